@@ -1,0 +1,149 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
+using NextPatch.Core.Sampling;
+using NextPatch.Torch.Gpt;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Generation;
+
+/// <summary>
+/// Draws codes with a KV cache. Image k always sits in row k mod B of a batch of B rows, whatever was asked for, because libtorch
+/// picks other kernels for other row counts: so its bits do not depend on how many images are drawn with it.
+/// </summary>
+public sealed class TorchGenerationEngine : IGenerationEngine
+{
+    // Wide models are bound by reading their weights, narrow ones by the number of calls.
+    private const int NarrowWidth = 512;
+    private const int NarrowBatch = 64;
+    private const int WideBatch = 8;
+
+    private readonly GptModel _model;
+    private readonly bool _ownsModel;
+    private readonly int _batch;
+
+    /// <param name="model">Put into evaluation mode.</param>
+    /// <param name="ownsModel">Whether disposing the engine disposes the model.</param>
+    public TorchGenerationEngine(GptModel model, bool ownsModel = true)
+    {
+        _model = model;
+        _ownsModel = ownsModel;
+        _batch = model.Config.Width <= NarrowWidth ? NarrowBatch : WideBatch;
+        model.eval();
+    }
+
+    public string Name => "TorchSharp (CPU)";
+
+    public GptConfig Config => _model.Config;
+
+    public int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default)
+    {
+        Validate(request);
+        var count = request.Labels.Count;
+        var codes = new int[count * Config.CodesPerImage];
+        using var scope = NewDisposeScope();
+        using var noGrad = inference_mode();
+        using var cache = new KvCache(Config, _batch * (request.Sampling.IsGuided ? 2 : 1), Config.CodesPerImage, _model.Head);
+        for (var done = 0; done < count;)
+        {
+            var slot = (int)((request.FirstIndex + done) % _batch);
+            var images = Math.Min(_batch - slot, count - done);
+            GenerateBatch(request, done, slot, images, cache, codes, cancellation);
+            done += images;
+            progress?.Report(done);
+        }
+
+        return codes;
+    }
+
+    public void Dispose()
+    {
+        if (_ownsModel)
+        {
+            _model.Dispose();
+        }
+    }
+
+    /// <summary>Draws images [done, done + images) in rows [slot, slot + images); the other rows compute and are thrown away.</summary>
+    private void GenerateBatch(GenerationRequest request, int done, int slot, int images, KvCache cache, int[] codes, CancellationToken cancellation)
+    {
+        var guided = request.Sampling.IsGuided;
+        var rows = guided ? 2 * _batch : _batch; // [cond; uncond]
+        var inputs = new long[rows];
+        for (var row = 0; row < _batch; row++)
+        {
+            inputs[row] = row >= slot && row < slot + images ? request.Labels[done + row - slot] : 0;
+        }
+
+        if (guided)
+        {
+            Array.Fill(inputs, Config.ClassCount, _batch, _batch);
+        }
+
+        cache.Clear();
+        var random = new CounterRandom(request.Seed, RandomStream.Codes);
+        var processor = new LogitsProcessor(request.Sampling, Config.VocabularySize);
+        for (var position = 0; position < Config.CodesPerImage; position++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var input = tensor(inputs, [rows]);
+            var logits = (position == 0 ? _model.Prefill(input, cache) : _model.DecodeStep(input, cache)).data<float>().ToArray(); // [rows, V]
+            var scale = request.Sampling.ScaleAt(position, Config.CodesPerImage);
+            for (var row = slot; row < slot + images; row++)
+            {
+                var own = logits.AsSpan(row * Config.VocabularySize, Config.VocabularySize);
+                if (guided)
+                {
+                    LogitsProcessor.Guide(own, logits.AsSpan((row + _batch) * Config.VocabularySize, Config.VocabularySize), scale);
+                }
+
+                var image = done + row - slot;
+                var code = processor.Draw(own, random.Uniform(request.FirstIndex + image, position));
+                codes[(image * Config.CodesPerImage) + position] = code;
+                inputs[row] = code;
+                if (guided)
+                {
+                    inputs[row + _batch] = code;
+                }
+            }
+
+            if (position == 0)
+            {
+                ClearIdleRows(inputs, slot, images);
+            }
+        }
+    }
+
+    /// <summary>Rows that nobody asked for go on with code 0; their first input was a label, which need not be a code.</summary>
+    private void ClearIdleRows(long[] inputs, int slot, int images)
+    {
+        for (var i = 0; i < inputs.Length; i++)
+        {
+            var row = i % _batch;
+            if (row < slot || row >= slot + images)
+            {
+                inputs[i] = 0;
+            }
+        }
+    }
+
+    private void Validate(GenerationRequest request)
+    {
+        request.Sampling.Validated();
+        var problems = new List<string>();
+        if (request.Sampling.IsGuided && !Config.HasNullClass)
+        {
+            problems.Add($"A guidance scale of {request.Sampling.GuidanceScale} needs a null class, but this model was trained without label dropout; use --cfg-scale 1.");
+        }
+
+        foreach (var label in request.Labels.Distinct().Where(l => l < 0 || l >= Config.ClassCount))
+        {
+            problems.Add($"There is no class {label}; this model has classes 0 to {Config.ClassCount - 1}.");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new ConfigException(problems);
+        }
+    }
+}

@@ -1,0 +1,326 @@
+using System.Diagnostics;
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
+using NextPatch.Core.Sampling;
+using NextPatch.Data.Codes;
+using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Patches;
+using NextPatch.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace NextPatch.Training.Gpt;
+
+/// <summary>
+/// Trains a transformer coarse to fine. Patch stage, learning rate, data order, label dropout and dropout seeds are pure functions
+/// of the step, so a resumed run ends with the same bytes as one that was never interrupted.
+/// </summary>
+public sealed class GptTrainer : IDisposable
+{
+    private readonly CheckpointConfig _config;
+    private readonly GptConfig _modelConfig;
+    private readonly TrainingConfig _training;
+    private readonly CodeStore _store;
+    private readonly RunOptions _options;
+    private readonly BatchSource _batches;
+    private readonly PatchSchedule _schedule;
+    private readonly LearningRateSchedule _learningRate;
+    private readonly TrainingCost _cost;
+    private readonly AdamW _optimizer;
+    private readonly CounterRandom _dropoutSeeds;
+    private readonly double[] _stageSeconds;
+    private long _step;
+
+    /// <param name="config">Model and training settings; <see cref="CheckpointConfig.Training"/> must be set.</param>
+    /// <param name="store">Codes; stays the caller's.</param>
+    /// <param name="options">Folders, intervals, callbacks.</param>
+    /// <param name="initialWeights">Fills the model at the start of a fresh run; null = drawn from the seed.</param>
+    /// <exception cref="ConfigException">Settings cannot work, do not fit the codes, or differ from those of the run to resume.</exception>
+    public GptTrainer(CheckpointConfig config, CodeStore store, RunOptions options, Action<GptModel>? initialWeights = null)
+    {
+        _config = config;
+        _modelConfig = config.Model.Validated();
+        _training = (config.Training ?? throw new ArgumentException("The configuration has no training settings.", nameof(config))).Validated(_modelConfig);
+        _store = store;
+        _options = options;
+        RequireFit(store, _modelConfig);
+        _batches = new BatchSource(store, _modelConfig, _training.Seed);
+        _schedule = _training.CreateSchedule(_batches.TrainingCount);
+        _learningRate = _training.CreateLearningRate(_schedule, _batches.TrainingCount);
+        _cost = new TrainingCost(_modelConfig, _schedule, _training.BatchSize);
+        _dropoutSeeds = new CounterRandom(_training.Seed, RandomStream.Dropout);
+        _stageSeconds = new double[_schedule.Stages.Count];
+        Checkpoints = new CheckpointFolder(options.Output);
+        var latest = FindStart();
+
+        Model = new GptModel(_modelConfig);
+        if (latest is null)
+        {
+            if (initialWeights is null)
+            {
+                GptInitializer.Initialize(Model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
+            }
+            else
+            {
+                initialWeights(Model);
+            }
+        }
+
+        _optimizer = new AdamW(Model.named_parameters().Select(p => (p.name, p.parameter)), _training);
+        if (latest is not null)
+        {
+            var state = CheckpointFolder.Load(latest, Model, _optimizer);
+            _step = state.Step;
+            state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
+            options.OnNote?.Invoke($"Resumed from {latest} at step {_step} of {_schedule.TotalSteps}.");
+        }
+    }
+
+    public GptModel Model { get; }
+
+    public CheckpointFolder Checkpoints { get; }
+
+    /// <summary>Planned cost of the whole run.</summary>
+    public TrainingCost Cost => _cost;
+
+    /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
+    /// <exception cref="NextPatchException">The loss is not a number: the weights before the step are saved, with a dump of the batch.</exception>
+    public TrainingResult Run(CancellationToken cancellation = default)
+    {
+        using var log = new MetricsLog(_options.Output, _step);
+        var window = new SpeedWindow();
+        var saved = -1L;
+        while (_step < _schedule.TotalSteps && !cancellation.IsCancellationRequested)
+        {
+            var stage = _schedule.At(_step);
+            var watch = Stopwatch.StartNew();
+            var (loss, norm) = TrainStep(stage);
+            _stageSeconds[stage.Index] += watch.Elapsed.TotalSeconds;
+            window.Add(_training.BatchSize, (long)_training.BatchSize * _cost.Stages[stage.Index].TokensPerImage, watch.Elapsed.TotalSeconds);
+            _step++;
+            var isLast = _step == _schedule.TotalSteps;
+            var validation = IsDue(_options.ValidateEvery) && !isLast ? ValidationLoss() : null;
+            if (_step == 1 || _step % _options.LogEvery == 0 || isLast || validation is not null)
+            {
+                var progress = new TrainingProgress(_step, _schedule.TotalSteps, stage, loss, _learningRate.At(_step - 1), norm, _step * _training.BatchSize,
+                    window.ImagesPerSecond, window.TokensPerSecond, SecondsLeft(), validation);
+                window.Reset();
+                log.Write(progress);
+                _options.OnProgress?.Invoke(progress);
+            }
+
+            if (IsDue(_options.CheckpointEvery) || isLast)
+            {
+                Save();
+                saved = _step;
+            }
+
+            if (IsDue(_options.SampleEvery))
+            {
+                InEvaluationMode(() => _options.OnSample?.Invoke(_step, Model));
+            }
+        }
+
+        var isComplete = _step >= _schedule.TotalSteps;
+        if (saved != _step && _step > 0 && !isComplete)
+        {
+            Save();
+        }
+
+        return new TrainingResult(_step, isComplete, Checkpoints.Latest, _stageSeconds, StageImages(),
+            isComplete ? ValidationLoss() : null, isComplete ? AverageValidationLoss() : null);
+    }
+
+    public void Dispose() => Model.Dispose();
+
+    private bool IsDue(long every) => every > 0 && _step % every == 0;
+
+    private void Save() => Checkpoints.Save(_config, new RunState { Step = _step, Images = _step * _training.BatchSize, StageSeconds = _stageSeconds }, Model, _optimizer, _options.KeepLast);
+
+    /// <summary>One optimiser step over as many micro-batches as the stage's memory wants.</summary>
+    private (double Loss, double Norm) TrainStep(PatchStage stage)
+    {
+        Model.train();
+        using var scope = NewDisposeScope();
+        var grouping = new MeanPatchGrouping(new PatchGeometry(_modelConfig.GridSide, stage.PatchSide));
+        var micro = _training.MicroBatchFor(stage.PatchSide);
+        var loss = 0.0;
+        for (var (start, part) = (0, 0); start < _training.BatchSize; start += micro, part++)
+        {
+            using var inner = NewDisposeScope();
+            var count = Math.Min(micro, _training.BatchSize - start);
+            var (codes, labels) = Batch(count, (c, l) => _batches.Fill((_step * _training.BatchSize) + start, c, l));
+            manual_seed((long)(_dropoutSeeds.Bits(_step, part) >> 1));
+            var hidden = Model.PatchHidden(labels, codes, grouping);
+            var share = (double)count / _training.BatchSize;
+            var (partLoss, gradient) = PatchLoss.Backward(hidden, Model.Head, grouping.Targets(codes), share);
+            hidden.backward([gradient]);
+            loss += partLoss.item<float>() * share;
+        }
+
+        var norm = _optimizer.GradientNorm();
+        if (!double.IsFinite(loss) || !double.IsFinite(norm))
+        {
+            StopOnNonFinite(loss, norm, stage);
+        }
+
+        _optimizer.Step(_learningRate.At(_step), norm);
+        return (loss, norm);
+    }
+
+    private void StopOnNonFinite(double loss, double norm, PatchStage stage)
+    {
+        // The weights are those before this step; they are finite unless an earlier update already overflowed, so the checkpoint
+        // before them stays too (it is never overwritten here unless it is of the same step).
+        var dump = NonFiniteDump.Write(_options.Output, _step, loss, norm, _learningRate.At(_step), stage, _batches, _store, _training.BatchSize);
+        throw new NextPatchException(
+            $"The loss of step {_step} is {loss} (gradient norm {norm}), so the run stopped before using it. The batch is in {dump}; the last good checkpoint is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. Lower the learning rate ({_training.LearningRate}) or raise the warm-up, and continue from that checkpoint with --init-from.");
+    }
+
+    private (Tensor Codes, Tensor Labels) Batch(int count, FillBatch fill)
+    {
+        var codes = new long[(long)count * _modelConfig.CodesPerImage];
+        var labels = new long[count];
+        fill(codes, labels);
+        return (tensor(codes, [count, _modelConfig.CodesPerImage]), tensor(labels, [count])); // [B, T], [B]
+    }
+
+    private double? ValidationLoss()
+    {
+        var heldOut = _store.Manifest.HeldOutCount;
+        if (heldOut == 0)
+        {
+            return null;
+        }
+
+        var total = 0.0;
+        InEvaluationMode(() =>
+        {
+            using var noGrad = no_grad();
+            var grouping = new MeanPatchGrouping(new PatchGeometry(_modelConfig.GridSide, 1));
+            var batch = Math.Min(heldOut, Math.Max(1, _training.MicroBatchFor(1)));
+            for (var first = 0; first < heldOut; first += batch)
+            {
+                using var scope = NewDisposeScope();
+                var count = Math.Min(batch, heldOut - first);
+                var (codes, labels) = Batch(count, (c, l) => _batches.FillHeldOut(first, c, l));
+                var hidden = Model.PatchHidden(labels, codes, grouping);
+                total += PatchLoss.Evaluate(hidden, Model.Head, grouping.Targets(codes)).item<float>() * count;
+            }
+        });
+        return total / heldOut;
+    }
+
+    private double? AverageValidationLoss()
+    {
+        if (!_optimizer.HasAverage)
+        {
+            return null;
+        }
+
+        var trained = Torch.Loading.StateLoader.Capture(Model).ToDictionary();
+        Torch.Loading.StateLoader.Load(Model, _optimizer.CaptureAverage().ToDictionary(), "the weight average");
+        var loss = ValidationLoss();
+        Torch.Loading.StateLoader.Load(Model, trained, "the trained weights");
+        return loss;
+    }
+
+    private void InEvaluationMode(Action action)
+    {
+        Model.eval();
+        action();
+        Model.train();
+    }
+
+    /// <summary>Seconds of what is left, from the planned FLOPs of each stage and the seconds its FLOPs took so far.</summary>
+    private double SecondsLeft()
+    {
+        double done = 0, left = 0;
+        foreach (var cost in _cost.Stages)
+        {
+            var steps = Math.Clamp(_step - cost.Stage.Start, 0, cost.Stage.StepCount);
+            done += steps * cost.FlopsPerImage;
+            left += (cost.Stage.StepCount - steps) * cost.FlopsPerImage;
+        }
+
+        return done > 0 ? _stageSeconds.Sum() / done * left : 0;
+    }
+
+    private IReadOnlyList<long> StageImages()
+        => [.. _schedule.Stages.Select(s => Math.Clamp(_step - s.Start, 0, s.StepCount) * _training.BatchSize)];
+
+    /// <summary>The checkpoint to start from, after checking that the folder may be used.</summary>
+    private string? FindStart()
+    {
+        try
+        {
+            Directory.CreateDirectory(_options.Output);
+            File.WriteAllText(Path.Combine(_options.Output, ".write-test"), "");
+            File.Delete(Path.Combine(_options.Output, ".write-test"));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NextPatchException($"The run's folder {_options.Output} cannot be written: {e.Message} Choose another with --output.", e);
+        }
+
+        var latest = Checkpoints.Latest;
+        if (latest is not null && !_options.Resume)
+        {
+            throw new ConfigException($"{_options.Output} already holds a run ({Path.GetFileName(latest)}). Continue it with --resume, or choose another --output.");
+        }
+
+        if (latest is not null)
+        {
+            RunComparison.RequireSame(ConfigJson.Read(Path.Combine(latest, "config.json"), ConfigJson.Default.CheckpointConfig), _config, latest);
+        }
+
+        return latest;
+    }
+
+    private static void RequireFit(CodeStore store, GptConfig model)
+    {
+        var problems = new List<string>();
+        if (store.Manifest.VocabularySize > model.VocabularySize)
+        {
+            problems.Add($"The codes use a vocabulary of {store.Manifest.VocabularySize} but the model's has {model.VocabularySize}; set --vocabulary {store.Manifest.VocabularySize} or encode with the tokenizer the model belongs to.");
+        }
+
+        if (store.Manifest.GridSide != model.GridSide)
+        {
+            problems.Add($"The codes form a grid of {store.Manifest.GridSide}x{store.Manifest.GridSide} but the model expects {model.GridSide}x{model.GridSide}.");
+        }
+
+        if (store.Manifest.ClassNames.Count > model.ClassCount)
+        {
+            problems.Add($"The codes have {store.Manifest.ClassNames.Count} classes but the model has {model.ClassCount}.");
+        }
+
+        if (store.Manifest.HeldOutCount >= store.Count)
+        {
+            problems.Add($"All {store.Count} images are held out for validation; nothing is left to train on.");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new ConfigException(problems);
+        }
+    }
+
+    private delegate void FillBatch(Span<long> codes, Span<long> labels);
+
+    /// <summary>Images, tokens and seconds since the last line of metrics.</summary>
+    private sealed class SpeedWindow
+    {
+        private long _images;
+        private long _tokens;
+        private double _seconds;
+
+        public double ImagesPerSecond => _images / Math.Max(_seconds, 1e-9);
+
+        public double TokensPerSecond => _tokens / Math.Max(_seconds, 1e-9);
+
+        public void Add(long images, long tokens, double seconds) => (_images, _tokens, _seconds) = (_images + images, _tokens + tokens, _seconds + seconds);
+
+        public void Reset() => (_images, _tokens, _seconds) = (0, 0, 0);
+    }
+}

@@ -1,0 +1,37 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using NextPatch.Core.Configuration;
+
+namespace NextPatch.Training.Gpt;
+
+/// <summary>Refuses to continue a run with settings that would make it another one.</summary>
+internal static class RunComparison
+{
+    /// <exception cref="ConfigException">Lists every setting that differs.</exception>
+    public static void RequireSame(CheckpointConfig stored, CheckpointConfig given, string checkpoint)
+    {
+        var differences = new List<string>();
+        Compare(ToNode(stored), ToNode(given), "", differences);
+        if (differences.Count > 0)
+        {
+            throw new ConfigException([$"The run in {checkpoint} was started with other settings, so it cannot be resumed with these (leave them out, or use --init-from and another --output):", .. differences]);
+        }
+    }
+
+    private static JsonNode ToNode(CheckpointConfig config) => JsonSerializer.SerializeToNode(config, ConfigJson.Default.CheckpointConfig)!;
+
+    private static void Compare(JsonNode? stored, JsonNode? given, string path, List<string> differences)
+    {
+        if (stored is JsonObject a && given is JsonObject b)
+        {
+            foreach (var key in a.Select(p => p.Key).Union(b.Select(p => p.Key)))
+            {
+                Compare(a[key], b[key], path.Length == 0 ? key : $"{path}.{key}", differences);
+            }
+        }
+        else if (!JsonNode.DeepEquals(stored, given))
+        {
+            differences.Add($"{path}: {stored?.ToJsonString() ?? "not set"} in the checkpoint, {given?.ToJsonString() ?? "not set"} now");
+        }
+    }
+}
