@@ -1,0 +1,258 @@
+using System.Numerics;
+
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>Rebuilds plain data from a pickle (protocols 2 to 5) and executes nothing.</summary>
+/// <remarks>
+/// A pickle is a program. This machine knows only the opcodes that build containers and numbers; names are looked up in an
+/// allow-list and everything else is refused. Time and memory are bounded by <see cref="MaxObjects"/>, whatever the pickle says.
+/// Dictionaries become Dictionary&lt;object, object?&gt;; lists, tuples and sets List&lt;object?&gt;; integers long (BigInteger beyond
+/// 64 bits); bytes byte[].
+/// </remarks>
+internal sealed class Unpickler
+{
+    /// <summary>A checkpoint of a thousand tensors needs some 30,000.</summary>
+    private const int MaxObjects = 2_000_000;
+
+    /// <summary>Only optimizers number things. Numbers, unlike text, can be chosen so that they collide in a hash table.</summary>
+    private const int MaxNumberKeys = 20_000;
+
+    private static readonly object MarkObject = new();
+
+    private readonly PickleCursor _input;
+    private readonly string _name;
+    private readonly Func<string, object> _findGlobal;
+    private readonly Func<object?, object> _loadPersistent;
+    private readonly List<object?> _stack = [];
+    private readonly Dictionary<uint, object?> _memo = [];
+    private int _objects;
+    private int _numberKeys;
+
+    /// <param name="pickle">The bytes.</param>
+    /// <param name="name">What messages call them.</param>
+    /// <param name="findGlobal">Turns "module.name" into a value or a <see cref="PickleCallable"/>, or throws.</param>
+    /// <param name="loadPersistent">Turns a persistent id into a value, or throws.</param>
+    public Unpickler(ReadOnlyMemory<byte> pickle, string name, Func<string, object> findGlobal, Func<object?, object> loadPersistent)
+    {
+        _input = new PickleCursor(pickle, name);
+        _name = name;
+        _findGlobal = findGlobal;
+        _loadPersistent = loadPersistent;
+    }
+
+    /// <exception cref="DataFormatException">Damaged, too large, or asks for a name that is not on the list.</exception>
+    public object? Load()
+    {
+        while (true)
+        {
+            var opcode = (PickleOpcode)_input.Byte();
+            if (opcode == PickleOpcode.Stop)
+            {
+                return Pop();
+            }
+
+            Spend(1);
+            if (!Scalar(opcode) && !Container(opcode) && !Machine(opcode))
+            {
+                throw Bad($"the opcode 0x{(byte)opcode:X2}, which plain checkpoints do not use");
+            }
+        }
+    }
+
+    private bool Scalar(PickleOpcode opcode)
+    {
+        switch (opcode)
+        {
+            case PickleOpcode.None: Push(null); break;
+            case PickleOpcode.NewTrue: Push(true); break;
+            case PickleOpcode.NewFalse: Push(false); break;
+            case PickleOpcode.BinInt: Push((long)_input.Int32()); break;
+            case PickleOpcode.BinInt1: Push((long)_input.Byte()); break;
+            case PickleOpcode.BinInt2: Push((long)_input.UInt16()); break;
+            case PickleOpcode.Long1: Push(Integer(_input.Take(_input.Byte()))); break;
+            case PickleOpcode.BinFloat: Push(_input.Double()); break;
+            case PickleOpcode.ShortBinUnicode: Push(_input.Text(_input.Byte())); break;
+            case PickleOpcode.BinUnicode: Push(_input.Text(_input.UInt32())); break;
+            case PickleOpcode.BinUnicode8: Push(_input.Text(_input.UInt64())); break;
+            case PickleOpcode.ShortBinBytes: Push(_input.Take(_input.Byte()).ToArray()); break;
+            case PickleOpcode.BinBytes: Push(_input.Take(_input.UInt32()).ToArray()); break;
+            case PickleOpcode.BinBytes8: Push(_input.Take(_input.UInt64()).ToArray()); break;
+            default: return false;
+        }
+
+        return true;
+    }
+
+    private bool Container(PickleOpcode opcode)
+    {
+        switch (opcode)
+        {
+            case PickleOpcode.EmptyList or PickleOpcode.EmptyTuple or PickleOpcode.EmptySet: Push(new List<object?>()); break;
+            case PickleOpcode.EmptyDict: Push(new Dictionary<object, object?>()); break;
+            case PickleOpcode.Tuple or PickleOpcode.List or PickleOpcode.FrozenSet: Push(PopToMark()); break;
+            case PickleOpcode.Tuple1: Push(PopLast(1)); break;
+            case PickleOpcode.Tuple2: Push(PopLast(2)); break;
+            case PickleOpcode.Tuple3: Push(PopLast(3)); break;
+            case PickleOpcode.Append: AddAll(PopLast(1)); break;
+            case PickleOpcode.Appends or PickleOpcode.AddItems: AddAll(PopToMark()); break;
+            case PickleOpcode.SetItem: SetAll(PopLast(2)); break;
+            case PickleOpcode.SetItems: SetAll(PopToMark()); break;
+            case PickleOpcode.Dict:
+                var pairs = PopToMark();
+                Push(new Dictionary<object, object?>());
+                SetAll(pairs);
+                break;
+            default: return false;
+        }
+
+        return true;
+    }
+
+    private bool Machine(PickleOpcode opcode)
+    {
+        switch (opcode)
+        {
+            case PickleOpcode.Proto: CheckProtocol(_input.Byte()); break;
+            case PickleOpcode.Frame: _input.UInt64(); break;
+            case PickleOpcode.Mark: Push(MarkObject); break;
+            case PickleOpcode.Pop: Pop(); break;
+            case PickleOpcode.PopMark: PopToMark(); break;
+            case PickleOpcode.Dup: Push(Top()); break;
+            case PickleOpcode.BinPut: _memo[_input.Byte()] = Top(); break;
+            case PickleOpcode.LongBinPut: _memo[_input.UInt32()] = Top(); break;
+            case PickleOpcode.Memoize: _memo[(uint)_memo.Count] = Top(); break;
+            case PickleOpcode.BinGet: Push(Recall(_input.Byte())); break;
+            case PickleOpcode.LongBinGet: Push(Recall(_input.UInt32())); break;
+            case PickleOpcode.Global: Push(_findGlobal($"{_input.Line()}.{_input.Line()}")); break;
+            case PickleOpcode.StackGlobal: Push(_findGlobal(GlobalName(PopLast(2)))); break;
+            case PickleOpcode.BinPersId: Push(_loadPersistent(Pop())); break;
+            case PickleOpcode.Reduce or PickleOpcode.NewObj: Call(PopLast(2)); break;
+            case PickleOpcode.Build: Build(Pop()); break;
+            default: return false;
+        }
+
+        return true;
+    }
+
+    private void CheckProtocol(int protocol)
+    {
+        if (protocol is < 2 or > 5)
+        {
+            throw Bad($"pickle protocol {protocol}; 2 to 5 are understood");
+        }
+    }
+
+    private void Call(List<object?> callAndArguments)
+    {
+        if (callAndArguments is not [PickleCallable callable, List<object?> arguments])
+        {
+            throw Bad("a call of something that is not a function");
+        }
+
+        // What a call copies from its arguments counts like what it reads.
+        foreach (var argument in arguments)
+        {
+            Spend(argument is List<object?> list ? list.Count : 1);
+        }
+
+        Push(callable.Call(arguments));
+    }
+
+    /// <summary>Attributes of an object. A namespace's are its content; an OrderedDict's (_metadata) are of no use here.</summary>
+    private void Build(object? state)
+    {
+        if (Top() is not Dictionary<object, object?> target)
+        {
+            throw Bad("attributes for something that has none");
+        }
+
+        if (target is PickleNamespace && state is Dictionary<object, object?> attributes)
+        {
+            Spend(attributes.Count);
+            foreach (var (key, value) in attributes)
+            {
+                target[key] = value;
+            }
+        }
+    }
+
+    private void AddAll(List<object?> items)
+    {
+        if (Top() is not List<object?> list)
+        {
+            throw Bad("elements for something that is not a list");
+        }
+
+        list.AddRange(items);
+    }
+
+    private void SetAll(List<object?> pairs)
+    {
+        if (Top() is not Dictionary<object, object?> dictionary || pairs.Count % 2 != 0)
+        {
+            throw Bad("keys and values for something that is not a dictionary");
+        }
+
+        for (var i = 0; i < pairs.Count; i += 2)
+        {
+            if (pairs[i] is not string && (pairs[i] is not (long or bool or double) || ++_numberKeys > MaxNumberKeys))
+            {
+                throw Bad($"a dictionary key that is neither text nor one of the first {MaxNumberKeys} numbers");
+            }
+
+            dictionary[pairs[i]!] = pairs[i + 1];
+        }
+    }
+
+    private string GlobalName(List<object?> parts) => parts is [string module, string name] ? $"{module}.{name}" : throw Bad("a global without a name");
+
+    private static object Integer(ReadOnlySpan<byte> littleEndian)
+    {
+        var value = new BigInteger(littleEndian);
+        return value >= long.MinValue && value <= long.MaxValue ? (object)(long)value : value;
+    }
+
+    private object? Recall(uint index) => _memo.TryGetValue(index, out var value) ? value : throw Bad($"a reference to memo entry {index}, which was not stored");
+
+    private void Push(object? value) => _stack.Add(value);
+
+    private object? Pop() => PopLast(1)[0];
+
+    private object? Top() => _stack.Count > 0 && _stack[^1] != MarkObject ? _stack[^1] : throw Bad("an empty stack");
+
+    private List<object?> PopLast(int count)
+    {
+        if (_stack.Count < count)
+        {
+            throw Bad("an empty stack");
+        }
+
+        var values = _stack.GetRange(_stack.Count - count, count);
+        _stack.RemoveRange(_stack.Count - count, count);
+        return values.Contains(MarkObject) ? throw Bad("a mark where a value was expected") : values;
+    }
+
+    private List<object?> PopToMark()
+    {
+        var mark = _stack.LastIndexOf(MarkObject);
+        if (mark < 0)
+        {
+            throw Bad("the end of a group that never began");
+        }
+
+        var values = _stack.GetRange(mark + 1, _stack.Count - mark - 1);
+        _stack.RemoveRange(mark, _stack.Count - mark);
+        return values;
+    }
+
+    private void Spend(int objects)
+    {
+        _objects += objects;
+        if (_objects > MaxObjects)
+        {
+            throw new DataFormatException($"'{_name}' builds more than {MaxObjects} objects; no checkpoint does. The file is damaged or hostile.");
+        }
+    }
+
+    private DataFormatException Bad(string found) => new($"'{_name}' has a damaged or unsupported pickle: {found} (before byte {_input.Position}).");
+}

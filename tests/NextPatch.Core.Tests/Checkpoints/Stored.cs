@@ -1,0 +1,84 @@
+using CsCheck;
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Core.Tests.Checkpoints;
+
+/// <summary>What the tests of all formats share.</summary>
+internal static class Stored
+{
+    public static readonly IReadOnlyList<ElementType> NumPyTypes = [.. Enum.GetValues<ElementType>().Where(t => t != ElementType.BFloat16)];
+
+    public static string Fixture(string name) => Path.Combine(AppContext.BaseDirectory, "Fixtures", name);
+
+    public static Gen<HostTensor> Tensors(IReadOnlyList<ElementType> types) =>
+        from type in Gen.OneOfConst([.. types])
+        from shape in Gen.Long[0, 5].Array[0, 4]
+        from bytes in Gen.Byte.Array[(int)HostTensor.CountElements(shape) * type.Size()]
+        select new HostTensor(type, shape, bytes);
+
+    /// <summary>Small arrays of distinct values, named a, b, ...</summary>
+    public static List<KeyValuePair<string, HostTensor>> Named(params IEnumerable<HostTensor> tensors)
+        => [.. tensors.Select((tensor, i) => KeyValuePair.Create(((char)('a' + i)).ToString(), tensor))];
+
+    public static void AssertEqual(HostTensor expected, HostTensor actual)
+    {
+        Assert.Equal(expected.Type, actual.Type);
+        Assert.Equal(expected.Shape, actual.Shape);
+        Assert.True(expected.Bytes.Span.SequenceEqual(actual.Bytes.Span), $"the bytes of {expected} differ");
+    }
+
+    /// <summary>Same names, shapes and values after widening to float.</summary>
+    public static void AssertEqualAsSingles(IReadOnlyDictionary<string, HostTensor> expected, IReadOnlyDictionary<string, HostTensor> actual)
+    {
+        Assert.Equal(expected.Keys.Order(), actual.Keys.Order());
+        foreach (var (name, tensor) in expected)
+        {
+            Assert.Equal(tensor.Shape, actual[name].Shape);
+            Assert.Equal(
+                tensor.ToSingles().Select(BitConverter.SingleToInt32Bits),
+                actual[name].ToSingles().Select(BitConverter.SingleToInt32Bits));
+        }
+    }
+
+    /// <summary>A file cut anywhere is refused as damaged, never anything else.</summary>
+    public static void AssertRefusedWhenTruncated(byte[] whole, Action<string> read)
+    {
+        using var folder = new TemporaryFolder();
+        for (var length = 0; length < whole.Length; length++)
+        {
+            File.WriteAllBytes(folder["cut"], whole[..length]);
+            Assert.Throws<DataFormatException>(() => read(folder["cut"]));
+        }
+    }
+
+    /// <summary>A file with any one byte changed is read or refused as damaged, never anything else.</summary>
+    public static void AssertSafeWhenDamaged(byte[] whole, Action<string> read)
+    {
+        using var folder = new TemporaryFolder();
+        for (var i = 0; i < whole.Length; i++)
+        {
+            foreach (var mask in (ReadOnlySpan<byte>)[0x01, 0x80, 0xFF])
+            {
+                var damaged = (byte[])whole.Clone();
+                damaged[i] ^= mask;
+                File.WriteAllBytes(folder["damaged"], damaged);
+                try
+                {
+                    read(folder["damaged"]);
+                }
+                catch (DataFormatException)
+                {
+                }
+            }
+        }
+    }
+
+    public static DataFormatException Refused(Action read)
+    {
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var error = Assert.Throws<DataFormatException>(read);
+        var allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.True(allocated < 4 << 20, $"{allocated} bytes were allocated before the refusal");
+        return error;
+    }
+}
