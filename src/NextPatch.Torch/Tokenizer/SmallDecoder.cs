@@ -28,7 +28,7 @@ internal sealed class SmallDecoder : Module<Tensor, Tensor>
                 _layers.Add(new SmallResidualBlock(channels));
             }
 
-            _layers.Add(SmallResidualBlock.Norm(channels));
+            _layers.Add(GroupNorms.Create(channels));
             _layers.Add(SiLU());
             _layers.Add(ConvTranspose2d(channels, level == 0 ? 3 : config.Channels[level - 1], 4, stride: 2, padding: 1));
         }

@@ -30,7 +30,7 @@ internal sealed class SmallEncoder : Module<Tensor, Tensor>
             }
         }
 
-        _norm = SmallResidualBlock.Norm(channels);
+        _norm = GroupNorms.Create(channels);
         _output = Conv2d(channels, config.CodeWidth, 1);
         RegisterComponents();
     }

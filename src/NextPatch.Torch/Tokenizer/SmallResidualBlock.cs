@@ -8,8 +8,6 @@ namespace NextPatch.Torch.Tokenizer;
 /// <summary>x + conv(silu(norm(conv(silu(norm(x)))))), 3x3 convolutions, width and size unchanged.</summary>
 internal sealed class SmallResidualBlock : Module<Tensor, Tensor>
 {
-    private const int ChannelsPerGroup = 8;
-
     [ComponentName(Name = "norm1")] private readonly GroupNorm _norm1;
     [ComponentName(Name = "conv1")] private readonly Conv2d _convolution1;
     [ComponentName(Name = "norm2")] private readonly GroupNorm _norm2;
@@ -18,15 +16,12 @@ internal sealed class SmallResidualBlock : Module<Tensor, Tensor>
     public SmallResidualBlock(int channels)
         : base(nameof(SmallResidualBlock))
     {
-        _norm1 = Norm(channels);
+        _norm1 = GroupNorms.Create(channels);
         _convolution1 = Conv2d(channels, channels, 3, padding: 1);
-        _norm2 = Norm(channels);
+        _norm2 = GroupNorms.Create(channels);
         _convolution2 = Conv2d(channels, channels, 3, padding: 1);
         RegisterComponents();
     }
-
-    /// <summary>Normalisation in groups of 8 channels, or one group where that does not divide.</summary>
-    public static GroupNorm Norm(int channels) => GroupNorm(channels % ChannelsPerGroup == 0 ? channels / ChannelsPerGroup : 1, channels);
 
     /// <param name="x">float [B, C, h, w].</param>
     /// <returns>float [B, C, h, w], owned by the caller's dispose scope.</returns>

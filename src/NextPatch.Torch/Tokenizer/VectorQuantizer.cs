@@ -80,7 +80,7 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
     {
         using var noGradient = no_grad();
         using var unit = functional.normalize(vectors, dim: 1);
-        using var codebook = _codebook.weight!.index_copy_(0, codes, unit);
+        _codebook.weight!.index_copy_(0, codes, unit);
     }
 
     // Between unit vectors the nearest is the one with the largest inner product.

@@ -1,5 +1,4 @@
 using NextPatch.Core.Sampling;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NextPatch.Training.Tokenizer;

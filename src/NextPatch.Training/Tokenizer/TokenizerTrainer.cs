@@ -2,7 +2,6 @@ using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Tokenizer;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NextPatch.Training.Tokenizer;
