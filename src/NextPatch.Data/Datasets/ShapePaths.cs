@@ -2,7 +2,7 @@ using SkiaSharp;
 
 namespace NextPatch.Data.Datasets;
 
-/// <summary>Outlines of the drawn classes inside the unit circle, y downwards. Bold, with no detail thinner than a quarter of the radius.</summary>
+/// <summary>Outlines of the drawn classes about the unit circle, y downwards: none reaches beyond 1.05 along an axis when turned by 0.2. Bold, with no detail thinner than a quarter of the radius.</summary>
 internal static class ShapePaths
 {
     /// <summary>Class names and outlines; the order is the label.</summary>
@@ -35,14 +35,14 @@ internal static class ShapePaths
 
     private static void Square(SKPathBuilder path) => Polygon(path, (-0.72f, -0.72f), (0.72f, -0.72f), (0.72f, 0.72f), (-0.72f, 0.72f));
 
-    private static void Triangle(SKPathBuilder path) => Polygon(path, (0, -1), (0.95f, 0.72f), (-0.95f, 0.72f));
+    private static void Triangle(SKPathBuilder path) => Polygon(path, (0, -0.98f), (0.92f, 0.68f), (-0.92f, 0.68f));
 
     private static void Star(SKPathBuilder path)
     {
         var points = new (float X, float Y)[10];
         for (var i = 0; i < points.Length; i++)
         {
-            var radius = i % 2 == 0 ? 1.04f : 0.42f;
+            var radius = i % 2 == 0 ? 1.04f : 0.44f;
             var (sin, cos) = MathF.SinCos(i * MathF.PI / 5);
             points[i] = (radius * sin, -radius * cos);
         }
@@ -80,11 +80,13 @@ internal static class ShapePaths
     private static void Moon(SKPathBuilder path)
     {
         // The bite's circle meets the outer circle at +-50 degrees and reaches past the middle.
-        var (sin, cos) = MathF.SinCos(50 * MathF.PI / 180);
-        const float Shift = 0.3f;
+        const float Outer = 0.95f;
+        var sin = Outer * MathF.Sin(50 * MathF.PI / 180);
+        var cos = Outer * MathF.Cos(50 * MathF.PI / 180);
+        const float Shift = 0.1f;
         path.MoveTo(cos - Shift, -sin);
-        path.ArcTo(1, 1, 0, SKPathArcSize.Large, SKPathDirection.CounterClockwise, cos - Shift, sin);
-        path.ArcTo(0.78f, 0.78f, 0, SKPathArcSize.Large, SKPathDirection.Clockwise, cos - Shift, -sin);
+        path.ArcTo(Outer, Outer, 0, SKPathArcSize.Large, SKPathDirection.CounterClockwise, cos - Shift, sin);
+        path.ArcTo(0.75f, 0.75f, 0, SKPathArcSize.Large, SKPathDirection.Clockwise, cos - Shift, -sin);
         path.Close();
     }
 

@@ -9,10 +9,10 @@ public sealed record ShapesOptions
     /// <summary>The centre lies within this distance of the middle of the image, uniformly along each axis.</summary>
     public double PositionJitter { get; init; } = 2.5;
 
-    /// <summary>Smallest radius of the circle that holds the shape.</summary>
+    /// <summary>Smallest radius: half of the width and height that shapes fill, about.</summary>
     public double MinRadius { get; init; } = 9.5;
 
-    /// <summary>Largest radius of the circle that holds the shape; with the jitter it must stay below 16, or shapes are cut off.</summary>
+    /// <summary>Largest radius; 1.05 times it plus the jitter must stay below 16, or shapes are cut off.</summary>
     public double MaxRadius { get; init; } = 12.75;
 
     /// <summary>Shapes are turned by up to this angle in radians, either way.</summary>

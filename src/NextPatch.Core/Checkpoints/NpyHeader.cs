@@ -1,0 +1,16 @@
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>What the header of a NumPy array file says.</summary>
+/// <param name="Type">Element type.</param>
+/// <param name="Shape">Extents, outermost first; empty for a scalar.</param>
+/// <param name="FortranOrder">The first axis varies fastest in the file.</param>
+/// <param name="BigEndian">Elements are stored most significant byte first.</param>
+/// <param name="DataOffset">Bytes from the start of the array (its magic string) to the first element.</param>
+public sealed record NpyHeader(ElementType Type, IReadOnlyList<long> Shape, bool FortranOrder, bool BigEndian, int DataOffset)
+{
+    /// <summary>Number of elements.</summary>
+    public long Count => HostTensor.CountElements(Shape);
+
+    /// <summary>Bytes of element data that follow the header.</summary>
+    public long ByteCount => Count * Type.Size();
+}

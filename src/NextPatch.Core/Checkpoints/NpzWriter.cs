@@ -1,0 +1,68 @@
+using System.IO.Compression;
+
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>Writes a NumPy archive (.npz) member by member, uncompressed as numpy.savez does.</summary>
+/// <remarks>
+/// The same arrays give the same bytes: no clock enters the file. An archive whose last array is incomplete when the writer is
+/// disposed is deleted, so that no partial file can be mistaken for a whole one.
+/// </remarks>
+public sealed class NpzWriter : IDisposable
+{
+    // The earliest time a zip archive can express.
+    private static readonly DateTimeOffset FixedTime = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
+
+    private readonly string _path;
+    private readonly FileStream _stream;
+    private readonly ZipArchive _archive;
+    private readonly HashSet<string> _names = [];
+    private NpzArrayStream? _current;
+
+    /// <exception cref="NextPatchException">The file cannot be written.</exception>
+    public NpzWriter(string path)
+    {
+        _path = path;
+        _stream = StoredFile.Create(path);
+        _archive = new ZipArchive(_stream, ZipArchiveMode.Create);
+    }
+
+    public void Add(string name, HostTensor tensor)
+    {
+        using var stream = BeginArray(name, tensor.Type, tensor.Shape);
+        stream.Write(tensor.Bytes.Span);
+    }
+
+    /// <summary>Starts an array whose elements the caller writes, C-ordered and little-endian, into the stream returned.</summary>
+    /// <returns>A stream to dispose before the next array; it takes exactly the bytes that the shape needs.</returns>
+    /// <exception cref="InvalidOperationException">The array before is unfinished, or the name is taken.</exception>
+    public Stream BeginArray(string name, ElementType type, IReadOnlyList<long> shape)
+    {
+        if (_current is { IsWhole: false })
+        {
+            throw new InvalidOperationException($"Array '{name}' was begun in '{_path}' before the array before it was written whole.");
+        }
+
+        if (!_names.Add(name))
+        {
+            throw new InvalidOperationException($"'{_path}' already has an array named '{name}'.");
+        }
+
+        var header = NpyHeaderFormat.Write(type, shape);
+        var entry = _archive.CreateEntry(name + ".npy", CompressionLevel.NoCompression);
+        entry.LastWriteTime = FixedTime;
+        var member = entry.Open();
+        member.Write(header);
+        return _current = new NpzArrayStream(member, name, StoredShape.ByteCount(name, type, shape));
+    }
+
+    public void Dispose()
+    {
+        _current?.Dispose();
+        _archive.Dispose();
+        _stream.Dispose();
+        if (_current is { IsWhole: false })
+        {
+            File.Delete(_path);
+        }
+    }
+}

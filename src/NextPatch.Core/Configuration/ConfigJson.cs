@@ -1,0 +1,43 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Sampling;
+
+namespace NextPatch.Core.Configuration;
+
+/// <summary>Reading and writing of the configuration files, without reflection.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    WriteIndented = true,
+    UseStringEnumConverter = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    IgnoreReadOnlyProperties = true,
+    ReadCommentHandling = JsonCommentHandling.Skip,
+    AllowTrailingCommas = true)]
+[JsonSerializable(typeof(CheckpointConfig))]
+[JsonSerializable(typeof(GptConfig))]
+[JsonSerializable(typeof(TrainingConfig))]
+[JsonSerializable(typeof(SamplingConfig))]
+[JsonSerializable(typeof(RunState))]
+public sealed partial class ConfigJson : JsonSerializerContext
+{
+    /// <summary>Reads a JSON file.</summary>
+    /// <exception cref="DataFormatException">The file is missing, or not what its name says.</exception>
+    public static T Read<T>(string path, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
+        where T : class
+    {
+        try
+        {
+            using var stream = File.OpenRead(path);
+            return JsonSerializer.Deserialize(stream, type) ?? throw new DataFormatException($"{path} holds 'null' instead of a {typeof(T).Name}.");
+        }
+        catch (JsonException e)
+        {
+            throw new DataFormatException($"{path} is not a valid {typeof(T).Name}: {e.Message}", e);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new DataFormatException($"{path} does not exist.", e);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+using NextPatch.Core.Patches;
+
+namespace NextPatch.Core.Configuration;
+
+/// <summary>Everything that decides what a training run computes. Defaults are those of the published code (recipe <c>repository</c>).</summary>
+public sealed record TrainingConfig
+{
+    /// <summary>Images per optimiser step.</summary>
+    public int BatchSize { get; init; } = 256;
+
+    /// <summary>Length of the run in epochs; ignored when <see cref="Steps"/> is given.</summary>
+    public int Epochs { get; init; } = 300;
+
+    /// <summary>Length of the run in optimiser steps; null = <see cref="Epochs"/>.</summary>
+    public long? Steps { get; init; }
+
+    /// <summary>Published patch level: 1 [1], 2 [2, 1], 3 [4, 2, 1], 4 [8, 4, 2, 1] patch sides.</summary>
+    public int PatchLevel { get; init; } = 2;
+
+    /// <summary>Explicit patch sides, coarsest first, instead of <see cref="PatchLevel"/>.</summary>
+    public IReadOnlyList<int>? PatchSides { get; init; }
+
+    /// <summary>Stage rate: stage i from the end starts at rate^i of the run.</summary>
+    public double StageRate { get; init; } = 0.5;
+
+    public double LearningRate { get; init; } = 1e-4;
+
+    /// <summary>Learning rate at the end of each stage's decay.</summary>
+    public double EndLearningRate { get; init; } = 1e-5;
+
+    /// <summary>Warm-up of each stage in epochs; ignored when <see cref="WarmupShare"/> is given.</summary>
+    public double WarmupEpochs { get; init; } = 1;
+
+    /// <summary>Warm-up of each stage as a share of the stage.</summary>
+    public double? WarmupShare { get; init; }
+
+    /// <summary>Share of each stage over which the rate decays.</summary>
+    public double DecayRatio { get; init; } = 0.2;
+
+    public double Beta1 { get; init; } = 0.9;
+
+    public double Beta2 { get; init; } = 0.95;
+
+    public double AdamEpsilon { get; init; } = 1e-8;
+
+    /// <summary>Decoupled weight decay of tensors with two or more dimensions.</summary>
+    public double WeightDecay { get; init; } = 0.05;
+
+    /// <summary>Largest gradient norm; 0 = no clipping.</summary>
+    public double ClipNorm { get; init; } = 1.0;
+
+    /// <summary>Decay of the weight average; 0 = no average.</summary>
+    public double EmaDecay { get; init; } = 0.9999;
+
+    /// <summary>Whether the decay warms up, min(decay, (1 + n) / (10 + n)) after n updates, so that short runs have a useful average; false = the published fixed decay.</summary>
+    public bool EmaWarmup { get; init; } = true;
+
+    public ulong Seed { get; init; }
+
+    /// <summary>Images per forward pass at patch side 1; smaller than the batch = gradient accumulation. 0 = the whole batch.</summary>
+    public int MicroBatch { get; init; }
+
+    /// <summary>Images per forward pass by patch side, where it should not be <see cref="MicroBatch"/> * p^2 (as many tokens as at p = 1).</summary>
+    public IReadOnlyDictionary<int, int>? MicroBatchBySide { get; init; }
+
+    /// <summary>The patch sides that run, coarsest first.</summary>
+    public IReadOnlyList<int> Sides => PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
+
+    /// <summary>Images per forward pass at a patch side: by default as many tokens as at side 1, at most the batch.</summary>
+    public int MicroBatchFor(int patchSide)
+    {
+        if (MicroBatchBySide?.TryGetValue(patchSide, out var given) == true)
+        {
+            return Math.Min(given, BatchSize);
+        }
+
+        return MicroBatch == 0 ? BatchSize : (int)Math.Min((long)MicroBatch * patchSide * patchSide, BatchSize);
+    }
+
+    /// <summary>Optimiser steps per epoch (the last partial batch flows into the next epoch).</summary>
+    public long StepsPerEpoch(long images) => Math.Max(1, images / BatchSize);
+
+    /// <summary>Stage bounds in optimiser steps.</summary>
+    /// <param name="images">Images of the training part.</param>
+    public PatchSchedule CreateSchedule(long images) => Steps is { } steps
+        ? PatchSchedule.Create(steps, 1, Sides, StageRate)
+        : PatchSchedule.Create(Epochs, StepsPerEpoch(images), Sides, StageRate);
+
+    /// <summary>The learning rate of each step.</summary>
+    public LearningRateSchedule CreateLearningRate(PatchSchedule schedule, long images)
+    {
+        var stepsPerEpoch = StepsPerEpoch(images);
+        return new LearningRateSchedule(schedule, LearningRate, EndLearningRate,
+            stage => WarmupShare is { } share ? share * stage.StepCount : WarmupEpochs * stepsPerEpoch, DecayRatio);
+    }
+
+    /// <exception cref="ConfigException">Some settings cannot work; every problem is listed.</exception>
+    public TrainingConfig Validated(GptConfig model)
+    {
+        var problems = new List<string>();
+        void Require(bool holds, string problem)
+        {
+            if (!holds)
+            {
+                problems.Add(problem);
+            }
+        }
+
+        Require(BatchSize > 0, $"batchSize {BatchSize} must be at least 1");
+        Require(Steps is null or > 0, $"steps {Steps} must be at least 1");
+        Require(Steps is not null || Epochs > 0, $"epochs {Epochs} must be at least 1");
+        Require(LearningRate > 0, $"learningRate {LearningRate} must be greater than 0");
+        Require(EndLearningRate >= 0, $"endLearningRate {EndLearningRate} must be at least 0");
+        Require(DecayRatio is >= 0 and <= 1, $"decayRatio {DecayRatio} must be between 0 and 1");
+        Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, $"betas ({Beta1}, {Beta2}) must be at least 0 and less than 1");
+        Require(WeightDecay >= 0, $"weightDecay {WeightDecay} must be at least 0");
+        Require(ClipNorm >= 0, $"clipNorm {ClipNorm} must be at least 0 (0 = no clipping)");
+        Require(EmaDecay is >= 0 and < 1, $"emaDecay {EmaDecay} must be at least 0 and less than 1 (0 = no average)");
+        Require(MicroBatch >= 0, $"microBatch {MicroBatch} must be at least 0 (0 = the whole batch)");
+        if (PatchSides is null && PatchLevel is < 1 or > 16)
+        {
+            problems.Add($"patchLevel {PatchLevel} must be between 1 (plain next-token prediction) and 16");
+        }
+        else
+        {
+            foreach (var side in Sides)
+            {
+                try
+                {
+                    _ = new PatchGeometry(model.GridSide, side);
+                }
+                catch (ConfigException e)
+                {
+                    problems.AddRange(e.Problems);
+                }
+            }
+
+            Require(Sides[^1] == 1, $"the last patch side is {Sides[^1]}; it must be 1, because generation predicts single codes");
+            Require(Sides.Count == 1 || StageRate is > 0 and < 1, $"stageRate {StageRate} must be greater than 0 and less than 1");
+        }
+
+        return problems.Count == 0 ? this : throw new ConfigException(problems);
+    }
+}

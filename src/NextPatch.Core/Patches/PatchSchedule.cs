@@ -1,0 +1,89 @@
+using NextPatch.Core.Configuration;
+
+namespace NextPatch.Core.Patches;
+
+/// <summary>Which patch side is trained at which optimiser step: a pure function of the step (NPP, "multi-scale coarse-to-fine").</summary>
+public sealed class PatchSchedule
+{
+    private PatchSchedule(IReadOnlyList<PatchStage> stages)
+    {
+        Stages = stages;
+        TotalSteps = stages[^1].End;
+    }
+
+    /// <summary>The stages that run, coarsest first, without gaps. Stages that the integer rounding left empty are not listed.</summary>
+    public IReadOnlyList<PatchStage> Stages { get; }
+
+    public long TotalSteps { get; }
+
+    /// <summary>The published patch sides of a level: 1 [1], 2 [2, 1], 3 [4, 2, 1], 4 [8, 4, 2, 1], and so on.</summary>
+    public static IReadOnlyList<int> LevelSides(int level) => level is >= 1 and <= 16
+        ? [.. Enumerable.Range(0, level).Select(i => 1 << (level - 1 - i))]
+        : throw new ConfigException($"The patch level is {level}; allowed are 1 (plain next-token prediction) to 16.");
+
+    /// <summary>
+    /// The published stage bounds: int(units * rate^i) for i = 0 .. levels - 1, reversed, in double arithmetic and truncated, times
+    /// <paramref name="stepsPerUnit"/>.
+    /// </summary>
+    /// <param name="units">Length of the run in epochs, or in steps with <paramref name="stepsPerUnit"/> = 1.</param>
+    /// <param name="stepsPerUnit">Optimiser steps per unit.</param>
+    /// <param name="sides">Patch sides, coarsest first; the last should be 1, since generation predicts single codes.</param>
+    /// <param name="rate">Share of a stage's end at which the one before ends, 0 to 1.</param>
+    /// <exception cref="ConfigException">A setting is out of range.</exception>
+    public static PatchSchedule Create(long units, long stepsPerUnit, IReadOnlyList<int> sides, double rate)
+    {
+        var problems = new List<string>();
+        if (units < 1 || stepsPerUnit < 1)
+        {
+            problems.Add($"The run has {units} x {stepsPerUnit} steps; it needs at least one.");
+        }
+
+        if (sides.Count == 0 || sides.Any(s => s < 1))
+        {
+            problems.Add($"Patch sides [{string.Join(", ", sides)}] must be a list of whole numbers of at least 1.");
+        }
+
+        if (rate is not (> 0 and < 1) && sides.Count > 1)
+        {
+            problems.Add($"The stage rate is {rate}; it must be greater than 0 and less than 1 (published: 0.5).");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new ConfigException(problems);
+        }
+
+        var stages = new List<PatchStage>();
+        var start = 0L;
+        foreach (var (side, bound) in sides.Zip(Bounds(units, sides.Count, rate)))
+        {
+            var end = bound * stepsPerUnit;
+            if (end > start)
+            {
+                stages.Add(new PatchStage(stages.Count, side, start, end));
+                start = end;
+            }
+        }
+
+        return new PatchSchedule(stages);
+    }
+
+    /// <summary>The published table <c>epoch_range</c>, empty stages included.</summary>
+    public static IReadOnlyList<long> Bounds(long units, int levels, double rate)
+        => [.. Enumerable.Range(0, levels).Select(i => (long)(units * Math.Pow(rate, i))).Reverse()];
+
+    /// <summary>The stage of an optimiser step; the last one for steps past the end.</summary>
+    public PatchStage At(long step)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(step);
+        foreach (var stage in Stages)
+        {
+            if (step < stage.End)
+            {
+                return stage;
+            }
+        }
+
+        return Stages[^1];
+    }
+}

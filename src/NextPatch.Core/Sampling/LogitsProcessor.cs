@@ -1,0 +1,181 @@
+namespace NextPatch.Core.Sampling;
+
+/// <summary>
+/// From logits to one code: temperature, top-k, top-p on what top-k left, softmax, draw — in this order, as published.
+/// Both engines use it, so their samples agree as soon as their logits do.
+/// </summary>
+public sealed class LogitsProcessor
+{
+    private readonly SamplingConfig _config;
+    private readonly float[] _scaled;
+    private readonly double[] _probabilities;
+    private readonly float[] _sortKeys;
+    private readonly int[] _order;
+
+    /// <param name="config">Rules.</param>
+    /// <param name="vocabularySize">Number of logits V; fixes the scratch memory.</param>
+    public LogitsProcessor(SamplingConfig config, int vocabularySize)
+    {
+        _config = config;
+        _scaled = new float[vocabularySize];
+        _probabilities = new double[vocabularySize];
+        _sortKeys = new float[vocabularySize];
+        _order = new int[vocabularySize];
+    }
+
+    /// <summary>Classifier-free guidance, in place: cond = uncond + (cond - uncond) * scale.</summary>
+    /// <param name="conditional">Logits [V]; receives the result.</param>
+    /// <param name="unconditional">Logits [V] of the null class.</param>
+    /// <param name="scale">1 leaves <paramref name="conditional"/> as it is.</param>
+    public static void Guide(Span<float> conditional, ReadOnlySpan<float> unconditional, double scale)
+    {
+        if (scale == 1)
+        {
+            return;
+        }
+
+        var s = (float)scale;
+        for (var i = 0; i < conditional.Length; i++)
+        {
+            conditional[i] = unconditional[i] + ((conditional[i] - unconditional[i]) * s);
+        }
+    }
+
+    /// <summary>Probabilities after temperature and filters.</summary>
+    /// <param name="logits">[V]; not changed.</param>
+    /// <returns>[V], sums to 1; owned by this object until the next call.</returns>
+    public ReadOnlySpan<double> Probabilities(ReadOnlySpan<float> logits)
+    {
+        var temperature = (float)Math.Max(_config.Temperature, 1e-5);
+        for (var i = 0; i < logits.Length; i++)
+        {
+            _scaled[i] = logits[i] / temperature;
+        }
+
+        Filter(_scaled, _config.TopK, _config.TopP, 1);
+        Softmax(_scaled, _probabilities);
+        return _probabilities;
+    }
+
+    /// <summary>Draws a code, or takes the most probable one.</summary>
+    /// <param name="logits">[V].</param>
+    /// <param name="uniform">A number in [0, 1).</param>
+    public int Draw(ReadOnlySpan<float> logits, double uniform)
+    {
+        if (_config.Greedy)
+        {
+            return IndexOfMax(logits);
+        }
+
+        var probabilities = Probabilities(logits);
+        var last = 0;
+        var cumulative = 0.0;
+        for (var i = 0; i < probabilities.Length; i++)
+        {
+            if (probabilities[i] > 0)
+            {
+                last = i;
+                cumulative += probabilities[i];
+                if (uniform < cumulative)
+                {
+                    return i;
+                }
+            }
+        }
+
+        return last;
+    }
+
+    /// <summary>Sets filtered logits to -infinity, in place.</summary>
+    /// <param name="logits">[V], already divided by the temperature.</param>
+    /// <param name="topK">0 = off; clamped to [minimum, V]; ties with the k-th survive.</param>
+    /// <param name="topP">1 or more = off. The code that crosses the threshold survives, and the first always does.</param>
+    /// <param name="minimum">At least this many survive; with more than one, one more than that, as published.</param>
+    public void Filter(Span<float> logits, int topK, double topP, int minimum)
+    {
+        if (topK > 0)
+        {
+            FilterTopK(logits, Math.Min(Math.Max(topK, minimum), logits.Length));
+        }
+
+        if (topP < 1)
+        {
+            FilterTopP(logits, topP, minimum);
+        }
+    }
+
+    internal static int IndexOfMax(ReadOnlySpan<float> values)
+    {
+        var best = 0;
+        for (var i = 1; i < values.Length; i++)
+        {
+            if (values[i] > values[best])
+            {
+                best = i;
+            }
+        }
+
+        return best;
+    }
+
+    private static void Softmax(ReadOnlySpan<float> logits, Span<double> probabilities)
+    {
+        var max = logits[IndexOfMax(logits)];
+        var sum = 0.0;
+        for (var i = 0; i < logits.Length; i++)
+        {
+            sum += probabilities[i] = Math.Exp(logits[i] - max);
+        }
+
+        for (var i = 0; i < logits.Length; i++)
+        {
+            probabilities[i] /= sum;
+        }
+    }
+
+    private void FilterTopK(Span<float> logits, int k)
+    {
+        var sorted = _sortKeys.AsSpan(0, logits.Length);
+        logits.CopyTo(sorted);
+        sorted.Sort();
+        var threshold = sorted[^k];
+        for (var i = 0; i < logits.Length; i++)
+        {
+            if (logits[i] < threshold)
+            {
+                logits[i] = float.NegativeInfinity;
+            }
+        }
+    }
+
+    private void FilterTopP(Span<float> logits, double topP, int minimum)
+    {
+        var probabilities = _probabilities.AsSpan(0, logits.Length);
+        Softmax(logits, probabilities);
+        var keys = _sortKeys.AsSpan(0, logits.Length);
+        var order = _order.AsSpan(0, logits.Length);
+        for (var i = 0; i < logits.Length; i++)
+        {
+            keys[i] = -logits[i];
+            order[i] = i;
+        }
+
+        keys.Sort(order);
+
+        // Position i falls when the sum up to and including i - 1 exceeds p; the first positions that 'minimum' protects are
+        // protected before that shift by one, so one more than 'minimum' survives where it is greater than 1.
+        var cumulative = 0.0;
+        var removePrevious = false;
+        for (var i = 0; i < order.Length; i++)
+        {
+            cumulative += probabilities[order[i]];
+            var removeThis = cumulative > topP && !(minimum > 1 && i < minimum);
+            if (i > 0 && removePrevious)
+            {
+                logits[order[i]] = float.NegativeInfinity;
+            }
+
+            removePrevious = removeThis;
+        }
+    }
+}

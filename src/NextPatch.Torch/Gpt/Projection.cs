@@ -1,0 +1,25 @@
+using TorchSharp.Utils;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NextPatch.Torch.Gpt;
+
+/// <summary>A linear map without bias, float [..., In] -> [..., Out]. Its weight is left unset: <see cref="GptInitializer"/> or a checkpoint fills it,
+/// so that a large model is not drawn twice.</summary>
+internal sealed class Projection : Module<Tensor, Tensor>
+{
+    [ComponentName(Name = "weight")] private readonly Parameter _weight; // [Out, In]
+
+    public Projection(long inputs, long outputs)
+        : base(nameof(Projection))
+    {
+        _weight = Parameter(empty(outputs, inputs));
+        RegisterComponents();
+    }
+
+    /// <summary>float [Out, In], owned by the module.</summary>
+    public Parameter Weight => _weight;
+
+    public override Tensor forward(Tensor x) => functional.linear(x, _weight);
+}

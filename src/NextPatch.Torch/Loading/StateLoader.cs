@@ -1,0 +1,105 @@
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NextPatch.Torch.Loading;
+
+/// <summary>Moves weights between modules and managed tensors. Loading is strict: nothing is broadcast, skipped or left over.</summary>
+public static class StateLoader
+{
+    private const int MaxListed = 8;
+
+    /// <summary>Fills a module.</summary>
+    /// <param name="module">On the CPU.</param>
+    /// <param name="state">Tensors by state key; float16 and bfloat16 are widened to the module's type.</param>
+    /// <param name="source">File name for messages.</param>
+    /// <exception cref="NextPatchException">Keys are missing, unexpected or mis-shaped: all of them in one message.</exception>
+    public static void Load(Module module, IReadOnlyDictionary<string, HostTensor> state, string source)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var own = module.state_dict();
+        var problems = new List<string>();
+        problems.AddRange(Listed("missing", own.Keys.Where(k => !state.ContainsKey(k))));
+        problems.AddRange(Listed("unexpected", state.Keys.Where(k => !own.ContainsKey(k))));
+        problems.AddRange(Listed("of another shape", own.Where(p => state.TryGetValue(p.Key, out var t) && !t.Shape.SequenceEqual(p.Value.shape))
+            .Select(p => $"'{p.Key}' is {HostTensor.Describe(state[p.Key].Shape)} but the model expects {HostTensor.Describe(p.Value.shape)}")));
+        if (problems.Count > 0)
+        {
+            throw new NextPatchException($"The weights in {source} do not fit the model; the preset or the number of classes or codes is probably another. {string.Join(" ", problems)}");
+        }
+
+        foreach (var (key, target) in own)
+        {
+            using var inner = NewDisposeScope();
+            target.copy_(ToTensor(state[key]));
+        }
+    }
+
+    /// <summary>Copies a module's state, keys in module order.</summary>
+    public static List<KeyValuePair<string, HostTensor>> Capture(Module module)
+    {
+        using var scope = NewDisposeScope();
+        return [.. module.state_dict().Select(p => KeyValuePair.Create(p.Key, ToHost(p.Value)))];
+    }
+
+    /// <summary>Copies to a CPU tensor of the same element type, in the caller's dispose scope.</summary>
+    public static Tensor ToTensor(HostTensor source)
+    {
+        var result = empty([.. source.Shape], ToScalarType(source.Type));
+        if (source.Count > 0)
+        {
+            result.bytes = source.Bytes.ToArray();
+        }
+
+        return result;
+    }
+
+    /// <summary>Copies a tensor to managed memory.</summary>
+    public static HostTensor ToHost(Tensor source)
+    {
+        using var scope = NewDisposeScope();
+        var contiguous = source.detach().cpu().contiguous();
+        return new HostTensor(ToElementType(source.dtype), source.shape, contiguous.bytes.ToArray());
+    }
+
+    private static IEnumerable<string> Listed(string what, IEnumerable<string> items)
+    {
+        var all = items.ToList();
+        if (all.Count > 0)
+        {
+            yield return $"{all.Count} {what}: {string.Join(", ", all.Take(MaxListed))}{(all.Count > MaxListed ? ", …" : "")}.";
+        }
+    }
+
+    private static ScalarType ToScalarType(ElementType type) => type switch
+    {
+        ElementType.Bool => ScalarType.Bool,
+        ElementType.UInt8 => ScalarType.Byte,
+        ElementType.Int8 => ScalarType.Int8,
+        ElementType.Int16 => ScalarType.Int16,
+        ElementType.Int32 => ScalarType.Int32,
+        ElementType.Int64 => ScalarType.Int64,
+        ElementType.Float16 => ScalarType.Float16,
+        ElementType.BFloat16 => ScalarType.BFloat16,
+        ElementType.Float32 => ScalarType.Float32,
+        ElementType.Float64 => ScalarType.Float64,
+        _ => throw new NextPatchException($"A {type} tensor has no counterpart in libtorch."),
+    };
+
+    private static ElementType ToElementType(ScalarType type) => type switch
+    {
+        ScalarType.Bool => ElementType.Bool,
+        ScalarType.Byte => ElementType.UInt8,
+        ScalarType.Int8 => ElementType.Int8,
+        ScalarType.Int16 => ElementType.Int16,
+        ScalarType.Int32 => ElementType.Int32,
+        ScalarType.Int64 => ElementType.Int64,
+        ScalarType.Float16 => ElementType.Float16,
+        ScalarType.BFloat16 => ElementType.BFloat16,
+        ScalarType.Float32 => ElementType.Float32,
+        ScalarType.Float64 => ElementType.Float64,
+        _ => throw new NextPatchException($"A {type} tensor cannot be stored."),
+    };
+}
