@@ -1,6 +1,4 @@
 using System.Numerics;
-using System.Text.Json;
-using System.Text.Json.Serialization;
 
 namespace NextPatch.Core.Configuration;
 
@@ -32,33 +30,10 @@ public sealed record TokenizerConfig
     public double CommitmentWeight { get; init; } = 0.25;
 
     /// <summary>Codes per side of the grid.</summary>
-    [JsonIgnore]
     public int GridSide => ImageSide / DownsamplingFactor;
 
     /// <summary>Codes per image T.</summary>
-    [JsonIgnore]
     public int CodesPerImage => GridSide * GridSide;
-
-    /// <summary>Reads what <see cref="ToJson"/> wrote; absent members keep their defaults, unknown ones are refused.</summary>
-    /// <param name="json">The text.</param>
-    /// <param name="source">Where it came from, for messages.</param>
-    /// <exception cref="ConfigException">Not JSON of this shape, or values that cannot work.</exception>
-    public static TokenizerConfig FromJson(string json, string source)
-    {
-        try
-        {
-            var config = JsonSerializer.Deserialize(json, TokenizerConfigJson.Default.TokenizerConfig)
-                ?? throw new ConfigException($"{source} holds 'null' where a tokenizer configuration was expected.");
-            config.Validate();
-            return config;
-        }
-        catch (JsonException e)
-        {
-            throw new ConfigException($"{source} is not a tokenizer configuration: {e.Message}", e);
-        }
-    }
-
-    public string ToJson() => JsonSerializer.Serialize(this, TokenizerConfigJson.Default.TokenizerConfig);
 
     /// <exception cref="ConfigException">Names every value that cannot work.</exception>
     public void Validate()

@@ -1,6 +1,9 @@
+using System.Text.Json;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
+using NextPatch.Torch.Loading;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -20,6 +23,8 @@ namespace NextPatch.Torch.Tokenizer;
 /// </remarks>
 public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
 {
+    private const string ConfigFile = "config.json";
+    private const string WeightsFile = "model.safetensors";
     private const int BatchSize = 64;
 
     [ComponentName(Name = "encoder")] private readonly SmallEncoder _encoder;
@@ -42,6 +47,34 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     }
 
     public TokenizerConfig Config { get; }
+
+    /// <summary>Reads what <see cref="SaveTo"/> wrote.</summary>
+    /// <exception cref="NextPatchException">A file is missing or damaged, or the weights do not fit the configuration.</exception>
+    public static VqTokenizer Load(string folder)
+    {
+        var config = ConfigJson.Read(Path.Combine(folder, ConfigFile), ConfigJson.Default.TokenizerConfig);
+        var weights = Path.Combine(folder, WeightsFile);
+        var state = SafetensorsFile.Read(weights);
+        var tokenizer = new VqTokenizer(config, seed: 0);
+        try
+        {
+            StateLoader.Load(tokenizer, state, weights);
+            return tokenizer;
+        }
+        catch
+        {
+            tokenizer.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes config.json and model.safetensors; the folder is made if need be.</summary>
+    public void SaveTo(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        SafetensorsFile.Write(Path.Combine(folder, WeightsFile), StateLoader.Capture(this));
+        File.WriteAllText(Path.Combine(folder, ConfigFile), JsonSerializer.Serialize(Config, ConfigJson.Default.TokenizerConfig));
+    }
 
     /// <summary>Training pass: encode, quantise with a straight-through gradient, decode.</summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
