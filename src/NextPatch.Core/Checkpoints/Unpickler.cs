@@ -69,7 +69,7 @@ internal sealed class Unpickler
             case PickleOpcode.BinInt: Push((long)_input.Int32()); break;
             case PickleOpcode.BinInt1: Push((long)_input.Byte()); break;
             case PickleOpcode.BinInt2: Push((long)_input.UInt16()); break;
-            case PickleOpcode.Long1: Push(Integer(_input.Take(_input.Byte()))); break;
+            case PickleOpcode.Long1: PushInteger(_input.Take(_input.Byte())); break;
             case PickleOpcode.BinFloat: Push(_input.Double()); break;
             case PickleOpcode.ShortBinUnicode: Push(_input.Text(_input.Byte())); break;
             case PickleOpcode.BinUnicode: Push(_input.Text(_input.UInt32())); break;
@@ -206,10 +206,17 @@ internal sealed class Unpickler
 
     private string GlobalName(List<object?> parts) => parts is [string module, string name] ? $"{module}.{name}" : throw Bad("a global without a name");
 
-    private static object Integer(ReadOnlySpan<byte> littleEndian)
+    private void PushInteger(ReadOnlySpan<byte> littleEndian)
     {
         var value = new BigInteger(littleEndian);
-        return value >= long.MinValue && value <= long.MaxValue ? (object)(long)value : value;
+        if (littleEndian.Length <= sizeof(long))
+        {
+            Push((long)value);
+        }
+        else
+        {
+            Push(value);
+        }
     }
 
     private object? Recall(uint index) => _memo.TryGetValue(index, out var value) ? value : throw Bad($"a reference to memo entry {index}, which was not stored");

@@ -27,10 +27,10 @@ public sealed class NpyFileTests
     }
 
     [Theory]
-    [InlineData("()")]
-    [InlineData("(7,)", 7)]
-    [InlineData("(0, 4)", 0, 4)]
-    public void Shapes_are_written_as_python_tuples(string expected, params long[] shape)
+    [InlineData("()", new long[0])]
+    [InlineData("(7,)", new long[] { 7 })]
+    [InlineData("(0, 4)", new long[] { 0, 4 })]
+    public void Shapes_are_written_as_python_tuples(string expected, long[] shape)
         => Assert.Contains($"'shape': {expected}, }}", Encoding.ASCII.GetString(NpyHeaderFormat.Write(ElementType.UInt8, shape)), StringComparison.Ordinal);
 
     [Fact]

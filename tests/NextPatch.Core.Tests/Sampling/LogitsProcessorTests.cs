@@ -1,0 +1,79 @@
+using CsCheck;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Sampling;
+
+namespace NextPatch.Core.Tests.Sampling;
+
+public sealed class LogitsProcessorTests
+{
+    private static readonly float[] Logits = [1f, 3f, 2f, 2f, -1f];
+
+    private static double[] Probabilities(SamplingConfig config, float[] logits) => new LogitsProcessor(config, logits.Length).Probabilities(logits).ToArray();
+
+    [Fact]
+    public void Without_filters_it_is_the_softmax()
+    {
+        var sum = Logits.Sum(l => Math.Exp(l));
+        Assert.Equal(Logits.Select(l => Math.Exp(l) / sum), Probabilities(new SamplingConfig(), Logits), (a, b) => Math.Abs(a - b) < 1e-12);
+    }
+
+    [Fact]
+    public void Large_logits_do_not_overflow() => Assert.Equal(1.0, Probabilities(new SamplingConfig(), [1e4f, 0f])[0]);
+
+    [Fact]
+    public void Top_k_keeps_ties_with_the_kth() => Assert.Equal([false, true, true, true, false], Probabilities(new SamplingConfig { TopK = 2 }, Logits).Select(p => p > 0));
+
+    [Fact]
+    public void Top_p_keeps_the_code_that_crosses_the_threshold_and_always_the_first()
+    {
+        float[] logits = [MathF.Log(0.5f), MathF.Log(0.3f), MathF.Log(0.2f)];
+        Assert.Equal([true, true, false], Probabilities(new SamplingConfig { TopP = 0.6 }, logits).Select(p => p > 0));
+        Assert.Equal([true, false, false], Probabilities(new SamplingConfig { TopP = 0 }, logits).Select(p => p > 0));
+    }
+
+    [Fact]
+    public void Draws_follow_the_probabilities()
+        => Gen.Select(Gen.Float[-4, 4].Array[2, 12], Gen.Double[0, 1]).Sample((logits, uniform) =>
+        {
+            var processor = new LogitsProcessor(new SamplingConfig(), logits.Length);
+            var code = processor.Draw(logits, uniform);
+            var probabilities = processor.Probabilities(logits).ToArray();
+            var below = probabilities.Take(code).Sum();
+            return below <= uniform + 1e-12 && (uniform < below + probabilities[code] + 1e-12);
+        });
+
+    [Fact]
+    public void Greedy_takes_the_first_largest() => Assert.Equal(1, new LogitsProcessor(new SamplingConfig { Greedy = true }, 3).Draw([0f, 2f, 2f], 0.99));
+
+    [Fact]
+    public void Guidance_moves_away_from_the_unconditional_logits()
+    {
+        float[] conditional = [1f, 2f];
+        LogitsProcessor.Guide(conditional, [0f, 3f], 2);
+        Assert.Equal([2f, 1f], conditional);
+    }
+
+    /// <summary>Published rule: the prefill is always guided, decode step i while i is at most the interval.</summary>
+    [Theory]
+    [InlineData(-1, new[] { 2.0, 2, 2, 2 })]
+    [InlineData(0, new[] { 2.0, 2, 1, 1 })]
+    [InlineData(1, new[] { 2.0, 2, 2, 1 })]
+    public void The_interval_counts_decode_steps(int interval, double[] scales)
+    {
+        var config = new SamplingConfig { GuidanceScale = 2, GuidanceInterval = interval };
+        Assert.Equal(scales, Enumerable.Range(0, 4).Select(p => config.ScaleAt(p, 4)));
+    }
+
+    [Fact]
+    public void Ramps_go_from_one_to_the_scale()
+    {
+        var linear = new SamplingConfig { GuidanceScale = 3, GuidanceShape = GuidanceShape.Linear };
+        Assert.Equal([1.0, 2, 3], new[] { 0, 2, 4 }.Select(p => linear.ScaleAt(p, 5)));
+        var power = linear with { GuidanceShape = GuidanceShape.Power, GuidancePower = 2 };
+        Assert.Equal([1.0, 1.5, 3], new[] { 0, 2, 4 }.Select(p => power.ScaleAt(p, 5)));
+    }
+
+    [Fact]
+    public void Impossible_rules_are_refused_together()
+        => Assert.Equal(4, Assert.Throws<ConfigException>(() => new SamplingConfig { GuidanceScale = -1, Temperature = double.NaN, TopK = -1, TopP = -0.5 }.Validated()).Problems.Count);
+}
