@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.Runtime.CompilerServices;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Rendering;
+using NextPatch.Torch.Loading;
 
 namespace NextPatch.Cli;
 
@@ -15,6 +17,8 @@ internal static class Application
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> args, TextWriter output, TextWriter error, CancellationToken cancellation)
     {
+        // A command may touch TorchSharp before anything of NextPatch.Torch, whose initialiser tells the loader where libtorch lies.
+        RuntimeHelpers.RunModuleConstructor(typeof(NativeBackend).Module.ModuleHandle);
         var terminal = new Terminal(output, error);
         return await ErrorBoundary.RunAsync(terminal, async () =>
         {
