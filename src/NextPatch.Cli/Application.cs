@@ -1,7 +1,9 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.Runtime.CompilerServices;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Rendering;
+using NextPatch.Torch.Loading;
 
 namespace NextPatch.Cli;
 
@@ -15,28 +17,43 @@ internal static class Application
     /// <returns>One of <see cref="ExitCode"/>.</returns>
     public static async Task<int> RunAsync(IReadOnlyList<string> args, TextWriter output, TextWriter error, CancellationToken cancellation)
     {
+        // A command may touch TorchSharp before anything of NextPatch.Torch, whose initialiser tells the loader where libtorch lies.
+        RuntimeHelpers.RunModuleConstructor(typeof(NativeBackend).Module.ModuleHandle);
         var terminal = new Terminal(output, error);
         return await ErrorBoundary.RunAsync(terminal, async () =>
         {
             var parsed = CreateRoot().Parse(args.Count == 0 ? ["--help"] : args);
-            var invocation = new InvocationConfiguration
+            if (parsed.Action is ParseErrorAction)
             {
-                Output = output,
-                Error = error,
-                EnableDefaultExceptionHandler = false,
-                ProcessTerminationTimeout = null, // StopSignals listens instead
-            };
-            if (parsed.Action is ParseErrorAction mistake)
-            {
-                mistake.ShowHelp = false;
-                invocation.Output = error; // suggestions are no data
-                await parsed.InvokeAsync(invocation, cancellation);
-                await error.WriteLineAsync($"'nextpatch {CommandPath(parsed)}--help' lists what there is.");
-                return ExitCode.Usage;
+                return ExplainMistake(terminal, parsed);
             }
 
-            return await parsed.InvokeAsync(invocation, cancellation);
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration
+                {
+                    Output = output,
+                    Error = error,
+                    EnableDefaultExceptionHandler = false,
+                    ProcessTerminationTimeout = null, // StopSignals listens instead
+                },
+                cancellation);
         });
+    }
+
+    private static int ExplainMistake(Terminal terminal, ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..])
+        {
+            terminal.WriteError($"'{word}' is no command. Commands: {string.Join(", ", command.Subcommands.Select(c => c.Name))}.");
+        }
+        else
+        {
+            terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(e => e.Message)));
+        }
+
+        terminal.Log.WriteLine($"'nextpatch {(command is RootCommand ? "" : command.Name + " ")}--help' lists what there is.");
+        return ExitCode.Usage;
     }
 
     private static RootCommand CreateRoot()
@@ -64,6 +81,4 @@ internal static class Application
         root.Add(InfoCommand.Create());
         return root;
     }
-
-    private static string CommandPath(ParseResult parsed) => parsed.CommandResult.Command is RootCommand ? "" : parsed.CommandResult.Command.Name + " ";
 }

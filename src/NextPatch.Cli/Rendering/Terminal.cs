@@ -1,4 +1,7 @@
 using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using Spectre.Console;
 
 namespace NextPatch.Cli.Rendering;
@@ -7,6 +10,14 @@ namespace NextPatch.Cli.Rendering;
 internal sealed class Terminal
 {
     private const int WidthOfFiles = 160;
+
+    private static readonly JsonSerializerOptions JsonFormat = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter() },
+    };
 
     /// <param name="output">Data.</param>
     /// <param name="error">Progress, logs and errors.</param>
@@ -53,6 +64,9 @@ internal sealed class Terminal
             Log.WriteLine(message); // never wrapped: people search for it
         }
     }
+
+    /// <summary>An object on stdout as indented JSON, in camel case.</summary>
+    public void WriteJson<T>(T value) => Data.WriteLine(JsonSerializer.Serialize(value, JsonFormat));
 
     private static IAnsiConsole CreateConsole(TextWriter writer, bool isTerminal)
     {
