@@ -8,6 +8,8 @@ namespace NextPatch.Core.Configuration;
 /// </summary>
 public sealed record TokenizerConfig
 {
+    private const int ChannelMultiple = 16;
+
     /// <summary>Pixels per side of an image.</summary>
     public int ImageSide { get; init; } = 32;
 
@@ -20,11 +22,13 @@ public sealed record TokenizerConfig
     /// <summary>Components of a code vector.</summary>
     public int CodeWidth { get; init; } = 8;
 
-    /// <summary>Feature channels of each level, outermost first.</summary>
+    /// <summary>Feature channels of each level, outermost first; multiples of 16.</summary>
+    /// <remarks>With 8 channels libtorch 2.10 reads uninitialised memory in the backward pass of a convolution on AVX-512
+    /// processors, and gradients become NaN now and then; multiples of the vector width are clean.</remarks>
     public IReadOnlyList<int> Channels { get; init; } = [32, 64];
 
     /// <summary>Residual blocks of each level, outermost first; the decoder mirrors them.</summary>
-    public IReadOnlyList<int> BlockCounts { get; init; } = [1, 2];
+    public IReadOnlyList<int> BlockCounts { get; init; } = [0, 2];
 
     /// <summary>Weight of the commitment loss (latents drawn to their codes) against the codebook loss, whose weight is 1.</summary>
     public double CommitmentWeight { get; init; } = 0.25;
@@ -49,8 +53,8 @@ public sealed record TokenizerConfig
         else
         {
             var levels = BitOperations.Log2((uint)DownsamplingFactor);
-            RequireLevels(problems, nameof(Channels), Channels, levels, smallest: 1);
-            RequireLevels(problems, nameof(BlockCounts), BlockCounts, levels, smallest: 0);
+            RequireLevels(problems, nameof(Channels), Channels, levels, c => c > 0 && c % ChannelMultiple == 0, $"a positive multiple of {ChannelMultiple}");
+            RequireLevels(problems, nameof(BlockCounts), BlockCounts, levels, b => b >= 0, "at least 0");
             if (ImageSide % DownsamplingFactor != 0)
             {
                 problems.Add($"Tokenizer ImageSide {ImageSide} is not divisible by DownsamplingFactor {DownsamplingFactor}.");
@@ -76,15 +80,15 @@ public sealed record TokenizerConfig
         }
     }
 
-    private static void RequireLevels(List<string> problems, string name, IReadOnlyList<int>? values, int levels, int smallest)
+    private static void RequireLevels(List<string> problems, string name, IReadOnlyList<int>? values, int levels, Func<int, bool> isValid, string rule)
     {
         if (values?.Count != levels)
         {
             problems.Add($"Tokenizer {name} has {values?.Count ?? 0} entries but a downsampling factor of {1 << levels} has {levels} levels.");
         }
-        else if (values.Any(v => v < smallest))
+        else if (!values.All(isValid))
         {
-            problems.Add($"Tokenizer {name} is [{string.Join(", ", values)}] but every entry must be at least {smallest}.");
+            problems.Add($"Tokenizer {name} is [{string.Join(", ", values)}] but every entry must be {rule}.");
         }
     }
 }

@@ -6,7 +6,7 @@ namespace NextPatch.Training.Tokenizer;
 public sealed record TokenizerTrainingConfig
 {
     /// <summary>Optimiser steps.</summary>
-    public int Steps { get; init; } = 600;
+    public int Steps { get; init; } = 900;
 
     /// <summary>Images per step.</summary>
     public int BatchSize { get; init; } = 16;

@@ -8,13 +8,13 @@ public sealed class TokenizerConfigTests
     [Fact]
     public void Defaults_are_valid_and_survive_json()
     {
-        var config = new TokenizerConfig { CodebookSize = 256, Channels = [16, 24], CommitmentWeight = 0.5 };
+        var config = new TokenizerConfig { CodebookSize = 256, Channels = [16, 48], CommitmentWeight = 0.5 };
         config.Validate();
         var text = JsonSerializer.Serialize(config, ConfigJson.Default.TokenizerConfig);
         var read = JsonSerializer.Deserialize(text, ConfigJson.Default.TokenizerConfig)!;
         Assert.Equal(text, JsonSerializer.Serialize(read, ConfigJson.Default.TokenizerConfig));
         Assert.Equal((256, 0.5, 8, 64), (read.CodebookSize, read.CommitmentWeight, read.GridSide, read.CodesPerImage));
-        Assert.Equal([16, 24], read.Channels);
+        Assert.Equal([16, 48], read.Channels);
         Assert.DoesNotContain("gridSide", text, StringComparison.OrdinalIgnoreCase);
     }
 
@@ -28,6 +28,12 @@ public sealed class TokenizerConfigTests
         Assert.Contains("Tokenizer Channels has 1 entries but a downsampling factor of 4 has 2 levels.", problems);
         Assert.Contains("Tokenizer ImageSide 30 is not divisible by DownsamplingFactor 4.", problems);
     }
+
+    [Fact]
+    public void Channels_that_libtorch_miscomputes_are_refused()
+        => Assert.Equal(
+            "Tokenizer Channels is [8, 64] but every entry must be a positive multiple of 16.",
+            Assert.Throws<ConfigException>(new TokenizerConfig { Channels = [8, 64] }.Validate).Message);
 
     [Theory]
     [InlineData(0)]

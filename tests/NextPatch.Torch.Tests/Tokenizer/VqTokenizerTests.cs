@@ -10,7 +10,7 @@ namespace NextPatch.Torch.Tests.Tokenizer;
 [NoTensorLeaks]
 public sealed class VqTokenizerTests
 {
-    private static readonly TokenizerConfig Tiny = new() { ImageSide = 16, CodebookSize = 12, CodeWidth = 4, Channels = [8, 16], BlockCounts = [1, 1] };
+    private static readonly TokenizerConfig Tiny = new() { ImageSide = 16, CodebookSize = 12, CodeWidth = 4, Channels = [16, 16], BlockCounts = [1, 1] };
 
     [Fact]
     public void Codes_and_images_have_the_promised_shapes_and_ranges()

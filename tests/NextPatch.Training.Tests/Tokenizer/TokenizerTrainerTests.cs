@@ -9,7 +9,7 @@ namespace NextPatch.Training.Tests.Tokenizer;
 [NoTensorLeaks]
 public sealed class TokenizerTrainerTests
 {
-    private static readonly TokenizerConfig Tiny = new() { ImageSide = 8, CodebookSize = 8, CodeWidth = 4, Channels = [8, 8], BlockCounts = [0, 1] };
+    private static readonly TokenizerConfig Tiny = new() { ImageSide = 8, CodebookSize = 8, CodeWidth = 4, Channels = [16, 16], BlockCounts = [0, 1] };
     private static readonly TokenizerTrainingConfig Short = new() { Steps = 40, BatchSize = 4, ContinuousSteps = 5, RevivalInterval = 5, ReportInterval = 10, LearningRate = 1e-2, Seed = 3 };
 
     [Fact]
