@@ -60,16 +60,16 @@ public static class PngText
             throw new DataFormatException($"A PNG text chunk claims {length} bytes; at most {LongestText} are read.");
         }
 
-        var data = new byte[length];
-        source.ReadExactly(data);
-        var crc = PngChunk.Crc(type, data);
+        var body = new byte[4 + length];
+        type.CopyTo(body);
+        source.ReadExactly(body, 4, (int)length);
         source.ReadExactly(frame[..4]);
-        if (BinaryPrimitives.ReadUInt32BigEndian(frame) != crc)
+        if (BinaryPrimitives.ReadUInt32BigEndian(frame) != Crc32.Compute(body))
         {
             throw new DataFormatException("A PNG text chunk is damaged: its checksum does not match its content.");
         }
 
-        Parse(data, international, texts);
+        Parse(body.AsSpan(4), international, texts);
         return true;
     }
 

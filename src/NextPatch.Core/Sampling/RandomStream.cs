@@ -32,4 +32,7 @@ public enum RandomStream
 
     /// <summary>Which classes are asked for when they are drawn at random.</summary>
     Labels = 10,
+
+    /// <summary>Which images are kept from training when a dataset brings no test part.</summary>
+    HeldOut = 11,
 }

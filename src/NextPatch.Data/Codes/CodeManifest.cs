@@ -1,0 +1,41 @@
+namespace NextPatch.Data.Codes;
+
+/// <summary>What a folder of codes is: <c>dataset.json</c> beside <c>codes.npy</c> and <c>labels.npy</c>.</summary>
+public sealed record CodeManifest
+{
+    /// <summary>The version that this code writes and reads.</summary>
+    public const int CurrentVersion = 1;
+
+    /// <summary>Version of the folder's layout.</summary>
+    public int FormatVersion { get; init; } = CurrentVersion;
+
+    /// <summary>What the data is called in reports.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>Codes per row and per column of an image.</summary>
+    public required int GridSide { get; init; }
+
+    /// <summary>Size of the codebook; every code is below it.</summary>
+    public required int VocabularySize { get; init; }
+
+    /// <summary>Names of the classes; label k is entry k.</summary>
+    public required IReadOnlyList<string> ClassNames { get; init; }
+
+    /// <summary>Identifies the tokenizer that made the codes and that must decode them; null if unknown.</summary>
+    public string? TokenizerHash { get; init; }
+
+    /// <summary>How the stored variants of an image were made: "none", "flip", "ten-crop"; "unknown" without a manifest.</summary>
+    public string CropPolicy { get; init; } = "none";
+
+    /// <summary>Width and height in pixels of the images that were encoded; 0 if unknown.</summary>
+    public int ImageSide { get; init; }
+
+    /// <summary>Number of images N.</summary>
+    public required int Count { get; init; }
+
+    /// <summary>Stored variants of each image, A.</summary>
+    public int Augmentations { get; init; } = 1;
+
+    /// <summary>The last so many images are for validation and never trained on.</summary>
+    public int HeldOutCount { get; init; }
+}

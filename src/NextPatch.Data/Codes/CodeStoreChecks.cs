@@ -1,0 +1,97 @@
+using System.Globalization;
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Data.Codes;
+
+/// <summary>That the three files of a store agree, and what they say when there are only two.</summary>
+internal static class CodeStoreChecks
+{
+    public static int[] ReadLabels(string path)
+    {
+        var tensor = NpyFile.Read(path);
+        if (tensor.Shape.Count != 1 || tensor.Type is ElementType.Float16 or ElementType.BFloat16 or ElementType.Float32 or ElementType.Float64)
+        {
+            throw new DataFormatException($"'{path}' holds {tensor}; expected integer labels of shape [images].");
+        }
+
+        return Array.ConvertAll(tensor.ToInt64(), l => l is >= 0 and < int.MaxValue
+            ? (int)l
+            : throw new DataFormatException($"'{path}' has the label {l}; labels start at 0 and fit 31 bits."));
+    }
+
+    /// <summary>The manifest of a store that has none: a square grid, the smallest vocabulary and classes that hold what is there.</summary>
+    public static CodeManifest Infer(string folder, MappedCodes codes, int[] labels)
+    {
+        var side = (int)Math.Round(Math.Sqrt(codes.CodesPerImage));
+        if ((long)side * side != codes.CodesPerImage)
+        {
+            throw new DataFormatException($"'{codes.Path}' has {codes.CodesPerImage} codes per image, which is no square grid; describe it in {CodeStore.ManifestName}.");
+        }
+
+        var largest = 0;
+        var buffer = new int[codes.CodesPerImage];
+        for (var row = 0L; row < codes.RowCount; row++)
+        {
+            codes.Read(row, buffer);
+            foreach (var code in buffer)
+            {
+                // A negative code becomes a huge one, which Agree and the reads refuse.
+                largest = Math.Max(largest, code);
+            }
+        }
+
+        return new CodeManifest
+        {
+            Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
+            GridSide = side,
+            VocabularySize = largest == int.MaxValue ? largest : largest + 1,
+            ClassNames = [.. Enumerable.Range(0, labels.DefaultIfEmpty().Max() + 1).Select(k => k.ToString(CultureInfo.InvariantCulture))],
+            CropPolicy = "unknown",
+            Count = (int)codes.Shape[0],
+            Augmentations = (int)codes.Shape[1],
+        };
+    }
+
+    /// <exception cref="DataFormatException">Two of the files disagree; names both and what each says.</exception>
+    public static void Agree(CodeManifest manifest, MappedCodes codes, int[] labels, string folder)
+    {
+        if (Problem(manifest, labels) is { } problem)
+        {
+            throw new DataFormatException($"Code folder '{folder}': {problem}");
+        }
+
+        long[] expected = [manifest.Count, manifest.Augmentations, (long)manifest.GridSide * manifest.GridSide];
+        if (!expected.SequenceEqual(codes.Shape))
+        {
+            throw new DataFormatException(
+                $"'{codes.Path}' has shape {HostTensor.Describe(codes.Shape)} but {CodeStore.ManifestName} says {HostTensor.Describe(expected)} (images, variants, codes of a {manifest.GridSide}x{manifest.GridSide} grid); the files belong to different datasets.");
+        }
+    }
+
+    /// <summary>What is wrong with a manifest by itself and against the labels; null if nothing is.</summary>
+    public static string? Problem(CodeManifest manifest, ReadOnlySpan<int> labels)
+    {
+        if (manifest.FormatVersion != CodeManifest.CurrentVersion)
+        {
+            return $"{CodeStore.ManifestName} has format version {manifest.FormatVersion}; this program reads version {CodeManifest.CurrentVersion}. Use a matching program.";
+        }
+
+        if (manifest.Count < 1 || manifest.Augmentations < 1 || manifest.GridSide < 1 || manifest.VocabularySize < 1 || manifest.ClassNames.Count < 1)
+        {
+            return $"count, augmentations, gridSide, vocabularySize and the number of classNames in {CodeStore.ManifestName} must be at least 1, but are {manifest.Count}, {manifest.Augmentations}, {manifest.GridSide}, {manifest.VocabularySize} and {manifest.ClassNames.Count}.";
+        }
+
+        if (manifest.HeldOutCount < 0 || manifest.HeldOutCount >= manifest.Count)
+        {
+            return $"heldOutCount in {CodeStore.ManifestName} is {manifest.HeldOutCount}; expected 0 to {manifest.Count - 1}, so that images to train on remain.";
+        }
+
+        if (labels.Length != manifest.Count)
+        {
+            return $"{CodeStore.LabelsName} has {labels.Length} labels but {CodeStore.ManifestName} says {manifest.Count} images.";
+        }
+
+        var bad = labels.IndexOfAnyExceptInRange(0, manifest.ClassNames.Count - 1);
+        return bad < 0 ? null : $"image {bad} has label {labels[bad]}, but there are {manifest.ClassNames.Count} classes.";
+    }
+}

@@ -1,0 +1,65 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
+using NextPatch.Core.Sampling;
+using NextPatch.Torch.Generation;
+using NextPatch.Torch.Tests.Gpt;
+
+namespace NextPatch.Torch.Tests.Generation;
+
+[NoTensorLeaks]
+public sealed class TorchGenerationEngineTests
+{
+    private static int[] Labels(int count) => [.. Enumerable.Range(0, count).Select(i => i % 3)];
+
+    [Theory]
+    [InlineData(1.0)]
+    [InlineData(2.5)]
+    public void An_image_does_not_depend_on_how_many_are_drawn_with_it(double scale)
+    {
+        using var engine = new TorchGenerationEngine(TinyGpt.Create());
+        var request = new GenerationRequest { Labels = Labels(100), Seed = 7, Sampling = new SamplingConfig { GuidanceScale = scale, TopK = 12 } };
+        var all = engine.Generate(request);
+        var codes = engine.Config.CodesPerImage;
+        foreach (var image in new[] { 0, 5, 63, 64, 99 })
+        {
+            var alone = engine.Generate(request with { Labels = [request.Labels[image]], FirstIndex = image });
+            Assert.Equal(all[(image * codes)..((image + 1) * codes)], alone);
+        }
+
+        Assert.Equal(all[(60 * codes)..(70 * codes)], engine.Generate(request with { Labels = Labels(100)[60..70], FirstIndex = 60 }));
+    }
+
+    [Fact]
+    public void Seeds_reproduce_and_differ()
+    {
+        using var engine = new TorchGenerationEngine(TinyGpt.Create());
+        var request = new GenerationRequest { Labels = Labels(4), Seed = 1 };
+        Assert.Equal(engine.Generate(request), engine.Generate(request));
+        Assert.NotEqual(engine.Generate(request), engine.Generate(request with { Seed = 2 }));
+    }
+
+    [Fact]
+    public void Guidance_without_a_null_class_is_refused_with_the_way_out()
+    {
+        using var engine = new TorchGenerationEngine(TinyGpt.Create(TinyGpt.Config with { ClassDropout = 0 }));
+        var error = Assert.Throws<ConfigException>(() => engine.Generate(new GenerationRequest { Labels = [0] }));
+        Assert.Contains("--cfg-scale 1", error.Message, StringComparison.Ordinal);
+        Assert.Equal(16, engine.Generate(new GenerationRequest { Labels = [0], Sampling = new SamplingConfig { GuidanceScale = 1 } }).Length);
+    }
+
+    [Fact]
+    public void Unknown_classes_are_named()
+    {
+        using var engine = new TorchGenerationEngine(TinyGpt.Create());
+        Assert.Contains("class 3", Assert.Throws<ConfigException>(() => engine.Generate(new GenerationRequest { Labels = [0, 3] })).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Cancelling_stops_between_positions()
+    {
+        using var engine = new TorchGenerationEngine(TinyGpt.Create());
+        using var cancellation = new CancellationTokenSource();
+        cancellation.Cancel();
+        Assert.Throws<OperationCanceledException>(() => engine.Generate(new GenerationRequest { Labels = [0] }, null, cancellation.Token));
+    }
+}

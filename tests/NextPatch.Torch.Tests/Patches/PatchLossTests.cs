@@ -1,0 +1,72 @@
+using NextPatch.Core.Patches;
+using NextPatch.Torch.Patches;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Tests.Patches;
+
+[NoTensorLeaks]
+public sealed class PatchLossTests
+{
+    /// <summary>The published way: logits repeated P times, mean cross-entropy, automatic gradients.</summary>
+    [Theory]
+    [InlineData(5, 1)]
+    [InlineData(5, 4)]
+    [InlineData(300_000, 4)] // a vocabulary so large that each chunk holds a few rows only
+    public void Equals_cross_entropy_on_repeated_logits_with_every_gradient(int vocabulary, int codesPerPatch)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(4);
+        const int batch = 3, patches = 6, width = 8;
+        var hidden = randn([batch, patches, width], generator: generator).requires_grad_();
+        var head = new Parameter(randn([vocabulary, width], generator: generator));
+        var targets = randint(vocabulary, [batch, patches, codesPerPatch], ScalarType.Int64, generator: generator);
+
+        var logits = nn.functional.linear(hidden, head).unsqueeze(2).expand(-1, -1, codesPerPatch, -1);
+        var expected = nn.functional.cross_entropy(logits.reshape(-1, vocabulary), targets.reshape(-1));
+        expected.backward();
+        var (expectedHidden, expectedHead) = (hidden.grad!.clone(), head.grad!.clone());
+        head.grad = null;
+
+        var (loss, gradient) = PatchLoss.Backward(hidden, head, targets);
+        Assert.Equal(expected.item<float>(), loss.item<float>(), 1e-5);
+        Assert.Equal(expected.item<float>(), PatchLoss.Evaluate(hidden, head, targets).item<float>(), 1e-5);
+        Assert.True((gradient - expectedHidden).abs().max().item<float>() < 1e-6f);
+        Assert.True((head.grad! - expectedHead).abs().max().item<float>() < 1e-6f);
+        head.grad = null;
+    }
+
+    [Fact]
+    public void Micro_batches_add_up_to_the_batch()
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(5);
+        var hidden = randn([4, 2, 8], generator: generator);
+        var head = new Parameter(randn([11, 8], generator: generator));
+        var targets = randint(11, [4, 2, 4], ScalarType.Int64, generator: generator);
+        PatchLoss.Backward(hidden, head, targets);
+        var whole = head.grad!.clone();
+        head.grad = null;
+        PatchLoss.Backward(hidden.narrow(0, 0, 1), head, targets.narrow(0, 0, 1), 0.25);
+        PatchLoss.Backward(hidden.narrow(0, 1, 3), head, targets.narrow(0, 1, 3), 0.75);
+        Assert.True((head.grad! - whole).abs().max().item<float>() < 1e-6f);
+        head.grad = null;
+    }
+
+    [Fact]
+    public void Grouping_averages_blocks_and_lists_their_codes()
+    {
+        using var scope = NewDisposeScope();
+        var geometry = new PatchGeometry(6, 3);
+        var grouping = new MeanPatchGrouping(geometry);
+        var codes = arange(36, ScalarType.Int64).reshape(1, 36);
+        var targets = grouping.Targets(codes).data<long>().ToArray();
+        var means = grouping.Group(codes.to_type(ScalarType.Float32).unsqueeze(2)).data<float>().ToArray();
+        for (var patch = 0; patch < geometry.PatchCount; patch++)
+        {
+            var members = Enumerable.Range(0, 9).Select(m => (long)geometry.CodeIndex(patch, m)).ToArray();
+            Assert.Equal(members, targets[(patch * 9)..((patch + 1) * 9)]);
+            Assert.Equal(members.Average(), means[patch], 1e-4);
+        }
+    }
+}
