@@ -18,6 +18,7 @@ namespace NextPatch.Core.Configuration;
 [JsonSerializable(typeof(GptConfig))]
 [JsonSerializable(typeof(TrainingConfig))]
 [JsonSerializable(typeof(SamplingConfig))]
+[JsonSerializable(typeof(TokenizerConfig))]
 [JsonSerializable(typeof(RunState))]
 public sealed partial class ConfigJson : JsonSerializerContext
 {

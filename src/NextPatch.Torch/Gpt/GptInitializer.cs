@@ -28,7 +28,7 @@ public static class GptInitializer
             }
             else
             {
-                nn.init.normal_(parameter, 0, Deviation(model.Config, name, parameter.size(1)), generator);
+                parameter.normal_(0, Deviation(model.Config, name, parameter.size(1)), generator);
             }
         }
     }

@@ -43,12 +43,13 @@ public static class PatchLoss
         using var noGrad = no_grad();
         if (head.grad is null)
         {
-            head.grad = zeros_like(head).DetachFromDisposeScope();
+            using var zero = zeros_like(head);
+            head.grad = zero;
         }
 
+        using var headGradient = head.grad;
         var gradient = empty_like(hidden);
-        var loss = Run(hidden, head, targets, scale, gradient, head.grad);
-        return (loss, gradient);
+        return (Run(hidden, head, targets, scale, gradient, headGradient), gradient);
     }
 
     private static Tensor Run(Tensor hidden, Tensor head, Tensor targets, double gradientScale, Tensor? hiddenGradient, Tensor? headGradient)

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
-using NextPatch.Torch.Loading;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

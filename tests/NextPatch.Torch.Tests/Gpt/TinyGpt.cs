@@ -20,7 +20,7 @@ internal static class TinyGpt
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         using var generator = new Generator(seed + 1);
-        nn.init.normal_(model.Head, 0, 0.3, generator);
+        model.Head.normal_(0, 0.3, generator);
         return model;
     }
 

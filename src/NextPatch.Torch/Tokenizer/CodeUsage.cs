@@ -1,0 +1,35 @@
+namespace NextPatch.Torch.Tokenizer;
+
+/// <summary>How often each code of a codebook was chosen.</summary>
+public sealed class CodeUsage
+{
+    private readonly long[] _counts;
+
+    public CodeUsage(int codebookSize) => _counts = new long[codebookSize];
+
+    /// <summary>Codes chosen at least once.</summary>
+    public int UsedCount => _counts.Count(c => c > 0);
+
+    /// <summary>exp(entropy) of the choice: K when all codes are equally frequent, 1 when one code does everything, 0 before any was counted.</summary>
+    public double Perplexity
+    {
+        get
+        {
+            var total = (double)_counts.Sum();
+            return total == 0 ? 0 : Math.Exp(-_counts.Where(c => c > 0).Sum(c => c / total * Math.Log(c / total)));
+        }
+    }
+
+    public void Add(ReadOnlySpan<long> codes)
+    {
+        foreach (var code in codes)
+        {
+            _counts[code]++;
+        }
+    }
+
+    public void Clear() => Array.Clear(_counts);
+
+    /// <summary>Codes never chosen, ascending.</summary>
+    public long[] FindDead() => [.. Enumerable.Range(0, _counts.Length).Where(k => _counts[k] == 0).Select(k => (long)k)];
+}

@@ -1,0 +1,22 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NextPatch.Torch.Tokenizer;
+
+/// <summary>Group normalisation of the small convolutional networks.</summary>
+public static class GroupNorms
+{
+    private const int ChannelsPerGroup = 8;
+
+    /// <summary>Groups of 8 channels, or one group where that does not divide.</summary>
+    /// <remarks>TorchSharp 0.107.0 leaves the weights of a new GroupNorm uninitialised (whatever the memory held); here they start at 1 and 0.</remarks>
+    public static GroupNorm Create(int channels)
+    {
+        var norm = GroupNorm(channels % ChannelsPerGroup == 0 ? channels / ChannelsPerGroup : 1, channels);
+        using var noGradient = no_grad();
+        norm.weight!.fill_(1);
+        norm.bias!.fill_(0);
+        return norm;
+    }
+}

@@ -1,0 +1,231 @@
+using System.Text.Json;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Sampling;
+using NextPatch.Torch.Loading;
+using TorchSharp.Utils;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NextPatch.Torch.Tokenizer;
+
+// Shape letters used in this file: N images asked for, B images in this call, S pixels per side, W code width, g grid side,
+// T codes per image (g * g).
+
+/// <summary>
+/// A VQ tokenizer for small images: encoder, codebook, decoder (van den Oord et al., "Neural Discrete Representation Learning",
+/// with l2-normalised codes).
+/// </summary>
+/// <remarks>
+/// <see cref="Encode"/> and <see cref="Decode"/> work in batches of one fixed size, the last one padded: libtorch picks other
+/// kernels for other row counts, and image k must not depend on how many were asked for.
+/// </remarks>
+public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
+{
+    private const string ConfigFile = "config.json";
+    private const string WeightsFile = "model.safetensors";
+    private const int BatchSize = 64;
+
+    [ComponentName(Name = "encoder")] private readonly SmallEncoder _encoder;
+    [ComponentName(Name = "quantize")] private readonly VectorQuantizer _quantizer;
+    [ComponentName(Name = "decoder")] private readonly SmallDecoder _decoder;
+
+    /// <param name="config">Sizes; validated here.</param>
+    /// <param name="seed">Seed of the initial weights.</param>
+    /// <exception cref="ConfigException">The configuration cannot work.</exception>
+    public VqTokenizer(TokenizerConfig config, ulong seed)
+        : base(nameof(VqTokenizer))
+    {
+        config.Validate();
+        Config = config;
+        manual_seed((long)(new CounterRandom(seed, RandomStream.Initialization).Bits(0, 0) >> 1));
+        _encoder = new SmallEncoder(config);
+        _quantizer = new VectorQuantizer(config.CodebookSize, config.CodeWidth);
+        _decoder = new SmallDecoder(config);
+        RegisterComponents();
+    }
+
+    public TokenizerConfig Config { get; }
+
+    /// <summary>Reads what <see cref="SaveTo"/> wrote.</summary>
+    /// <exception cref="NextPatchException">A file is missing or damaged, or the weights do not fit the configuration.</exception>
+    public static VqTokenizer Load(string folder)
+    {
+        var config = ConfigJson.Read(Path.Combine(folder, ConfigFile), ConfigJson.Default.TokenizerConfig);
+        var weights = Path.Combine(folder, WeightsFile);
+        var state = SafetensorsFile.Read(weights);
+        var tokenizer = new VqTokenizer(config, seed: 0);
+        try
+        {
+            StateLoader.Load(tokenizer, state, weights);
+            return tokenizer;
+        }
+        catch
+        {
+            tokenizer.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes config.json and model.safetensors; the folder is made if need be.</summary>
+    public void SaveTo(string folder)
+    {
+        Directory.CreateDirectory(folder);
+        SafetensorsFile.Write(Path.Combine(folder, WeightsFile), StateLoader.Capture(this));
+        File.WriteAllText(Path.Combine(folder, ConfigFile), JsonSerializer.Serialize(Config, ConfigJson.Default.TokenizerConfig));
+    }
+
+    /// <summary>Training pass: encode, quantise with a straight-through gradient, decode.</summary>
+    /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
+    public override TokenizerOutput forward(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        var latents = _encoder.forward(images);
+        var quantized = _quantizer.forward(latents);
+        var loss = quantized.CodebookLoss + (Config.CommitmentWeight * quantized.CommitmentLoss);
+        var output = _decoder.forward(quantized.Vectors);
+        return new TokenizerOutput(
+            output.MoveToOuterDisposeScope(),
+            latents.MoveToOuterDisposeScope(),
+            quantized.Codes.MoveToOuterDisposeScope(),
+            loss.MoveToOuterDisposeScope());
+    }
+
+    /// <summary>Training pass without quantisation: the decoder sees the normalised latents. For the first steps of a training.</summary>
+    /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
+    /// <returns>Reconstructions, float [B, 3, S, S], not clamped.</returns>
+    public Tensor ReconstructContinuously(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        return _decoder.forward(VectorQuantizer.Normalize(_encoder.forward(images))).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Latents on the unit sphere, one row per grid cell.</summary>
+    /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
+    /// <returns>float [B * T, W], without gradient.</returns>
+    public Tensor UnitLatents(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var unit = VectorQuantizer.Normalize(_encoder.forward(images));                                  // [B, W, g, g]
+        return unit.permute(0, 2, 3, 1).reshape(-1, Config.CodeWidth).MoveToOuterDisposeScope();         // [B * T, W]
+    }
+
+    /// <summary>Overwrites code vectors; call it after an optimiser step, never between forward and backward.</summary>
+    /// <param name="codes">Which codes, n of them.</param>
+    /// <param name="vectors">float [n, W]; normalised here.</param>
+    public void ReplaceCodes(ReadOnlySpan<long> codes, Tensor vectors)
+    {
+        using var which = tensor(codes.ToArray());
+        _quantizer.Replace(which, vectors);
+    }
+
+    /// <summary>Images to codes.</summary>
+    /// <param name="images">float [N, 3, S, S] in [-1, 1].</param>
+    /// <returns>int64 [N, T], row-major over the grid.</returns>
+    public Tensor Encode(Tensor images)
+    {
+        Require(images, "images", [-1, 3, Config.ImageSide, Config.ImageSide]);
+        return InFixedBatches(images, batch => _quantizer.Encode(_encoder.forward(batch)));
+    }
+
+    /// <summary>Codes to images.</summary>
+    /// <param name="codes">int64 [N, T], each in [0, K).</param>
+    /// <returns>float [N, 3, S, S], nominally in [-1, 1] but not clamped.</returns>
+    public Tensor Decode(Tensor codes)
+    {
+        Require(codes, "codes", [-1, Config.CodesPerImage]);
+        return InFixedBatches(codes, batch => _decoder.forward(_quantizer.Lookup(batch, Config.GridSide)));
+    }
+
+    /// <summary>Images in bytes to codes, without holding all of them as floats.</summary>
+    /// <param name="pixels">uint8 [N, S, S, 3].</param>
+    /// <param name="cancellation">Checked between batches.</param>
+    /// <returns>[N, T].</returns>
+    public int[] EncodePixels(ReadOnlyMemory<byte> pixels, CancellationToken cancellation = default)
+    {
+        var (size, length) = (Config.ImageSide * Config.ImageSide * 3, Config.CodesPerImage);
+        var codes = new int[ImageTensors.CountImages(pixels.Length, Config.ImageSide) * length];
+        for (var first = 0; first * size < pixels.Length; first += BatchSize)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var count = Math.Min(BatchSize, (pixels.Length / size) - first);
+            var batch = Encode(ImageTensors.FromPixels(pixels.Span.Slice(first * size, count * size), Config.ImageSide)); // [count, T]
+            batch.to(ScalarType.Int32).data<int>().CopyTo(codes, first * length);
+        }
+
+        return codes;
+    }
+
+    /// <summary>Codes to images in bytes.</summary>
+    /// <param name="codes">[N, T], each in [0, K).</param>
+    /// <param name="cancellation">Checked between batches.</param>
+    /// <returns>uint8 [N, S, S, 3].</returns>
+    /// <exception cref="NextPatchException">A code is outside the codebook, or the count is not a whole number of images.</exception>
+    public byte[] DecodePixels(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
+    {
+        var (size, length) = (Config.ImageSide * Config.ImageSide * 3, Config.CodesPerImage);
+        RequireCodes(codes.Span);
+        var pixels = new byte[codes.Length / length * size];
+        for (var first = 0; first * length < codes.Length; first += BatchSize)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            using var scope = NewDisposeScope();
+            var count = Math.Min(BatchSize, (codes.Length / length) - first);
+            var batch = tensor(codes.Span.Slice(first * length, count * length).ToArray(), [count, length], dtype: ScalarType.Int64);
+            ImageTensors.ToPixels(Decode(batch)).CopyTo(pixels, first * size);
+        }
+
+        return pixels;
+    }
+
+    private static Tensor InFixedBatches(Tensor items, Func<Tensor, Tensor> compute)
+    {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var results = new List<Tensor>();
+        for (var first = 0L; first < items.size(0); first += BatchSize)
+        {
+            var count = Math.Min(BatchSize, items.size(0) - first);
+            var batch = items.narrow(0, first, count);
+            if (count < BatchSize)
+            {
+                // Row 0 again: any valid item will do, its result is dropped.
+                batch = cat([batch, batch.narrow(0, 0, 1).repeat_interleave(BatchSize - count, 0)]);
+            }
+
+            results.Add(compute(batch).narrow(0, 0, count));
+        }
+
+        return cat(results).MoveToOuterDisposeScope();
+    }
+
+    private static void Require(Tensor value, string name, long[] shape)
+    {
+        var actual = value.shape;
+        if (actual.Length != shape.Length || actual[0] == 0 || actual.Skip(1).Zip(shape.Skip(1)).Any(p => p.First != p.Second))
+        {
+            throw new NextPatchException(
+                $"The tokenizer expects {name} of shape [N{string.Concat(shape.Skip(1).Select(s => $", {s}"))}] with N at least 1 but got [{string.Join(", ", actual)}].");
+        }
+    }
+
+    private void RequireCodes(ReadOnlySpan<int> codes)
+    {
+        if (codes.Length % Config.CodesPerImage != 0)
+        {
+            throw new NextPatchException($"{codes.Length} codes are not a whole number of images of {Config.CodesPerImage} codes each.");
+        }
+
+        foreach (var code in codes)
+        {
+            if (code < 0 || code >= Config.CodebookSize)
+            {
+                throw new NextPatchException(
+                    $"Code {code} is outside the tokenizer's codebook of {Config.CodebookSize}; the codes probably belong to another tokenizer.");
+            }
+        }
+    }
+}
