@@ -24,6 +24,7 @@ internal static class CaseKinds
         (c => c.IsAbout("generate.py::sample("), GreedySamplingCase.Run),
         (c => c.IsAbout("epoch_range"), EpochTableCase.Run),
         (c => c.IsAbout("create_scheduler") && c.Config.ContainsKey("items"), LearningRateCase.Run),
+        (c => c.ModelType == "c2i" && c.IsAbout("update_ema") && c.IsAbout("AdamW"), TrainingRunCase.Run),
         (c => c.Entry.ContainsKey("variants"), PickleCase.Run),
         (c => c.IsAbout("DistributedSampler"), SamplerCase.Run),
     ];

@@ -1,6 +1,7 @@
 using NextPatch.Core.Checkpoints;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NextPatch.Goldens.Cases;

@@ -4,6 +4,7 @@ using NextPatch.Core.Patches;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NextPatch.Goldens.Cases;
