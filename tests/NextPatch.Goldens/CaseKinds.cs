@@ -1,4 +1,5 @@
 using NextPatch.Goldens.Cases;
+using NextPatch.Torch.Loading;
 
 namespace NextPatch.Goldens;
 
@@ -42,6 +43,7 @@ internal static class CaseKinds
 
         try
         {
+            NativeBackend.EnsureLoaded();
             using var scope = TorchSharp.torch.NewDisposeScope();
             kind(run);
         }

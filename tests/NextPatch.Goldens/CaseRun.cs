@@ -55,7 +55,8 @@ internal sealed class CaseRun
         }
     }
 
-    public void Same<T>(string what, IEnumerable<T> actual, IEnumerable<T> golden)
+    /// <summary>A list of facts, in order.</summary>
+    public void SameList<T>(string what, IEnumerable<T> actual, IEnumerable<T> golden)
         => Same(what, $"[{string.Join(", ", actual)}]", $"[{string.Join(", ", golden)}]");
 
     public void Close(string what, Tensor actual, HostTensor golden, Tolerance tolerance)

@@ -18,7 +18,7 @@ internal static class CausalMaskCase
         {
             int headWidth = (int)args["dim"]! / (int)args["n_head"]!, grid = GoldenCase.SideOf((long)args["block_size"]!);
             var table = RotaryEmbedding2d.Table(grid, headWidth, conditionTokens, (double)args["rope_base"]!);
-            run.Same("freqs_shape", [table.Length / headWidth, headWidth / 2, 2], shape.ToInt64());
+            run.SameList("freqs_shape", [table.Length / headWidth, headWidth / 2, 2], shape.ToInt64());
         }
     }
 }

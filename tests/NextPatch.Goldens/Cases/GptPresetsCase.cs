@@ -42,7 +42,7 @@ internal static class GptPresetsCase
         var config = GptPresets.Get(name);
         var golden = facts["config"]!;
         config = config with { VocabularySize = (int)golden["vocab_size"]!, ClassCount = (int)golden["num_classes"]!, ClassDropout = (double)golden["class_dropout_prob"]! };
-        run.Same($"{name} dim, layers, heads, head width", [config.Width, config.LayerCount, config.HeadCount, config.HeadWidth],
+        run.SameList($"{name} dim, layers, heads, head width", [config.Width, config.LayerCount, config.HeadCount, config.HeadWidth],
             new[] { "dim", "n_layer", "n_head", "head_dim" }.Select(key => (int)golden[key]!));
         run.Same($"{name} ffn_hidden", config.FfnWidth, (int)facts["ffn_hidden"]!);
         run.Same($"{name} n_params", config.ParameterCount, (long)facts["n_params"]!);
@@ -58,13 +58,13 @@ internal static class GptPresetsCase
         run.Same($"{name} nodecay_params", decayed[false].Sum(p => Elements(p.Shape)), (long)facts["nodecay_params"]!);
         if (facts["state_dict"] is JsonArray keys)
         {
-            run.Same($"{name} state_dict", state.Select(p => $"{p.Name}[{string.Join(",", p.Shape)}]"),
+            run.SameList($"{name} state_dict", state.Select(p => $"{p.Name}[{string.Join(",", p.Shape)}]"),
                 keys.Select(k => $"{k![0]}[{string.Join(",", k[1]!.AsArray().Select(n => (long)n!))}]"));
         }
 
         if (facts["named_parameters"] is JsonArray names)
         {
-            run.Same($"{name} named_parameters", parameters.Select(p => p.Name), names.Select(n => (string)n!));
+            run.SameList($"{name} named_parameters", parameters.Select(p => p.Name), names.Select(n => (string)n!));
         }
     }
 

@@ -29,7 +29,7 @@ internal static partial class RopeTableCase
             var width = table.Count / (int)table.Shape[0];
             var values = table.ToDoubles();
             var rows = arrays[key + "_index"].ToInt64().SelectMany(row => values.AsSpan((int)row * width, width).ToArray()).ToArray();
-            run.Same(key + " shape", table.Shape, item!["full_shape"]!.AsArray().Select(n => (long)n!));
+            run.SameList(key + " shape", table.Shape, item!["full_shape"]!.AsArray().Select(n => (long)n!));
             run.Close(key, rows, arrays[key].ToDoubles(), arrays[key].Shape, tolerance);
             run.Close(key + "_sum", values.Sum(), arrays[key + "_sum"].ToDoubles()[0], sumTolerance);
         }

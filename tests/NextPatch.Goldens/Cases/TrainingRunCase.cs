@@ -44,7 +44,7 @@ internal static partial class TrainingRunCase
     private static void Compare(CaseRun run, string what, IEnumerable<KeyValuePair<string, HostTensor>> actual, IReadOnlyDictionary<string, HostTensor> golden)
     {
         var own = actual.ToDictionary(p => p.Key, p => p.Value);
-        run.Same($"{what}: names", own.Keys.Order(StringComparer.Ordinal), golden.Keys.Order(StringComparer.Ordinal));
+        run.SameList($"{what}: names", own.Keys.Order(StringComparer.Ordinal), golden.Keys.Order(StringComparer.Ordinal));
 
         // Adam turns the rounding of a near-zero gradient into a whole step, so the manifest lets a share of elements stray by two.
         var share = OutlierShare().Match((string?)run.Golden.Entry["tolerance"]?["weights"]?["outliers"] ?? "");

@@ -42,10 +42,10 @@ internal static class TransformerGradientCase
         run.Close($"p{patchSize} logits", nn.functional.linear(hidden.detach(), model.Head.detach()), expected["logits"], Tolerance.Parse(tolerances["logits"]));
         run.Close($"p{patchSize} loss", loss.reshape(1), expected["loss"], Tolerance.Parse(tolerances["loss"]));
         var table = RotaryEmbedding2d.Table(grouping.Geometry.PatchesPerSide, config.HeadWidth, (int)golden.Config["ModelArgs"]!["cls_token_num"]!, config.RopeBase);
-        run.Close($"p{patchSize} freqs_cis", tensor(table, [-1, config.HeadWidth / 2, 2]), expected["freqs_cis"], Tolerance.Parse(tolerances["freqs_cis"] ?? tolerances["logits"]));
+        run.Close($"p{patchSize} freqs_cis", tensor(table, [table.Length / config.HeadWidth, config.HeadWidth / 2, 2]), expected["freqs_cis"], Tolerance.Parse(tolerances["freqs_cis"] ?? tolerances["logits"]));
 
         var parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
-        run.Same($"p{patchSize} gradient names", parameters.Keys.Order(StringComparer.Ordinal),
+        run.SameList($"p{patchSize} gradient names", parameters.Keys.Order(StringComparer.Ordinal),
             expected.Keys.Where(k => k.StartsWith(GradientPrefix, StringComparison.Ordinal)).Select(k => k[GradientPrefix.Length..]).Order(StringComparer.Ordinal));
         foreach (var (name, parameter) in parameters)
         {
