@@ -44,6 +44,9 @@ internal static class CaseKinds
         try
         {
             NativeBackend.EnsureLoaded();
+
+            // The recorded tensors are so small that threads would only wait for each other.
+            TorchSharp.torch.set_num_threads(1);
             using var scope = TorchSharp.torch.NewDisposeScope();
             kind(run);
         }
