@@ -9,7 +9,8 @@ public sealed class ParityReport : IDisposable
     /// <summary>Names the folder that receives the report; by default the folder of the tests' binaries.</summary>
     public const string Variable = "NEXTPATCH_GOLDENS_REPORT";
 
-    private readonly List<CaseResult> _results = [];
+    // By position in the manifest: the test runner chooses its own order.
+    private readonly SortedDictionary<int, CaseResult> _results = [];
 
     public void Dispose()
     {
@@ -21,7 +22,7 @@ public sealed class ParityReport : IDisposable
         var folder = Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } named ? Path.GetFullPath(named) : AppContext.BaseDirectory;
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, "goldens-report.json");
-        var list = new JsonArray([.. _results.Select(r => new JsonObject
+        var list = new JsonArray([.. _results.Values.Select(r => new JsonObject
         {
             ["name"] = r.Name,
             ["status"] = r.Status.ToString().ToLowerInvariant(),
@@ -30,9 +31,9 @@ public sealed class ParityReport : IDisposable
             ["detail"] = r.Detail,
         })]);
         File.WriteAllText(path, list.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
-        var counts = _results.GroupBy(r => r.Status).OrderBy(g => g.Key).Select(g => $"{g.Count()} {g.Key.ToString().ToLowerInvariant()}");
-        Console.Out.WriteLine($"{string.Join(Environment.NewLine, _results)}{Environment.NewLine}Goldens: {string.Join(", ", counts)}; {path}");
+        var counts = _results.Values.GroupBy(r => r.Status).OrderBy(g => g.Key).Select(g => $"{g.Count()} {g.Key.ToString().ToLowerInvariant()}");
+        Console.Out.WriteLine($"{string.Join(Environment.NewLine, _results.Values)}{Environment.NewLine}Goldens: {string.Join(", ", counts)}; {path}");
     }
 
-    internal void Add(CaseResult result) => _results.Add(result);
+    internal void Add(int position, CaseResult result) => _results[position] = result;
 }
