@@ -1,1 +1,4 @@
-return 0;
+using NextPatch.Cli;
+
+using var signals = new StopSignals();
+return await Application.RunAsync(args, Console.Out, Console.Error, signals.Token);

@@ -1,0 +1,84 @@
+using System.CommandLine;
+using System.CommandLine.Invocation;
+using System.Runtime.CompilerServices;
+using NextPatch.Cli.Commands;
+using NextPatch.Cli.Rendering;
+using NextPatch.Torch.Loading;
+
+namespace NextPatch.Cli;
+
+/// <summary>The command line as a function: arguments in, exit code out. Nothing escapes it.</summary>
+internal static class Application
+{
+    /// <param name="args">Arguments without the program's name; none shows the help.</param>
+    /// <param name="output">Data: tables, JSON, help.</param>
+    /// <param name="error">Progress, logs and errors.</param>
+    /// <param name="cancellation">Asks the command to stop; it then ends with <see cref="ExitCode.Cancelled"/>.</param>
+    /// <returns>One of <see cref="ExitCode"/>.</returns>
+    public static async Task<int> RunAsync(IReadOnlyList<string> args, TextWriter output, TextWriter error, CancellationToken cancellation)
+    {
+        // A command may touch TorchSharp before anything of NextPatch.Torch, whose initialiser tells the loader where libtorch lies.
+        RuntimeHelpers.RunModuleConstructor(typeof(NativeBackend).Module.ModuleHandle);
+        var terminal = new Terminal(output, error);
+        return await ErrorBoundary.RunAsync(terminal, async () =>
+        {
+            var parsed = CreateRoot().Parse(args.Count == 0 ? ["--help"] : args);
+            if (parsed.Action is ParseErrorAction)
+            {
+                return ExplainMistake(terminal, parsed);
+            }
+
+            return await parsed.InvokeAsync(
+                new InvocationConfiguration
+                {
+                    Output = output,
+                    Error = error,
+                    EnableDefaultExceptionHandler = false,
+                    ProcessTerminationTimeout = null, // StopSignals listens instead
+                },
+                cancellation);
+        });
+    }
+
+    private static int ExplainMistake(Terminal terminal, ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..])
+        {
+            terminal.WriteError($"'{word}' is no command. Commands: {string.Join(", ", command.Subcommands.Select(c => c.Name))}.");
+        }
+        else
+        {
+            terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(e => e.Message)));
+        }
+
+        terminal.Log.WriteLine($"'nextpatch {(command is RootCommand ? "" : command.Name + " ")}--help' lists what there is.");
+        return ExitCode.Usage;
+    }
+
+    private static RootCommand CreateRoot()
+    {
+        var root = new RootCommand(
+            """
+            NextPatch trains image generators with Next Patch Prediction (arXiv 2412.15321) and runs them.
+
+            An image becomes a grid of codes, a transformer learns to predict the codes in patches, large ones first and single
+            codes last: the same model for a little over half the cost. Nothing changes at generation time.
+
+            The short path, on a fresh machine, without downloads:
+              nextpatch doctor        what works here, and what to do where something does not
+              nextpatch quickstart    draw a dataset, train on it, sample, and write report.html (minutes)
+              nextpatch plan          what a run costs before it starts
+              nextpatch train         train on your own codes
+              nextpatch sample        images from a trained model
+              nextpatch info          what a checkpoint, a data folder or an image holds
+
+            Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
+            """);
+        root.Add(DoctorCommand.Create());
+        root.Add(PlanCommand.Create());
+        root.Add(SampleCommand.Create());
+        root.Add(InfoCommand.Create());
+        return root;
+    }
+}

@@ -1,0 +1,83 @@
+using System.CommandLine;
+using NextPatch.Cli.Inspection;
+using NextPatch.Cli.Rendering;
+using NextPatch.Core.Checkpoints;
+using Spectre.Console;
+
+namespace NextPatch.Cli.Commands;
+
+/// <summary><c>nextpatch info</c>: what a file or folder holds.</summary>
+internal static class InfoCommand
+{
+    private const int ShownNames = 20;
+
+    public static Command Create()
+    {
+        var path = new Argument<string>("path") { Description = "A folder (checkpoint, run, tokenizer, codes) or a file (.safetensors, .pt, .npz, .npy, .png)." };
+        var json = new Option<bool>("--json") { Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, and more." };
+        var command = new Command(
+            "info",
+            """
+            Says what a file or folder holds: configuration, step, tensors, classes, text. Only headers are read, except of .pt
+            files. Nothing in a file is executed.
+
+            Examples:
+              nextpatch info quickstart/model
+              nextpatch info weights.safetensors --json
+              nextpatch info samples/000000.png
+            """) { path, json };
+        command.SetAction(parsed =>
+        {
+            var terminal = Terminal.Of(parsed);
+            var summary = Inspector.Describe(parsed.GetRequiredValue(path));
+            if (parsed.GetValue(json))
+            {
+                terminal.WriteJson(summary);
+            }
+            else
+            {
+                Show(terminal, summary);
+            }
+
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static void Show(Terminal terminal, FileSummary summary)
+    {
+        var facts = new List<(string Name, string? Value)>
+        {
+            ("format", summary.Format),
+            ("path", summary.Path),
+            ("preset", summary.Preset),
+            ("parameters", summary.ParameterCount?.ToString("N0")),
+            ("step", summary.Step?.ToString("N0")),
+            ("checkpoints", summary.Checkpoints is { } checkpoints ? string.Join(", ", checkpoints) : null),
+            ("classes", summary.ClassNames is { Count: > 0 } names ? $"{names.Count}: {string.Join(", ", names.Take(ShownNames))}{(names.Count > ShownNames ? ", …" : "")}" : null),
+            ("files", summary.Files is { } files ? string.Join(", ", files.Select(f => $"{f.Key} ({Quantity.Bytes(f.Value)})")) : null),
+        };
+        facts.AddRange((summary.Text ?? new Dictionary<string, string>()).Select(t => (t.Key, (string?)t.Value)));
+        foreach (var (name, value) in facts.Where(f => !string.IsNullOrEmpty(f.Value)))
+        {
+            terminal.Data.WriteLine($"{name,-12} {value}");
+        }
+
+        if (summary.Configuration is not null)
+        {
+            terminal.Data.WriteLine("configuration");
+            terminal.WriteJson(summary.Configuration);
+        }
+
+        if (summary.Tensors is { Count: > 0 } tensors)
+        {
+            var table = new Table().Border(TableBorder.Simple).AddColumn("tensor").AddColumn("shape").AddColumn("dtype");
+            foreach (var tensor in tensors)
+            {
+                table.AddRow(Markup.Escape(tensor.Name), Markup.Escape(HostTensor.Describe(tensor.Shape)), tensor.Dtype);
+            }
+
+            terminal.Output.Write(table);
+        }
+    }
+}

@@ -1,0 +1,116 @@
+using System.CommandLine;
+using NextPatch.Cli.Planning;
+using NextPatch.Cli.Rendering;
+using NextPatch.Core.Configuration;
+using Spectre.Console;
+
+namespace NextPatch.Cli.Commands;
+
+/// <summary><c>nextpatch plan</c>: what a run costs before it starts.</summary>
+internal static class PlanCommand
+{
+    private const long ImageNetImages = 1_281_167;
+
+    // Norms, softmax, the optimiser and the data take time that no matrix product accounts for.
+    private const double ShareOfMatrixSpeed = 0.75;
+
+    public static Command Create()
+    {
+        var settings = new RunSettings(defaultPreset: "B", defaultRecipe: "repository");
+        var images = new Option<long?>("--images") { Description = "Images of the training set. [default: 1281167 (ImageNet) for the published recipes]", HelpName = "n" };
+        var speed = new Option<double?>("--flops-per-second")
+        {
+            Description = "FLOPs per second that training reaches, e.g. 1e11. [default: 75 % of what matrix products of the model's width reach here, measured for one second]",
+            HelpName = "x",
+        };
+        var json = new Option<bool>("--json") { Description = "Write the plan as JSON." };
+        var command = new Command(
+            "plan",
+            """
+            Says what a training run will cost before it starts: FLOPs, hours and memory, per stage and in total, and against
+            plain next-token training on as many images.
+
+            Examples:
+              nextpatch plan --preset B --recipe paper
+              nextpatch plan --preset XL --patch-level 3 --stage-rate 0.5 --flops-per-second 4e14
+              nextpatch plan --preset small --recipe cpu --grid 8 --vocabulary 512 --classes 12
+            """);
+        settings.AddTo(command);
+        command.Add(images);
+        command.Add(speed);
+        command.Add(json);
+        command.SetAction((parsed, cancellation) =>
+        {
+            var terminal = Terminal.Of(parsed);
+            var (model, training) = settings.Resolve(parsed);
+            var recipe = settings.Recipe(parsed);
+            var count = DatasetImages(parsed.GetValue(images), training, recipe);
+            var (flops, source) = Speed(parsed.GetValue(speed), model, cancellation);
+            var plan = RunPlan.Create(settings.Preset(parsed), recipe, model, training, count, flops, source);
+            if (parsed.GetValue(json))
+            {
+                terminal.WriteJson(plan);
+            }
+            else
+            {
+                Show(terminal.Output, plan);
+            }
+
+            return Task.FromResult(ExitCode.Success);
+        });
+        return command;
+    }
+
+    /// <summary>The tables of a plan; also what a training run prints before it starts.</summary>
+    public static void Show(IAnsiConsole console, RunPlan plan)
+    {
+        console.WriteLine($"Preset {plan.Preset} ({plan.ParameterCount:N0} parameters), recipe {plan.Recipe}, batch {plan.BatchSize}, {plan.TotalSteps:N0} steps{(plan.DatasetImages is { } n ? $" on {n:N0} images" : "")}");
+        console.Write(StageTable(plan));
+        console.WriteLine($"Relative cost: {plan.RelativeCost:0.####} as the paper counts it (share of steps / p^2), {plan.RelativeFlops:0.####} in FLOPs with attention. 1 = next-token training on as many images.");
+        console.WriteLine($"Total: {Quantity.Decimal(plan.TotalFlops, "FLOP")} against {Quantity.Decimal(plan.PlainFlops, "FLOP")} for next-token training.");
+        console.WriteLine($"Time: {Quantity.Duration(plan.Seconds)} against {Quantity.Duration(plan.PlainSeconds)}, at {Quantity.Decimal(plan.FlopsPerSecond, "FLOP")}/s ({plan.FlopsPerSecondSource}).");
+        var memory = plan.Memory;
+        console.WriteLine($"Memory: {Quantity.Bytes(memory.Total)} at the peak: weights {Quantity.Bytes(memory.Weights)}, gradients {Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, average {Quantity.Bytes(memory.Average)}, activations {Quantity.Bytes(memory.Activations)} (less with a smaller --micro-batch).");
+    }
+
+    private static Table StageTable(RunPlan plan)
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        foreach (var heading in (string[])["patch side", "tokens", "steps", "epochs", "images", "FLOPs/image", "per image", "of the cost", "micro-batch", "time"])
+        {
+            table.AddColumn(new TableColumn(heading).RightAligned());
+        }
+
+        foreach (var stage in plan.Stages)
+        {
+            table.AddRow(
+                $"{stage.PatchSide}", $"{stage.TokensPerImage}", $"{stage.Steps:N0}", stage.Epochs is { } epochs ? $"{epochs:0.##}" : "-", $"{stage.Images:N0}",
+                Quantity.Decimal(stage.FlopsPerImage), $"{stage.RelativeFlopsPerImage:0.####}", $"{stage.RelativeShare:0.####}", $"{stage.MicroBatch}",
+                Quantity.Duration(stage.Seconds));
+        }
+
+        return table;
+    }
+
+    private static long? DatasetImages(long? given, TrainingConfig training, string recipe)
+    {
+        if (given is <= 0)
+        {
+            throw new ConfigException($"--images {given} must be at least 1.");
+        }
+
+        if (given is null && string.Equals(recipe, "cpu", StringComparison.OrdinalIgnoreCase))
+        {
+            return training.Steps is null ? throw new ConfigException("--epochs with the recipe 'cpu' needs --images: the number of images of the training set.") : null;
+        }
+
+        return given ?? ImageNetImages;
+    }
+
+    private static (double FlopsPerSecond, string Source) Speed(double? given, GptConfig model, CancellationToken cancellation) => given switch
+    {
+        null => (ShareOfMatrixSpeed * MatrixSpeed.Measure(model, cancellation), "75 % of the matrix products measured on this machine"),
+        > 0 and < double.PositiveInfinity => (given.Value, "as given"),
+        _ => throw new ConfigException($"--flops-per-second {given} must be greater than 0."),
+    };
+}

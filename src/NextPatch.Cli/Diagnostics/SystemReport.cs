@@ -1,0 +1,73 @@
+using System.Runtime.InteropServices;
+using NextPatch.Core;
+using TorchSharp;
+
+namespace NextPatch.Cli.Diagnostics;
+
+/// <summary>What <c>doctor</c> finds.</summary>
+internal sealed record SystemReport
+{
+    /// <summary>Everything essential loads.</summary>
+    public bool Works => Components.All(c => c.Works);
+
+    /// <summary>Version of NextPatch.</summary>
+    public required string Version { get; init; }
+
+    public string OperatingSystem { get; init; } = RuntimeInformation.OSDescription;
+
+    public string Runtime { get; init; } = RuntimeInformation.FrameworkDescription;
+
+    public required IReadOnlyList<ComponentCheck> Components { get; init; }
+
+    /// <summary>What will compute.</summary>
+    public required string Engine { get; init; }
+
+    /// <summary>Why no GPU is used.</summary>
+    public string Cuda { get; init; } = "not available: this build carries libtorch for the CPU only";
+
+    public required Processor Processor { get; init; }
+
+    /// <summary>Threads that libtorch computes with; 0 where it does not load.</summary>
+    public required int Threads { get; init; }
+
+    /// <summary>Memory this process may use, limits of a container included.</summary>
+    public required long MemoryBytes { get; init; }
+
+    /// <summary>The folder whose disk was looked at.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>Free bytes there; null where the system does not say.</summary>
+    public required long? FreeDiskBytes { get; init; }
+
+    /// <summary>Newest GLIBCXX version of the system's libstdc++; null outside Linux.</summary>
+    public string? LibStdCpp { get; init; }
+
+    public static SystemReport Collect()
+    {
+        var torchCheck = ComponentChecks.LibTorch();
+        return new SystemReport
+        {
+            Version = typeof(NextPatchException).Assembly.GetName().Version?.ToString(3) ?? "unknown",
+            Components = [torchCheck, ComponentChecks.Skia()],
+            Engine = torchCheck.Works ? "TorchSharp on the CPU, in fp32" : "none: libtorch does not load",
+            Processor = Processor.Detect(),
+            Threads = torchCheck.Works ? torch.get_num_threads() : 0,
+            MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,
+            Folder = Environment.CurrentDirectory,
+            FreeDiskBytes = FreeBytes(Environment.CurrentDirectory),
+            LibStdCpp = Diagnostics.LibStdCpp.Newest() is { } newest ? $"GLIBCXX_{newest}" : null,
+        };
+    }
+
+    private static long? FreeBytes(string folder)
+    {
+        try
+        {
+            return new DriveInfo(folder).AvailableFreeSpace;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return null;
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using NextPatch.Cli.Rendering;
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+
+namespace NextPatch.Cli;
+
+/// <summary>The one place where exceptions become a message and an exit code.</summary>
+internal static class ErrorBoundary
+{
+    public static async Task<int> RunAsync(Terminal terminal, Func<Task<int>> body)
+    {
+        try
+        {
+            return await body();
+        }
+        catch (OperationCanceledException)
+        {
+            return ExitCode.Cancelled;
+        }
+#pragma warning disable CA1031 // Nothing may escape: an unhandled exception aborts the process with a dump instead of an exit code.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            return Explain(terminal, e);
+        }
+    }
+
+    private static int Explain(Terminal terminal, Exception exception)
+    {
+        switch (Expected(exception))
+        {
+            case ConfigException e:
+                terminal.WriteError(e.Message);
+                return ExitCode.Usage;
+            case NextPatchException e:
+                terminal.WriteError(e.Message);
+                return ExitCode.Failure;
+            case UnauthorizedAccessException e:
+                terminal.WriteError($"The system does not allow it: {e.Message} Choose another folder, or change its permissions.");
+                return ExitCode.Failure;
+            case IOException e:
+                terminal.WriteError($"Reading or writing failed: {e.Message}");
+                return ExitCode.Failure;
+            default:
+                terminal.WriteError($"This is a defect of NextPatch; please report it with the lines below.{Environment.NewLine}{exception}");
+                return ExitCode.Failure;
+        }
+    }
+
+    /// <summary>The cause that a person can act on: a static constructor of TorchSharp wraps the reason why libtorch does not load.</summary>
+    private static Exception Expected(Exception exception)
+    {
+        for (var e = exception; e is not null; e = e.InnerException)
+        {
+            if (e is NextPatchException)
+            {
+                return e;
+            }
+        }
+
+        return exception;
+    }
+}

@@ -1,0 +1,36 @@
+namespace NextPatch.Cli.Inspection;
+
+/// <summary>What <c>info</c> finds. Fields that do not apply are null and left out of the JSON.</summary>
+internal sealed record FileSummary
+{
+    /// <summary>checkpoint, run, tokenizer, codes, safetensors, pytorch, npz, npy or png.</summary>
+    public required string Format { get; init; }
+
+    /// <summary>The path that was described; for a run its newest checkpoint.</summary>
+    public required string Path { get; init; }
+
+    public IReadOnlyList<TensorSummary>? Tensors { get; init; }
+
+    /// <summary>Elements of all tensors.</summary>
+    public long? ParameterCount { get; init; }
+
+    /// <summary>Preset with these shapes; null where none has them or the file is no transformer.</summary>
+    public string? Preset { get; init; }
+
+    /// <summary>Optimiser steps done.</summary>
+    public long? Step { get; init; }
+
+    public IReadOnlyList<string>? ClassNames { get; init; }
+
+    /// <summary>Names of the checkpoints of a run, oldest first.</summary>
+    public IReadOnlyList<string>? Checkpoints { get; init; }
+
+    /// <summary>Files of a folder with their sizes in bytes.</summary>
+    public IReadOnlyDictionary<string, long>? Files { get; init; }
+
+    /// <summary>Free text in the file: metadata of safetensors and PNG.</summary>
+    public IReadOnlyDictionary<string, string>? Text { get; init; }
+
+    /// <summary>The configuration beside the weights, or the manifest of codes.</summary>
+    public object? Configuration { get; init; }
+}

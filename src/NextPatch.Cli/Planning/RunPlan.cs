@@ -1,0 +1,76 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
+
+namespace NextPatch.Cli.Planning;
+
+/// <summary>What a run will cost.</summary>
+internal sealed record RunPlan
+{
+    public required string Preset { get; init; }
+
+    public required string Recipe { get; init; }
+
+    public required long ParameterCount { get; init; }
+
+    public required int BatchSize { get; init; }
+
+    /// <summary>Images of the training set; null where the length is given in steps and nobody needs to know.</summary>
+    public required long? DatasetImages { get; init; }
+
+    public required long TotalSteps { get; init; }
+
+    public required IReadOnlyList<StagePlan> Stages { get; init; }
+
+    /// <summary>FLOPs of the run.</summary>
+    public required double TotalFlops { get; init; }
+
+    /// <summary>FLOPs of next-token training on as many images.</summary>
+    public required double PlainFlops { get; init; }
+
+    /// <summary>Relative cost as the paper counts it: sum of (share of steps) / p^2.</summary>
+    public required double RelativeCost { get; init; }
+
+    /// <summary>Relative cost in FLOPs, attention included.</summary>
+    public required double RelativeFlops { get; init; }
+
+    /// <summary>FLOPs per second that the estimate of time assumes.</summary>
+    public required double FlopsPerSecond { get; init; }
+
+    /// <summary>Where <see cref="FlopsPerSecond"/> comes from.</summary>
+    public required string FlopsPerSecondSource { get; init; }
+
+    /// <summary>Estimated duration of training, without validation, checkpoints and data loading.</summary>
+    public double Seconds => TotalFlops / FlopsPerSecond;
+
+    /// <summary>Duration of next-token training on as many images.</summary>
+    public double PlainSeconds => PlainFlops / FlopsPerSecond;
+
+    /// <summary>Peak memory in bytes.</summary>
+    public required MemoryEstimate Memory { get; init; }
+
+    public static RunPlan Create(string preset, string recipe, GptConfig model, TrainingConfig training, long? images, double flopsPerSecond, string source)
+    {
+        var schedule = training.CreateSchedule(images ?? 0);
+        var cost = new TrainingCost(model, schedule, training.BatchSize);
+        return new RunPlan
+        {
+            Preset = preset,
+            Recipe = recipe,
+            ParameterCount = model.ParameterCount,
+            BatchSize = training.BatchSize,
+            DatasetImages = images,
+            TotalSteps = schedule.TotalSteps,
+            Stages = [.. cost.Stages.Select(stage => new StagePlan(
+                stage.Stage.PatchSide, stage.TokensPerImage, stage.Stage.Start, stage.Stage.StepCount, (double)stage.Images / images, stage.Images,
+                stage.FlopsPerImage, stage.RelativeFlopsPerImage, stage.RelativeShare, training.MicroBatchFor(stage.Stage.PatchSide),
+                stage.FlopsPerImage * stage.Images / flopsPerSecond))],
+            TotalFlops = cost.TotalFlops,
+            PlainFlops = cost.PlainFlops,
+            RelativeCost = cost.RelativeCost,
+            RelativeFlops = cost.RelativeFlops,
+            FlopsPerSecond = flopsPerSecond,
+            FlopsPerSecondSource = source,
+            Memory = MemoryEstimate.Of(model, training),
+        };
+    }
+}

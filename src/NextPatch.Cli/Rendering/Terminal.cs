@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Spectre.Console;
+
+namespace NextPatch.Cli.Rendering;
+
+/// <summary>Where a command writes: data to one stream, everything a person watches to the other.</summary>
+internal sealed class Terminal
+{
+    private const int WidthOfFiles = 160;
+
+    private static readonly JsonSerializerOptions JsonFormat = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Converters = { new JsonStringEnumConverter() },
+    };
+
+    /// <param name="output">Data.</param>
+    /// <param name="error">Progress, logs and errors.</param>
+    public Terminal(TextWriter output, TextWriter error)
+    {
+        Data = output;
+        Log = error;
+        Output = CreateConsole(output, ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected);
+        var watched = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected;
+        Error = CreateConsole(error, watched);
+        IsLive = watched && !IsSet("NO_COLOR") && !IsSet("CI") && Error.Profile.Capabilities.Ansi;
+    }
+
+    /// <summary>Plain text of stdout: JSON and the like.</summary>
+    public TextWriter Data { get; }
+
+    /// <summary>Plain text of stderr.</summary>
+    public TextWriter Log { get; }
+
+    /// <summary>Tables and colours on stdout; plain text where it is no terminal.</summary>
+    public IAnsiConsole Output { get; }
+
+    /// <summary>Colours on stderr.</summary>
+    public IAnsiConsole Error { get; }
+
+    /// <summary>Whether a moving progress line may be drawn on stderr.</summary>
+    public bool IsLive { get; }
+
+    /// <summary>The streams that a command was invoked with.</summary>
+    public static Terminal Of(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+
+    public ProgressReporter CreateProgress() => new(this);
+
+    /// <summary>A message in red on stderr.</summary>
+    public void WriteError(string message)
+    {
+        if (IsLive)
+        {
+            Error.Write(new Text(message, new Style(Color.Red)));
+            Error.WriteLine();
+        }
+        else
+        {
+            Log.WriteLine(message); // never wrapped: people search for it
+        }
+    }
+
+    /// <summary>An object on stdout as indented JSON, in camel case.</summary>
+    public void WriteJson<T>(T value) => Data.WriteLine(JsonSerializer.Serialize(value, JsonFormat));
+
+    private static IAnsiConsole CreateConsole(TextWriter writer, bool isTerminal)
+    {
+        var console = AnsiConsole.Create(new AnsiConsoleSettings
+        {
+            Out = new AnsiConsoleOutput(writer),
+            Ansi = isTerminal ? AnsiSupport.Detect : AnsiSupport.No,
+            ColorSystem = isTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
+            Interactive = InteractionSupport.No,
+        });
+        if (!isTerminal)
+        {
+            console.Profile.Width = WidthOfFiles;
+        }
+
+        return console;
+    }
+
+    private static bool IsSet(string variable) => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable));
+}

@@ -1,0 +1,52 @@
+using System.CommandLine;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Sampling;
+
+namespace NextPatch.Cli.Sampling;
+
+/// <summary>The options that say how codes are drawn.</summary>
+internal sealed class SamplingOptions
+{
+    private static readonly SamplingConfig Defaults = new();
+
+    private readonly Option<double?> _scale = new("--cfg-scale") { Description = "Guidance scale; 1 = none, published 1.65 to 2. [default: 2, or 1 where the model has no null class]", HelpName = "x" };
+
+    private readonly Option<int> _interval = new("--cfg-interval")
+    {
+        Description = "Guide only up to this decode step; -1 = always.", HelpName = "n", DefaultValueFactory = _ => Defaults.GuidanceInterval,
+    };
+
+    private readonly Option<string> _shape = new("--cfg-shape")
+    {
+        Description = "How the scale moves over the image: constant, or from 1 up to it, linear or as a power.", HelpName = "constant|linear|power", DefaultValueFactory = _ => "constant",
+    };
+
+    private readonly Option<double> _power = new("--cfg-power") { Description = "Exponent of --cfg-shape power.", HelpName = "x", DefaultValueFactory = _ => Defaults.GuidancePower };
+    private readonly Option<double> _temperature = new("--temperature") { Description = "Softmax temperature; below 1 = safer, above 1 = more varied.", HelpName = "x", DefaultValueFactory = _ => Defaults.Temperature };
+    private readonly Option<int> _topK = new("--top-k") { Description = "Draw among the k most probable codes; 0 = all.", HelpName = "k", DefaultValueFactory = _ => Defaults.TopK };
+    private readonly Option<double> _topP = new("--top-p") { Description = "Draw among the most probable codes that make up this probability; 1 = all.", HelpName = "p", DefaultValueFactory = _ => Defaults.TopP };
+    private readonly Option<bool> _greedy = new("--greedy") { Description = "Always take the most probable code." };
+
+    public SamplingOptions() => _shape.AcceptOnlyFromAmong("constant", "linear", "power");
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[_scale, _interval, _shape, _power, _temperature, _topK, _topP, _greedy])
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <exception cref="ConfigException">A value is out of range.</exception>
+    public SamplingConfig Resolve(ParseResult parsed, GptConfig model) => new SamplingConfig
+    {
+        GuidanceScale = parsed.GetValue(_scale) ?? (model.HasNullClass ? Defaults.GuidanceScale : 1),
+        GuidanceInterval = parsed.GetValue(_interval),
+        GuidanceShape = Enum.Parse<GuidanceShape>(parsed.GetRequiredValue(_shape), ignoreCase: true),
+        GuidancePower = parsed.GetValue(_power),
+        Temperature = parsed.GetValue(_temperature),
+        TopK = parsed.GetValue(_topK),
+        TopP = parsed.GetValue(_topP),
+        Greedy = parsed.GetValue(_greedy),
+    }.Validated();
+}

@@ -1,0 +1,122 @@
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Imaging;
+using NextPatch.Data.Codes;
+
+namespace NextPatch.Cli.Tests.Commands;
+
+[NoTensorLeaks]
+public sealed class InfoCommandTests
+{
+    [Fact]
+    public async Task A_run_shows_its_newest_checkpoint()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var info = (await CommandLine.RunAsync("info", model, "--json")).Json;
+
+        Assert.Equal("run", info.GetProperty("format").GetString());
+        Assert.Equal("tiny", info.GetProperty("preset").GetString());
+        Assert.Equal(5, info.GetProperty("step").GetInt64());
+        Assert.Equal(SmallModel.ClassNames, info.GetProperty("classNames").EnumerateArray().Select(n => n.GetString()!));
+        Assert.Equal(["step-00000005"], info.GetProperty("checkpoints").EnumerateArray().Select(n => n.GetString()!));
+        Assert.Equal(32, info.GetProperty("configuration").GetProperty("model").GetProperty("vocabularySize").GetInt32());
+    }
+
+    [Fact]
+    public async Task Weights_show_their_tensors_and_how_many_parameters_they_hold()
+    {
+        using var folder = new TemporaryFolder();
+        var weights = Path.Combine(SmallModel.Write(folder), "step-00000005", "model.safetensors");
+
+        var info = (await CommandLine.RunAsync("info", weights, "--json")).Json;
+
+        var expected = (Core.Configuration.GptPresets.Get("tiny") with { GridSide = 2, VocabularySize = 32, ClassCount = 3 }).ParameterCount;
+        Assert.Equal(("safetensors", expected), (info.GetProperty("format").GetString(), info.GetProperty("parameterCount").GetInt64()));
+        var table = info.GetProperty("tensors").EnumerateArray().Single(t => t.GetProperty("name").GetString() == "tok_embeddings.weight");
+        Assert.Equal("float32", table.GetProperty("dtype").GetString());
+        Assert.Equal([32, 64], table.GetProperty("shape").EnumerateArray().Select(e => e.GetInt32()));
+    }
+
+    [Fact]
+    public async Task A_tokenizer_is_told_from_a_model()
+    {
+        using var folder = new TemporaryFolder();
+        SmallModel.Write(folder);
+
+        var info = (await CommandLine.RunAsync("info", folder["tokenizer"], "--json")).Json;
+
+        Assert.Equal("tokenizer", info.GetProperty("format").GetString());
+        Assert.Equal(32, info.GetProperty("configuration").GetProperty("codebookSize").GetInt32());
+        Assert.False(info.TryGetProperty("preset", out _));
+    }
+
+    [Fact]
+    public async Task Codes_show_their_manifest()
+    {
+        using var folder = new TemporaryFolder();
+        CodeStore.Write(folder["codes"], new CodeManifest { Name = "two", GridSide = 1, VocabularySize = 9, ClassNames = ["a", "b"], Count = 2 }, [3, 8], [0, 1]);
+
+        var info = (await CommandLine.RunAsync("info", folder["codes"], "--json")).Json;
+
+        Assert.Equal("codes", info.GetProperty("format").GetString());
+        Assert.Equal(["codes uint16", "labels int32"], info.GetProperty("tensors").EnumerateArray().Select(t => $"{t.GetProperty("name").GetString()} {t.GetProperty("dtype").GetString()}"));
+        Assert.Equal("two", info.GetProperty("configuration").GetProperty("name").GetString());
+    }
+
+    [Fact]
+    public async Task Arrays_and_archives_show_shapes_from_their_headers()
+    {
+        using var folder = new TemporaryFolder();
+        var tensor = HostTensor.FromSingles([2, 3], [1, 2, 3, 4, 5, 6]);
+        NpyFile.Write(folder["one.npy"], tensor);
+        using (var archive = new NpzWriter(folder["many.npz"]))
+        {
+            archive.Add("first", tensor);
+        }
+
+        var (one, many) = ((await CommandLine.RunAsync("info", folder["one.npy"], "--json")).Json, (await CommandLine.RunAsync("info", folder["many.npz"], "--json")).Json);
+
+        Assert.Equal(("npy", 6), (one.GetProperty("format").GetString(), one.GetProperty("parameterCount").GetInt64()));
+        Assert.Equal(("npz", "first"), (many.GetProperty("format").GetString(), many.GetProperty("tensors")[0].GetProperty("name").GetString()));
+    }
+
+    [Fact]
+    public async Task An_image_shows_its_text()
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllBytesAsync(folder["image.png"], PngWriter.Encode(new RgbImage(2, 2), new Dictionary<string, string> { ["seed"] = "42" }));
+
+        var run = await CommandLine.RunAsync("info", folder["image.png"]);
+
+        Assert.Matches(@"(?m)^seed\s+42\s*$", run.Output);
+    }
+
+    [Theory]
+    [InlineData("weights.safetensors")]
+    [InlineData("weights.pt")]
+    [InlineData("samples.npz")]
+    [InlineData("codes.npy")]
+    [InlineData("image.png")]
+    [InlineData("notes.txt")]
+    public async Task A_file_that_is_not_what_its_name_says_is_a_plain_error(string name)
+    {
+        using var folder = new TemporaryFolder();
+        await File.WriteAllTextAsync(folder[name], "<html>not found</html>");
+
+        var run = await CommandLine.RunAsync("info", folder[name]);
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.DoesNotContain("defect", run.Error, StringComparison.Ordinal);
+        Assert.Empty(run.Output);
+    }
+
+    [Fact]
+    public async Task A_missing_path_is_named()
+    {
+        var run = await CommandLine.RunAsync("info", "no/such/thing");
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.Contains("no/such/thing", run.Error, StringComparison.Ordinal);
+    }
+}

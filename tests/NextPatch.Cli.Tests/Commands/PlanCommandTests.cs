@@ -1,0 +1,90 @@
+namespace NextPatch.Cli.Tests.Commands;
+
+[NoTensorLeaks]
+public sealed class PlanCommandTests
+{
+    private static readonly string[] Published = ["plan", "--json", "--flops-per-second", "1e12"];
+
+    [Fact]
+    public async Task Level_2_at_rate_one_half_costs_five_eighths_as_the_paper_says()
+    {
+        var plan = (await CommandLine.RunAsync([.. Published, "--preset", "B", "--patch-level", "2", "--stage-rate", "0.5"])).Json;
+
+        Assert.Equal(0.625, plan.GetProperty("relativeCost").GetDouble(), 12);
+        Assert.Equal(110_875_392, plan.GetProperty("parameterCount").GetInt64());
+        Assert.InRange(plan.GetProperty("relativeFlops").GetDouble(), 0.60, 0.625);
+        Assert.Equal([2, 1], plan.GetProperty("stages").EnumerateArray().Select(s => s.GetProperty("patchSide").GetInt32()));
+        Assert.Equal([150.0, 150.0], plan.GetProperty("stages").EnumerateArray().Select(s => Math.Round(s.GetProperty("epochs").GetDouble(), 1)));
+    }
+
+    [Fact]
+    public async Task The_stages_add_up_to_the_run()
+    {
+        var plan = (await CommandLine.RunAsync([.. Published, "--patch-sides", "4,2,1", "--stage-rate", "0.3", "--steps", "1000", "--batch-size", "8"])).Json;
+        var stages = plan.GetProperty("stages").EnumerateArray().ToList();
+
+        Assert.Equal([90, 210, 700], stages.Select(s => s.GetProperty("steps").GetInt64()));
+        Assert.Equal(plan.GetProperty("totalFlops").GetDouble(), stages.Sum(s => s.GetProperty("images").GetInt64() * s.GetProperty("flopsPerImage").GetDouble()), 1.0);
+        Assert.Equal(plan.GetProperty("relativeCost").GetDouble(), stages.Sum(s => s.GetProperty("relativeShare").GetDouble()), 12);
+        Assert.Equal(plan.GetProperty("seconds").GetDouble(), plan.GetProperty("totalFlops").GetDouble() / 1e12, 9);
+    }
+
+    [Fact]
+    public async Task Memory_is_twenty_bytes_per_parameter_and_activations_that_follow_the_micro_batch()
+    {
+        var whole = (await CommandLine.RunAsync(Published)).Json;
+        var parts = (await CommandLine.RunAsync([.. Published, "--micro-batch", "4"])).Json;
+        double Of(System.Text.Json.JsonElement plan, string part) => plan.GetProperty("memory").GetProperty(part).GetDouble();
+
+        Assert.Equal(20.0 * 110_875_392, Of(whole, "weights") + Of(whole, "gradients") + Of(whole, "moments") + Of(whole, "average"));
+        Assert.InRange(Of(whole, "activations") / Of(parts, "activations"), 50, 64);
+    }
+
+    [Fact]
+    public async Task Without_a_given_speed_this_machine_is_measured()
+    {
+        var plan = (await CommandLine.RunAsync("plan", "--json", "--preset", "small", "--recipe", "cpu", "--grid", "8", "--vocabulary", "128", "--classes", "10")).Json;
+
+        Assert.InRange(plan.GetProperty("flopsPerSecond").GetDouble(), 1e8, 1e15);
+        Assert.Contains("measured", plan.GetProperty("flopsPerSecondSource").GetString(), StringComparison.Ordinal);
+        Assert.False(plan.TryGetProperty("datasetImages", out _));
+    }
+
+    [Fact]
+    public async Task The_table_names_totals_time_and_memory()
+    {
+        var run = await CommandLine.RunAsync("plan", "--flops-per-second", "1e14");
+
+        Assert.Equal(ExitCode.Success, run.ExitCode);
+        Assert.All(["patch side", "0.625", "Total:", "Time:", "Memory:"], text => Assert.Contains(text, run.Output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task An_unknown_preset_is_a_usage_error_that_lists_the_presets()
+    {
+        var run = await CommandLine.RunAsync("plan", "--preset", "Z");
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains("'Z'", run.Error, StringComparison.Ordinal);
+        Assert.All(["tiny", "XXXL", "7B"], name => Assert.Contains(name, run.Error, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("Patch sides that fit: 1, 2, 4, 8, 16", "--patch-sides", "3,1")]
+    [InlineData("--patch-sides '2;1'", "--patch-sides", "2;1")]
+    [InlineData("keep one", "--patch-sides", "2,1", "--patch-level", "2")]
+    [InlineData("keep one", "--epochs", "3", "--steps", "30")]
+    [InlineData("stageRate", "--stage-rate", "1.5")]
+    [InlineData("Recipes: paper, repository, cpu", "--recipe", "own")]
+    [InlineData("--images", "--images", "0")]
+    [InlineData("--images", "--recipe", "cpu", "--epochs", "3")]
+    [InlineData("--flops-per-second", "--flops-per-second", "-1")]
+    public async Task Settings_that_cannot_work_are_a_usage_error_that_says_why(string reason, params string[] args)
+    {
+        var run = await CommandLine.RunAsync(["plan", .. args]);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains(reason, run.Error, StringComparison.Ordinal);
+        Assert.Empty(run.Output);
+    }
+}

@@ -1,0 +1,145 @@
+using NextPatch.Cli.Commands;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Imaging;
+
+namespace NextPatch.Cli.Tests.Commands;
+
+[NoTensorLeaks]
+public sealed class SampleCommandTests
+{
+    [Fact]
+    public async Task A_run_is_sampled_into_images_a_grid_an_archive_and_their_description()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--count", "5", "--seed", "9", "--output", folder["out"]);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Contains("ema", run.Error, StringComparison.Ordinal);
+        Assert.Equal(
+            ["000000.png", "000001.png", "000002.png", "000003.png", "000004.png", "grid.png", "samples.json", "samples.npz"],
+            Directory.GetFiles(folder["out"]).Select(Path.GetFileName).Order());
+        var archive = NpzFile.Read(folder["out/samples.npz"]);
+        Assert.Equal(["arr_0"], archive.Keys);
+        Assert.Equal("UInt8 [5, 8, 8, 3]", archive["arr_0"].ToString());
+        using var stream = File.OpenRead(folder["out/000004.png"]);
+        var text = PngText.Read(stream);
+        Assert.Equal(("9", "4", "1", "star", "ema"), (text["seed"], text["index"], text["class"], text["className"], text["weights"]));
+        Assert.Contains("--cfg-scale 2 ", text["settings"], StringComparison.Ordinal);
+        Assert.Equal(64, text["modelHash"].Length);
+    }
+
+    [Fact]
+    public async Task An_image_does_not_depend_on_how_many_were_asked_for()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var few = await CommandLine.RunAsync("sample", "--model", model, "--count", "3", "--output", folder["few"]);
+        var many = await CommandLine.RunAsync("sample", "--model", model, "--count", "70", "--output", folder["many"]);
+
+        Assert.Equal((ExitCode.Success, ExitCode.Success), (few.ExitCode, many.ExitCode));
+        Assert.All(["000000.png", "000001.png", "000002.png"], name => Assert.Equal(File.ReadAllBytes(folder[$"few/{name}"]), File.ReadAllBytes(folder[$"many/{name}"])));
+    }
+
+    [Fact]
+    public async Task Averaged_and_raw_weights_are_different_and_said()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var raw = await CommandLine.RunAsync("sample", "--model", model, "--count", "2", "--weights", "model", "--output", folder["raw"]);
+        var averaged = await CommandLine.RunAsync("sample", "--model", model, "--count", "2", "--weights", "ema", "--output", folder["averaged"]);
+
+        Assert.Contains("raw weights", raw.Error, StringComparison.Ordinal);
+        Assert.Contains("averaged weights", averaged.Error, StringComparison.Ordinal);
+        Assert.NotEqual(ModelHash(folder["raw/000000.png"]), ModelHash(folder["averaged/000000.png"]));
+    }
+
+    [Fact]
+    public async Task Without_a_tokenizer_codes_are_written()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder, withTokenizer: false);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--count", "4", "--class", "star", "--class", "0", "--output", folder["out"]);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var archive = NpzFile.Read(folder["out/codes.npz"]);
+        Assert.Equal("Int32 [4, 4]", archive["codes"].ToString());
+        Assert.Equal([1, 0, 1, 0], archive["labels"].ToInt64());
+        Assert.All(archive["codes"].ToInt64(), code => Assert.InRange(code, 0, 31));
+    }
+
+    [Fact]
+    public async Task The_tokenizer_of_another_run_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder, tokenizerHash: new string('0', 64));
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--output", folder["out"]);
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.Contains("hash", run.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["out"]));
+    }
+
+    [Theory]
+    [InlineData(ExitCode.Usage, "circle, star, 7", "--class", "heart")]
+    [InlineData(ExitCode.Usage, "--count", "--count", "0")]
+    [InlineData(ExitCode.Usage, "temperature", "--temperature", "-1")]
+    [InlineData(ExitCode.Usage, "cfg-shape", "--cfg-shape", "round")]
+    [InlineData(ExitCode.Failure, "'nowhere", "--tokenizer", "nowhere")]
+    public async Task What_cannot_be_drawn_is_said_with_the_right_exit_code(int exitCode, string reason, params string[] args)
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync(["sample", "--model", model, "--output", folder["out"], .. args]);
+
+        Assert.Equal(exitCode, run.ExitCode);
+        Assert.Contains(reason.TrimStart('\''), run.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("defect", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_folder_that_is_no_model_is_named()
+    {
+        using var folder = new TemporaryFolder();
+
+        var run = await CommandLine.RunAsync("sample", "--model", folder.Path);
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.Contains(folder.Path, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_file_in_the_way_of_the_output_folder_is_a_plain_error()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+        await File.WriteAllTextAsync(folder["taken"], "");
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--output", folder["taken"]);
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.DoesNotContain("defect", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Class_names_come_before_numbers_and_classes_take_turns()
+    {
+        var config = new CheckpointConfig { Model = GptPresets.Get("tiny") with { ClassCount = 8 }, ClassNames = ["a", "b", "7", "3"] };
+
+        Assert.Equal([2, 1, 5, 2, 1], SampleCommand.Labels(["7", "B", "5"], 5, config));
+        Assert.Equal([0, 1, 2], SampleCommand.Labels(["all"], 3, config));
+    }
+
+    private static string ModelHash(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return PngText.Read(stream)["modelHash"];
+    }
+}
