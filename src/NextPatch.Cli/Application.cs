@@ -76,7 +76,9 @@ internal static class Application
             Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
             """);
         root.Add(DoctorCommand.Create());
+        root.Add(QuickstartCommand.Create());
         root.Add(PlanCommand.Create());
+        root.Add(TrainCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(InfoCommand.Create());
         return root;

@@ -60,7 +60,7 @@ internal static class QuickstartCommand
 
     private static void Show(Terminal terminal, QuickstartOptions options, QuickstartResult result)
     {
-        var console = terminal.Output;
+        var console = terminal.Data;
         console.WriteLine($"Done in {Quantity.Duration(result.Seconds)}.");
         console.WriteLine($"  {result.ClassAgreement * 100:F1} % of {result.Settings.SampleCount} samples are seen as the requested class (reconstructions: {result.ReconstructionAgreement * 100:F1} %, real images: {result.ClassifierHeldOutAccuracy * 100:F1} %).");
         console.WriteLine($"  Diversity {result.Diversity:F2} of real images, {result.CopyRate * 100:F1} % near copies, held-out loss {result.FinalValidationLoss:F4} ({result.SampledWeights} weights).");

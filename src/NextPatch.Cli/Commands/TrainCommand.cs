@@ -1,8 +1,6 @@
 using System.CommandLine;
-using NextPatch.Cli.Planning;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
-using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Commands;
 

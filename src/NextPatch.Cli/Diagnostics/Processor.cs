@@ -17,6 +17,13 @@ internal sealed record Processor(string Name, int LogicalCores, bool Avx2, bool 
     /// <summary>Whether bf16 matrix products are faster than fp32 ones.</summary>
     public bool IsBf16Fast => Avx512Bf16 || Amx;
 
+    /// <summary>One line for reports: "AMD EPYC, 2 cores, AVX2 AVX-512 bf16".</summary>
+    public string Describe()
+    {
+        var abilities = new[] { (Avx2, "AVX2"), (Avx512, "AVX-512"), (Avx512Bf16, "bf16"), (Amx, "AMX") }.Where(a => a.Item1).Select(a => a.Item2);
+        return $"{Name}, {LogicalCores} cores, {string.Join(' ', abilities)}";
+    }
+
     public static Processor Detect() => File.Exists(LinuxDescription) && X86Base.IsSupported
         ? FromLinux(File.ReadLines(LinuxDescription), Environment.ProcessorCount)
         : FromInstructions();

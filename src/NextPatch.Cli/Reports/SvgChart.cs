@@ -15,6 +15,7 @@ internal sealed class SvgChart
     private const int Left = 52;
     private const int Bottom = 34;
     private const int Top = 22;
+    private static readonly int[] RoundFactors = [1, 2, 5, 10];
     private static readonly string[] Colors = ["#2563eb", "#dc2626", "#059669", "#7c3aed"];
 
     private readonly string _xLabel;
@@ -77,7 +78,7 @@ internal sealed class SvgChart
     {
         var rough = (max - min) / 5;
         var power = Math.Pow(10, Math.Floor(Math.Log10(rough)));
-        var step = new[] { 1, 2, 5, 10 }.Select(m => m * power).First(s => s >= rough);
+        var step = RoundFactors.Select(m => m * power).First(s => s >= rough);
         for (var tick = Math.Ceiling(min / step) * step; tick <= max; tick += step)
         {
             yield return tick;
