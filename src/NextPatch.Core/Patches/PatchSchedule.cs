@@ -28,7 +28,8 @@ public sealed class PatchSchedule
     /// <param name="units">Length of the run in epochs, or in steps with <paramref name="stepsPerUnit"/> = 1.</param>
     /// <param name="stepsPerUnit">Optimiser steps per unit.</param>
     /// <param name="sides">Patch sides, coarsest first; the last should be 1, since generation predicts single codes.</param>
-    /// <param name="rate">Share of a stage's end at which the one before ends, 0 to 1.</param>
+    /// <param name="rate">Share of a stage's end at which the one before ends, above 0; at 1 only the coarsest stage runs, as published
+    /// (no run that is to generate should want it, so <see cref="TrainingConfig.Validated"/> refuses it).</param>
     /// <exception cref="ConfigException">A setting is out of range.</exception>
     public static PatchSchedule Create(long units, long stepsPerUnit, IReadOnlyList<int> sides, double rate)
     {
@@ -43,9 +44,9 @@ public sealed class PatchSchedule
             problems.Add($"Patch sides [{string.Join(", ", sides)}] must be a list of whole numbers of at least 1.");
         }
 
-        if (rate is not (> 0 and < 1) && sides.Count > 1)
+        if (rate is not (> 0 and <= 1) && sides.Count > 1)
         {
-            problems.Add($"The stage rate is {rate}; it must be greater than 0 and less than 1 (published: 0.5).");
+            problems.Add($"The stage rate is {rate}; it must be greater than 0 and at most 1 (published: 0.5).");
         }
 
         if (problems.Count > 0)

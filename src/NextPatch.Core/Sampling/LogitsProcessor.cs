@@ -162,14 +162,15 @@ public sealed class LogitsProcessor
 
         keys.Sort(order);
 
+        // Probabilities and sums are rounded to float, as they are published: where a sum meets p exactly (equal logits), that decides.
         // Position i falls when the sum up to and including i - 1 exceeds p; the first positions that 'minimum' protects are
         // protected before that shift by one, so one more than 'minimum' survives where it is greater than 1.
         var cumulative = 0.0;
         var removePrevious = false;
         for (var i = 0; i < order.Length; i++)
         {
-            cumulative += probabilities[order[i]];
-            var removeThis = cumulative > topP && !(minimum > 1 && i < minimum);
+            cumulative += (float)probabilities[order[i]];
+            var removeThis = (float)cumulative > (float)topP && !(minimum > 1 && i < minimum);
             if (i > 0 && removePrevious)
             {
                 logits[order[i]] = float.NegativeInfinity;

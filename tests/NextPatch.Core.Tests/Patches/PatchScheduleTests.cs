@@ -43,7 +43,7 @@ public sealed class PatchScheduleTests
     [Theory]
     [InlineData(0, 0.5)]
     [InlineData(10, 0.0)]
-    [InlineData(10, 1.0)]
+    [InlineData(10, 1.5)]
     [InlineData(10, double.NaN)]
     public void Impossible_settings_are_refused(long steps, double rate)
         => Assert.Throws<ConfigException>(() => PatchSchedule.Create(steps, 1, [2, 1], rate));

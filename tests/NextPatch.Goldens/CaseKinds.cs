@@ -1,0 +1,62 @@
+using NextPatch.Goldens.Cases;
+using NextPatch.Torch.Loading;
+
+namespace NextPatch.Goldens;
+
+/// <summary>
+/// The kinds of case that the project can compute. A case is recognised by the function that was recorded and by its settings,
+/// never by its name, so that another folder may hold any number of each kind.
+/// </summary>
+internal static class CaseKinds
+{
+    private static readonly (Func<GoldenCase, bool> Matches, Action<CaseRun> Run)[] Kinds =
+    [
+        (c => c.IsAbout("precompute_freqs_cis_2d"), RopeTableCase.Run),
+        (c => c.IsAbout("apply_rotary_emb"), RopeApplyCase.Run),
+        (c => c.IsAbout("::RMSNorm"), RmsNormCase.Run),
+        (c => c.IsAbout("::FeedForward"), FeedForwardCase.Run),
+        (c => c.IsAbout("GPT_models"), GptPresetsCase.Run),
+        (c => c.IsAbout("tensor_patchify"), PatchifyCase.Run),
+        (c => c.ModelType == "c2i" && c.IsAbout("Transformer.forward") && c.IsAbout("backward") && c.Config.ContainsKey("patch_sizes"), TransformerGradientCase.Run),
+        (c => c.ModelType == "c2i" && c.IsAbout("Transformer.forward in eval"), TransformerEvalCase.Run),
+        (c => c.ModelType == "c2i" && c.IsAbout("generate.py::generate") && c.Entry.ContainsKey("runs"), GenerationCase.Run),
+        (c => c.IsAbout("model.causal_mask"), CausalMaskCase.Run),
+        (c => c.IsAbout("top_k_top_p_filtering"), SamplingFilterCase.Run),
+        (c => c.IsAbout("generate.py::sample("), GreedySamplingCase.Run),
+        (c => c.IsAbout("epoch_range"), EpochTableCase.Run),
+        (c => c.IsAbout("create_scheduler") && c.Config.ContainsKey("items"), LearningRateCase.Run),
+        (c => c.ModelType == "c2i" && c.IsAbout("update_ema") && c.IsAbout("AdamW"), TrainingRunCase.Run),
+        (c => c.Entry.ContainsKey("variants"), PickleCase.Run),
+        (c => c.IsAbout("DistributedSampler"), SamplerCase.Run),
+    ];
+
+    /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>
+    public static CaseResult Run(GoldenCase golden)
+    {
+        var run = new CaseRun(golden);
+        var kind = Array.Find(Kinds, k => k.Matches(golden)).Run;
+        if (kind is null)
+        {
+            run.Incomplete("not supported yet");
+            return run.Result();
+        }
+
+        try
+        {
+            NativeBackend.EnsureLoaded();
+
+            // The recorded tensors are so small that threads would only wait for each other.
+            TorchSharp.torch.set_num_threads(1);
+            using var scope = TorchSharp.torch.NewDisposeScope();
+            kind(run);
+        }
+#pragma warning disable CA1031 // Whatever stops a case is reported as its failure.
+        catch (Exception e)
+#pragma warning restore CA1031
+        {
+            run.Fail($"{e.GetType().Name}: {e.Message}");
+        }
+
+        return run.Result();
+    }
+}
