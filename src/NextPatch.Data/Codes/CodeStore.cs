@@ -39,10 +39,11 @@ public sealed class CodeStore : IDisposable
     /// <summary>Codes of an image, T.</summary>
     public int CodesPerImage => _codes.CodesPerImage;
 
-    /// <summary>Opens a folder and checks that its files agree. Without <c>dataset.json</c> grid, vocabulary and classes are inferred from all codes and labels.</summary>
+    /// <summary>Opens a folder and checks that its files agree.</summary>
+    /// <remarks>Without <c>dataset.json</c> grid, vocabulary and classes are inferred from all codes and labels.
+    /// The codes themselves are checked as they are read; <see cref="CheckVocabulary"/> checks them all.</remarks>
     /// <exception cref="NextPatchException">A file is missing or unreadable.</exception>
     /// <exception cref="DataFormatException">A file is damaged, or the files disagree.</exception>
-    /// <remarks>The codes themselves are checked as they are read; <see cref="CheckVocabulary"/> checks them all.</remarks>
     public static CodeStore Open(string folder)
     {
         if (!Directory.Exists(folder))
@@ -97,7 +98,8 @@ public sealed class CodeStore : IDisposable
         if (bad >= 0)
         {
             throw new DataFormatException(
-                $"'{_codes.Path}': image {i}, variant {augmentation} has code {destination[bad]} at position {bad}, but the vocabulary has {Manifest.VocabularySize} codes; the codes were made by another tokenizer than {ManifestName} says.");
+                $"'{_codes.Path}': image {i}, variant {augmentation} has code {destination[bad]} at position {bad}, "
+                + $"but the vocabulary has {Manifest.VocabularySize} codes; they were made by another tokenizer than {ManifestName} says.");
         }
     }
 

@@ -64,7 +64,8 @@ internal static class CodeStoreChecks
         if (!expected.SequenceEqual(codes.Shape))
         {
             throw new DataFormatException(
-                $"'{codes.Path}' has shape {HostTensor.Describe(codes.Shape)} but {CodeStore.ManifestName} says {HostTensor.Describe(expected)} (images, variants, codes of a {manifest.GridSide}x{manifest.GridSide} grid); the files belong to different datasets.");
+                $"'{codes.Path}' has shape {HostTensor.Describe(codes.Shape)} but {CodeStore.ManifestName} says {HostTensor.Describe(expected)} "
+                + $"(images, variants, codes of a {manifest.GridSide}x{manifest.GridSide} grid); the files belong to different datasets.");
         }
     }
 
@@ -73,12 +74,14 @@ internal static class CodeStoreChecks
     {
         if (manifest.FormatVersion != CodeManifest.CurrentVersion)
         {
-            return $"{CodeStore.ManifestName} has format version {manifest.FormatVersion}; this program reads version {CodeManifest.CurrentVersion}. Use a matching program.";
+            return $"{CodeStore.ManifestName} has format version {manifest.FormatVersion}; "
+                + $"this program reads version {CodeManifest.CurrentVersion}. Use a matching program.";
         }
 
         if (manifest.Count < 1 || manifest.Augmentations < 1 || manifest.GridSide < 1 || manifest.VocabularySize < 1 || manifest.ClassNames.Count < 1)
         {
-            return $"count, augmentations, gridSide, vocabularySize and the number of classNames in {CodeStore.ManifestName} must be at least 1, but are {manifest.Count}, {manifest.Augmentations}, {manifest.GridSide}, {manifest.VocabularySize} and {manifest.ClassNames.Count}.";
+            return $"count, augmentations, gridSide, vocabularySize and the number of classNames in {CodeStore.ManifestName} must be at least 1, "
+                + $"but are {manifest.Count}, {manifest.Augmentations}, {manifest.GridSide}, {manifest.VocabularySize} and {manifest.ClassNames.Count}.";
         }
 
         if (manifest.HeldOutCount < 0 || manifest.HeldOutCount >= manifest.Count)

@@ -49,7 +49,8 @@ internal static class CodeStoreWriter
         if (codes.Length != expected)
         {
             throw new ArgumentException(
-                $"{manifest.Count} images x {manifest.Augmentations} variants of {manifest.GridSide}x{manifest.GridSide} need {expected} codes but got {codes.Length}.", nameof(codes));
+                $"{manifest.Count} images x {manifest.Augmentations} variants of {manifest.GridSide}x{manifest.GridSide} need {expected} codes but got {codes.Length}.",
+                nameof(codes));
         }
 
         var bad = codes.IndexOfAnyExceptInRange(0, manifest.VocabularySize - 1);

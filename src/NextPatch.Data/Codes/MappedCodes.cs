@@ -34,12 +34,15 @@ internal sealed class MappedCodes : IDisposable
         var (header, length) = ReadHeader(path);
         if (header.Shape.Count != 3 || header.Shape.Any(e => e is < 1 or > int.MaxValue))
         {
-            throw new DataFormatException($"'{path}' has shape {HostTensor.Describe(header.Shape)}; expected [images, variants, codes per image], none of them zero.");
+            throw new DataFormatException(
+                $"'{path}' has shape {HostTensor.Describe(header.Shape)}; expected [images, variants, codes per image], none of them zero.");
         }
 
         if (header.Type is not (ElementType.UInt16 or ElementType.Int32) || header.BigEndian || header.FortranOrder)
         {
-            throw new DataFormatException($"'{path}' holds {header.Type} elements; expected uint16 or int32, little-endian, in C order. Convert it with NumPy's astype and ascontiguousarray.");
+            throw new DataFormatException(
+                $"'{path}' holds {header.Type} elements; expected uint16 or int32, little-endian, in C order. "
+                + "Convert it with NumPy's astype and ascontiguousarray.");
         }
 
         return length == header.DataOffset + header.ByteCount

@@ -80,7 +80,8 @@ internal sealed class ImageFolder
 
         return empty.Count == 0
             ? images
-            : throw new NextPatchException($"Class folder '{empty[0]}' holds no .jpg, .jpeg or .png file{(empty.Count > 1 ? $" (and {empty.Count - 1} more)" : "")}. Fill or remove it.");
+            : throw new NextPatchException(
+                $"Class folder '{empty[0]}' holds no .jpg, .jpeg or .png file{(empty.Count > 1 ? $" (and {empty.Count - 1} more)" : "")}. Fill or remove it.");
     }
 
     private static ImageDataset Decode(

@@ -2,7 +2,8 @@ using SkiaSharp;
 
 namespace NextPatch.Data.Datasets;
 
-/// <summary>Outlines of the drawn classes about the unit circle, y downwards: none reaches beyond 1.05 along an axis when turned by 0.2. Bold, with no detail thinner than a quarter of the radius.</summary>
+/// <summary>Outlines of the drawn classes about the unit circle, y downwards: none reaches beyond 1.05 along an axis when turned by 0.2.
+/// Bold, with no detail thinner than a quarter of the radius.</summary>
 internal static class ShapePaths
 {
     /// <summary>Class names and outlines; the order is the label.</summary>

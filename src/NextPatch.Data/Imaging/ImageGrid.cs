@@ -74,7 +74,8 @@ public static class ImageGrid
 
         if (rowLabels is not null && rowLabels.Count != RowCount(images.Count, columns))
         {
-            throw new ArgumentException($"{images.Count} images in {columns} columns make {RowCount(images.Count, columns)} rows but got {rowLabels.Count} row labels.", nameof(rowLabels));
+            throw new ArgumentException($"{images.Count} images in {columns} columns make {RowCount(images.Count, columns)} rows but got {rowLabels.Count} row labels.",
+                nameof(rowLabels));
         }
 
         if (captions is not null && captions.Count != images.Count)

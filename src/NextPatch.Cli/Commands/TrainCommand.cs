@@ -1,0 +1,40 @@
+using System.CommandLine;
+using NextPatch.Cli.Planning;
+using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Training;
+using NextPatch.Core.Configuration;
+
+namespace NextPatch.Cli.Commands;
+
+/// <summary><c>nextpatch train</c>: a transformer on codes.</summary>
+internal static class TrainCommand
+{
+    public static Command Create()
+    {
+        var options = new TrainOptions();
+        var command = new Command(
+            "train",
+            """
+            Trains a transformer coarse to fine on a folder of codes (codes.npy, labels.npy, dataset.json). Prints the planned cost
+            before and the measured cost after. Ctrl+C finishes the step, writes a checkpoint and exits with 130; the same command
+            with --resume continues, and ends with the same bytes as a run that was never stopped.
+
+            Examples:
+              nextpatch train --codes quickstart/codes --output run --steps 2400
+              nextpatch train --codes imagenet-codes --output run-b --preset B --recipe paper --micro-batch 4 --checkpoint-every 1000
+              nextpatch train --codes quickstart/codes --output run --steps 2400 --resume
+
+            In the output folder: step-00001200/ (config.json, model.safetensors, ema.safetensors, optimizer.safetensors, state.json),
+            latest, metrics.jsonl, tensorboard/, samples/.
+            """);
+        options.AddTo(command);
+        command.SetAction((parsed, cancellation) =>
+        {
+            var terminal = Terminal.Of(parsed);
+            using var progress = terminal.CreateProgress();
+            var isComplete = new TrainingJob(options, parsed, progress).Run(cancellation);
+            return Task.FromResult(isComplete ? ExitCode.Success : ExitCode.Cancelled);
+        });
+        return command;
+    }
+}

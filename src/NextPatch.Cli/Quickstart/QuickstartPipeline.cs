@@ -1,0 +1,205 @@
+using System.Diagnostics;
+using System.Reflection;
+using NextPatch.Cli.Diagnostics;
+using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Sampling;
+using NextPatch.Cli.Training;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
+using NextPatch.Core.Patches;
+using NextPatch.Data.Codes;
+using NextPatch.Data.Datasets;
+using NextPatch.Evaluation.Metrics;
+using NextPatch.Evaluation.Networks;
+using NextPatch.Torch.Loading;
+using NextPatch.Torch.Tokenizer;
+using NextPatch.Training.Gpt;
+using NextPatch.Training.Tokenizer;
+
+namespace NextPatch.Cli.Quickstart;
+
+/// <summary>The main job: dataset, tokenizer, codes, coarse-to-fine training, samples, measurements, report.</summary>
+internal sealed class QuickstartPipeline
+{
+    private readonly QuickstartFolder _folder;
+    private readonly ProgressReporter _progress;
+    private readonly CancellationToken _cancellation;
+    private readonly Dictionary<string, double> _seconds = [];
+    private readonly List<TrainingProgress> _curve = [];
+    private readonly Stopwatch _watch = Stopwatch.StartNew();
+    private QuickstartSettings _settings;
+
+    public QuickstartPipeline(QuickstartOptions options, ProgressReporter progress, CancellationToken cancellation)
+    {
+        _settings = QuickstartSettings.Create(options);
+        _folder = QuickstartFolder.Prepare(options.Output);
+        _progress = progress;
+        _cancellation = cancellation;
+    }
+
+    /// <summary>Runs everything and writes the report.</summary>
+    public QuickstartResult Run()
+    {
+        NativeBackend.EnsureLoaded();
+        var data = Timed("dataset", ReadData);
+        _progress.WriteLine($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of {data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
+        FitToData(data.Train);
+        var accuracy = 0.0;
+        using var classifier = Timed("classifier", () => TrainClassifier(data, out accuracy));
+        _progress.WriteLine($"Judge: a small classifier, {accuracy:P2} right on held-out real images.");
+        using var tokenizer = Timed("tokenizer", () => TrainTokenizer(data.Train));
+        var heldOutReconstructions = Array.Empty<byte>();
+        var trainReconstructions = Array.Empty<byte>();
+        using var store = Timed("codes", () => Encode(tokenizer, data, out heldOutReconstructions, out trainReconstructions));
+        var (training, cost, weights) = Timed("training", () => Train(store));
+        var labels = Enumerable.Range(0, _settings.SampleCount).Select(i => i % data.Train.ClassNames.Count).ToArray();
+        var samples = Timed("sampling", () => Sample(training.Checkpoint!, weights, data.Train, labels));
+        var metrics = Timed("metrics", () => SampleMetrics.Compute(classifier, samples, data.HeldOut, heldOutReconstructions, trainReconstructions, _cancellation));
+        var judged = classifier.Classify(samples.Pixels, _cancellation).Labels;
+
+        var result = new QuickstartResult
+        {
+            Seconds = 0,
+            ClassifierHeldOutAccuracy = accuracy,
+            ClassAgreement = metrics.ClassAgreement,
+            ReconstructionAgreement = metrics.ReconstructionAgreement,
+            Diversity = metrics.Diversity,
+            CopyRate = metrics.CopyRate,
+            PlannedRelativeCost = cost.RelativeCost,
+            MeasuredRelativeCost = training.MeasuredRelativeCost,
+            FinalValidationLoss = weights == "ema" ? training.AverageValidationLoss!.Value : training.ValidationLoss!.Value,
+            SampledWeights = weights,
+            ClassAgreementByClass = AgreementByClass(data.Train.ClassNames, labels, judged),
+            ReconstructionPsnr = ImageQuality.Psnr(data.HeldOut.Pixels, heldOutReconstructions),
+            Stages = [.. cost.Stages.Select((stage, i) => StageTiming.Of(stage, training.StageSeconds[i], training.StageImages[i]))],
+            SecondsByPart = _seconds,
+            Machine = Processor.Detect().Describe(),
+            Version = Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown",
+            Settings = _settings,
+        };
+        return QuickstartReport.Write(_folder, result, _watch, new ReportPictures(data, heldOutReconstructions, samples, judged), _curve);
+    }
+
+    private T Timed<T>(string part, Func<T> action)
+    {
+        _cancellation.ThrowIfCancellationRequested();
+        var start = _watch.Elapsed.TotalSeconds;
+        var result = action();
+        _seconds[part] = Math.Round(_watch.Elapsed.TotalSeconds - start, 2);
+        return result;
+    }
+
+    private DatasetSplit ReadData() => _settings.Data is { } path
+        ? DatasetReader.Open(path, _settings.Tokenizer.ImageSide, _settings.Seed, progress: new Relay<ReadProgress>(p => _progress.Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
+        : ShapesDataset.Create(_settings.Seed, side: _settings.Tokenizer.ImageSide, options: _settings.Shapes);
+
+    private void FitToData(ImageDataset train)
+        => _settings = _settings with { Model = (_settings.Model with { ClassCount = train.ClassNames.Count }).Validated() };
+
+    private SmallClassifier TrainClassifier(DatasetSplit data, out double accuracy)
+    {
+        var config = _settings.Classifier;
+        return ClassifierTrainer.Train(data, config, out accuracy,
+            new Relay<ClassifierProgress>(p => _progress.Report("Classifier", p.Steps, config.RoundSteps * config.MaximumRounds, $"held-out accuracy {p.HeldOutAccuracy:P2}")), _cancellation);
+    }
+
+    private VqTokenizer TrainTokenizer(ImageDataset train)
+    {
+        if (_settings.Minutes is { } minutes)
+        {
+            var budget = TimeBudget.ForTokenizer((minutes * 60) - _watch.Elapsed.TotalSeconds);
+            _settings = _settings with { TokenizerTraining = TimeBudget.Fit(_settings.TokenizerTraining, _settings.Tokenizer, train.Pixels, budget, _cancellation) };
+        }
+
+        var tokenizer = new VqTokenizer(_settings.Tokenizer, _settings.Seed);
+        TokenizerTrainer.Train(tokenizer, train.Pixels, _settings.TokenizerTraining,
+            new Relay<TokenizerProgress>(p => _progress.Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.UsedCodes} codes used")), _cancellation);
+        tokenizer.SaveTo(_folder.Tokenizer);
+        return tokenizer;
+    }
+
+    private CodeStore Encode(VqTokenizer tokenizer, DatasetSplit data, out byte[] heldOutReconstructions, out byte[] trainReconstructions)
+    {
+        _progress.Report("Encoding", 0, 2);
+        var train = tokenizer.EncodePixels(data.Train.Pixels, _cancellation);
+        var heldOut = tokenizer.EncodePixels(data.HeldOut.Pixels, _cancellation);
+        CodeStore.Write(_folder.Codes, new CodeManifest
+        {
+            Name = data.Train.Name,
+            GridSide = tokenizer.Config.GridSide,
+            VocabularySize = tokenizer.Config.CodebookSize,
+            ClassNames = data.Train.ClassNames,
+            TokenizerHash = WeightsHash.OfTokenizer(_folder.Tokenizer),
+            ImageSide = data.Train.Side,
+            Count = data.Train.Count + data.HeldOut.Count,
+            HeldOutCount = data.HeldOut.Count,
+        }, [.. train, .. heldOut], [.. data.Train.Labels, .. data.HeldOut.Labels]);
+        _progress.Report("Encoding", 1, 2);
+        heldOutReconstructions = tokenizer.DecodePixels(heldOut, _cancellation);
+        trainReconstructions = tokenizer.DecodePixels(train, _cancellation);
+        _progress.Report("Encoding", 2, 2);
+        return CodeStore.Open(_folder.Codes);
+    }
+
+    private (TrainingResult Result, TrainingCost Cost, string Weights) Train(CodeStore store)
+    {
+        if (_settings.Minutes is { } minutes)
+        {
+            var budget = TimeBudget.ForTraining((minutes * 60) - _watch.Elapsed.TotalSeconds, _seconds);
+            _settings = _settings with { Training = TimeBudget.Fit(_settings.Training, _settings.Model, store, _folder.Scratch, budget, _cancellation) };
+        }
+
+        var config = new CheckpointConfig
+        {
+            Model = _settings.Model,
+            Training = _settings.Training,
+            ClassNames = store.Manifest.ClassNames,
+            TokenizerHash = store.Manifest.TokenizerHash,
+            ImageSide = store.Manifest.ImageSide,
+        };
+        var options = new RunOptions
+        {
+            Output = _folder.Model,
+            LogEvery = 20,
+            KeepLast = 1,
+            OnProgress = p =>
+            {
+                _curve.Add(p);
+                _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p));
+            },
+        };
+        using var trainer = new GptTrainer(config, store, options);
+        foreach (var line in TrainingDisplay.Plan(_settings.Model, trainer.Cost))
+        {
+            _progress.WriteLine(line);
+        }
+
+        var result = trainer.Run(_cancellation);
+        _cancellation.ThrowIfCancellationRequested();
+        foreach (var line in TrainingDisplay.Measured(trainer.Cost, result))
+        {
+            _progress.WriteLine(line);
+        }
+
+        return (result, trainer.Cost, result.AverageValidationLoss < result.ValidationLoss ? "ema" : "model");
+    }
+
+    private ImageDataset Sample(string checkpoint, string weights, ImageDataset train, int[] labels)
+    {
+        using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, weights);
+        var request = new GenerationRequest { Labels = labels, Seed = _settings.Seed, Sampling = _settings.Sampling };
+        new SampleWriter(model).Write(_folder.Root, _folder.Samples, request, _progress, _cancellation);
+        var pixels = NpzFile.Read(_folder.SamplesNpz)["arr_0"].Bytes.ToArray();
+        return new ImageDataset { Name = "samples", Side = train.Side, ClassNames = train.ClassNames, Pixels = pixels, Labels = labels };
+    }
+
+    private static Dictionary<string, double> AgreementByClass(IReadOnlyList<string> names, int[] labels, int[] judged)
+        => Enumerable.Range(0, labels.Length).GroupBy(i => labels[i]).OrderBy(g => g.Key)
+            .ToDictionary(g => names[g.Key], g => Math.Round(g.Average(i => judged[i] == g.Key ? 1.0 : 0.0), 3));
+
+    private sealed class Relay<T>(Action<T> action) : IProgress<T>
+    {
+        public void Report(T value) => action(value);
+    }
+}

@@ -1,0 +1,149 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Reports;
+using NextPatch.Cli.Sampling;
+using NextPatch.Core.Imaging;
+using NextPatch.Data.Imaging;
+using NextPatch.Training.Gpt;
+
+namespace NextPatch.Cli.Quickstart;
+
+/// <summary>The report as one HTML file that needs nothing beside it; pictures are embedded, and link to the PNG files where those lie.</summary>
+internal sealed class ReportPage
+{
+    private const int GridColumns = 12;
+    private const int ReconstructionPairs = 12;
+    private const int Zoom = 2;
+
+    private readonly QuickstartResult _result;
+    private readonly ReportPictures _pictures;
+    private readonly IReadOnlyList<TrainingProgress> _curve;
+    private string _body = "";
+
+    public ReportPage(QuickstartResult result, ReportPictures pictures, IReadOnlyList<TrainingProgress> curve)
+        => (_result, _pictures, _curve) = (result, pictures, curve);
+
+    /// <summary>Does the work, so that the time it takes can still be reported.</summary>
+    public void Prepare()
+    {
+        var html = new StringBuilder();
+        html.Append("<h2>Samples</h2><p>One row per requested class. Each sample links to its PNG file, which carries its seed and settings.</p>").Append(SampleGrid());
+        html.Append("<h2>Measured</h2>").Append(Measurements());
+        html.Append("<h2>Training</h2>").Append(LossChart()).Append(CostTable());
+        html.Append("<h2>Reconstructions</h2><p>Held-out originals above, what the tokenizer makes of their codes below.</p>").Append(Reconstructions());
+        html.Append("<h2>All samples</h2><p>Red frames: the classifier sees another class than the requested one.</p>").Append(AllSamples());
+        _body = html.ToString();
+    }
+
+    public string Render(double seconds, string settingsJson) =>
+        $$"""
+        <!doctype html>
+        <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>NextPatch quickstart</title>
+        <style>
+        body{font:15px/1.5 system-ui,sans-serif;max-width:940px;margin:2rem auto;padding:0 1rem;color:#0f172a}
+        h1{margin-bottom:0} h2{margin-top:2.2rem;border-bottom:1px solid #e2e8f0}
+        table{border-collapse:collapse;margin:.8rem 0} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right} td:first-child,th:first-child{text-align:left}
+        img{image-rendering:pixelated} .grid th{font-weight:500;padding-right:.6rem} .grid td{padding:1px;border:0}
+        .all img{width:48px;height:48px;margin:1px;border:2px solid transparent} .all img.miss{border-color:#dc2626}
+        pre{background:#f8fafc;padding:1rem;overflow:auto;font-size:12px} .lead{color:#475569}
+        </style></head><body>
+        <h1>NextPatch quickstart</h1>
+        <p class="lead">Next Patch Prediction from nothing to pictures in {{Encode(Quantity.Duration(seconds))}} on {{Encode(_result.Machine)}}.</p>
+        {{_body}}
+        <h2>Settings</h2><pre>{{Encode(settingsJson)}}</pre>
+        </body></html>
+        """;
+
+    private string SampleGrid()
+    {
+        var samples = _pictures.Samples;
+        var html = new StringBuilder("<table class=\"grid\">");
+        for (var label = 0; label < samples.ClassNames.Count; label++)
+        {
+            html.Append(Invariant($"<tr><th>{Encode(samples.ClassNames[label])}</th>"));
+            foreach (var i in Enumerable.Range(0, samples.Count).Where(i => samples.Labels[i] == label).Take(GridColumns))
+            {
+                html.Append(Invariant($"<td>{Picture(samples.ToImage(i), samples.Side * Zoom, i, "")}</td>"));
+            }
+
+            html.Append("</tr>");
+        }
+
+        return html.Append("</table>").ToString();
+    }
+
+    private string Measurements()
+    {
+        var rows = new List<(string, string)>
+        {
+            ("Samples that the judge sees as the requested class", Percent(_result.ClassAgreement)),
+            ("Reconstructions that it sees as their class (the ceiling)", Percent(_result.ReconstructionAgreement)),
+            ("Accuracy of the judge on held-out real images", Percent(_result.ClassifierHeldOutAccuracy)),
+            ("Diversity within a class, against real images (0.6 to 1.3 is healthy, 0 is collapse)", _result.Diversity is { } d ? Invariant($"{d:F2}") : "too few agreeing samples"),
+            ("Samples nearer to a training image than the nearest 1 % of held-out images", Percent(_result.CopyRate)),
+            ("Held-out loss at p = 1, nats per code", Invariant($"{_result.FinalValidationLoss:F4}")),
+            ("Reconstruction PSNR", Invariant($"{_result.ReconstructionPsnr:F1} dB")),
+            ("Sampled weights (the lower held-out loss)", _result.SampledWeights),
+        };
+        rows.AddRange(_result.ClassAgreementByClass.Select(p => ($"Agreement, {p.Key}", Percent(p.Value))));
+        rows.AddRange(_result.SecondsByPart.Select(p => ($"Seconds, {p.Key}", Invariant($"{p.Value:F1}"))));
+        return "<table>" + string.Concat(rows.Select(r => $"<tr><td>{Encode(r.Item1)}</td><td>{Encode(r.Item2)}</td></tr>")) + "</table>";
+    }
+
+    private string LossChart()
+    {
+        var chart = new SvgChart("optimiser step", "loss, nats per code");
+        foreach (var stage in _curve.Select(p => p.Stage).Distinct())
+        {
+            chart.AddBand(stage.Start, stage.End, Invariant($"p = {stage.PatchSide}"));
+        }
+
+        chart.AddLine("patch loss", _curve.Select(p => ((double)p.Step, p.Loss)));
+        return chart.Render();
+    }
+
+    private string CostTable()
+    {
+        var plain = _result.Stages[^1].MillisecondsPerImage;
+        var rows = _result.Stages.Select(s => Invariant(
+            $"<tr><td>p = {s.PatchSide}</td><td>{s.TokensPerImage}</td><td>{s.Images:N0}</td><td>{s.PlannedPerImage:F3}</td><td>{s.MillisecondsPerImage / plain:F3}</td><td>{s.MillisecondsPerImage:F2}</td><td>{s.Seconds:F1}</td></tr>"));
+        return "<table><tr><th>stage</th><th>tokens</th><th>images</th><th>planned cost per image</th><th>measured</th><th>ms per image</th><th>seconds</th></tr>"
+            + string.Concat(rows)
+            + Invariant($"<tr><th>whole run, of next-token training on as many images</th><td></td><td></td><td>{_result.PlannedRelativeCost:F3}</td><td>{_result.MeasuredRelativeCost:F3}</td><td></td><td>{_result.Stages.Sum(s => s.Seconds):F1}</td></tr></table>");
+    }
+
+    private string Reconstructions()
+    {
+        var heldOut = _pictures.Data.HeldOut;
+        var count = Math.Min(ReconstructionPairs, heldOut.Count);
+        var size = heldOut.Side * heldOut.Side * 3;
+        var images = Enumerable.Range(0, count).Select(heldOut.ToImage)
+            .Concat(Enumerable.Range(0, count).Select(i => new RgbImage(heldOut.Side, heldOut.Side, _pictures.Reconstructions[(i * size)..((i + 1) * size)])));
+        var grid = ImageGrid.Compose([.. images], count, Zoom);
+        return $"<img alt=\"originals and reconstructions\" src=\"{DataUri(grid)}\">";
+    }
+
+    private string AllSamples()
+    {
+        var samples = _pictures.Samples;
+        return "<div class=\"all\">" + string.Concat(Enumerable.Range(0, samples.Count).Select(i =>
+            Picture(samples.ToImage(i), samples.Side, i, _pictures.Judged[i] == samples.Labels[i] ? "" : "miss"))) + "</div>";
+    }
+
+    private string Picture(RgbImage image, int width, int index, string style)
+    {
+        var samples = _pictures.Samples;
+        var title = Encode($"{samples.ClassNames[samples.Labels[index]]}, sample {index}, judged {samples.ClassNames[_pictures.Judged[index]]}");
+        return Invariant($"<a href=\"samples/{SampleWriter.FileName(index)}\"><img class=\"{style}\" width=\"{width}\" alt=\"{title}\" title=\"{title}\" src=\"{DataUri(image)}\"></a>");
+    }
+
+    private static string DataUri(RgbImage image) => "data:image/png;base64," + Convert.ToBase64String(PngWriter.Encode(image));
+
+    private static string Percent(double share) => Invariant($"{share * 100:F1} %");
+
+    private static string Encode(string text) => WebUtility.HtmlEncode(text);
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

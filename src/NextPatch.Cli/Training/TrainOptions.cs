@@ -1,0 +1,88 @@
+using System.CommandLine;
+using NextPatch.Cli.Planning;
+using NextPatch.Core.Configuration;
+
+namespace NextPatch.Cli.Training;
+
+/// <summary>Options of <c>train</c> beside those it shares with <c>plan</c>.</summary>
+internal sealed class TrainOptions
+{
+    private readonly Option<double?> _learningRate = new("--lr") { Description = "Learning rate of the constant part. [default: the recipe's]", HelpName = "x" };
+    private readonly Option<double?> _endLearningRate = new("--end-lr") { Description = "Learning rate at the end of each stage. [default: the recipe's]", HelpName = "x" };
+    private readonly Option<double?> _weightDecay = new("--weight-decay") { Description = "Weight decay of matrices. [default: 0.05]", HelpName = "x" };
+    private readonly Option<double?> _clipNorm = new("--clip-norm") { Description = "Largest gradient norm; 0 = no clipping. [default: 1]", HelpName = "x" };
+    private readonly Option<double?> _emaDecay = new("--ema-decay") { Description = "Decay of the weight average; 0 = none. [default: the recipe's]", HelpName = "x" };
+    private readonly Option<bool> _fixedEma = new("--fixed-ema") { Description = "Use the published fixed decay from the first step on, instead of one that warms up." };
+    private readonly Option<double?> _dropout = new("--dropout") { Description = "Dropout of tokens, residuals and feed-forward. [default: the preset's]", HelpName = "x" };
+    private readonly Option<double?> _attentionDropout = new("--attention-dropout") { Description = "Dropout of attention weights. [default: the recipe's]", HelpName = "x" };
+    private readonly Option<double?> _dropPath = new("--drop-path") { Description = "Largest probability of skipping a residual branch; sets residual and feed-forward dropout to 0, as published. [default: 0]", HelpName = "x" };
+    private readonly Option<double?> _classDropout = new("--class-dropout") { Description = "Share of labels replaced by the null class; 0 = no guidance later. [default: 0.1]", HelpName = "x" };
+    private readonly Option<ulong> _seed = new("--seed") { Description = "Seed of weights, data order and dropout.", HelpName = "s", DefaultValueFactory = _ => 0 };
+
+    /// <summary>Model, recipe, length, patches.</summary>
+    public RunSettings Settings { get; } = new(defaultPreset: "small", defaultRecipe: "cpu");
+
+    public Option<string> Codes { get; } = new("--codes") { Description = "Folder with codes.npy, labels.npy and dataset.json.", HelpName = "dir", Required = true };
+
+    public Option<string> Output { get; } = new("--output") { Description = "Folder of the run.", HelpName = "dir", Required = true };
+
+    public Option<bool> Resume { get; } = new("--resume") { Description = "Continue the run in --output from its newest checkpoint, or start where there is none." };
+
+    public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights (run, checkpoint, .safetensors, .pt); the number of classes may differ.", HelpName = "path" };
+
+    public Option<long> CheckpointEvery { get; } = new("--checkpoint-every") { Description = "Steps between checkpoints; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
+
+    public Option<int> KeepLast { get; } = new("--keep-last") { Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => 3 };
+
+    public Option<long> ValidateEvery { get; } = new("--validate-every") { Description = "Steps between validations on the held-out images; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
+
+    public Option<long> SampleEvery { get; } = new("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
+
+    public Option<string?> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir" };
+
+    public Option<long> LogEvery { get; } = new("--log-every") { Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => 20 };
+
+    public void AddTo(Command command)
+    {
+        command.Add(Codes);
+        command.Add(Output);
+        Settings.AddTo(command);
+        foreach (var option in (Option[])[
+            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, ValidateEvery, SampleEvery, Tokenizer, LogEvery, _learningRate, _endLearningRate, _weightDecay,
+            _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>Recipe, data and options together.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="fitToData">Sets grid, vocabulary and classes.</param>
+    /// <exception cref="ConfigException">Settings cannot work; every problem is listed.</exception>
+    public (GptConfig Model, TrainingConfig Training) Resolve(ParseResult parsed, Func<GptConfig, GptConfig> fitToData)
+    {
+        var (model, training) = Settings.Resolve(parsed, fitToData);
+        var dropPath = parsed.GetValue(_dropPath) ?? model.DropPath;
+        var dropout = parsed.GetValue(_dropout);
+        model = model with
+        {
+            TokenDropout = dropout ?? model.TokenDropout,
+            ResidualDropout = dropPath > 0 ? 0 : dropout ?? model.ResidualDropout,
+            FfnDropout = dropPath > 0 ? 0 : dropout ?? model.FfnDropout,
+            AttentionDropout = parsed.GetValue(_attentionDropout) ?? model.AttentionDropout,
+            DropPath = dropPath,
+            ClassDropout = parsed.GetValue(_classDropout) ?? model.ClassDropout,
+        };
+        training = training with
+        {
+            Seed = parsed.GetRequiredValue(_seed),
+            LearningRate = parsed.GetValue(_learningRate) ?? training.LearningRate,
+            EndLearningRate = parsed.GetValue(_endLearningRate) ?? training.EndLearningRate,
+            WeightDecay = parsed.GetValue(_weightDecay) ?? training.WeightDecay,
+            ClipNorm = parsed.GetValue(_clipNorm) ?? training.ClipNorm,
+            EmaDecay = parsed.GetValue(_emaDecay) ?? training.EmaDecay,
+            EmaWarmup = !parsed.GetValue(_fixedEma),
+        };
+        return (model.Validated(), training.Validated(model));
+    }
+}
