@@ -1,4 +1,5 @@
 using System.Reflection;
+using NextPatch.Torch.Loading;
 using TorchSharp;
 using Xunit;
 using Xunit.v3;
@@ -11,7 +12,12 @@ public sealed class NoTensorLeaksAttribute : BeforeAfterTestAttribute
 {
     private long _before;
 
-    public override void Before(MethodInfo methodUnderTest, IXunitTest test) => _before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+    public override void Before(MethodInfo methodUnderTest, IXunitTest test)
+    {
+        // A test may touch TorchSharp before anything of NextPatch.Torch, whose module initializer registers the resolver.
+        NativeBackend.EnsureLoaded();
+        _before = DisposeScopeManager.Statistics.ThreadTotalLiveCount;
+    }
 
     public override void After(MethodInfo methodUnderTest, IXunitTest test)
     {

@@ -37,6 +37,7 @@ public sealed class SmallClassifier : Module<Tensor, Tensor>
         ArgumentOutOfRangeException.ThrowIfLessThan(classCount, 2);
         (ImageSide, ClassCount) = (imageSide, classCount);
         manual_seed((long)(new CounterRandom(seed, RandomStream.Evaluation).Bits(long.MaxValue, 0) >> 1));
+        using var scope = NewDisposeScope(); // TorchSharp's convolutions leave a tensor behind each when they are made
         _convolutions = new ModuleList<Conv2d>();
         _norms = new ModuleList<GroupNorm>();
         var channels = 3;
@@ -50,6 +51,10 @@ public sealed class SmallClassifier : Module<Tensor, Tensor>
         _features = Linear(channels * PooledSide * PooledSide, FeatureCount);
         _classes = Linear(FeatureCount, classCount);
         RegisterComponents();
+        foreach (var parameter in parameters())
+        {
+            parameter.DetachFromDisposeScope();
+        }
     }
 
     public int ImageSide { get; }

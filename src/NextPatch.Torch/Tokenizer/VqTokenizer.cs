@@ -40,10 +40,15 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         config.Validate();
         Config = config;
         manual_seed((long)(new CounterRandom(seed, RandomStream.Initialization).Bits(0, 0) >> 1));
+        using var scope = NewDisposeScope(); // TorchSharp's convolutions leave a tensor behind each when they are made
         _encoder = new SmallEncoder(config);
         _quantizer = new VectorQuantizer(config.CodebookSize, config.CodeWidth);
         _decoder = new SmallDecoder(config);
         RegisterComponents();
+        foreach (var parameter in parameters())
+        {
+            parameter.DetachFromDisposeScope();
+        }
     }
 
     public TokenizerConfig Config { get; }

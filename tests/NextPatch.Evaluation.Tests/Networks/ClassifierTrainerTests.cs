@@ -15,7 +15,7 @@ public sealed class ClassifierTrainerTests
     [Fact]
     public void Easy_classes_are_learned_and_metrics_of_real_images_are_perfect()
     {
-        var data = Bars();
+        var data = Squares();
         var reports = new List<ClassifierProgress>();
         using var classifier = ClassifierTrainer.Train(data, Short, out var accuracy, new Listener(reports.Add));
         Assert.Equal(1, accuracy);
@@ -37,10 +37,10 @@ public sealed class ClassifierTrainerTests
     public void Rounds_end_at_the_target_or_at_the_last_one()
     {
         var reports = new List<ClassifierProgress>();
-        ClassifierTrainer.Train(Bars(), Short with { RoundSteps = 2, TargetAccuracy = 1.1 }, out _, new Listener(reports.Add)).Dispose();
+        ClassifierTrainer.Train(Squares(), Short with { RoundSteps = 2, TargetAccuracy = 1.1 }, out _, new Listener(reports.Add)).Dispose();
         Assert.Equal([2, 6, 14], reports.Select(r => r.Steps));
         reports.Clear();
-        ClassifierTrainer.Train(Bars(), Short with { RoundSteps = 2, TargetAccuracy = 0 }, out _, new Listener(reports.Add)).Dispose();
+        ClassifierTrainer.Train(Squares(), Short with { RoundSteps = 2, TargetAccuracy = 0 }, out _, new Listener(reports.Add)).Dispose();
         Assert.Equal([2], reports.Select(r => r.Steps));
     }
 
@@ -55,8 +55,8 @@ public sealed class ClassifierTrainerTests
     [Fact]
     public void Broken_settings_and_losses_are_named()
     {
-        Assert.Equal(2, Assert.Throws<ConfigException>(() => ClassifierTrainer.Train(Bars(), Short with { RoundSteps = 0, LearningRate = 0 }, out _)).Problems.Count);
-        var error = Assert.Throws<NextPatchException>(() => ClassifierTrainer.Train(Bars(), Short with { LearningRate = 1e30 }, out _));
+        Assert.Equal(2, Assert.Throws<ConfigException>(() => ClassifierTrainer.Train(Squares(), Short with { RoundSteps = 0, LearningRate = 0 }, out _)).Problems.Count);
+        var error = Assert.Throws<NextPatchException>(() => ClassifierTrainer.Train(Squares(), Short with { LearningRate = 1e30 }, out _));
         Assert.StartsWith("The classifier's loss became", error.Message, StringComparison.Ordinal);
     }
 
@@ -69,13 +69,13 @@ public sealed class ClassifierTrainerTests
 
     private static byte[] WeightsAfter(ClassifierTrainingConfig config)
     {
-        using var classifier = ClassifierTrainer.Train(Bars(), config, out _);
+        using var classifier = ClassifierTrainer.Train(Squares(), config, out _);
         return [.. StateLoader.Capture(classifier).SelectMany(p => p.Value.Bytes.ToArray())];
     }
 
-    private static DatasetSplit Bars() => new(Draw(160, 0), Draw(40, 1));
+    private static DatasetSplit Squares() => new(Draw(160, 0), Draw(40, 1));
 
-    // 8x8: a horizontal (0) or vertical (1) bar at one of eight places, in a colour that says nothing.
+    // 8x8: a red (0) or blue (1) square at one of sixteen places, in one of many shades.
     private static ImageDataset Draw(int count, int salt)
     {
         var pixels = new byte[count * 8 * 8 * 3];
@@ -83,15 +83,14 @@ public sealed class ClassifierTrainerTests
         for (var i = 0; i < count; i++)
         {
             labels[i] = i % 2;
-            var place = i / 2 % 8;
-            for (var t = 0; t < 8 * 3; t++)
+            for (var p = 0; p < 16; p++)
             {
-                var (x, y) = labels[i] == 0 ? (t / 3, place) : (place, t / 3);
-                pixels[(((i * 8) + y) * 8 * 3) + (x * 3) + (t % 3)] = (byte)(130 + ((((i * 3) + (t % 3)) * 37) + (salt * 11)) % 120);
+                var (x, y) = ((p % 4) + (i / 2 % 4), (p / 4) + (i / 8 % 4));
+                pixels[(((i * 8) + y) * 8 * 3) + (x * 3) + (labels[i] * 2)] = (byte)(130 + ((i * 37) + (salt * 11)) % 120);
             }
         }
 
-        return new ImageDataset { Name = "bars", Side = 8, ClassNames = ["across", "down"], Pixels = pixels, Labels = labels };
+        return new ImageDataset { Name = "squares", Side = 8, ClassNames = ["red", "blue"], Pixels = pixels, Labels = labels };
     }
 
     private sealed class Listener(Action<ClassifierProgress> listen) : IProgress<ClassifierProgress>
