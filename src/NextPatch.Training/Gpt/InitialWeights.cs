@@ -1,6 +1,5 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
