@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Rendering;
@@ -49,7 +50,7 @@ internal static class Application
         }
         else
         {
-            terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(e => e.Message)));
+            terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(Describe)));
         }
 
         terminal.Log.WriteLine($"'nextpatch {(command is RootCommand ? "" : command.Name + " ")}--help' lists what there is.");
@@ -83,4 +84,10 @@ internal static class Application
         root.Add(InfoCommand.Create());
         return root;
     }
+
+    /// <summary>The parser's own sentence, and the option it is about where the sentence forgets it.</summary>
+    private static string Describe(ParseError mistake)
+        => mistake.SymbolResult is OptionResult { Option.Name: var name } && !mistake.Message.Contains(name, StringComparison.Ordinal)
+            ? $"{name}: {mistake.Message}"
+            : mistake.Message;
 }

@@ -1,6 +1,9 @@
 using NextPatch.Cli.Commands;
+using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Sampling;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 
 namespace NextPatch.Cli.Tests.Commands;
@@ -42,6 +45,22 @@ public sealed class SampleCommandTests
 
         Assert.Equal((ExitCode.Success, ExitCode.Success), (few.ExitCode, many.ExitCode));
         Assert.All(["000000.png", "000001.png", "000002.png"], name => Assert.Equal(File.ReadAllBytes(folder[$"few/{name}"]), File.ReadAllBytes(folder[$"many/{name}"])));
+    }
+
+    [Fact]
+    public void A_set_drawn_in_two_parts_is_the_set_drawn_at_once()
+    {
+        using var folder = new TemporaryFolder();
+        using StringWriter output = new(), error = new();
+        using var model = SampleModel.Load(SmallModel.Write(folder));
+        using var progress = new Terminal(output, error).CreateProgress();
+        var whole = new GenerationRequest { Labels = [.. Enumerable.Range(0, 68).Select(i => i % 3)], Seed = 4 };
+
+        new SampleWriter(model).Write(folder["whole"], null, whole, progress, CancellationToken.None);
+        new SampleWriter(model).Write(folder["part"], folder["images"], whole with { Labels = [.. whole.Labels.Skip(66)], FirstIndex = 66 }, progress, CancellationToken.None);
+
+        Assert.All(["000066.png", "000067.png"], name => Assert.Equal(File.ReadAllBytes(folder[$"whole/{name}"]), File.ReadAllBytes(folder[$"images/{name}"])));
+        Assert.Equal(["grid.png", "samples.json", "samples.npz"], Directory.GetFiles(folder["part"]).Select(Path.GetFileName).Order());
     }
 
     [Fact]
