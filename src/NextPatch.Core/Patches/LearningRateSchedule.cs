@@ -43,6 +43,12 @@ public sealed class LearningRateSchedule
 
         var decay = stage.StepCount * _decayRatio;
         var constantEnd = stage.StepCount - decay;
-        return decay == 0 || r < constantEnd ? _base : _base * (1 - ((1 - (_end / _base)) * (r - constantEnd) / decay));
+        if (decay == 0 || r < constantEnd)
+        {
+            return _base;
+        }
+
+        // The minimum matters past the end only, where a decay of a few ulps would round beyond it.
+        return _base * (1 - ((1 - (_end / _base)) * Math.Min(1, (r - constantEnd) / decay)));
     }
 }
