@@ -33,7 +33,7 @@ internal static class SmallModel
 
         if (withTokenizer)
         {
-            using var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = 32, Channels = [8, 8], BlockCounts = [1, 1] }, seed: 3);
+            using var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
             tokenizer.SaveTo(folder["tokenizer"]);
         }
 

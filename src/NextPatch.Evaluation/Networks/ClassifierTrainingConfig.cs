@@ -6,7 +6,7 @@ namespace NextPatch.Evaluation.Networks;
 public sealed record ClassifierTrainingConfig
 {
     /// <summary>Optimiser steps of the first round; each later round is twice as long as the one before.</summary>
-    public int RoundSteps { get; init; } = 250;
+    public int RoundSteps { get; init; } = 200;
 
     /// <summary>Rounds at most.</summary>
     public int MaximumRounds { get; init; } = 3;

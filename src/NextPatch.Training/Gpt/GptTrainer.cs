@@ -69,10 +69,7 @@ public sealed class GptTrainer : IDisposable
         _optimizer = new AdamW(Model.named_parameters().Select(p => (p.name, p.parameter)), _training);
         if (latest is not null)
         {
-            var state = CheckpointFolder.Load(latest, Model, _optimizer);
-            _step = state.Step;
-            state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
-            options.OnNote?.Invoke($"Resumed from {latest} at step {_step} of {_schedule.TotalSteps}.");
+            Continue(latest);
         }
     }
 
@@ -132,6 +129,23 @@ public sealed class GptTrainer : IDisposable
     }
 
     public void Dispose() => Model.Dispose();
+
+    private void Continue(string checkpoint)
+    {
+        try
+        {
+            var state = CheckpointFolder.Load(checkpoint, Model, _optimizer);
+            _step = state.Step;
+            state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
+        }
+        catch
+        {
+            Model.Dispose();
+            throw;
+        }
+
+        _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {_step} of {_schedule.TotalSteps}.");
+    }
 
     private bool IsDue(long every) => every > 0 && _step % every == 0;
 
