@@ -81,7 +81,7 @@ public sealed class GptTrainer : IDisposable
     public TrainingCost Cost => _cost;
 
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
-    /// <exception cref="NextPatchException">The loss is not a number: the weights before the step are saved, with a dump of the batch.</exception>
+    /// <exception cref="NextPatchException">The loss is not a number: the step is not taken, its batch is dumped, the last checkpoint stays.</exception>
     public TrainingResult Run(CancellationToken cancellation = default)
     {
         using var log = new MetricsLog(_options.Output, _step);
@@ -184,8 +184,7 @@ public sealed class GptTrainer : IDisposable
 
     private void StopOnNonFinite(double loss, double norm, PatchStage stage)
     {
-        // The weights are those before this step; they are finite unless an earlier update already overflowed, so the checkpoint
-        // before them stays too (it is never overwritten here unless it is of the same step).
+        // No checkpoint is written here: an earlier update may already have spoiled the weights.
         var dump = NonFiniteDump.Write(_options.Output, _step, loss, norm, _learningRate.At(_step), stage, _batches, _store, _training.BatchSize);
         throw new NextPatchException(
             $"The loss of step {_step} is {loss} (gradient norm {norm}), so the run stopped before using it. The batch is in {dump}; the last good checkpoint is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. Lower the learning rate ({_training.LearningRate}) or raise the warm-up, and continue from that checkpoint with --init-from.");

@@ -1,0 +1,121 @@
+using System.Diagnostics;
+using NextPatch.Data.Codes;
+
+namespace NextPatch.Cli.Tests.Commands;
+
+/// <summary>The train command as a process, because signals and kills are about processes.</summary>
+public sealed class TrainCommandTests
+{
+    private static readonly (string Option, string Value)[] Quick = [("--preset", "tiny"), ("--steps", "60"), ("--batch-size", "8"), ("--checkpoint-every", "4"), ("--seed", "3"), ("--log-every", "1")];
+
+    [Fact]
+    public async Task A_killed_run_resumes_to_the_same_bytes()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = WriteCodes(folder["codes"]);
+        Assert.Equal(0, await Run([.. Train(codes, folder["whole"]), "--resume"]));
+
+        using (var killed = Start(Train(codes, folder["killed"])))
+        {
+            killed.BeginErrorReadLine();
+            await WaitFor(() => File.Exists(Path.Combine(folder["killed"], "latest")), killed);
+            killed.Kill(entireProcessTree: true); // SIGKILL
+            await killed.WaitForExitAsync();
+        }
+
+        Assert.NotEqual(LatestOf(folder["whole"]), LatestOf(folder["killed"]));
+        Assert.Equal(0, await Run([.. Train(codes, folder["killed"]), "--resume"]));
+        Assert.Equal(LatestOf(folder["whole"]), LatestOf(folder["killed"]));
+        foreach (var file in new[] { "model.safetensors", "ema.safetensors" })
+        {
+            Assert.Equal(File.ReadAllBytes(Path.Combine(folder["whole"], LatestOf(folder["whole"]), file)), File.ReadAllBytes(Path.Combine(folder["killed"], LatestOf(folder["killed"]), file)));
+        }
+    }
+
+    [Fact]
+    public async Task A_terminated_run_writes_a_checkpoint_and_exits_with_130()
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() || OperatingSystem.IsMacOS(), "signals are sent with 'kill'");
+        using var folder = new TemporaryFolder();
+        using var process = Start(Train(WriteCodes(folder["codes"]), folder["run"], ("--steps", "100000"), ("--checkpoint-every", "0")));
+        process.BeginErrorReadLine();
+        await WaitFor(() => File.Exists(Path.Combine(folder["run"], "metrics.jsonl")) && new FileInfo(Path.Combine(folder["run"], "metrics.jsonl")).Length > 200, process);
+        using (var kill = Process.Start("kill", ["-TERM", process.Id.ToString()]))
+        {
+            await kill.WaitForExitAsync();
+        }
+
+        await process.WaitForExitAsync();
+        Assert.Equal(130, process.ExitCode);
+        Assert.True(File.Exists(Path.Combine(folder["run"], LatestOf(folder["run"]), "state.json")));
+    }
+
+    [Theory]
+    [InlineData("--preset", "Q", "There is no preset 'Q'")]
+    [InlineData("--patch-sides", "3,1", "cannot be divided into 3x3 patches")]
+    [InlineData("--vocabulary", "2", "vocabulary of 8 but the model's has 2")]
+    [InlineData("--classes", "1", "2 classes but the model has 1")]
+    [InlineData("--lr", "-1", "learningRate -1")]
+    public async Task Settings_that_cannot_work_exit_with_2_and_write_nothing(string option, string value, string message)
+    {
+        using var folder = new TemporaryFolder();
+        var (exit, error) = await RunWithErrors(Train(WriteCodes(folder["codes"]), folder["run"], (option, value)));
+        Assert.Equal(2, exit);
+        Assert.Contains(message, error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["run"]));
+    }
+
+    [Fact]
+    public async Task Missing_codes_exit_with_1_and_are_named()
+    {
+        using var folder = new TemporaryFolder();
+        var (exit, error) = await RunWithErrors(Train(folder["nothing"], folder["run"]));
+        Assert.Equal(1, exit);
+        Assert.Contains(folder["nothing"], error, StringComparison.Ordinal);
+    }
+
+    private static string[] Train(string codes, string run, params (string Option, string Value)[] changes)
+    {
+        var options = Quick.Where(q => changes.All(c => c.Option != q.Option)).Concat(changes);
+        return ["train", "--codes", codes, "--output", run, .. options.SelectMany(o => (string[])[o.Option, o.Value])];
+    }
+
+    private static string WriteCodes(string folder)
+    {
+        const int count = 40, side = 4;
+        CodeStore.Write(folder, new CodeManifest
+        {
+            Name = "tiny", GridSide = side, VocabularySize = 8, ClassNames = ["a", "b"], Count = count, HeldOutCount = 8,
+        }, Enumerable.Range(0, count * side * side).Select(i => i * 7 % 8).ToArray(), Enumerable.Range(0, count).Select(i => i % 2).ToArray());
+        return folder;
+    }
+
+    private static string LatestOf(string run) => File.ReadAllText(Path.Combine(run, "latest")).Trim();
+
+    private static Process Start(IEnumerable<string> arguments)
+    {
+        var info = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "nextpatch.dll"), .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        var process = Process.Start(info)!;
+        process.BeginOutputReadLine();
+        return process;
+    }
+
+    private static async Task<int> Run(IEnumerable<string> arguments) => (await RunWithErrors(arguments)).Exit;
+
+    private static async Task<(int Exit, string Error)> RunWithErrors(IEnumerable<string> arguments)
+    {
+        using var process = Start(arguments);
+        var error = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        return (process.ExitCode, error);
+    }
+
+    private static async Task WaitFor(Func<bool> condition, Process process)
+    {
+        while (!condition())
+        {
+            Assert.False(process.HasExited, "the run ended before it could be interrupted");
+            await Task.Delay(5);
+        }
+    }
+}
