@@ -101,7 +101,7 @@ internal sealed class QuickstartPipeline
     {
         var config = _settings.Classifier;
         return ClassifierTrainer.Train(data, config, out accuracy,
-            new Relay<ClassifierProgress>(p => _progress.Report("Classifier", p.Steps, config.RoundSteps * config.MaximumRounds, $"held-out accuracy {p.HeldOutAccuracy:P2}")), _cancellation);
+            new Relay<ClassifierProgress>(p => _progress.Report("Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")), _cancellation);
     }
 
     private VqTokenizer TrainTokenizer(ImageDataset train)

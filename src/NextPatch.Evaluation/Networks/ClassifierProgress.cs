@@ -1,7 +1,8 @@
 namespace NextPatch.Evaluation.Networks;
 
-/// <summary>Where a classifier training stands after a round.</summary>
+/// <summary>Where a classifier training stands.</summary>
 /// <param name="Steps">Steps done in all rounds.</param>
-/// <param name="Loss">Mean cross entropy of the round's last tenth, nats.</param>
-/// <param name="HeldOutAccuracy">Share of held-out images classified right.</param>
-public sealed record ClassifierProgress(int Steps, double Loss, double HeldOutAccuracy);
+/// <param name="MaximumSteps">Steps if every round runs.</param>
+/// <param name="Loss">Cross entropy in nats: of this step, or after a round the mean of its last tenth.</param>
+/// <param name="HeldOutAccuracy">Share of held-out images classified right, measured after each round; null in between.</param>
+public sealed record ClassifierProgress(int Steps, int MaximumSteps, double Loss, double? HeldOutAccuracy);

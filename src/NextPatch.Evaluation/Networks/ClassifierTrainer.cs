@@ -16,10 +16,12 @@ namespace NextPatch.Evaluation.Networks;
 /// </remarks>
 public static class ClassifierTrainer
 {
+    private const int ReportInterval = 10;
+
     /// <param name="data">Images to learn from, and held-out ones that decide when to stop.</param>
     /// <param name="config">Settings; validated here.</param>
     /// <param name="heldOutAccuracy">Share of held-out images that the result classifies right.</param>
-    /// <param name="progress">Told after every round.</param>
+    /// <param name="progress">Told now and then, and after every round.</param>
     /// <param name="cancellation">Checked before every step.</param>
     /// <returns>The classifier after its last round; the caller disposes it.</returns>
     /// <exception cref="ConfigException">Settings that cannot work, or no image.</exception>
@@ -45,10 +47,10 @@ public static class ClassifierTrainer
             for (var round = 0; ; round++)
             {
                 var steps = config.RoundSteps << round;
-                var loss = RunRound(classifier, optimizer, data.Train, config, done, steps, config.LearningRate / (1 << round), cancellation);
+                var loss = RunRound(classifier, optimizer, data.Train, config, done, steps, config.LearningRate / (1 << round), progress, cancellation);
                 done += steps;
                 heldOutAccuracy = classifier.Classify(data.HeldOut.Pixels, cancellation).AgreementWith(data.HeldOut.Labels);
-                progress?.Report(new ClassifierProgress(done, loss, heldOutAccuracy));
+                progress?.Report(new ClassifierProgress(done, config.MaximumSteps, loss, heldOutAccuracy));
                 if (heldOutAccuracy >= config.TargetAccuracy || round + 1 == config.MaximumRounds)
                 {
                     return classifier;
@@ -64,7 +66,7 @@ public static class ClassifierTrainer
 
     private static double RunRound(
         SmallClassifier classifier, optim.Optimizer optimizer, ImageDataset data, ClassifierTrainingConfig config,
-        int firstStep, int steps, double learningRate, CancellationToken cancellation)
+        int firstStep, int steps, double learningRate, IProgress<ClassifierProgress>? progress, CancellationToken cancellation)
     {
         var random = new CounterRandom(config.Seed, RandomStream.Evaluation);
         var (lossSum, lossCount) = (0.0, 0);
@@ -81,6 +83,11 @@ public static class ClassifierTrainer
             {
                 throw new NextPatchException(
                     $"The classifier's loss became {loss} at step {firstStep + step + 1}; expected a finite number. Train with a lower learning rate (now {learningRate}).");
+            }
+
+            if ((step + 1) % ReportInterval == 0)
+            {
+                progress?.Report(new ClassifierProgress(firstStep + step + 1, config.MaximumSteps, loss, null));
             }
 
             if (step >= steps - Math.Max(1, steps / 10))

@@ -23,6 +23,9 @@ public sealed record ClassifierTrainingConfig
     /// <summary>Seed of the initial weights and the batches.</summary>
     public ulong Seed { get; init; }
 
+    /// <summary>Steps if every round runs.</summary>
+    public int MaximumSteps => RoundSteps * ((1 << MaximumRounds) - 1);
+
     /// <exception cref="ConfigException">Names every value that cannot work.</exception>
     public void Validate()
     {

@@ -43,7 +43,7 @@ public sealed class GptTrainer : IDisposable
         _training = (config.Training ?? throw new ArgumentException("The configuration has no training settings.", nameof(config))).Validated(_modelConfig);
         _store = store;
         _options = options;
-        RequireFit(store, _modelConfig);
+        RunChecks.RequireFit(store, _modelConfig);
         _batches = new BatchSource(store, _modelConfig, _training.Seed);
         _schedule = _training.CreateSchedule(_batches.TrainingCount);
         _learningRate = _training.CreateLearningRate(_schedule, _batches.TrainingCount);
@@ -265,17 +265,7 @@ public sealed class GptTrainer : IDisposable
     /// <summary>The checkpoint to start from, after checking that the folder may be used.</summary>
     private string? FindStart()
     {
-        try
-        {
-            Directory.CreateDirectory(_options.Output);
-            File.WriteAllText(Path.Combine(_options.Output, ".write-test"), "");
-            File.Delete(Path.Combine(_options.Output, ".write-test"));
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new NextPatchException($"The run's folder {_options.Output} cannot be written: {e.Message} Choose another with --output.", e);
-        }
-
+        RunChecks.RequireWritable(_options.Output);
         var latest = Checkpoints.Latest;
         if (latest is not null && !_options.Resume)
         {
@@ -290,50 +280,5 @@ public sealed class GptTrainer : IDisposable
         return latest;
     }
 
-    private static void RequireFit(CodeStore store, GptConfig model)
-    {
-        var problems = new List<string>();
-        if (store.Manifest.VocabularySize > model.VocabularySize)
-        {
-            problems.Add($"The codes use a vocabulary of {store.Manifest.VocabularySize} but the model's has {model.VocabularySize}; set --vocabulary {store.Manifest.VocabularySize} or encode with the tokenizer the model belongs to.");
-        }
-
-        if (store.Manifest.GridSide != model.GridSide)
-        {
-            problems.Add($"The codes form a grid of {store.Manifest.GridSide}x{store.Manifest.GridSide} but the model expects {model.GridSide}x{model.GridSide}.");
-        }
-
-        if (store.Manifest.ClassNames.Count > model.ClassCount)
-        {
-            problems.Add($"The codes have {store.Manifest.ClassNames.Count} classes but the model has {model.ClassCount}.");
-        }
-
-        if (store.Manifest.HeldOutCount >= store.Count)
-        {
-            problems.Add($"All {store.Count} images are held out for validation; nothing is left to train on.");
-        }
-
-        if (problems.Count > 0)
-        {
-            throw new ConfigException(problems);
-        }
-    }
-
     private delegate void FillBatch(Span<long> codes, Span<long> labels);
-
-    /// <summary>Images, tokens and seconds since the last line of metrics.</summary>
-    private sealed class SpeedWindow
-    {
-        private long _images;
-        private long _tokens;
-        private double _seconds;
-
-        public double ImagesPerSecond => _images / Math.Max(_seconds, 1e-9);
-
-        public double TokensPerSecond => _tokens / Math.Max(_seconds, 1e-9);
-
-        public void Add(long images, long tokens, double seconds) => (_images, _tokens, _seconds) = (_images + images, _tokens + tokens, _seconds + seconds);
-
-        public void Reset() => (_images, _tokens, _seconds) = (0, 0, 0);
-    }
 }

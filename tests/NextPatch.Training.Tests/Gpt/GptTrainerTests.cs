@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
+using TorchSharp;
 
 namespace NextPatch.Training.Tests.Gpt;
 
@@ -99,6 +100,29 @@ public sealed class GptTrainerTests
         Assert.Equal([6L, 16L], NpyFile.Read(Path.Combine(dump, "codes.npy")).Shape);
         Assert.True(File.Exists(Path.Combine(dump, "step.json")));
         Assert.NotNull(new CheckpointFolder(folder["run"]).Latest);
+    }
+
+    [Fact]
+    public void Memory_does_not_grow_over_two_thousand_steps()
+    {
+        using var folder = new TemporaryFolder();
+        var live = new List<(long Tensors, long Bytes)>();
+        TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions
+        {
+            Output = folder["run"],
+            LogEvery = 250,
+            CheckpointEvery = 500,
+            OnProgress = _ =>
+            {
+                GC.Collect();
+                live.Add((DisposeScopeManager.Statistics.ThreadTotalLiveCount, Environment.WorkingSet));
+            },
+        }, TinyRun.Config(TinyRun.Training with { Steps = 2000, StageRate = 0.25 }));
+
+        // From step 750 on, past the stage switch at 500: caches are warm.
+        var settled = live.Skip(4).ToList();
+        Assert.Single(settled.Select(l => l.Tensors).Distinct());
+        Assert.True(settled[^1].Bytes - settled[0].Bytes < 16 << 20, $"working set grew from {settled[0].Bytes >> 20} to {settled[^1].Bytes >> 20} MiB");
     }
 
     [Fact]

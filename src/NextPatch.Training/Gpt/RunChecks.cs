@@ -1,0 +1,55 @@
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Data.Codes;
+
+namespace NextPatch.Training.Gpt;
+
+/// <summary>What must hold before a run may start, so that nothing fails hours later.</summary>
+internal static class RunChecks
+{
+    /// <exception cref="ConfigException">Codes and model do not fit; every problem is listed.</exception>
+    public static void RequireFit(CodeStore store, GptConfig model)
+    {
+        var problems = new List<string>();
+        if (store.Manifest.VocabularySize > model.VocabularySize)
+        {
+            problems.Add($"The codes use a vocabulary of {store.Manifest.VocabularySize} but the model's has {model.VocabularySize}; set --vocabulary {store.Manifest.VocabularySize} or encode with the tokenizer the model belongs to.");
+        }
+
+        if (store.Manifest.GridSide != model.GridSide)
+        {
+            problems.Add($"The codes form a grid of {store.Manifest.GridSide}x{store.Manifest.GridSide} but the model expects {model.GridSide}x{model.GridSide}.");
+        }
+
+        if (store.Manifest.ClassNames.Count > model.ClassCount)
+        {
+            problems.Add($"The codes have {store.Manifest.ClassNames.Count} classes but the model has {model.ClassCount}.");
+        }
+
+        if (store.Manifest.HeldOutCount >= store.Count)
+        {
+            problems.Add($"All {store.Count} images are held out for validation; nothing is left to train on.");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new ConfigException(problems);
+        }
+    }
+
+    /// <exception cref="NextPatchException">The folder cannot be made or written.</exception>
+    public static void RequireWritable(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            var test = Path.Combine(folder, ".write-test");
+            File.WriteAllText(test, "");
+            File.Delete(test);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NextPatchException($"The run's folder {folder} cannot be written: {e.Message} Choose another with --output.", e);
+        }
+    }
+}
