@@ -1,6 +1,5 @@
 using BenchmarkDotNet.Attributes;
 using NextPatch.Core.Configuration;
-using NextPatch.Training.Optimization;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -12,7 +11,7 @@ public class AdamWBenchmarks
     private readonly List<Parameter> _parameters = [];
     private readonly List<Tensor> _gradients = [];
     private readonly List<Tensor> _averages = [];
-    private AdamW _own = null!;
+    private Training.Optimization.AdamW _own = null!;
     private optim.Optimizer _torch = null!;
 
     [GlobalSetup]
@@ -25,7 +24,7 @@ public class AdamWBenchmarks
             _averages.Add(zeros(1024, 1024));
         }
 
-        _own = new AdamW(_parameters.Select((p, i) => ($"p{i}", p)), new TrainingConfig());
+        _own = new Training.Optimization.AdamW(_parameters.Select((p, i) => ($"p{i}", p)), new TrainingConfig());
         _torch = optim.AdamW(_parameters, 1e-4, 0.9, 0.95, weight_decay: 0.05);
     }
 
