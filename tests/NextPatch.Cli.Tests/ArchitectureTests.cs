@@ -29,7 +29,7 @@ public sealed class ArchitectureTests
     {
         var used = typeof(Application).Assembly.GetReferencedAssemblies().Select(a => a.Name!).ToHashSet();
 
-        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training"], project => Assert.Contains(project, used));
+        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation"], project => Assert.Contains(project, used));
     }
 
     [Fact]

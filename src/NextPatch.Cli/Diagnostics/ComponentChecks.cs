@@ -20,7 +20,7 @@ internal static class ComponentChecks
             using var canvas = new SKCanvas(bitmap);
             canvas.Clear(SKColors.Teal);
             canvas.Flush();
-            return (bitmap.GetPixel(2, 2) == SKColors.Teal, SkiaSharpVersion.Native.ToString(), null);
+            return (bitmap.GetPixel(2, 2) == SKColors.Teal, typeof(SKBitmap).Assembly.GetName().Version!.ToString(3), null);
         },
         _ => "The file libSkiaSharp should lie beside the program, or under runtimes/ there. Build again ('dotnet build -c Release'); on systems other than Linux, Windows and macOS SkiaSharp has no native part.");
 

@@ -10,7 +10,7 @@ namespace NextPatch.Evaluation.Networks;
 // Shape letters used in this file: N images asked for, B images in this call, S pixels per side, F features (64), K classes.
 
 /// <summary>
-/// A small image classifier: three 3x3 convolutions (32, 64, 96 channels) with GroupNorm, ReLU and 2x2 maximum, then 64 units and
+/// A small image classifier: three 3x3 convolutions (32, 64, 96 channels) with 2x2 maximum, GroupNorm and ReLU, then 64 units and
 /// the classes. The 64 units are the features in which images are compared.
 /// </summary>
 public sealed class SmallClassifier : Module<Tensor, Tensor>
@@ -99,7 +99,7 @@ public sealed class SmallClassifier : Module<Tensor, Tensor>
         var x = images;
         for (var i = 0; i < Channels.Length; i++)
         {
-            x = functional.max_pool2d(functional.relu(_norms[i].forward(_convolutions[i].forward(x))), 2);
+            x = functional.relu(_norms[i].forward(functional.max_pool2d(_convolutions[i].forward(x), 2)));
         }
 
         if (x.size(2) != PooledSide)
