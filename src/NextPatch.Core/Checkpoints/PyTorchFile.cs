@@ -59,6 +59,31 @@ public static class PyTorchFile
                 $"{StoredFile.Quote(string.Join(", ", top.Keys))}.");
     }
 
+    /// <summary>Writes weights as torch.save does, for torch.load with and without weights_only=True.</summary>
+    /// <param name="path">The file; an existing one is replaced once the new one is complete on disk.</param>
+    /// <param name="state">Tensors by name, in this order. The same content gives the same bytes.</param>
+    /// <param name="key">What the file's dictionary calls them; null to make them its top.</param>
+    /// <exception cref="NextPatchException">The file cannot be written, or PyTorch has no storage of an element type (UInt16, UInt32, UInt64).</exception>
+    /// <exception cref="ArgumentException">Two tensors have one name.</exception>
+    public static void Write(string path, IEnumerable<KeyValuePair<string, HostTensor>> state, string? key = "model")
+    {
+        var tensors = state.ToList();
+        var names = new HashSet<string>();
+        foreach (var (name, tensor) in tensors)
+        {
+            _ = TorchZipWriter.StorageOf(name, tensor.Type);
+            if (!names.Add(name))
+            {
+                throw new ArgumentException($"The tensor name '{name}' is used twice.", nameof(state));
+            }
+        }
+
+        StoredFile.Replace(path, stream => TorchZipWriter.Write(stream, RootOf(path), tensors, key));
+    }
+
+    /// <summary>The folder inside the archive: the file's name, as torch.save has it.</summary>
+    private static string RootOf(string path) => Path.GetFileNameWithoutExtension(path) is { Length: > 0 } stem ? stem : "archive";
+
     private static Dictionary<string, HostTensor> Clean(Dictionary<object, object?> weights, string path)
     {
         var clean = new Dictionary<string, HostTensor>();

@@ -9,6 +9,21 @@ internal sealed class TorchGlobals
     // Expanded tensors (stride 0) grow when they are made contiguous; real ones by little.
     private const long ExpansionAllowance = 1 << 26;
 
+    /// <summary>PyTorch's names in module torch: of storages, and of element types.</summary>
+    public static readonly IReadOnlyList<(ElementType Type, string Storage, string[] Names)> Types =
+    [
+        (ElementType.Bool, "BoolStorage", ["bool"]),
+        (ElementType.UInt8, "ByteStorage", ["uint8"]),
+        (ElementType.Int8, "CharStorage", ["int8"]),
+        (ElementType.Int16, "ShortStorage", ["int16", "short"]),
+        (ElementType.Int32, "IntStorage", ["int32", "int"]),
+        (ElementType.Int64, "LongStorage", ["int64", "long"]),
+        (ElementType.Float16, "HalfStorage", ["float16", "half"]),
+        (ElementType.BFloat16, "BFloat16Storage", ["bfloat16"]),
+        (ElementType.Float32, "FloatStorage", ["float32", "float"]),
+        (ElementType.Float64, "DoubleStorage", ["float64", "double"]),
+    ];
+
     private readonly string _path;
     private readonly Dictionary<string, object> _known = [];
     private long _copyBudget;
@@ -42,19 +57,7 @@ internal sealed class TorchGlobals
 
     private void AddTypes()
     {
-        foreach (var (type, storage, names) in ((ElementType, string, string[])[])
-        [
-            (ElementType.Bool, "BoolStorage", ["bool"]),
-            (ElementType.UInt8, "ByteStorage", ["uint8"]),
-            (ElementType.Int8, "CharStorage", ["int8"]),
-            (ElementType.Int16, "ShortStorage", ["int16", "short"]),
-            (ElementType.Int32, "IntStorage", ["int32", "int"]),
-            (ElementType.Int64, "LongStorage", ["int64", "long"]),
-            (ElementType.Float16, "HalfStorage", ["float16", "half"]),
-            (ElementType.BFloat16, "BFloat16Storage", ["bfloat16"]),
-            (ElementType.Float32, "FloatStorage", ["float32", "float"]),
-            (ElementType.Float64, "DoubleStorage", ["float64", "double"]),
-        ])
+        foreach (var (type, storage, names) in Types)
         {
             _known.Add($"torch.{storage}", type);
             foreach (var name in names)
