@@ -9,6 +9,10 @@ internal sealed class TorchGlobals
     // Expanded tensors (stride 0) grow when they are made contiguous; real ones by little.
     private const long ExpansionAllowance = 1 << 26;
 
+    // Python names each class once per pickle; opcodes could name it, and join its name, without end.
+    private const int MaxUnknownNames = 10_000;
+    private const int MaxNameLength = 256;
+
     /// <summary>PyTorch's names in module torch: of storages, and of element types.</summary>
     public static readonly IReadOnlyList<(ElementType Type, string Storage, string[] Names)> Types =
     [
@@ -27,6 +31,7 @@ internal sealed class TorchGlobals
     private readonly string _path;
     private readonly Dictionary<string, object> _known = [];
     private long _copyBudget;
+    private int _unknownNames;
 
     /// <param name="path">What messages call the file.</param>
     /// <param name="fileLength">Bounds the memory that views may take when they are made contiguous.</param>
@@ -53,7 +58,17 @@ internal sealed class TorchGlobals
     }
 
     /// <returns>A value, a <see cref="PickleCallable"/>, or a <see cref="PickleUnknownClass"/> for a name that is not on the list.</returns>
-    public object Find(string name) => _known.TryGetValue(name, out var value) ? value : new PickleUnknownClass(name);
+    /// <exception cref="DataFormatException">A name off the list that is too long, or one too many: they cost memory.</exception>
+    public object Find(string name)
+    {
+        if (_known.TryGetValue(name, out var value))
+        {
+            return value;
+        }
+
+        var unknown = new PickleUnknownClass(name);
+        return name.Length <= MaxNameLength && ++_unknownNames <= MaxUnknownNames ? unknown : throw unknown.Refuse(_path);
+    }
 
     private void AddTypes()
     {
@@ -71,7 +86,7 @@ internal sealed class TorchGlobals
     private void AddSettings()
     {
         Add("torch.Size", ListOf);
-        Add("torch.device", arguments => string.Join(':', arguments));
+        Add("torch.device", arguments => arguments.All(argument => argument is string or long) ? string.Join(':', arguments) : throw Bad("a device without name and number"));
         Add("_codecs.encode", arguments => arguments is [string text, "latin1"] && text.All(c => c <= 0xFF) ? Encoding.Latin1.GetBytes(text) : throw Bad("bytes that are not written as Latin-1 text"));
         foreach (var path in (ReadOnlySpan<string>)["PurePosixPath", "PosixPath", "PureWindowsPath", "WindowsPath"])
         {

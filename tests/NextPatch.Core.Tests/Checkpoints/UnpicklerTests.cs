@@ -39,6 +39,28 @@ public sealed class UnpicklerTests
         Assert.True(message.Contains(named, StringComparison.Ordinal), $"{use}: {message}");
     }
 
+    [Theory]
+    [InlineData(1 << 20)]
+    [InlineData(100)]
+    public void Names_joined_again_and_again_end_soon(int length)
+    {
+        var pickle = new PickleBuilder().Text(new string('a', length)).Raw((byte)'q', 0);
+        for (var i = 0; i < 100_000; i++)
+        {
+            pickle.Raw((byte)'h', 0, (byte)'h', 0, 0x93, (byte)')', 0x81);
+        }
+
+        Assert.Contains("not on the list", Assert.Throws<DataFormatException>(() => Load(pickle.Bytes())).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("torch", "device", ")\u0085R")]
+    [InlineData("pathlib", "PosixPath", ")\u0085R")]
+    [InlineData("_codecs", "encode", "X\u0001\0\0\0aX\u0005\0\0\0utf-8\u0086R")]
+    [InlineData("builtins", "complex", ")R")]
+    public void Settings_made_of_other_things_are_refused(string module, string name, string opcodes)
+        => Refused(new PickleBuilder().Global(module, name).Raw(System.Text.Encoding.Latin1.GetBytes(opcodes)).Bytes());
+
     [Fact]
     public void An_empty_instance_with_attributes_is_kept_as_data()
     {
