@@ -20,7 +20,7 @@ internal static partial class PickleCase
             else
             {
                 CheckTensors(run, file, check);
-                CheckTrainingState(run, file, how);
+                CheckTrainingState(run, file, how, isTransformer: !ZeroTensor().IsMatch(check));
             }
         }
     }
@@ -62,7 +62,7 @@ internal static partial class PickleCase
         }
     }
 
-    private static void CheckTrainingState(CaseRun run, string file, string how)
+    private static void CheckTrainingState(CaseRun run, string file, string how, bool isTransformer)
     {
         var path = run.Golden.PathOf(file);
         if (how.Contains("+ ema", StringComparison.Ordinal))
@@ -81,12 +81,13 @@ internal static partial class PickleCase
             run.Close($"{file} optimizer {name}", (HostTensor)Follow(optimizer, name.Split('.'))!, expected, Tolerance.Exact);
         }
 
-        run.Same($"{file} steps", top["steps"]?.ToString(), run.Golden.Entry["steps"]?.ToString());
-        if (top["args"] is UnknownPickleValue)
+        // The tokenizer's checkpoint has steps and settings of its own, which are not recorded.
+        if (!isTransformer || top["args"] is UnknownPickleValue)
         {
             return;
         }
 
+        run.Same($"{file} steps", top["steps"]?.ToString(), run.Golden.Entry["steps"]?.ToString());
         var args = (Dictionary<object, object?>)top["args"]!;
         foreach (var (name, expected) in run.Golden.Entry["args"] as JsonObject ?? [])
         {
