@@ -1,16 +1,14 @@
-using System.Text;
-
 namespace NextPatch.Core.Checkpoints;
 
-/// <summary>Checkpoints written by torch.save since PyTorch 1.6: a zip archive of one pickle and raw storages.</summary>
+/// <summary>Checkpoints written by torch.save, in its zip format and in the older one.</summary>
 /// <remarks>
 /// Nothing in the file is executed: the pickle is read by <see cref="Unpickler"/> against the allow-list of
 /// <see cref="TorchGlobals"/>. Source of the layout: torch/serialization.py.
 /// </remarks>
 public static class PyTorchFile
 {
-    private const int MaxPickleBytes = 64 << 20;
-    private const string PickleName = "data.pkl";
+    /// <summary>A checkpoint of a thousand tensors needs some 200 KB.</summary>
+    internal const int MaxPickleBytes = 64 << 20;
 
     private static readonly string[] UsualKeys = ["model", "module", "state_dict", "ema", "discriminator"];
 
@@ -20,25 +18,15 @@ public static class PyTorchFile
     /// <summary>Reads a checkpoint as plain values.</summary>
     /// <returns>
     /// Dictionary&lt;object, object?&gt; for dictionaries and argparse.Namespace, List&lt;object?&gt; for lists, tuples and sets,
-    /// string, long (BigInteger beyond 64 bits), double, bool, byte[], <see cref="ElementType"/> for dtypes, null, and
-    /// contiguous <see cref="HostTensor"/>s, which may share memory as they did in Python.
+    /// string (also for devices and paths), long (BigInteger beyond 64 bits), double, Complex, bool, byte[], <see cref="ElementType"/> for dtypes,
+    /// null, <see cref="UnknownPickleValue"/> for data of other classes, and contiguous <see cref="HostTensor"/>s, which may share
+    /// memory as they did in Python.
     /// </returns>
     /// <exception cref="DataFormatException">Damaged, of another format, or asking for a Python name that is not allowed.</exception>
     public static object? Read(string path)
     {
-        CheckFormat(path);
-        using var zip = new StoredZip(path);
-        var pickles = zip.Names.Where(n => n == PickleName || n.EndsWith("/" + PickleName, StringComparison.Ordinal)).ToList();
-        if (pickles is not [var pickle])
-        {
-            throw new DataFormatException($"'{path}' is a zip archive with {pickles.Count} members named {PickleName}; a PyTorch checkpoint has one.");
-        }
-
-        var root = pickle[..^PickleName.Length];
-        CheckByteOrder(zip, root, path);
-        var globals = new TorchGlobals(path, new FileInfo(path).Length);
-        var storages = new Dictionary<string, byte[]>();
-        return new Unpickler(zip.Read(pickle, MaxPickleBytes), path, globals.Find, id => LoadStorage(zip, root, path, storages, id)).Load();
+        using var container = Open(path);
+        return new TorchTensorReader(container).ReadAll(container.Unpickle());
     }
 
     /// <summary>Finds the weights in a checkpoint.</summary>
@@ -49,7 +37,13 @@ public static class PyTorchFile
     /// <exception cref="DataFormatException">As <see cref="Read"/>, or no weights are found.</exception>
     public static IReadOnlyDictionary<string, HostTensor> ReadStateDict(string path, params string[] preferredKeys)
     {
-        if (Read(path) is not Dictionary<object, object?> top)
+        var content = Read(path);
+        if (content is UnknownPickleValue model)
+        {
+            throw new DataFormatException($"'{path}' holds a whole {StoredFile.Quote(model.Name)} object, not its weights; save model.state_dict() in Python.");
+        }
+
+        if (content is not Dictionary<object, object?> top)
         {
             throw new DataFormatException($"'{path}' does not hold a dictionary at its top; save model.state_dict() or a dictionary that contains it.");
         }
@@ -64,6 +58,31 @@ public static class PyTorchFile
                 $"'{path}' holds no weights under {string.Join(", ", preferredKeys.Concat(UsualKeys).Distinct())} nor at its top; its keys are " +
                 $"{StoredFile.Quote(string.Join(", ", top.Keys))}.");
     }
+
+    /// <summary>Writes weights as torch.save does, for torch.load with and without weights_only=True.</summary>
+    /// <param name="path">The file; an existing one is replaced once the new one is complete on disk.</param>
+    /// <param name="state">Tensors by name, in this order. The same content gives the same bytes.</param>
+    /// <param name="key">What the file's dictionary calls them; null to make them its top.</param>
+    /// <exception cref="NextPatchException">The file cannot be written, or PyTorch has no storage of an element type (UInt16, UInt32, UInt64).</exception>
+    /// <exception cref="ArgumentException">Two tensors have one name.</exception>
+    public static void Write(string path, IEnumerable<KeyValuePair<string, HostTensor>> state, string? key = "model")
+    {
+        var tensors = state.ToList();
+        var names = new HashSet<string>();
+        foreach (var (name, tensor) in tensors)
+        {
+            _ = TorchZipWriter.StorageOf(name, tensor.Type);
+            if (!names.Add(name))
+            {
+                throw new ArgumentException($"The tensor name '{name}' is used twice.", nameof(state));
+            }
+        }
+
+        StoredFile.Replace(path, stream => TorchZipWriter.Write(stream, RootOf(path), tensors, key));
+    }
+
+    /// <summary>The folder inside the archive: the file's name, as torch.save has it.</summary>
+    private static string RootOf(string path) => Path.GetFileNameWithoutExtension(path) is { Length: > 0 } stem ? stem : "archive";
 
     private static Dictionary<string, HostTensor> Clean(Dictionary<object, object?> weights, string path)
     {
@@ -89,54 +108,18 @@ public static class PyTorchFile
         return clean;
     }
 
-    private static void CheckFormat(string path)
+    private static ITorchContainer Open(string path)
     {
         using var stream = StoredFile.OpenRead(path);
         var start = new byte[4];
         var read = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
-        if (read >= 2 && start[0] == (byte)PickleOpcode.Proto && start[1] is >= 1 and <= 5)
+        if (read == start.Length && start.AsSpan().SequenceEqual("PK\x03\x04"u8))
         {
-            throw new DataFormatException(
-                $"'{path}' is in PyTorch's old format from before 1.6 (a bare pickle), which is not supported; open it in Python and write it again with torch.save.");
+            return new TorchZipContainer(path);
         }
 
-        if (read < 4 || !start.AsSpan().SequenceEqual("PK\x03\x04"u8))
-        {
-            throw new DataFormatException($"'{path}' is not a PyTorch checkpoint: it is no zip archive ({stream.Length} bytes). Was a web page or an incomplete download saved?");
-        }
-    }
-
-    private static void CheckByteOrder(StoredZip zip, string root, string path)
-    {
-        var member = root + "byteorder";
-        if (zip.Contains(member) && Encoding.ASCII.GetString(zip.Read(member, 16)) is var order and not "little")
-        {
-            throw new DataFormatException($"'{path}' was written with byte order {StoredFile.Quote(order)}; little-endian files are understood.");
-        }
-    }
-
-    /// <summary>('storage', type, key, device, element count): the device is where it was, not where it goes.</summary>
-    private static TorchStorage LoadStorage(StoredZip zip, string root, string path, Dictionary<string, byte[]> storages, object? id)
-    {
-        if (id is not List<object?> parts || parts is not ["storage", ElementType type, string key, _, long count])
-        {
-            throw new DataFormatException($"'{path}' is not a valid PyTorch checkpoint: it refers to a storage in an unknown way.");
-        }
-
-        var member = $"{root}data/{key}";
-        var bytes = StoredShape.ByteCountInMemory($"{path}: {member}", type, [count]);
-        if (!storages.TryGetValue(key, out var content))
-        {
-            if (zip.IsCompressed(member) || zip.LengthOf(member) != bytes)
-            {
-                throw new DataFormatException($"'{path}: {member}' should hold {bytes} uncompressed bytes but declares {zip.LengthOf(member)}; the file is damaged.");
-            }
-
-            storages[key] = content = zip.Read(member, bytes);
-        }
-
-        return content.Length == bytes
-            ? new TorchStorage(type, content)
-            : throw new DataFormatException($"'{path}: {member}' is used with {bytes} bytes but holds {content.Length}; the file is damaged.");
+        return read >= 2 && start[0] == (byte)PickleOpcode.Proto && start[1] is >= 1 and <= 5
+            ? new TorchLegacyContainer(path)
+            : throw new DataFormatException($"'{path}' is not a PyTorch checkpoint: it is neither a zip archive nor a pickle ({stream.Length} bytes). Was a web page or an incomplete download saved?");
     }
 }

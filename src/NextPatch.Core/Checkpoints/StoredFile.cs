@@ -35,6 +35,31 @@ internal static class StoredFile
         }
     }
 
+    /// <summary>Writes a file beside its place, flushes it, and puts it there: a reader never sees half of it.</summary>
+    /// <exception cref="NextPatchException">The folder is missing, full or not writable.</exception>
+    public static void Replace(string path, Action<FileStream> write)
+    {
+        var partial = path + ".partial";
+        try
+        {
+            using (var stream = Create(partial))
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
+
+            File.Move(partial, path, overwrite: true);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new NextPatchException($"File '{path}' cannot be written: {e.Message}", e);
+        }
+        finally
+        {
+            File.Delete(partial);
+        }
+    }
+
     /// <summary>Reads exactly <paramref name="count"/> bytes.</summary>
     /// <remarks>Where the length of the stream is unknown the buffer grows with what really arrives, so a lying header costs nothing.</remarks>
     public static byte[] ReadBytes(Stream stream, int count, string name, string what)

@@ -61,6 +61,20 @@ internal static class StoredShape
         return true;
     }
 
+    /// <summary>Elements between neighbours along each axis in C order; empty tensors have those of extent 1, as in PyTorch.</summary>
+    public static long[] ContiguousStrides(IReadOnlyList<long> shape)
+    {
+        var strides = new long[shape.Count];
+        var stride = 1L;
+        for (var axis = shape.Count - 1; axis >= 0; axis--)
+        {
+            strides[axis] = stride;
+            stride *= Math.Max(shape[axis], 1);
+        }
+
+        return strides;
+    }
+
     /// <summary>Copies a strided view into C order.</summary>
     /// <param name="source">Elements; every index the view reaches must lie inside.</param>
     /// <param name="elementSize">Bytes per element: 1, 2, 4 or 8.</param>

@@ -1,3 +1,6 @@
+using System.Numerics;
+using System.Text;
+
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>The allow-list: every Python name that a PyTorch checkpoint may mention, and what we make of it.</summary>
@@ -6,9 +9,29 @@ internal sealed class TorchGlobals
     // Expanded tensors (stride 0) grow when they are made contiguous; real ones by little.
     private const long ExpansionAllowance = 1 << 26;
 
+    // Python names each class once per pickle; opcodes could name it, and join its name, without end.
+    private const int MaxUnknownNames = 10_000;
+    private const int MaxNameLength = 256;
+
+    /// <summary>PyTorch's names in module torch: of storages, and of element types.</summary>
+    public static readonly IReadOnlyList<(ElementType Type, string Storage, string[] Names)> Types =
+    [
+        (ElementType.Bool, "BoolStorage", ["bool"]),
+        (ElementType.UInt8, "ByteStorage", ["uint8"]),
+        (ElementType.Int8, "CharStorage", ["int8"]),
+        (ElementType.Int16, "ShortStorage", ["int16", "short"]),
+        (ElementType.Int32, "IntStorage", ["int32", "int"]),
+        (ElementType.Int64, "LongStorage", ["int64", "long"]),
+        (ElementType.Float16, "HalfStorage", ["float16", "half"]),
+        (ElementType.BFloat16, "BFloat16Storage", ["bfloat16"]),
+        (ElementType.Float32, "FloatStorage", ["float32", "float"]),
+        (ElementType.Float64, "DoubleStorage", ["float64", "double"]),
+    ];
+
     private readonly string _path;
     private readonly Dictionary<string, object> _known = [];
     private long _copyBudget;
+    private int _unknownNames;
 
     /// <param name="path">What messages call the file.</param>
     /// <param name="fileLength">Bounds the memory that views may take when they are made contiguous.</param>
@@ -28,32 +51,28 @@ internal sealed class TorchGlobals
 
         Add("collections.OrderedDict", DictionaryOf);
         Add("argparse.Namespace", _ => new PickleNamespace());
+        Add("torch._utils._rebuild_tensor", RebuildTensor);
         Add("torch._utils._rebuild_tensor_v2", RebuildTensor);
-        Add("torch._utils._rebuild_parameter", arguments => arguments is [HostTensor tensor, ..] ? tensor : throw Bad("a parameter without a tensor"));
+        Add("torch._utils._rebuild_parameter", arguments => arguments is [TorchTensor tensor, ..] ? tensor : throw Bad("a parameter without a tensor"));
+        AddSettings();
     }
 
-    /// <exception cref="DataFormatException">The name is not on the list.</exception>
-    public object Find(string name) => _known.TryGetValue(name, out var value)
-        ? value
-        : throw new DataFormatException(
-            $"'{_path}' asks for the Python name {StoredFile.Quote(name)}, which is not on the list of what a checkpoint may contain; nothing was executed. " +
-            "If you trust the file, save its weights alone in Python: torch.save(model.state_dict(), path).");
+    /// <returns>A value, a <see cref="PickleCallable"/>, or a <see cref="PickleUnknownClass"/> for a name that is not on the list.</returns>
+    /// <exception cref="DataFormatException">A name off the list that is too long, or one too many: they cost memory.</exception>
+    public object Find(string name)
+    {
+        if (_known.TryGetValue(name, out var value))
+        {
+            return value;
+        }
+
+        var unknown = new PickleUnknownClass(name);
+        return name.Length <= MaxNameLength && ++_unknownNames <= MaxUnknownNames ? unknown : throw unknown.Refuse(_path);
+    }
 
     private void AddTypes()
     {
-        foreach (var (type, storage, names) in ((ElementType, string, string[])[])
-        [
-            (ElementType.Bool, "BoolStorage", ["bool"]),
-            (ElementType.UInt8, "ByteStorage", ["uint8"]),
-            (ElementType.Int8, "CharStorage", ["int8"]),
-            (ElementType.Int16, "ShortStorage", ["int16", "short"]),
-            (ElementType.Int32, "IntStorage", ["int32", "int"]),
-            (ElementType.Int64, "LongStorage", ["int64", "long"]),
-            (ElementType.Float16, "HalfStorage", ["float16", "half"]),
-            (ElementType.BFloat16, "BFloat16Storage", ["bfloat16"]),
-            (ElementType.Float32, "FloatStorage", ["float32", "float"]),
-            (ElementType.Float64, "DoubleStorage", ["float64", "double"]),
-        ])
+        foreach (var (type, storage, names) in Types)
         {
             _known.Add($"torch.{storage}", type);
             foreach (var name in names)
@@ -63,6 +82,33 @@ internal sealed class TorchGlobals
         }
     }
 
+    /// <summary>What training scripts leave in their settings: text and numbers where there is a counterpart, else inert.</summary>
+    private void AddSettings()
+    {
+        Add("torch.Size", ListOf);
+        Add("torch.device", arguments => arguments.All(argument => argument is string or long) ? string.Join(':', arguments) : throw Bad("a device without name and number"));
+        Add("_codecs.encode", arguments => arguments is [string text, "latin1"] && text.All(c => c <= 0xFF) ? Encoding.Latin1.GetBytes(text) : throw Bad("bytes that are not written as Latin-1 text"));
+        foreach (var path in (ReadOnlySpan<string>)["PurePosixPath", "PosixPath", "PureWindowsPath", "WindowsPath"])
+        {
+            Add($"pathlib.{path}", PathOf);
+        }
+
+        foreach (var module in (ReadOnlySpan<string>)["builtins", "__builtin__"])
+        {
+            Add($"{module}.complex", arguments => arguments is [double real, double imaginary] ? new Complex(real, imaginary) : throw Bad("a complex number without two parts"));
+        }
+
+        AddInert("numpy.dtype");
+        AddInert("numpy.ndarray");
+        foreach (var module in (ReadOnlySpan<string>)["numpy.core.multiarray", "numpy._core.multiarray"])
+        {
+            AddInert($"{module}.scalar");
+            AddInert($"{module}._reconstruct");
+        }
+    }
+
+    private void AddInert(string name) => Add(name, _ => new UnknownPickleValue(name));
+
     private void Add(string name, Func<IReadOnlyList<object?>, object?> call) => _known.Add(name, new PickleCallable(name, call));
 
     private object ListOf(IReadOnlyList<object?> arguments) => arguments switch
@@ -71,6 +117,18 @@ internal sealed class TorchGlobals
         [List<object?> items] => new List<object?>(items),
         _ => throw Bad("a list made of something that is not a list"),
     };
+
+    /// <summary>"/", "a", "b" is "/a/b".</summary>
+    private string PathOf(IReadOnlyList<object?> parts)
+    {
+        if (!parts.All(part => part is string))
+        {
+            throw Bad("a path made of something that is not text");
+        }
+
+        var joined = string.Join('/', parts);
+        return joined.StartsWith("//", StringComparison.Ordinal) ? joined[1..] : joined;
+    }
 
     private object DictionaryOf(IReadOnlyList<object?> arguments)
     {
@@ -95,8 +153,8 @@ internal sealed class TorchGlobals
         return dictionary;
     }
 
-    /// <summary>(storage, offset, size, stride, requires_grad, backward_hooks[, metadata]): a view, made contiguous.</summary>
-    private object RebuildTensor(IReadOnlyList<object?> arguments)
+    /// <summary>(storage, offset, size, stride, requires_grad, backward_hooks[, metadata]): a view.</summary>
+    private TorchTensor RebuildTensor(IReadOnlyList<object?> arguments)
     {
         if (arguments is not [TorchStorage storage, long offset, List<object?> sizes, List<object?> steps, ..] || sizes.Count != steps.Count
             || !sizes.Concat(steps).All(value => value is long))
@@ -104,40 +162,33 @@ internal sealed class TorchGlobals
             throw Bad("a tensor without storage, offset, sizes and strides");
         }
 
-        var shape = sizes.Cast<long>().ToArray();
-        var strides = steps.Cast<long>().ToArray();
-        var count = StoredShape.ByteCountInMemory(_path, storage.Type, shape) / storage.Type.Size();
-        if (count == 0)
+        var tensor = new TorchTensor(storage, offset, [.. sizes.Cast<long>()], [.. steps.Cast<long>()]);
+        var bytes = StoredShape.ByteCountInMemory(_path, storage.Type, tensor.Shape);
+        if (bytes == 0)
         {
-            return new HostTensor(storage.Type, shape, default);
+            return tensor;
         }
 
-        CheckBounds(storage, offset, shape, strides);
-        var size = storage.Type.Size();
-        var reachable = storage.Bytes[(int)(offset * size)..];
-        if (StoredShape.IsContiguous(shape, strides))
+        CheckBounds(tensor);
+        if (!tensor.IsContiguous)
         {
-            return new HostTensor(storage.Type, shape, reachable[..(count * size)]);
+            _copyBudget -= bytes;
         }
 
-        _copyBudget -= (long)count * size;
-        return _copyBudget >= 0
-            ? new HostTensor(storage.Type, shape, StoredShape.ToContiguous(reachable.Span, size, shape, strides))
-            : throw Bad($"views that are far larger than the file, the last of shape {HostTensor.Describe(shape)}");
+        return _copyBudget >= 0 ? tensor : throw Bad($"views that are far larger than the file, the last of shape {HostTensor.Describe(tensor.Shape)}");
     }
 
-    private void CheckBounds(TorchStorage storage, long offset, long[] shape, long[] strides)
+    private void CheckBounds(TorchTensor tensor)
     {
-        var available = storage.Bytes.Length / storage.Type.Size();
-        var last = (Int128)offset;
-        for (var axis = 0; axis < shape.Length; axis++)
+        var last = (Int128)tensor.Offset;
+        for (var axis = 0; axis < tensor.Shape.Length; axis++)
         {
-            last += (Int128)(shape[axis] - 1) * strides[axis];
+            last += (Int128)(tensor.Shape[axis] - 1) * tensor.Strides[axis];
         }
 
-        if (offset < 0 || strides.Any(stride => stride < 0) || last >= available)
+        if (tensor.Offset < 0 || tensor.Strides.Any(stride => stride < 0) || last >= tensor.Storage.Count)
         {
-            throw Bad($"a tensor of shape {HostTensor.Describe(shape)}, strides {HostTensor.Describe(strides)} and offset {offset} outside its storage of {available} elements");
+            throw Bad($"a tensor of shape {HostTensor.Describe(tensor.Shape)}, strides {HostTensor.Describe(tensor.Strides)} and offset {tensor.Offset} outside its storage of {tensor.Storage.Count} elements");
         }
     }
 

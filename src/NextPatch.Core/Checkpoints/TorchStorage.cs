@@ -1,6 +1,8 @@
 namespace NextPatch.Core.Checkpoints;
 
-/// <summary>The flat memory that tensors of a PyTorch checkpoint are views of.</summary>
+/// <summary>The flat memory that tensors of a PyTorch checkpoint are views of: named here, read when a tensor needs it.</summary>
 /// <param name="Type">Element type.</param>
-/// <param name="Bytes">Little-endian elements.</param>
-internal sealed record TorchStorage(ElementType Type, ReadOnlyMemory<byte> Bytes);
+/// <param name="Key">Its name in the file.</param>
+/// <param name="Start">First element: the old format names parts of storages.</param>
+/// <param name="Count">Number of elements.</param>
+internal sealed record TorchStorage(ElementType Type, string Key, long Start, long Count);

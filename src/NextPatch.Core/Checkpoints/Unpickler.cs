@@ -17,6 +17,8 @@ internal sealed class Unpickler
     /// <summary>Only optimizers number things. Numbers, unlike text, can be chosen so that they collide in a hash table.</summary>
     private const int MaxNumberKeys = 20_000;
 
+    private const int CharactersPerObject = 64;
+
     private static readonly object MarkObject = new();
 
     private readonly PickleCursor _input;
@@ -30,7 +32,7 @@ internal sealed class Unpickler
 
     /// <param name="pickle">The bytes.</param>
     /// <param name="name">What messages call them.</param>
-    /// <param name="findGlobal">Turns "module.name" into a value or a <see cref="PickleCallable"/>, or throws.</param>
+    /// <param name="findGlobal">Turns "module.name" into a value, a <see cref="PickleCallable"/> or a <see cref="PickleUnknownClass"/>.</param>
     /// <param name="loadPersistent">Turns a persistent id into a value, or throws.</param>
     public Unpickler(ReadOnlyMemory<byte> pickle, string name, Func<string, object> findGlobal, Func<object?, object> loadPersistent)
     {
@@ -40,7 +42,10 @@ internal sealed class Unpickler
         _loadPersistent = loadPersistent;
     }
 
-    /// <exception cref="DataFormatException">Damaged, too large, or asks for a name that is not on the list.</exception>
+    /// <summary>Bytes read so far: after <see cref="Load"/>, the length of the pickle.</summary>
+    public int Position => _input.Position;
+
+    /// <exception cref="DataFormatException">Damaged, too large, or uses a name that is not on the list (see <see cref="UnknownPickleValue"/>).</exception>
     public object? Load()
     {
         while (true)
@@ -48,7 +53,7 @@ internal sealed class Unpickler
             var opcode = (PickleOpcode)_input.Byte();
             if (opcode == PickleOpcode.Stop)
             {
-                return Pop();
+                return PopLast(_stack.Count)[^1];
             }
 
             Spend(1);
@@ -71,6 +76,9 @@ internal sealed class Unpickler
             case PickleOpcode.BinInt2: Push((long)_input.UInt16()); break;
             case PickleOpcode.Long1: PushInteger(_input.Take(_input.Byte())); break;
             case PickleOpcode.BinFloat: Push(_input.Double()); break;
+            // Python 2's text; torch.load takes it for UTF-8 too.
+            case PickleOpcode.ShortBinString: Push(_input.Text(_input.Byte())); break;
+            case PickleOpcode.BinString: Push(_input.Text(_input.UInt32())); break;
             case PickleOpcode.ShortBinUnicode: Push(_input.Text(_input.Byte())); break;
             case PickleOpcode.BinUnicode: Push(_input.Text(_input.UInt32())); break;
             case PickleOpcode.BinUnicode8: Push(_input.Text(_input.UInt64())); break;
@@ -126,7 +134,8 @@ internal sealed class Unpickler
             case PickleOpcode.Global: Push(_findGlobal($"{_input.Line()}.{_input.Line()}")); break;
             case PickleOpcode.StackGlobal: Push(_findGlobal(GlobalName(PopLast(2)))); break;
             case PickleOpcode.BinPersId: Push(_loadPersistent(Pop())); break;
-            case PickleOpcode.Reduce or PickleOpcode.NewObj: Call(PopLast(2)); break;
+            case PickleOpcode.Reduce: Call(PopLast(2)); break;
+            case PickleOpcode.NewObj: New(Pop()); break;
             case PickleOpcode.Build: Build(Pop()); break;
             default: return false;
         }
@@ -142,6 +151,19 @@ internal sealed class Unpickler
         }
     }
 
+    /// <summary>An instance: of a class off the list only without arguments, and then it is an inert placeholder.</summary>
+    private void New(object? arguments)
+    {
+        if (Top() is PickleUnknownClass unknown && arguments is List<object?> { Count: 0 })
+        {
+            _stack[^1] = new UnknownPickleValue(unknown.Name);
+        }
+        else
+        {
+            Call([Pop(), arguments]);
+        }
+    }
+
     private void Call(List<object?> callAndArguments)
     {
         if (callAndArguments is not [PickleCallable callable, List<object?> arguments])
@@ -152,7 +174,12 @@ internal sealed class Unpickler
         // What a call copies from its arguments counts like what it reads.
         foreach (var argument in arguments)
         {
-            Spend(argument is List<object?> list ? list.Count : 1);
+            Spend(argument switch
+            {
+                List<object?> list => list.Count,
+                string text => 1 + (text.Length / CharactersPerObject),
+                _ => 1,
+            });
         }
 
         Push(callable.Call(arguments));
@@ -161,18 +188,23 @@ internal sealed class Unpickler
     /// <summary>Attributes of an object. A namespace's are its content; an OrderedDict's (_metadata) are of no use here.</summary>
     private void Build(object? state)
     {
-        if (Top() is not Dictionary<object, object?> target)
+        switch (Top())
         {
-            throw Bad("attributes for something that has none");
-        }
+            case UnknownPickleValue unknown:
+                unknown.State = state;
+                break;
+            case PickleNamespace target when state is Dictionary<object, object?> attributes:
+                Spend(attributes.Count);
+                foreach (var (key, value) in attributes)
+                {
+                    target[key] = value;
+                }
 
-        if (target is PickleNamespace && state is Dictionary<object, object?> attributes)
-        {
-            Spend(attributes.Count);
-            foreach (var (key, value) in attributes)
-            {
-                target[key] = value;
-            }
+                break;
+            case Dictionary<object, object?>:
+                break;
+            default:
+                throw Bad("attributes for something that has none");
         }
     }
 
@@ -229,13 +261,12 @@ internal sealed class Unpickler
 
     private List<object?> PopLast(int count)
     {
-        if (_stack.Count < count)
+        if (_stack.Count < Math.Max(count, 1))
         {
             throw Bad("an empty stack");
         }
 
-        var values = _stack.GetRange(_stack.Count - count, count);
-        _stack.RemoveRange(_stack.Count - count, count);
+        var values = TakeFrom(_stack.Count - count);
         return values.Contains(MarkObject) ? throw Bad("a mark where a value was expected") : values;
     }
 
@@ -247,9 +278,17 @@ internal sealed class Unpickler
             throw Bad("the end of a group that never began");
         }
 
-        var values = _stack.GetRange(mark + 1, _stack.Count - mark - 1);
-        _stack.RemoveRange(mark, _stack.Count - mark);
+        var values = TakeFrom(mark + 1);
+        _stack.RemoveAt(mark);
         return values;
+    }
+
+    /// <summary>Everything that uses a value takes it here, so this is where names off the list are refused.</summary>
+    private List<object?> TakeFrom(int index)
+    {
+        var values = _stack.GetRange(index, _stack.Count - index);
+        _stack.RemoveRange(index, values.Count);
+        return values.Find(value => value is PickleUnknownClass) is PickleUnknownClass unknown ? throw unknown.Refuse(_name) : values;
     }
 
     private void Spend(int objects)

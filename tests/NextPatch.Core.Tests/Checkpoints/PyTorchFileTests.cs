@@ -8,14 +8,19 @@ public sealed class PyTorchFileTests
     [Theory]
     [InlineData("official.pt", "expected_model.npz")]
     [InlineData("bf16.pt", "expected_bf16_as_f32.npz")]
+    [InlineData("python2_style_legacy.pth", "expected_model.npz")]
+    [InlineData("exotic_args.pt", "expected_model.npz")]
+    [InlineData("unknown_class.pt", "expected_model.npz")]
     public void Weights_equal_what_python_saved(string checkpoint, string expected)
         => Stored.AssertEqualAsSingles(NpzFile.Read(Stored.Fixture(expected)), PyTorchFile.ReadStateDict(Stored.Fixture(checkpoint)));
 
-    [Fact]
-    public void Views_of_every_type_equal_what_python_saved()
+    [Theory]
+    [InlineData("views.pt")]
+    [InlineData("views_legacy.pt")]
+    public void Views_of_every_type_equal_what_python_saved(string checkpoint)
     {
         var expected = NpzFile.Read(Stored.Fixture("expected_views.npz")).ToDictionary(pair => pair.Key.Replace("__f64", "", StringComparison.Ordinal), pair => pair.Value);
-        var actual = PyTorchFile.ReadStateDict(Stored.Fixture("views.pt"));
+        var actual = PyTorchFile.ReadStateDict(Stored.Fixture(checkpoint));
         Stored.AssertEqualAsSingles(expected, actual);
         foreach (var (name, tensor) in expected.Where(pair => actual[pair.Key].Type is not (ElementType.Float16 or ElementType.BFloat16)))
         {
@@ -40,12 +45,28 @@ public sealed class PyTorchFileTests
     }
 
     [Fact]
-    public void An_unknown_class_is_refused_by_name()
-        => Assert.Contains("my_project.config.Config", Stored.Refused(() => PyTorchFile.Read(Stored.Fixture("unknown_class.pt"))).Message, StringComparison.Ordinal);
+    public void An_instance_of_an_unknown_class_is_kept_as_its_name_and_data()
+    {
+        var top = Assert.IsType<Dictionary<object, object?>>(PyTorchFile.Read(Stored.Fixture("unknown_class.pt")));
+        var args = Assert.IsType<UnknownPickleValue>(top["args"]);
+        Assert.Equal("my_project.config.Config", args.Name);
+        var state = Assert.IsType<Dictionary<object, object?>>(args.State);
+        Assert.Equal(1L, state["a"]);
+        Assert.Equal([3], Assert.IsType<HostTensor>(state["t"]).Shape);
+    }
 
     [Fact]
-    public void The_old_format_is_refused_as_such()
-        => Assert.Contains("before 1.6", Stored.Refused(() => PyTorchFile.Read(Stored.Fixture("legacy.pth"))).Message, StringComparison.Ordinal);
+    public void Settings_of_many_kinds_are_read()
+    {
+        var top = Assert.IsType<Dictionary<object, object?>>(PyTorchFile.Read(Stored.Fixture("exotic_args.pt")));
+        var args = Assert.IsAssignableFrom<Dictionary<object, object?>>(top["args"]);
+        Assert.Equal(
+            [ElementType.BFloat16, "cuda:2", "/a/b", "caffè 中文", new System.Numerics.Complex(1, 2), System.Numerics.BigInteger.Pow(2, 70), new List<object?> { 2L, 3L }, new List<object?> { 4L }],
+            [args["dtype"], args["device"], args["path"], args["unicode"], args["cplx"], args["big"], args["size"], args["frozen"]]);
+        Assert.Equal("numpy.core.multiarray.scalar", Assert.IsType<UnknownPickleValue>(args["np_scalar"]).Name);
+        var nested = Assert.IsType<List<object?>>(Assert.IsType<Dictionary<object, object?>>(args["nested"])["k"]);
+        Assert.Equal([2], Assert.IsType<HostTensor>(Assert.IsType<Dictionary<object, object?>>(nested[0]).Values.Single()).Shape);
+    }
 
     [Fact]
     public void An_incomplete_download_is_refused()
@@ -60,6 +81,14 @@ public sealed class PyTorchFileTests
     }
 
     [Fact]
+    public void A_whole_model_is_refused_by_its_class()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder["a.pt"], PickleBuilder.Checkpoint(new PickleBuilder().Global("torch.nn.modules.linear", "Linear").Raw((byte)')', 0x81).Bytes()));
+        Assert.Contains("'torch.nn.modules.linear.Linear'", Stored.Refused(() => PyTorchFile.ReadStateDict(folder["a.pt"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Damage_is_refused_or_harmless()
     {
         var whole = PickleBuilder.Checkpoint(new PickleBuilder().Dictionary().Text("w").Tensor("0", 4, 1, [3], [1]).SetItem().Bytes(), ("0", new byte[16]));
@@ -67,7 +96,9 @@ public sealed class PyTorchFileTests
         Stored.AssertSafeWhenDamaged(whole, path => PyTorchFile.Read(path));
     }
 
-    [Fact]
-    public void Truncation_of_a_real_file_is_refused()
-        => Stored.AssertRefusedWhenTruncated(File.ReadAllBytes(Stored.Fixture("views.pt")), path => PyTorchFile.Read(path));
+    [Theory]
+    [InlineData("views.pt")]
+    [InlineData("views_legacy.pt")]
+    public void Truncation_of_a_real_file_is_refused(string checkpoint)
+        => Stored.AssertRefusedWhenTruncated(File.ReadAllBytes(Stored.Fixture(checkpoint)), path => PyTorchFile.Read(path));
 }

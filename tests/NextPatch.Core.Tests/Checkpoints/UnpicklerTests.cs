@@ -20,6 +20,75 @@ public sealed class UnpicklerTests
         => Assert.Contains("'os.system'", Refused(new PickleBuilder().Text("os").Text("system").Raw(0x93).Bytes()).Message, StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("instance with arguments", "X\u0001\0\0\0a\u0085\u0081", "'os.system'")]
+    [InlineData("call without arguments", ")R", "'os.system'")]
+    [InlineData("attributes of the name itself", "}b", "has none")]
+    [InlineData("in a tuple", "\u0085", "'os.system'")]
+    [InlineData("in a group", "((cos\nsystem\nt", "'os.system'")]
+    [InlineData("as a key", "}cos\nsystem\nNs", "'os.system'")]
+    [InlineData("forgotten", "0N", "'os.system'")]
+    [InlineData("left below the result", "N", "'os.system'")]
+    [InlineData("recalled from the memo", "q\u0001)\u0081h\u0001)R", "'os.system'")]
+    [InlineData("instance called", ")\u0081)R", "not a function")]
+    [InlineData("instance filled as a list", ")\u0081Na", "not a list")]
+    [InlineData("as a persistent id", "Q", "'os.system'")]
+    public void A_name_off_the_list_is_good_for_an_empty_instance_only(string use, string opcodes, string named)
+    {
+        var pickle = new PickleBuilder().Global("os", "system").Raw(System.Text.Encoding.Latin1.GetBytes(opcodes)).Bytes();
+        var message = Refused(pickle).Message;
+        Assert.True(message.Contains(named, StringComparison.Ordinal), $"{use}: {message}");
+    }
+
+    [Theory]
+    [InlineData(1 << 20)]
+    [InlineData(100)]
+    public void Names_joined_again_and_again_end_soon(int length)
+    {
+        var pickle = new PickleBuilder().Text(new string('a', length)).Raw((byte)'q', 0);
+        for (var i = 0; i < 100_000; i++)
+        {
+            pickle.Raw((byte)'h', 0, (byte)'h', 0, 0x93, (byte)')', 0x81);
+        }
+
+        Assert.Contains("not on the list", Assert.Throws<DataFormatException>(() => Load(pickle.Bytes())).Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("torch", "device", ")\u0085R")]
+    [InlineData("pathlib", "PosixPath", ")\u0085R")]
+    [InlineData("_codecs", "encode", "X\u0001\0\0\0aX\u0005\0\0\0utf-8\u0086R")]
+    [InlineData("builtins", "complex", ")R")]
+    public void Settings_made_of_other_things_are_refused(string module, string name, string opcodes)
+        => Refused(new PickleBuilder().Global(module, name).Raw(System.Text.Encoding.Latin1.GetBytes(opcodes)).Bytes());
+
+    [Fact]
+    public void An_empty_instance_with_attributes_is_kept_as_data()
+    {
+        var kept = Assert.IsType<UnknownPickleValue>(Load(new PickleBuilder().Global("a.b", "C").Raw((byte)')', 0x81).Text("state").Raw((byte)'b').Bytes()));
+        Assert.Equal(("a.b.C", "state"), (kept.Name, kept.State));
+    }
+
+    [Fact]
+    public void Nesting_and_circles_are_followed_without_recursion()
+    {
+        using var folder = new TemporaryFolder();
+        var deep = new PickleBuilder().Raw((byte)']', (byte)'q', 0);
+        for (var i = 0; i < 300_000; i++)
+        {
+            deep.Raw((byte)'h', 0, 0x85);
+        }
+
+        for (var i = 0; i < 200_000; i++)
+        {
+            deep.Raw(0x85);
+        }
+
+        File.WriteAllBytes(folder["deep.pt"], PickleBuilder.Checkpoint(deep.Raw((byte)'h', 0, (byte)'h', 0, (byte)'a').Bytes()));
+        var circle = Assert.IsType<List<object?>>(PyTorchFile.Read(folder["deep.pt"]));
+        Assert.Same(circle, circle[0]);
+    }
+
+    [Theory]
     [InlineData(0, 3, 2, "outside its storage")]
     [InlineData(2, 3, 1, "outside its storage")]
     [InlineData(-1, 2, 1, "outside its storage")]

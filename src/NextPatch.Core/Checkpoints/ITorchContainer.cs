@@ -1,0 +1,11 @@
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>An open checkpoint file: one pickle that describes tensors, and their storages.</summary>
+internal interface ITorchContainer : IDisposable
+{
+    /// <summary>What the pickle holds; tensors are <see cref="TorchTensor"/>s.</summary>
+    object? Unpickle();
+
+    /// <summary>Reads a storage that <see cref="Unpickle"/> named.</summary>
+    byte[] Read(TorchStorage storage);
+}

@@ -1,0 +1,118 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>Writes an uncompressed zip archive whose members begin at multiples of 64 bytes, so that they can be memory-mapped.</summary>
+/// <remarks>
+/// The platform's writer cannot align. Padding is an extra field of the local header, as PyTorch writes it. No clock enters the
+/// file. Zip64 records are written where offsets or counts need them; a member has less than 4 GiB.
+/// Source: PKWARE APPNOTE.TXT 6.3, sections 4.3 to 4.5.
+/// </remarks>
+internal sealed class StoredZipWriter
+{
+    public const int Alignment = 64;
+
+    private const int LocalHeaderBytes = 30;
+    private const int ExtraHeaderBytes = 4;
+    private const ushort Utf8Names = 1 << 11;
+    private const ushort FirstOfJanuary1980 = (1 << 5) | 1;
+    private const ushort Zip64Version = 45;
+    private const ushort PaddingField = 0x4246; // "FB", PyTorch's
+    private const ushort Zip64Field = 1;
+
+    private readonly Stream _stream;
+    private readonly List<(byte[] Name, uint Checksum, uint Length, long Offset)> _members = [];
+
+    /// <param name="stream">Receives the archive; offsets are its positions.</param>
+    public StoredZipWriter(Stream stream) => _stream = stream;
+
+    public void Add(string member, ReadOnlySpan<byte> content)
+    {
+        var name = Encoding.UTF8.GetBytes(member);
+        var (offset, checksum) = (_stream.Position, Crc32.Compute(content));
+        var unpadded = offset + LocalHeaderBytes + name.Length + ExtraHeaderBytes;
+        var padding = (int)((Alignment - (unpadded % Alignment)) % Alignment);
+        var record = new ZipRecord(0x04034B50)
+            .Short(20).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
+            .Int(checksum).Int((uint)content.Length).Int((uint)content.Length)
+            .Short((ushort)name.Length).Short((ushort)(ExtraHeaderBytes + padding)).Bytes(name)
+            .Short(PaddingField).Short((ushort)padding).Bytes(Enumerable.Repeat((byte)'Z', padding));
+        _stream.Write(record.ToSpan());
+        _stream.Write(content);
+        _members.Add((name, checksum, (uint)content.Length, offset));
+    }
+
+    /// <summary>Writes the directory. Nothing can be added afterwards.</summary>
+    public void Finish()
+    {
+        var start = _stream.Position;
+        foreach (var (name, checksum, length, offset) in _members)
+        {
+            var isFar = offset >= uint.MaxValue;
+            var record = new ZipRecord(0x02014B50)
+                .Short(isFar ? Zip64Version : (ushort)20).Short(isFar ? Zip64Version : (ushort)20).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
+                .Int(checksum).Int(length).Int(length)
+                .Short((ushort)name.Length).Short(isFar ? (ushort)12 : (ushort)0).Short(0).Short(0).Short(0).Int(0)
+                .Int(isFar ? uint.MaxValue : (uint)offset).Bytes(name);
+            if (isFar)
+            {
+                record.Short(Zip64Field).Short(sizeof(long)).Long(offset);
+            }
+
+            _stream.Write(record.ToSpan());
+        }
+
+        WriteEnd(start, _stream.Position - start);
+    }
+
+    private void WriteEnd(long start, long length)
+    {
+        var (position, count) = (_stream.Position, _members.Count);
+        var isLarge = count >= ushort.MaxValue || start >= uint.MaxValue || length >= uint.MaxValue;
+        if (isLarge)
+        {
+            _stream.Write(new ZipRecord(0x06064B50)
+                .Long(44).Short(Zip64Version).Short(Zip64Version).Int(0).Int(0).Long(count).Long(count).Long(length).Long(start).ToSpan());
+            _stream.Write(new ZipRecord(0x07064B50).Int(0).Long(position).Int(1).ToSpan());
+        }
+
+        var shownCount = isLarge ? ushort.MaxValue : (ushort)count;
+        _stream.Write(new ZipRecord(0x06054B50)
+            .Short(0).Short(0).Short(shownCount).Short(shownCount)
+            .Int(isLarge ? uint.MaxValue : (uint)length).Int(isLarge ? uint.MaxValue : (uint)start).Short(0).ToSpan());
+    }
+
+    /// <summary>The little-endian fields of one record.</summary>
+    private sealed class ZipRecord
+    {
+        private readonly List<byte> _bytes = [];
+
+        public ZipRecord(uint signature) => Int(signature);
+
+        public ReadOnlySpan<byte> ToSpan() => CollectionsMarshal.AsSpan(_bytes);
+
+        public ZipRecord Short(ushort value) => Bytes([(byte)value, (byte)(value >> 8)]);
+
+        public ZipRecord Int(uint value)
+        {
+            var bytes = new byte[sizeof(uint)];
+            BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
+            return Bytes(bytes);
+        }
+
+        public ZipRecord Long(long value)
+        {
+            var bytes = new byte[sizeof(long)];
+            BinaryPrimitives.WriteInt64LittleEndian(bytes, value);
+            return Bytes(bytes);
+        }
+
+        public ZipRecord Bytes(IEnumerable<byte> bytes)
+        {
+            _bytes.AddRange(bytes);
+            return this;
+        }
+    }
+}

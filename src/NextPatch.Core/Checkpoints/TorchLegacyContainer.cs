@@ -1,0 +1,123 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Numerics;
+
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>
+/// What torch.save wrote before PyTorch 1.6, and still writes on request: five pickles (magic number, protocol, machine, content,
+/// storage keys), then every storage as its element count and its elements.
+/// </summary>
+/// <remarks>Source of the layout: torch/serialization.py, _legacy_save.</remarks>
+internal sealed class TorchLegacyContainer : ITorchContainer
+{
+    private const long ProtocolVersion = 1001;
+    private const int CountBytes = sizeof(long);
+
+    private static readonly BigInteger Magic = BigInteger.Parse("1950A86A20F9469CFC6C", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    private readonly string _path;
+    private readonly FileStream _stream;
+    private readonly Dictionary<string, TorchStorage> _declared = [];
+    private readonly Dictionary<string, long> _offsets = [];
+
+    public TorchLegacyContainer(string path)
+    {
+        _path = path;
+        _stream = StoredFile.OpenRead(path);
+    }
+
+    public object? Unpickle()
+    {
+        var start = (ReadOnlyMemory<byte>)StoredFile.ReadBytes(_stream, (int)Math.Min(_stream.Length, PyTorchFile.MaxPickleBytes), _path, "the pickle");
+        var globals = new TorchGlobals(_path, _stream.Length);
+        var position = 0;
+        var magic = Next(start, globals, ref position);
+        if (magic is not BigInteger number || number != Magic)
+        {
+            throw new DataFormatException($"'{_path}' is a bare pickle, not a PyTorch checkpoint: its first value is not torch.save's mark. Write it with torch.save.");
+        }
+
+        var protocol = Next(start, globals, ref position);
+        if (protocol is not ProtocolVersion)
+        {
+            throw Bad($"the protocol version is {StoredFile.Quote($"{protocol}")}, expected {ProtocolVersion}");
+        }
+
+        if (Next(start, globals, ref position) is not Dictionary<object, object?> machine || machine.GetValueOrDefault("little_endian") is not true)
+        {
+            throw Bad("it was not written on a little-endian machine");
+        }
+
+        var content = Next(start, globals, ref position);
+        Locate(Next(start, globals, ref position), position);
+        return content;
+    }
+
+    public byte[] Read(TorchStorage storage)
+    {
+        var bytes = _declared[storage.Key].Count * storage.Type.Size();
+        _stream.Position = _offsets[storage.Key];
+        return StoredFile.ReadBytes(_stream, (int)bytes, _path, $"the storage {StoredFile.Quote(storage.Key)}");
+    }
+
+    public void Dispose() => _stream.Dispose();
+
+    private object? Next(ReadOnlyMemory<byte> start, TorchGlobals globals, ref int position)
+    {
+        var unpickler = new Unpickler(start[position..], _path, globals.Find, FindStorage);
+        var value = unpickler.Load();
+        position += unpickler.Position;
+        return value;
+    }
+
+    /// <summary>('storage', type, key, device, element count, view), where a view is None or (its key, first element, element count).</summary>
+    private TorchStorage FindStorage(object? id)
+    {
+        if (id is not List<object?> parts || parts is not ["storage", ElementType type, string key, _, long count, var view])
+        {
+            throw Bad("it refers to a storage in an unknown way");
+        }
+
+        _ = StoredShape.ByteCountInMemory($"{_path}: {key}", type, [count]);
+        var whole = new TorchStorage(type, key, 0, count);
+        if (!_declared.TryAdd(key, whole) && _declared[key] != whole)
+        {
+            throw Bad($"it uses the storage {StoredFile.Quote(key)} with two types or sizes");
+        }
+
+        return view switch
+        {
+            null => whole,
+            List<object?> and [_, long first, long length] when first >= 0 && length >= 0 && first <= count - length => whole with { Start = first, Count = length },
+            _ => throw Bad($"it refers to a part outside the storage {StoredFile.Quote(key)} of {count} elements"),
+        };
+    }
+
+    /// <summary>Finds where every storage lies, and checks that all of them are there.</summary>
+    private void Locate(object? keys, long position)
+    {
+        foreach (var item in keys as List<object?> ?? throw Bad("it has no list of storages"))
+        {
+            if (item is not string key || !_declared.TryGetValue(key, out var storage) || !_offsets.TryAdd(key, position + CountBytes))
+            {
+                throw Bad("its list of storages names one twice or one that no tensor uses");
+            }
+
+            _stream.Position = Math.Min(position, _stream.Length);
+            var count = BinaryPrimitives.ReadInt64LittleEndian(StoredFile.ReadBytes(_stream, CountBytes, _path, $"the storage {StoredFile.Quote(key)}"));
+            position += CountBytes + (storage.Count * storage.Type.Size());
+            if (count != storage.Count || position > _stream.Length)
+            {
+                throw Bad($"the storage {StoredFile.Quote(key)} should hold {storage.Count} elements but declares {count}, up to byte {position} of {_stream.Length}");
+            }
+        }
+
+        if (_declared.Keys.FirstOrDefault(key => !_offsets.ContainsKey(key)) is { } missing)
+        {
+            throw Bad($"the storage {StoredFile.Quote(missing)} is not in its list of storages");
+        }
+    }
+
+    private DataFormatException Bad(string found) => new($"'{_path}' is not a valid PyTorch checkpoint: {found}; the file is damaged.");
+}

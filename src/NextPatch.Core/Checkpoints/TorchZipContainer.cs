@@ -1,0 +1,74 @@
+using System.Text;
+
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>What torch.save writes since PyTorch 1.6: a zip archive of data.pkl and data/0, data/1, ...</summary>
+internal sealed class TorchZipContainer : ITorchContainer
+{
+    private const string PickleName = "data.pkl";
+
+    private readonly StoredZip _zip;
+    private readonly string _path;
+    private readonly string _root;
+
+    /// <exception cref="DataFormatException">Not a zip archive, or one without a single pickle.</exception>
+    public TorchZipContainer(string path)
+    {
+        _path = path;
+        _zip = new StoredZip(path);
+        try
+        {
+            _root = FindRoot();
+            CheckByteOrder();
+        }
+        catch
+        {
+            _zip.Dispose();
+            throw;
+        }
+    }
+
+    public object? Unpickle()
+    {
+        var globals = new TorchGlobals(_path, new FileInfo(_path).Length);
+        return new Unpickler(_zip.Read(_root + PickleName, PyTorchFile.MaxPickleBytes), _path, globals.Find, FindStorage).Load();
+    }
+
+    public byte[] Read(TorchStorage storage) => _zip.Read(MemberOf(storage.Key), Array.MaxLength);
+
+    public void Dispose() => _zip.Dispose();
+
+    private string MemberOf(string key) => $"{_root}data/{key}";
+
+    private string FindRoot()
+    {
+        var pickles = _zip.Names.Where(n => n == PickleName || n.EndsWith("/" + PickleName, StringComparison.Ordinal)).ToList();
+        return pickles is [var pickle]
+            ? pickle[..^PickleName.Length]
+            : throw new DataFormatException($"'{_path}' is a zip archive with {pickles.Count} members named {PickleName}; a PyTorch checkpoint has one.");
+    }
+
+    private void CheckByteOrder()
+    {
+        var member = _root + "byteorder";
+        if (_zip.Contains(member) && Encoding.ASCII.GetString(_zip.Read(member, 16)) is var order and not "little")
+        {
+            throw new DataFormatException($"'{_path}' was written with byte order {StoredFile.Quote(order)}; little-endian files are understood.");
+        }
+    }
+
+    /// <summary>('storage', type, key, device, element count): the device is where it was, not where it goes.</summary>
+    private TorchStorage FindStorage(object? id)
+    {
+        if (id is not List<object?> parts || parts is not ["storage", ElementType type, string key, _, long count])
+        {
+            throw new DataFormatException($"'{_path}' is not a valid PyTorch checkpoint: it refers to a storage in an unknown way.");
+        }
+
+        var member = MemberOf(key);
+        var bytes = StoredShape.ByteCountInMemory($"{_path}: {member}", type, [count]);
+        return !_zip.IsCompressed(member) && _zip.LengthOf(member) == bytes
+            ? new TorchStorage(type, key, 0, count)
+            : throw new DataFormatException($"'{_path}: {member}' should hold {bytes} uncompressed bytes but declares {_zip.LengthOf(member)}; the file is damaged.");
+    }
+}
