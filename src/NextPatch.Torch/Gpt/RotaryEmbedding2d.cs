@@ -61,6 +61,8 @@ public sealed class RotaryEmbedding2d : IDisposable
         var key = (gridSide, device.ToString());
         if (!_tables.TryGetValue(key, out var factors))
         {
+            // A table made while sampling must also serve training, which saves it for the backward pass.
+            using var ordinary = inference_mode(false);
             using var scope = NewDisposeScope();
             long rows = _conditionTokens + (gridSide * gridSide);
             var table = tensor(Table(gridSide, _headWidth, _conditionTokens, _base), [rows, 1, _headWidth / 2, 2], device: device);

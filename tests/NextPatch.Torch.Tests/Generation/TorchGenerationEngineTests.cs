@@ -1,8 +1,11 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
+using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Generation;
+using NextPatch.Torch.Patches;
 using NextPatch.Torch.Tests.Gpt;
+using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Tests.Generation;
 
@@ -27,6 +30,27 @@ public sealed class TorchGenerationEngineTests
         }
 
         Assert.Equal(all[(60 * codes)..(70 * codes)], engine.Generate(request with { Labels = Labels(100)[60..70], FirstIndex = 60 }));
+    }
+
+    /// <summary>As a training run with sample grids does, before its first step at patch side 1.</summary>
+    [Fact]
+    public void A_model_can_be_trained_after_it_generated()
+    {
+        using var scope = NewDisposeScope();
+        using var model = TinyGpt.Create();
+        using (var engine = new TorchGenerationEngine(model, ownsModel: false))
+        {
+            engine.Generate(new GenerationRequest { Labels = [0] });
+        }
+
+        model.train();
+        var (labels, codes) = TinyGpt.Batch(TinyGpt.Config, 2);
+        var hidden = model.PatchHidden(labels, codes, new MeanPatchGrouping(new PatchGeometry(TinyGpt.Config.GridSide, 1)));
+        hidden.sum().backward();
+        foreach (var (_, parameter) in model.named_parameters())
+        {
+            parameter.grad = null;
+        }
     }
 
     [Fact]
