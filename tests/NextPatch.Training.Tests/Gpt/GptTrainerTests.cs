@@ -119,7 +119,7 @@ public sealed class GptTrainerTests
             },
         }, TinyRun.Config(TinyRun.Training with { Steps = 2000, StageRate = 0.25 }));
 
-        // From step 750 on, past the stage switch at 500: caches are warm.
+        // Lines come at steps 1, 250, 500 and so on: from step 1000 on, past the stage switch at 500, caches are warm.
         var settled = live.Skip(4).ToList();
         Assert.Single(settled.Select(l => l.Tensors).Distinct());
         Assert.True(settled[^1].Bytes - settled[0].Bytes < 16 << 20, $"working set grew from {settled[0].Bytes >> 20} to {settled[^1].Bytes >> 20} MiB");
