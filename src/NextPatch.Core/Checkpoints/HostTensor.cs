@@ -94,7 +94,7 @@ public sealed class HostTensor
     /// <exception cref="InvalidOperationException">The tensor holds floating-point elements.</exception>
     public long[] ToInt64()
     {
-        if (Type is ElementType.Float16 or ElementType.BFloat16 or ElementType.Float32 or ElementType.Float64)
+        if (Type.IsFloating())
         {
             throw new InvalidOperationException($"A {Type} tensor cannot be read as integers.");
         }
@@ -132,7 +132,9 @@ public sealed class HostTensor
             ElementType.BFloat16 => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(at) << 16),
             ElementType.Float32 => BinaryPrimitives.ReadSingleLittleEndian(at),
             ElementType.Float64 => BinaryPrimitives.ReadDoubleLittleEndian(at),
-            _ => throw new InvalidOperationException($"unknown element type {Type}"),
+            ElementType.Float8E4M3 => Float8.FromE4M3(at[0]),
+            ElementType.Float8E5M2 => Float8.FromE5M2(at[0]),
+            _ => throw new InvalidOperationException($"A {Type} tensor cannot be read as real numbers."),
         };
     }
 }

@@ -6,6 +6,6 @@ internal interface ITorchContainer : IDisposable
     /// <summary>What the pickle holds; tensors are <see cref="TorchTensor"/>s.</summary>
     object? Unpickle();
 
-    /// <summary>Reads a storage that <see cref="Unpickle"/> named.</summary>
-    byte[] Read(TorchStorage storage);
+    /// <summary>A tensor that <see cref="Unpickle"/> named, in its place in the file.</summary>
+    StoredTensor Locate(TorchTensor tensor);
 }

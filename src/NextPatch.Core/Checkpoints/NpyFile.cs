@@ -1,20 +1,32 @@
-using System.Buffers.Binary;
-using System.Runtime.InteropServices;
-
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>NumPy array files (.npy), versions 1 to 3, of plain numbers.</summary>
 /// <remarks>Source: numpy.lib.format. Fortran-ordered and big-endian arrays come out in C order, little-endian.</remarks>
 public static class NpyFile
 {
+    /// <summary>Opens an array without reading it; it is called after the file, without ".npy".</summary>
+    /// <exception cref="DataFormatException">The file is damaged or holds something other than plain numbers.</exception>
+    public static TensorFile Open(string path)
+    {
+        var file = new MappedFile(path);
+        try
+        {
+            var tensor = In(file, 0, file.Length, path);
+            var name = Path.GetFileNameWithoutExtension(path);
+            return new TensorFile(path, new Dictionary<string, StoredTensor> { [name] = tensor }, new Dictionary<string, string>(), [file]);
+        }
+        catch
+        {
+            ((IDisposable)file).Dispose();
+            throw;
+        }
+    }
+
     /// <exception cref="DataFormatException">The file is damaged or holds something other than plain numbers.</exception>
     public static HostTensor Read(string path)
     {
-        using var stream = StoredFile.OpenRead(path);
-        var tensor = Read(stream, path);
-        return stream.Position == stream.Length
-            ? tensor
-            : throw new DataFormatException($"'{path}' has {stream.Length - stream.Position} bytes after its array of shape {HostTensor.Describe(tensor.Shape)}; the header is damaged.");
+        using var file = Open(path);
+        return file.Tensors.Values.Single().Read();
     }
 
     /// <summary>Reads one array and leaves the stream behind its last byte.</summary>
@@ -25,7 +37,7 @@ public static class NpyFile
     {
         var header = ReadHeader(stream, name);
         var count = StoredShape.ByteCountInMemory(name, header.Type, header.Shape);
-        return Decode(StoredFile.ReadBytes(stream, count, name, $"an array of shape {HostTensor.Describe(header.Shape)}"), header);
+        return header.Decode(StoredFile.ReadBytes(stream, count, name, $"an array of shape {HostTensor.Describe(header.Shape)}"));
     }
 
     /// <summary>Reads the header alone and leaves the stream at the first element, for callers that map the data themselves.</summary>
@@ -51,39 +63,13 @@ public static class NpyFile
     /// <exception cref="NextPatchException">NumPy lacks the element type (bfloat16).</exception>
     public static void WriteHeader(Stream stream, ElementType type, IReadOnlyList<long> shape) => stream.Write(NpyHeaderFormat.Write(type, shape));
 
-    /// <summary>Turns the stored elements into C order and little-endian, in place where that is possible.</summary>
-    internal static HostTensor Decode(Memory<byte> bytes, NpyHeader header)
+    /// <summary>The array that fills a part of a mapped file exactly.</summary>
+    internal static StoredTensor In(MappedFile file, long offset, long length, string name, Action? verify = null)
     {
-        var size = header.Type.Size();
-        if (header.BigEndian)
-        {
-            ReverseElements(bytes.Span, size);
-        }
-
-        if (header.FortranOrder && bytes.Length > 0)
-        {
-            var strides = new long[header.Shape.Count];
-            var stride = 1L;
-            for (var axis = 0; axis < strides.Length; axis++)
-            {
-                strides[axis] = stride;
-                stride *= header.Shape[axis];
-            }
-
-            bytes = StoredShape.ToContiguous(bytes.Span, size, header.Shape, strides);
-        }
-
-        return new HostTensor(header.Type, header.Shape, bytes);
-    }
-
-    private static void ReverseElements(Span<byte> bytes, int size)
-    {
-        switch (size)
-        {
-            case 2: BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<byte, ushort>(bytes), MemoryMarshal.Cast<byte, ushort>(bytes)); break;
-            case 4: BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<byte, uint>(bytes), MemoryMarshal.Cast<byte, uint>(bytes)); break;
-            case 8: BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<byte, ulong>(bytes), MemoryMarshal.Cast<byte, ulong>(bytes)); break;
-            default: break;
-        }
+        using var stream = file.OpenStream(offset, length);
+        var header = ReadHeader(stream, name);
+        return header.DataOffset + header.ByteCount == length
+            ? new LaidOutTensor(file.Span, offset + header.DataOffset, header.Type, header.Shape, header.Strides, header.BigEndian, verify)
+            : throw new DataFormatException($"'{name}' is truncated or damaged: its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount} bytes but it has {length}.");
     }
 }

@@ -13,4 +13,13 @@ public sealed record NpyHeader(ElementType Type, IReadOnlyList<long> Shape, bool
 
     /// <summary>Bytes of element data that follow the header.</summary>
     public long ByteCount => Count * Type.Size();
+
+    /// <summary>Elements between neighbours along each axis; null for C order.</summary>
+    internal long[]? Strides => FortranOrder && Count > 0 ? StoredShape.FortranStrides(Shape) : null;
+
+    /// <summary>Turns stored elements into C order and little-endian.</summary>
+    internal HostTensor Decode(ReadOnlyMemory<byte> bytes)
+        => BigEndian || Strides is not null
+            ? new LaidOutTensor((offset, length) => bytes.Span.Slice((int)offset, length), 0, Type, Shape, Strides, BigEndian).Read()
+            : new HostTensor(Type, Shape, bytes);
 }

@@ -78,6 +78,8 @@ internal static class NpyHeaderFormat
         ElementType.Float16 => "<f2",
         ElementType.Float32 => "<f4",
         ElementType.Float64 => "<f8",
+        ElementType.Complex64 => "<c8",
+        ElementType.Complex128 => "<c16",
         _ => throw new NextPatchException($"NumPy has no element type for {type}; convert the tensor to Float32 before it is written as .npy."),
     };
 }

@@ -53,7 +53,7 @@ internal sealed class NpyHeaderParser
         }
 
         var text = QuotedString();
-        ElementType? type = text.Length == 3 && text[0] is '<' or '>' or '|' or '=' ? text[1..] switch
+        ElementType? type = text.Length is 3 or 4 && text[0] is '<' or '>' or '|' or '=' ? text[1..] switch
         {
             "b1" => ElementType.Bool,
             "u1" => ElementType.UInt8,
@@ -67,6 +67,8 @@ internal sealed class NpyHeaderParser
             "f2" => ElementType.Float16,
             "f4" => ElementType.Float32,
             "f8" => ElementType.Float64,
+            "c8" => ElementType.Complex64,
+            "c16" => ElementType.Complex128,
             _ => null,
         } : null;
         return type is not null

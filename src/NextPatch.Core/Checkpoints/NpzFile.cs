@@ -5,32 +5,53 @@ public static class NpzFile
 {
     private const string Suffix = ".npy";
 
+    /// <summary>Opens an archive and reads the headers of its arrays. Deflated arrays are inflated each time they are read.</summary>
+    /// <returns>Arrays by name without ".npy", in archive order.</returns>
+    /// <exception cref="DataFormatException">The archive or one of its headers is damaged or describes something other than plain numbers.</exception>
+    public static TensorFile Open(string path)
+    {
+        var zip = new StoredZip(path);
+        try
+        {
+            var arrays = new Dictionary<string, StoredTensor>();
+            foreach (var member in zip.Names)
+            {
+                var name = member.EndsWith(Suffix, StringComparison.Ordinal) ? member[..^Suffix.Length] : member;
+                if (!arrays.TryAdd(name, OpenMember(zip, zip.Find(member), $"{path}: {member}")))
+                {
+                    throw new DataFormatException($"'{path}' holds two arrays named {StoredFile.Quote(name)}.");
+                }
+            }
+
+            return new TensorFile(path, arrays, new Dictionary<string, string>(), [zip]);
+        }
+        catch
+        {
+            zip.Dispose();
+            throw;
+        }
+    }
+
     /// <summary>Reads every array into memory.</summary>
     /// <returns>Arrays by name without ".npy", in archive order.</returns>
     /// <exception cref="DataFormatException">The archive or one of its arrays is damaged or not plain numbers.</exception>
     public static IReadOnlyDictionary<string, HostTensor> Read(string path)
     {
-        using var zip = new StoredZip(path);
-        var arrays = new Dictionary<string, HostTensor>();
-        foreach (var member in zip.Names)
-        {
-            var name = member.EndsWith(Suffix, StringComparison.Ordinal) ? member[..^Suffix.Length] : member;
-            if (!arrays.TryAdd(name, ReadMember(zip, member, $"{path}: {member}")))
-            {
-                throw new DataFormatException($"'{path}' holds two arrays named {StoredFile.Quote(name)}.");
-            }
-        }
-
-        return arrays;
+        using var file = Open(path);
+        return file.ReadAll();
     }
 
-    private static HostTensor ReadMember(StoredZip zip, string member, string shown)
+    private static StoredTensor OpenMember(StoredZip zip, ZipMember member, string shown)
     {
+        if (!member.IsDeflated)
+        {
+            return NpyFile.In(zip.File, zip.OffsetOf(member), member.StoredLength, shown, () => zip.Verify(member));
+        }
+
         // The header first: a member whose declared length is not what its shape needs is refused before it is inflated.
-        var header = zip.Peek(member, stream => NpyFile.ReadHeader(stream, shown));
-        var expected = header.DataOffset + (long)StoredShape.ByteCountInMemory(shown, header.Type, header.Shape);
-        return zip.LengthOf(member) == expected
-            ? NpyFile.Decode(zip.Read(member, expected).AsMemory(header.DataOffset), header)
-            : throw new DataFormatException($"'{shown}' has {zip.LengthOf(member)} bytes but its shape {HostTensor.Describe(header.Shape)} needs {expected}; the file is damaged.");
+        var header = zip.Peek(member.Name, stream => NpyFile.ReadHeader(stream, shown));
+        return member.Length == header.DataOffset + header.ByteCount
+            ? new InflatedTensor(zip, member.Name, header)
+            : throw new DataFormatException($"'{shown}' has {member.Length} bytes but its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount}; the file is damaged.");
     }
 }

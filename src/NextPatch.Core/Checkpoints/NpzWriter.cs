@@ -26,10 +26,13 @@ public sealed class NpzWriter : IDisposable
         _archive = new ZipArchive(_stream, ZipArchiveMode.Create);
     }
 
-    public void Add(string name, HostTensor tensor)
+    public void Add(string name, HostTensor tensor) => Add(name, StoredTensor.Of(tensor));
+
+    /// <exception cref="NextPatchException">NumPy lacks the element type (bfloat16, float8).</exception>
+    public void Add(string name, StoredTensor tensor)
     {
         using var stream = BeginArray(name, tensor.Type, tensor.Shape);
-        stream.Write(tensor.Bytes.Span);
+        tensor.WriteTo(stream);
     }
 
     /// <summary>Starts an array whose elements the caller writes, C-ordered and little-endian, into the stream returned.</summary>

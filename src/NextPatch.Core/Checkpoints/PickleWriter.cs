@@ -53,6 +53,15 @@ internal sealed class PickleWriter
         }
     }
 
+    /// <summary>Big-endian, unlike everything else.</summary>
+    public void Real(double value)
+    {
+        Span<byte> bytes = stackalloc byte[sizeof(double)];
+        BinaryPrimitives.WriteDoubleBigEndian(bytes, value);
+        Op(PickleOpcode.BinFloat);
+        Write(bytes);
+    }
+
     public void Integer(long value)
     {
         switch (value)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
@@ -11,12 +12,17 @@ public static class SafetensorsFile
     private const int LengthBytes = 8;
     private const int MaxHeaderBytes = 100_000_000;
 
+    /// <summary>Opens a file, or all files of a set by its <c>.index.json</c>, without reading the tensors.</summary>
+    /// <exception cref="DataFormatException">Damaged, or not a safetensors file.</exception>
+    public static TensorFile Open(string path)
+        => path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? SafetensorsIndex.Open(path) : OpenOne(path);
+
     /// <summary>Reads every tensor into memory, in the order of the header.</summary>
     /// <exception cref="DataFormatException">The file is damaged or not a safetensors file.</exception>
     public static IReadOnlyDictionary<string, HostTensor> Read(string path)
     {
-        using var stream = StoredFile.OpenRead(path);
-        return ReadHeader(stream, path).Entries.Values.ToDictionary(e => e.Name, e => ReadTensor(stream, path, e));
+        using var file = Open(path);
+        return file.ReadAll();
     }
 
     /// <summary>Reads and validates the header only; costs nothing for large files.</summary>
@@ -27,40 +33,52 @@ public static class SafetensorsFile
         return ReadHeader(stream, path);
     }
 
-    /// <summary>Reads one tensor.</summary>
-    /// <param name="path">The file whose header <paramref name="entry"/> comes from.</param>
-    /// <param name="entry">An entry of <see cref="ReadHeader(string)"/>.</param>
-    /// <exception cref="DataFormatException">The file has become shorter.</exception>
-    public static HostTensor ReadTensor(string path, SafetensorsEntry entry)
-    {
-        using var stream = StoredFile.OpenRead(path);
-        return ReadTensor(stream, path, entry);
-    }
-
-    /// <summary>Writes tensors in the order given and flushes them to the disk. The same input gives the same bytes.</summary>
+    /// <summary>Writes tensors in the order given; the file appears once it is complete on disk. The same input gives the same bytes.</summary>
     /// <param name="path">Replaced if it exists.</param>
     /// <param name="tensors">Tensors by name; names must differ.</param>
     /// <param name="metadata">Free text pairs for "__metadata__"; null or empty writes none.</param>
     /// <exception cref="ArgumentException">Two tensors share a name, or one has the reserved name.</exception>
     /// <exception cref="NextPatchException">The file cannot be written.</exception>
-    public static void Write(string path, IEnumerable<KeyValuePair<string, HostTensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(string path, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         var list = tensors.ToList();
         var header = HeaderBytes(list, metadata);
-        using var stream = StoredFile.Create(path);
-        Span<byte> length = stackalloc byte[LengthBytes];
-        BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
-        stream.Write(length);
-        stream.Write(header);
-        foreach (var (_, tensor) in list)
+        StoredFile.Replace(path, stream =>
         {
-            stream.Write(tensor.Bytes.Span);
-        }
-
-        stream.Flush(flushToDisk: true);
+            Span<byte> length = stackalloc byte[LengthBytes];
+            BinaryPrimitives.WriteInt64LittleEndian(length, header.Length);
+            stream.Write(length);
+            stream.Write(header);
+            foreach (var (_, tensor) in list)
+            {
+                tensor.WriteTo(stream);
+            }
+        });
     }
 
-    private static SafetensorsHeader ReadHeader(FileStream stream, string path)
+    /// <inheritdoc cref="Write(string, IEnumerable{KeyValuePair{string, StoredTensor}}, IReadOnlyDictionary{string, string}?)"/>
+    [OverloadResolutionPriority(1)]
+    public static void Write(string path, IEnumerable<KeyValuePair<string, HostTensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+        => Write(path, tensors.Select(pair => KeyValuePair.Create(pair.Key, StoredTensor.Of(pair.Value))), metadata);
+
+    private static TensorFile OpenOne(string path)
+    {
+        var file = new MappedFile(path);
+        try
+        {
+            using var stream = file.OpenStream(0, file.Length);
+            var header = ReadHeader(stream, path);
+            var tensors = header.Entries.ToDictionary(e => e.Key, e => (StoredTensor)new LaidOutTensor(file.Span, e.Value.Offset, e.Value.Type, e.Value.Shape));
+            return new TensorFile(path, tensors, header.Metadata, [file]);
+        }
+        catch
+        {
+            ((IDisposable)file).Dispose();
+            throw;
+        }
+    }
+
+    private static SafetensorsHeader ReadHeader(Stream stream, string path)
     {
         var length = BinaryPrimitives.ReadUInt64LittleEndian(StoredFile.ReadBytes(stream, LengthBytes, path, "the safetensors header"));
         if (length > MaxHeaderBytes)
@@ -72,15 +90,7 @@ public static class SafetensorsFile
         return new SafetensorsHeaderParser(path, LengthBytes + (long)length).Parse(json, stream.Length);
     }
 
-    private static HostTensor ReadTensor(FileStream stream, string path, SafetensorsEntry entry)
-    {
-        var shown = $"{path}: {entry.Name}";
-        stream.Position = entry.Offset;
-        var count = StoredShape.ByteCountInMemory(shown, entry.Type, entry.Shape);
-        return new HostTensor(entry.Type, entry.Shape, StoredFile.ReadBytes(stream, count, shown, "the tensor"));
-    }
-
-    private static byte[] HeaderBytes(List<KeyValuePair<string, HostTensor>> tensors, IReadOnlyDictionary<string, string>? metadata)
+    private static byte[] HeaderBytes(List<KeyValuePair<string, StoredTensor>> tensors, IReadOnlyDictionary<string, string>? metadata)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping }))
@@ -97,7 +107,7 @@ public static class SafetensorsFile
                 }
 
                 WriteEntry(json, name, tensor, offset);
-                offset += tensor.Bytes.Length;
+                offset += tensor.ByteCount;
             }
 
             json.WriteEndObject();
@@ -129,7 +139,7 @@ public static class SafetensorsFile
         json.WriteEndObject();
     }
 
-    private static void WriteEntry(Utf8JsonWriter json, string name, HostTensor tensor, long offset)
+    private static void WriteEntry(Utf8JsonWriter json, string name, StoredTensor tensor, long offset)
     {
         json.WriteStartObject(name);
         json.WriteString("dtype", SafetensorsHeaderParser.NameOf(tensor.Type));
@@ -142,7 +152,7 @@ public static class SafetensorsFile
         json.WriteEndArray();
         json.WriteStartArray("data_offsets");
         json.WriteNumberValue(offset);
-        json.WriteNumberValue(offset + tensor.Bytes.Length);
+        json.WriteNumberValue(offset + tensor.ByteCount);
         json.WriteEndArray();
         json.WriteEndObject();
     }

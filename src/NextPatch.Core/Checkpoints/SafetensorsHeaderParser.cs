@@ -52,6 +52,10 @@ internal sealed class SafetensorsHeaderParser
         ElementType.BFloat16 => "BF16",
         ElementType.Float32 => "F32",
         ElementType.Float64 => "F64",
+        ElementType.Float8E4M3 => "F8_E4M3",
+        ElementType.Float8E5M2 => "F8_E5M2",
+        ElementType.Complex64 => "C64",
+        ElementType.Complex128 => "C128",
         _ => throw new ArgumentOutOfRangeException(nameof(type), type, "unknown element type"),
     };
 

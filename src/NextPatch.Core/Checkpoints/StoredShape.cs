@@ -1,5 +1,3 @@
-using System.Runtime.InteropServices;
-
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>Arithmetic on shapes and strides that come from files and may be hostile.</summary>
@@ -75,45 +73,17 @@ internal static class StoredShape
         return strides;
     }
 
-    /// <summary>Copies a strided view into C order.</summary>
-    /// <param name="source">Elements; every index the view reaches must lie inside.</param>
-    /// <param name="elementSize">Bytes per element: 1, 2, 4 or 8.</param>
-    /// <param name="shape">Extents, outermost first.</param>
-    /// <param name="strides">Elements between neighbours along each axis.</param>
-    public static byte[] ToContiguous(ReadOnlySpan<byte> source, int elementSize, IReadOnlyList<long> shape, IReadOnlyList<long> strides)
+    /// <summary>Elements between neighbours along each axis in Fortran order, where the first axis varies fastest.</summary>
+    public static long[] FortranStrides(IReadOnlyList<long> shape)
     {
-        var target = new byte[HostTensor.CountElements(shape) * elementSize];
-        switch (elementSize)
+        var strides = new long[shape.Count];
+        var stride = 1L;
+        for (var axis = 0; axis < strides.Length; axis++)
         {
-            case 1: Copy(source, target.AsSpan(), shape, strides); break;
-            case 2: Copy(MemoryMarshal.Cast<byte, ushort>(source), MemoryMarshal.Cast<byte, ushort>(target.AsSpan()), shape, strides); break;
-            case 4: Copy(MemoryMarshal.Cast<byte, uint>(source), MemoryMarshal.Cast<byte, uint>(target.AsSpan()), shape, strides); break;
-            default: Copy(MemoryMarshal.Cast<byte, ulong>(source), MemoryMarshal.Cast<byte, ulong>(target.AsSpan()), shape, strides); break;
+            strides[axis] = stride;
+            stride *= shape[axis];
         }
 
-        return target;
-    }
-
-    private static void Copy<T>(ReadOnlySpan<T> source, Span<T> target, IReadOnlyList<long> shape, IReadOnlyList<long> strides)
-    {
-        var index = new long[shape.Count];
-        var from = 0L;
-        for (var i = 0; i < target.Length; i++)
-        {
-            target[i] = source[(int)from];
-
-            // Odometer: step the innermost axis and carry outwards.
-            for (var axis = index.Length - 1; axis >= 0; axis--)
-            {
-                from += strides[axis];
-                if (++index[axis] < shape[axis])
-                {
-                    break;
-                }
-
-                from -= strides[axis] * shape[axis];
-                index[axis] = 0;
-            }
-        }
+        return strides;
     }
 }

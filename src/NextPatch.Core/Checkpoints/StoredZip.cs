@@ -1,59 +1,56 @@
+using System.Buffers.Binary;
 using System.IO.Compression;
+using System.IO.Hashing;
 
 namespace NextPatch.Core.Checkpoints;
 
-/// <summary>A zip archive from an untrusted source: what it makes us read is bounded by what the file really holds.</summary>
+/// <summary>A memory-mapped zip archive from an untrusted source: what it makes us read is bounded by what the file really holds.</summary>
 internal sealed class StoredZip : IDisposable
 {
-    // Deflate cannot shrink data further than 1032:1.
-    private const long MaxDeflateRatio = 1032;
-
-    private readonly FileStream _stream;
-    private readonly ZipArchive _archive;
-    private readonly Dictionary<string, ZipArchiveEntry> _members = [];
-    private readonly string _path;
-    private long _unreadBytes;
+    private readonly MappedFile _file;
+    private readonly Dictionary<string, ZipMember> _members;
+    private readonly HashSet<string> _verified = [];
 
     /// <exception cref="DataFormatException">Not a zip archive, or a damaged one.</exception>
     public StoredZip(string path)
     {
-        _path = path;
-        _stream = StoredFile.OpenRead(path);
+        _file = new MappedFile(path);
         try
         {
-            _unreadBytes = _stream.Length;
-            _archive = Guard(() => new ZipArchive(_stream, ZipArchiveMode.Read));
-            foreach (var entry in Guard(() => _archive.Entries))
-            {
-                if (!_members.TryAdd(entry.FullName, entry))
-                {
-                    throw new DataFormatException($"'{path}' holds two members named {StoredFile.Quote(entry.FullName)}; the archive is damaged.");
-                }
-            }
+            _members = ZipDirectory.Read(_file).ToDictionary(m => m.Name);
         }
         catch
         {
-            _archive?.Dispose();
-            _stream.Dispose();
+            ((IDisposable)_file).Dispose();
             throw;
         }
     }
+
+    public MappedFile File => _file;
 
     /// <summary>Member names in archive order.</summary>
     public IReadOnlyCollection<string> Names => _members.Keys;
 
     public bool Contains(string member) => _members.ContainsKey(member);
 
-    public long LengthOf(string member) => Find(member).Length;
+    /// <exception cref="DataFormatException">There is no such member.</exception>
+    public ZipMember Find(string member) => _members.TryGetValue(member, out var found)
+        ? found
+        : throw new DataFormatException($"'{_file.Path}' has no member {StoredFile.Quote(member)}; the archive is damaged or not what its name says.");
 
-    public bool IsCompressed(string member) => Find(member) is var entry && entry.CompressedLength != entry.Length;
+    /// <summary>Where the bytes of a member lie in the file.</summary>
+    /// <exception cref="DataFormatException">Its local header is damaged.</exception>
+    public long OffsetOf(ZipMember member)
+    {
+        var header = _file.Span(member.HeaderOffset, ZipDirectory.LocalHeaderBytes);
+        var start = member.HeaderOffset + ZipDirectory.LocalHeaderBytes + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
+        return BinaryPrimitives.ReadUInt32LittleEndian(header) == ZipDirectory.LocalHeader && start <= member.Limit - member.StoredLength
+            ? start
+            : throw new DataFormatException($"'{_file.Path}: {member.Name}' has a damaged header; fetch or write the file again.");
+    }
 
     /// <summary>Reads the beginning of a member.</summary>
-    public T Peek<T>(string member, Func<Stream, T> read) => Guard(() =>
-    {
-        using var stream = Find(member).Open();
-        return read(stream);
-    });
+    public T Peek<T>(string member, Func<Stream, T> read) => Guard(member, read);
 
     /// <summary>Reads one member whole and checks its checksum.</summary>
     /// <param name="member">Its name.</param>
@@ -61,51 +58,59 @@ internal sealed class StoredZip : IDisposable
     public byte[] Read(string member, long maxBytes)
     {
         var entry = Find(member);
-        var shown = $"{_path}: {member}";
-        if (entry.Length > Math.Min(maxBytes, Array.MaxLength) || entry.Length > (entry.CompressedLength * MaxDeflateRatio) + MaxDeflateRatio)
+        if (entry.Length > Math.Min(maxBytes, Array.MaxLength))
         {
-            throw new DataFormatException($"'{shown}' declares {entry.Length} bytes from {entry.CompressedLength} stored ones; at most {maxBytes} are plausible here.");
+            throw new DataFormatException($"'{_file.Path}: {member}' declares {entry.Length} bytes; at most {maxBytes} are plausible here.");
         }
 
-        // Members that share stored bytes would let a small file ask for much memory.
-        _unreadBytes -= entry.CompressedLength;
-        if (_unreadBytes < 0)
+        var bytes = Guard(member, stream =>
         {
-            throw new DataFormatException($"'{_path}' has overlapping or oversized members; the archive is damaged.");
-        }
-
-        var bytes = Guard(() =>
-        {
-            using var stream = entry.Open();
             var content = new byte[entry.Length];
             stream.ReadExactly(content);
-            return stream.ReadByte() < 0 ? content : throw new InvalidDataException("a member is longer than declared");
+            return stream.ReadByte() < 0 ? content : throw new InvalidDataException("it is longer than declared");
         });
-        return Crc32.Compute(bytes) == entry.Crc32
-            ? bytes
-            : throw new DataFormatException($"'{shown}' does not match its checksum; the file is damaged, fetch or write it again.");
+        return Crc32.HashToUInt32(bytes) == entry.Checksum ? bytes : throw Damaged(member);
     }
 
-    public void Dispose()
+    /// <summary>Checks a stored member against its checksum; the first time, which reads it whole.</summary>
+    public void Verify(ZipMember member)
     {
-        _archive.Dispose();
-        _stream.Dispose();
+        lock (_verified)
+        {
+            if (_verified.Contains(member.Name))
+            {
+                return;
+            }
+
+            const int Part = 1 << 20;
+            var crc = new Crc32();
+            var start = OffsetOf(member);
+            for (var at = 0L; at < member.StoredLength; at += Part)
+            {
+                crc.Append(_file.Span(start + at, (int)Math.Min(Part, member.StoredLength - at)));
+            }
+
+            _ = crc.GetCurrentHashAsUInt32() == member.Checksum && _verified.Add(member.Name) ? true : throw Damaged(member.Name);
+        }
     }
 
-    private ZipArchiveEntry Find(string member) => _members.TryGetValue(member, out var entry)
-        ? entry
-        : throw new DataFormatException($"'{_path}' has no member {StoredFile.Quote(member)}; the archive is damaged or not what its name says.");
+    public void Dispose() => ((IDisposable)_file).Dispose();
 
-    /// <summary>Damaged archives surface in the platform's zip reader as several exception types.</summary>
-    private T Guard<T>(Func<T> action)
+    /// <summary>Damaged data surface in the platform's inflater as several exception types.</summary>
+    private T Guard<T>(string name, Func<Stream, T> read)
     {
+        var member = Find(name);
+        using var stored = _file.OpenStream(OffsetOf(member), member.StoredLength);
+        using var content = member.IsDeflated ? new DeflateStream(stored, CompressionMode.Decompress) : stored;
         try
         {
-            return action();
+            return read(content);
         }
-        catch (Exception e) when (e is InvalidDataException or IOException or ArgumentException or OverflowException or NotSupportedException or InvalidOperationException)
+        catch (Exception e) when (e is InvalidDataException or IOException)
         {
-            throw new DataFormatException($"'{_path}' is not a readable zip archive ({e.Message}); fetch or write it again.", e);
+            throw new DataFormatException($"'{_file.Path}: {name}' cannot be read ({e.Message}); fetch or write the file again.", e);
         }
     }
+
+    private DataFormatException Damaged(string member) => new($"'{_file.Path}: {member}' does not match its checksum; the file is damaged, fetch or write it again.");
 }

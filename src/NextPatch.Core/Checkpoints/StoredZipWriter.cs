@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -7,7 +8,7 @@ namespace NextPatch.Core.Checkpoints;
 /// <summary>Writes an uncompressed zip archive whose members begin at multiples of 64 bytes, so that they can be memory-mapped.</summary>
 /// <remarks>
 /// The platform's writer cannot align. Padding is an extra field of the local header, as PyTorch writes it. No clock enters the
-/// file. Zip64 records are written where offsets or counts need them; a member has less than 4 GiB.
+/// file. Zip64 records are written where lengths, offsets or counts need them.
 /// Source: PKWARE APPNOTE.TXT 6.3, sections 4.3 to 4.5.
 /// </remarks>
 internal sealed class StoredZipWriter
@@ -15,6 +16,7 @@ internal sealed class StoredZipWriter
     public const int Alignment = 64;
 
     private const int LocalHeaderBytes = 30;
+    private const int ChecksumOffset = 14;
     private const int ExtraHeaderBytes = 4;
     private const ushort Utf8Names = 1 << 11;
     private const ushort FirstOfJanuary1980 = (1 << 5) | 1;
@@ -23,26 +25,18 @@ internal sealed class StoredZipWriter
     private const ushort Zip64Field = 1;
 
     private readonly Stream _stream;
-    private readonly List<(byte[] Name, uint Checksum, uint Length, long Offset)> _members = [];
+    private readonly List<(byte[] Name, uint Checksum, long Length, long Offset)> _members = [];
 
-    /// <param name="stream">Receives the archive; offsets are its positions.</param>
+    /// <param name="stream">Receives the archive; offsets are its positions. Must be seekable: checksums are filled in behind the members.</param>
     public StoredZipWriter(Stream stream) => _stream = stream;
 
-    public void Add(string member, ReadOnlySpan<byte> content)
+    public void Add(string member, byte[] content) => Add(member, content.Length, append =>
     {
-        var name = Encoding.UTF8.GetBytes(member);
-        var (offset, checksum) = (_stream.Position, Crc32.Compute(content));
-        var unpadded = offset + LocalHeaderBytes + name.Length + ExtraHeaderBytes;
-        var padding = (int)((Alignment - (unpadded % Alignment)) % Alignment);
-        var record = new ZipRecord(0x04034B50)
-            .Short(20).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
-            .Int(checksum).Int((uint)content.Length).Int((uint)content.Length)
-            .Short((ushort)name.Length).Short((ushort)(ExtraHeaderBytes + padding)).Bytes(name)
-            .Short(PaddingField).Short((ushort)padding).Bytes(Enumerable.Repeat((byte)'Z', padding));
-        _stream.Write(record.ToSpan());
+        append(content);
         _stream.Write(content);
-        _members.Add((name, checksum, (uint)content.Length, offset));
-    }
+    });
+
+    public void Add(string member, StoredTensor tensor) => Add(member, tensor.ByteCount, append => tensor.WriteTo(_stream, append));
 
     /// <summary>Writes the directory. Nothing can be added afterwards.</summary>
     public void Finish()
@@ -50,21 +44,51 @@ internal sealed class StoredZipWriter
         var start = _stream.Position;
         foreach (var (name, checksum, length, offset) in _members)
         {
-            var isFar = offset >= uint.MaxValue;
+            List<long> wide = [.. length >= uint.MaxValue ? [length, length] : (long[])[], .. offset >= uint.MaxValue ? [offset] : (long[])[]];
+            var version = wide.Count > 0 ? Zip64Version : (ushort)20;
             var record = new ZipRecord(0x02014B50)
-                .Short(isFar ? Zip64Version : (ushort)20).Short(isFar ? Zip64Version : (ushort)20).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
-                .Int(checksum).Int(length).Int(length)
-                .Short((ushort)name.Length).Short(isFar ? (ushort)12 : (ushort)0).Short(0).Short(0).Short(0).Int(0)
-                .Int(isFar ? uint.MaxValue : (uint)offset).Bytes(name);
-            if (isFar)
+                .Short(version).Short(version).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
+                .Int(checksum).Length(length).Length(length)
+                .Short((ushort)name.Length).Short((ushort)(wide.Count > 0 ? ExtraHeaderBytes + (wide.Count * sizeof(long)) : 0)).Short(0).Short(0).Short(0).Int(0)
+                .Length(offset).Bytes(name);
+            if (wide.Count > 0)
             {
-                record.Short(Zip64Field).Short(sizeof(long)).Long(offset);
+                record.Short(Zip64Field).Short((ushort)(wide.Count * sizeof(long)));
+                wide.ForEach(value => record.Long(value));
             }
 
             _stream.Write(record.ToSpan());
         }
 
         WriteEnd(start, _stream.Position - start);
+    }
+
+    private void Add(string member, long length, Action<StoredTensor.PartAction> write)
+    {
+        var name = Encoding.UTF8.GetBytes(member);
+        var offset = _stream.Position;
+        var isLarge = length >= uint.MaxValue;
+        var zip64Bytes = isLarge ? ExtraHeaderBytes + (2 * sizeof(long)) : 0;
+        var unpadded = offset + LocalHeaderBytes + name.Length + zip64Bytes + ExtraHeaderBytes;
+        var padding = (int)((Alignment - (unpadded % Alignment)) % Alignment);
+        var record = new ZipRecord(0x04034B50)
+            .Short(isLarge ? Zip64Version : (ushort)20).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
+            .Int(0).Length(length).Length(length)
+            .Short((ushort)name.Length).Short((ushort)(zip64Bytes + ExtraHeaderBytes + padding)).Bytes(name);
+        if (isLarge)
+        {
+            record.Short(Zip64Field).Short(2 * sizeof(long)).Long(length).Long(length);
+        }
+
+        record.Short(PaddingField).Short((ushort)padding).Bytes(Enumerable.Repeat((byte)'Z', padding));
+        _stream.Write(record.ToSpan());
+        var crc = new Crc32();
+        write(crc.Append);
+        var end = _stream.Position;
+        _stream.Position = offset + ChecksumOffset;
+        _stream.Write(BitConverter.GetBytes(crc.GetCurrentHashAsUInt32()));
+        _stream.Position = end;
+        _members.Add((name, crc.GetCurrentHashAsUInt32(), length, offset));
     }
 
     private void WriteEnd(long start, long length)
@@ -101,6 +125,9 @@ internal sealed class StoredZipWriter
             BinaryPrimitives.WriteUInt32LittleEndian(bytes, value);
             return Bytes(bytes);
         }
+
+        /// <summary>A 32-bit length or offset, or the sign that a 64-bit field has it.</summary>
+        public ZipRecord Length(long value) => Int((uint)Math.Min(value, uint.MaxValue));
 
         public ZipRecord Long(long value)
         {

@@ -6,8 +6,9 @@ namespace NextPatch.Core.Checkpoints;
 /// <summary>The allow-list: every Python name that a PyTorch checkpoint may mention, and what we make of it.</summary>
 internal sealed class TorchGlobals
 {
-    // Expanded tensors (stride 0) grow when they are made contiguous; real ones by little.
-    private const long ExpansionAllowance = 1 << 26;
+    // Views that share a storage, or repeat its elements (stride 0), hold more than the file; real ones by little.
+    private const long ExpansionAllowance = 1 << 25;
+    private const int ExpansionFactor = 4;
 
     // Python names each class once per pickle; opcodes could name it, and join its name, without end.
     private const int MaxUnknownNames = 10_000;
@@ -26,6 +27,15 @@ internal sealed class TorchGlobals
         (ElementType.BFloat16, "BFloat16Storage", ["bfloat16"]),
         (ElementType.Float32, "FloatStorage", ["float32", "float"]),
         (ElementType.Float64, "DoubleStorage", ["float64", "double"]),
+        (ElementType.Complex64, "ComplexFloatStorage", ["complex64", "cfloat"]),
+        (ElementType.Complex128, "ComplexDoubleStorage", ["complex128", "cdouble"]),
+    ];
+
+    /// <summary>Newer element types have no storage class: their bytes are named, and the type with the tensor.</summary>
+    public static readonly IReadOnlyList<(ElementType Type, string Name)> BareTypes =
+    [
+        (ElementType.Float8E4M3, "float8_e4m3fn"), (ElementType.Float8E5M2, "float8_e5m2"),
+        (ElementType.UInt16, "uint16"), (ElementType.UInt32, "uint32"), (ElementType.UInt64, "uint64"),
     ];
 
     private readonly string _path;
@@ -34,11 +44,11 @@ internal sealed class TorchGlobals
     private int _unknownNames;
 
     /// <param name="path">What messages call the file.</param>
-    /// <param name="fileLength">Bounds the memory that views may take when they are made contiguous.</param>
+    /// <param name="fileLength">Bounds the memory that all tensors together may take.</param>
     public TorchGlobals(string path, long fileLength)
     {
         _path = path;
-        _copyBudget = ExpansionAllowance + (2 * fileLength);
+        _copyBudget = ExpansionAllowance + (ExpansionFactor * fileLength);
         AddTypes();
         foreach (var module in (ReadOnlySpan<string>)["builtins", "__builtin__"])
         {
@@ -53,6 +63,7 @@ internal sealed class TorchGlobals
         Add("argparse.Namespace", _ => new PickleNamespace());
         Add("torch._utils._rebuild_tensor", RebuildTensor);
         Add("torch._utils._rebuild_tensor_v2", RebuildTensor);
+        Add("torch._utils._rebuild_tensor_v3", RebuildTypedTensor);
         Add("torch._utils._rebuild_parameter", arguments => arguments is [TorchTensor tensor, ..] ? tensor : throw Bad("a parameter without a tensor"));
         AddSettings();
     }
@@ -72,6 +83,13 @@ internal sealed class TorchGlobals
 
     private void AddTypes()
     {
+        _known.Add("torch.storage.UntypedStorage", ElementType.UInt8);
+        _known.Add("torch.UntypedStorage", ElementType.UInt8);
+        foreach (var (type, name) in BareTypes)
+        {
+            _known.Add($"torch.{name}", type);
+        }
+
         foreach (var (type, storage, names) in Types)
         {
             _known.Add($"torch.{storage}", type);
@@ -155,6 +173,13 @@ internal sealed class TorchGlobals
 
     /// <summary>(storage, offset, size, stride, requires_grad, backward_hooks[, metadata]): a view.</summary>
     private TorchTensor RebuildTensor(IReadOnlyList<object?> arguments)
+        => arguments is [TorchStorage storage, ..] ? RebuildTensor(arguments, storage.Type) : throw Bad("a tensor without a storage");
+
+    /// <summary>(storage, offset, size, stride, requires_grad, backward_hooks, type[, metadata]): a view of untyped bytes.</summary>
+    private TorchTensor RebuildTypedTensor(IReadOnlyList<object?> arguments)
+        => arguments is [_, _, _, _, _, _, ElementType type, ..] ? RebuildTensor(arguments, type) : throw Bad("a tensor without an element type");
+
+    private TorchTensor RebuildTensor(IReadOnlyList<object?> arguments, ElementType type)
     {
         if (arguments is not [TorchStorage storage, long offset, List<object?> sizes, List<object?> steps, ..] || sizes.Count != steps.Count
             || !sizes.Concat(steps).All(value => value is long))
@@ -162,19 +187,15 @@ internal sealed class TorchGlobals
             throw Bad("a tensor without storage, offset, sizes and strides");
         }
 
-        var tensor = new TorchTensor(storage, offset, [.. sizes.Cast<long>()], [.. steps.Cast<long>()]);
-        var bytes = StoredShape.ByteCountInMemory(_path, storage.Type, tensor.Shape);
+        var tensor = new TorchTensor(storage, type, offset, [.. sizes.Cast<long>()], [.. steps.Cast<long>()]);
+        var bytes = StoredShape.ByteCount(_path, type, tensor.Shape);
         if (bytes == 0)
         {
-            return tensor;
+            return tensor with { Offset = 0 };
         }
 
         CheckBounds(tensor);
-        if (!tensor.IsContiguous)
-        {
-            _copyBudget -= bytes;
-        }
-
+        _copyBudget -= Math.Min(bytes, long.MaxValue / 2);
         return _copyBudget >= 0 ? tensor : throw Bad($"views that are far larger than the file, the last of shape {HostTensor.Describe(tensor.Shape)}");
     }
 
@@ -186,9 +207,10 @@ internal sealed class TorchGlobals
             last += (Int128)(tensor.Shape[axis] - 1) * tensor.Strides[axis];
         }
 
-        if (tensor.Offset < 0 || tensor.Strides.Any(stride => stride < 0) || last >= tensor.Storage.Count)
+        var count = tensor.Storage.Count * tensor.Storage.Type.Size() / tensor.Type.Size();
+        if (tensor.Offset < 0 || tensor.Strides.Any(stride => stride < 0) || last >= count)
         {
-            throw Bad($"a tensor of shape {HostTensor.Describe(tensor.Shape)}, strides {HostTensor.Describe(tensor.Strides)} and offset {tensor.Offset} outside its storage of {tensor.Storage.Count} elements");
+            throw Bad($"a tensor of shape {HostTensor.Describe(tensor.Shape)}, strides {HostTensor.Describe(tensor.Strides)} and offset {tensor.Offset} outside its storage of {count} elements");
         }
     }
 

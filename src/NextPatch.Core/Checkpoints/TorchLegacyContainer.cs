@@ -17,20 +17,20 @@ internal sealed class TorchLegacyContainer : ITorchContainer
     private static readonly BigInteger Magic = BigInteger.Parse("1950A86A20F9469CFC6C", NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 
     private readonly string _path;
-    private readonly FileStream _stream;
+    private readonly MappedFile _file;
     private readonly Dictionary<string, TorchStorage> _declared = [];
     private readonly Dictionary<string, long> _offsets = [];
 
     public TorchLegacyContainer(string path)
     {
         _path = path;
-        _stream = StoredFile.OpenRead(path);
+        _file = new MappedFile(path);
     }
 
     public object? Unpickle()
     {
-        var start = (ReadOnlyMemory<byte>)StoredFile.ReadBytes(_stream, (int)Math.Min(_stream.Length, PyTorchFile.MaxPickleBytes), _path, "the pickle");
-        var globals = new TorchGlobals(_path, _stream.Length);
+        var start = (ReadOnlyMemory<byte>)_file.Memory[..(int)Math.Min(_file.Length, PyTorchFile.MaxPickleBytes)];
+        var globals = new TorchGlobals(_path, _file.Length);
         var position = 0;
         var magic = Next(start, globals, ref position);
         if (magic is not BigInteger number || number != Magic)
@@ -54,14 +54,10 @@ internal sealed class TorchLegacyContainer : ITorchContainer
         return content;
     }
 
-    public byte[] Read(TorchStorage storage)
-    {
-        var bytes = _declared[storage.Key].Count * storage.Type.Size();
-        _stream.Position = _offsets[storage.Key];
-        return StoredFile.ReadBytes(_stream, (int)bytes, _path, $"the storage {StoredFile.Quote(storage.Key)}");
-    }
+    public StoredTensor Locate(TorchTensor tensor)
+        => new LaidOutTensor(_file.Span, _offsets[tensor.Storage.Key] + tensor.ByteOffset, tensor.Type, tensor.Shape, tensor.Strides);
 
-    public void Dispose() => _stream.Dispose();
+    public void Dispose() => ((IDisposable)_file).Dispose();
 
     private object? Next(ReadOnlyMemory<byte> start, TorchGlobals globals, ref int position)
     {
@@ -79,7 +75,7 @@ internal sealed class TorchLegacyContainer : ITorchContainer
             throw Bad("it refers to a storage in an unknown way");
         }
 
-        _ = StoredShape.ByteCountInMemory($"{_path}: {key}", type, [count]);
+        _ = StoredShape.ByteCount($"{_path}: {key}", type, [count]);
         var whole = new TorchStorage(type, key, 0, count);
         if (!_declared.TryAdd(key, whole) && _declared[key] != whole)
         {
@@ -104,13 +100,16 @@ internal sealed class TorchLegacyContainer : ITorchContainer
                 throw Bad("its list of storages names one twice or one that no tensor uses");
             }
 
-            _stream.Position = Math.Min(position, _stream.Length);
-            var count = BinaryPrimitives.ReadInt64LittleEndian(StoredFile.ReadBytes(_stream, CountBytes, _path, $"the storage {StoredFile.Quote(key)}"));
-            position += CountBytes + (storage.Count * storage.Type.Size());
-            if (count != storage.Count || position > _stream.Length)
+            var count = BinaryPrimitives.ReadInt64LittleEndian(_file.Span(position, CountBytes));
+            position += CountBytes;
+
+            // Compared this way round, because a sum could overflow.
+            if (count != storage.Count || storage.Count * storage.Type.Size() > _file.Length - position)
             {
-                throw Bad($"the storage {StoredFile.Quote(key)} should hold {storage.Count} elements but declares {count}, up to byte {position} of {_stream.Length}");
+                throw Bad($"the storage {StoredFile.Quote(key)} should hold {storage.Count} elements but declares {count}, from byte {position} of {_file.Length}");
             }
+
+            position += storage.Count * storage.Type.Size();
         }
 
         if (_declared.Keys.FirstOrDefault(key => !_offsets.ContainsKey(key)) is { } missing)

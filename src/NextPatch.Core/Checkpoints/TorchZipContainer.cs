@@ -6,6 +6,7 @@ namespace NextPatch.Core.Checkpoints;
 internal sealed class TorchZipContainer : ITorchContainer
 {
     private const string PickleName = "data.pkl";
+    private const long AlwaysVerifiedBytes = 1 << 26;
 
     private readonly StoredZip _zip;
     private readonly string _path;
@@ -30,11 +31,18 @@ internal sealed class TorchZipContainer : ITorchContainer
 
     public object? Unpickle()
     {
-        var globals = new TorchGlobals(_path, new FileInfo(_path).Length);
+        var globals = new TorchGlobals(_path, _zip.File.Length);
         return new Unpickler(_zip.Read(_root + PickleName, PyTorchFile.MaxPickleBytes), _path, globals.Find, FindStorage).Load();
     }
 
-    public byte[] Read(TorchStorage storage) => _zip.Read(MemberOf(storage.Key), Array.MaxLength);
+    public StoredTensor Locate(TorchTensor tensor)
+    {
+        var member = _zip.Find(MemberOf(tensor.Storage.Key));
+
+        // Reading a small part of a large storage must not cost the whole, so that is not checked against the checksum.
+        var isWhole = HostTensor.CountElements(tensor.Shape) * tensor.Type.Size() == member.Length || member.Length <= AlwaysVerifiedBytes;
+        return new LaidOutTensor(_zip.File.Span, _zip.OffsetOf(member) + tensor.ByteOffset, tensor.Type, tensor.Shape, tensor.Strides, verify: isWhole ? () => _zip.Verify(member) : null);
+    }
 
     public void Dispose() => _zip.Dispose();
 
@@ -66,9 +74,9 @@ internal sealed class TorchZipContainer : ITorchContainer
         }
 
         var member = MemberOf(key);
-        var bytes = StoredShape.ByteCountInMemory($"{_path}: {member}", type, [count]);
-        return !_zip.IsCompressed(member) && _zip.LengthOf(member) == bytes
+        var bytes = StoredShape.ByteCount($"{_path}: {member}", type, [count]);
+        return _zip.Find(member) is { IsDeflated: false } found && found.Length == bytes
             ? new TorchStorage(type, key, 0, count)
-            : throw new DataFormatException($"'{_path}: {member}' should hold {bytes} uncompressed bytes but declares {_zip.LengthOf(member)}; the file is damaged.");
+            : throw new DataFormatException($"'{_path}: {member}' should hold {bytes} uncompressed bytes but declares {_zip.Find(member).Length}; the file is damaged.");
     }
 }

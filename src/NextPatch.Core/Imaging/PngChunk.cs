@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using NextPatch.Core.Checkpoints;
+using System.IO.Hashing;
 
 namespace NextPatch.Core.Imaging;
 
@@ -15,7 +15,7 @@ internal static class PngChunk
         BinaryPrimitives.WriteInt32BigEndian(number, data.Length);
         destination.Write(number);
         destination.Write(body);
-        BinaryPrimitives.WriteUInt32BigEndian(number, Crc32.Compute(body));
+        BinaryPrimitives.WriteUInt32BigEndian(number, Crc32.HashToUInt32(body));
         destination.Write(number);
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using System.IO.Hashing;
 using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Core.Imaging;
@@ -64,7 +65,7 @@ public static class PngText
         type.CopyTo(body);
         source.ReadExactly(body, 4, (int)length);
         source.ReadExactly(frame[..4]);
-        if (BinaryPrimitives.ReadUInt32BigEndian(frame) != Crc32.Compute(body))
+        if (BinaryPrimitives.ReadUInt32BigEndian(frame) != Crc32.HashToUInt32(body))
         {
             throw new DataFormatException("A PNG text chunk is damaged: its checksum does not match its content.");
         }

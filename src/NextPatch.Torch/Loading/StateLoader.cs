@@ -10,12 +10,12 @@ public static class StateLoader
 {
     private const int MaxListed = 8;
 
-    /// <summary>Fills a module.</summary>
+    /// <summary>Fills a module from an open file, part by part: no second copy of the weights ever exists.</summary>
     /// <param name="module">On the CPU.</param>
-    /// <param name="state">Tensors by state key; float16 and bfloat16 are widened to the module's type.</param>
+    /// <param name="state">Tensors by state key; floating-point types are converted to the module's own.</param>
     /// <param name="source">File name for messages.</param>
     /// <exception cref="NextPatchException">Keys are missing, unexpected or mis-shaped: all of them in one message.</exception>
-    public static void Load(Module module, IReadOnlyDictionary<string, HostTensor> state, string source)
+    public static void Load(Module module, IReadOnlyDictionary<string, StoredTensor> state, string source)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -25,6 +25,8 @@ public static class StateLoader
         problems.AddRange(Listed("unexpected", state.Keys.Where(k => !own.ContainsKey(k))));
         problems.AddRange(Listed("of another shape", own.Where(p => state.TryGetValue(p.Key, out var t) && !t.Shape.SequenceEqual(p.Value.shape))
             .Select(p => $"'{p.Key}' is {HostTensor.Describe(state[p.Key].Shape)} but the model expects {HostTensor.Describe(p.Value.shape)}")));
+        problems.AddRange(Listed("of another type", own.Where(p => state.TryGetValue(p.Key, out var t) && t.As(ToElementType(p.Value.dtype)).Type != ToElementType(p.Value.dtype))
+            .Select(p => $"'{p.Key}' is {state[p.Key].Type} but the model expects {ToElementType(p.Value.dtype)}")));
         if (problems.Count > 0)
         {
             throw new NextPatchException($"The weights in {source} do not fit the model; the preset or the number of classes or codes is probably another. {string.Join(" ", problems)}");
@@ -32,10 +34,16 @@ public static class StateLoader
 
         foreach (var (key, target) in own)
         {
-            using var inner = NewDisposeScope();
-            target.copy_(ToTensor(state[key]));
+            if (target.numel() > 0)
+            {
+                Fill(target, state[key].As(ToElementType(target.dtype)));
+            }
         }
     }
+
+    /// <inheritdoc cref="Load(Module, IReadOnlyDictionary{string, StoredTensor}, string)"/>
+    public static void Load(Module module, IReadOnlyDictionary<string, HostTensor> state, string source)
+        => Load(module, state.ToDictionary(p => p.Key, p => StoredTensor.Of(p.Value)), source);
 
     /// <summary>Copies a module's state, keys in module order.</summary>
     public static List<KeyValuePair<string, HostTensor>> Capture(Module module)
@@ -62,6 +70,19 @@ public static class StateLoader
         using var scope = NewDisposeScope();
         var contiguous = source.detach().cpu().contiguous();
         return new HostTensor(ToElementType(source.dtype), source.shape, contiguous.bytes.ToArray());
+    }
+
+    private static void Fill(Tensor target, StoredTensor source)
+    {
+        if (target.is_contiguous() && source.ByteCount <= Array.MaxLength)
+        {
+            source.CopyTo(0, target.bytes);
+        }
+        else
+        {
+            using var inner = NewDisposeScope();
+            target.copy_(ToTensor(source.Read()));
+        }
     }
 
     private static IEnumerable<string> Listed(string what, IEnumerable<string> items)

@@ -73,13 +73,48 @@ public sealed class PyTorchWriterTests
         Assert.All(state, pair => Stored.AssertEqual(pair.Value, read[pair.Key]));
     }
 
-    [Fact]
-    public void A_type_that_pytorch_lacks_is_refused_before_anything_is_written()
+    [Theory]
+    [InlineData(ElementType.UInt16)]
+    [InlineData(ElementType.UInt64)]
+    [InlineData(ElementType.Float8E4M3)]
+    [InlineData(ElementType.Float8E5M2)]
+    public void Types_without_a_storage_class_are_views_of_bytes(ElementType type)
     {
         using var folder = new TemporaryFolder();
-        var state = Stored.Named(new HostTensor(ElementType.UInt32, [1], new byte[4]));
-        Assert.Contains("'a' has the type UInt32", Assert.Throws<NextPatchException>(() => PyTorchFile.Write(folder["a.pt"], state)).Message, StringComparison.Ordinal);
-        Assert.False(File.Exists(folder["a.pt"]));
+        var state = Stored.Named(new HostTensor(type, [2, 3], Enumerable.Range(0, 6 * type.Size()).Select(i => (byte)i).ToArray()));
+        PyTorchFile.Write(folder["a.pt"], state);
+        Stored.AssertEqual(state[0].Value, PyTorchFile.ReadStateDict(folder["a.pt"])["a"]);
+    }
+
+    [Fact]
+    public void What_a_training_script_saved_goes_back_as_it_was()
+    {
+        using var folder = new TemporaryFolder();
+        var original = (Dictionary<object, object?>)PyTorchFile.Read(Stored.Fixture("official.pt"))!;
+        original.Remove("args"); // a Namespace comes back as a dictionary, compared below
+        PyTorchFile.Write(folder["a.pt"], (object)original);
+        AssertSame(original, PyTorchFile.Read(folder["a.pt"]));
+    }
+
+    [Fact]
+    public void Tied_weights_share_one_storage()
+    {
+        using var folder = new TemporaryFolder();
+        var tensor = HostTensor.FromSingles([1000], new float[1000]);
+        PyTorchFile.Write(folder["a.pt"], (object)new Dictionary<object, object?> { ["a"] = tensor, ["b"] = tensor });
+        Assert.InRange(new FileInfo(folder["a.pt"]).Length, 4000, 6000);
+        Assert.Equal(["a", "b"], PyTorchFile.ReadStateDict(folder["a.pt"]).Keys);
+    }
+
+    [Fact]
+    public void A_value_without_counterpart_is_refused_by_its_name_and_nothing_is_written()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Contains("'when'", Assert.Throws<NextPatchException>(() => PyTorchFile.Write(folder["a.pt"], (object)new Dictionary<object, object?> { ["when"] = DateTime.MinValue })).Message, StringComparison.Ordinal);
+        Dictionary<object, object?> circle = [];
+        circle["self"] = circle;
+        Assert.Throws<NextPatchException>(() => PyTorchFile.Write(folder["a.pt"], (object)circle));
+        Assert.Empty(Directory.GetFiles(folder[""]));
     }
 
     [Fact]
@@ -129,5 +164,26 @@ public sealed class PyTorchWriterTests
         }
 
         return offsets;
+    }
+
+    private static void AssertSame(object? expected, object? actual)
+    {
+        switch (expected)
+        {
+            case Dictionary<object, object?> dictionary:
+                var other = Assert.IsAssignableFrom<Dictionary<object, object?>>(actual);
+                Assert.Equal(dictionary.Keys, other.Keys);
+                Assert.All(dictionary, pair => AssertSame(pair.Value, other[pair.Key]));
+                break;
+            case List<object?> list:
+                Assert.All(Assert.IsType<List<object?>>(actual).Zip(list), pair => AssertSame(pair.Second, pair.First));
+                break;
+            case HostTensor tensor:
+                Stored.AssertEqual(tensor, Assert.IsType<HostTensor>(actual));
+                break;
+            default:
+                Assert.Equal(expected, actual);
+                break;
+        }
     }
 }

@@ -36,9 +36,11 @@ public sealed class SafetensorsFileTests
     {
         using var folder = new TemporaryFolder();
         SafetensorsFile.Write(folder["a"], Stored.Named(HostTensor.FromSingles([1], [5]), HostTensor.FromSingles([2], [6, 7])), new Dictionary<string, string> { ["k"] = "v" });
-        var header = SafetensorsFile.ReadHeader(folder["a"]);
-        Assert.Equal("v", header.Metadata["k"]);
-        Assert.Equal([6f, 7f], SafetensorsFile.ReadTensor(folder["a"], header.Entries["b"]).ToSingles());
+        using var file = SafetensorsFile.Open(folder["a"]);
+        Assert.Equal("v", file.Metadata["k"]);
+        Assert.Equal([6f, 7f], file.Tensors["b"].Read().ToSingles());
+        Assert.True(file.Tensors["b"].TryGetSpan(4, 4, out var last));
+        Assert.Equal(7f, BitConverter.ToSingle(last));
     }
 
     [Fact]

@@ -13,9 +13,9 @@ public sealed class StoredZipWriterTests
         {
             // A hole: no byte of the five gigabytes is stored.
             var zip = new StoredZipWriter(stream);
-            zip.Add("near", "n"u8);
+            zip.Add("near", "n"u8.ToArray());
             stream.Position = 5L << 30;
-            zip.Add("far", "f"u8);
+            zip.Add("far", "f"u8.ToArray());
             zip.Finish();
         }
 
@@ -31,7 +31,7 @@ public sealed class StoredZipWriterTests
             var zip = new StoredZipWriter(stream);
             for (var i = 0; i < 65_536; i++)
             {
-                zip.Add($"{i}", []);
+                zip.Add($"{i}", Array.Empty<byte>());
             }
 
             zip.Finish();

@@ -1,19 +1,20 @@
 namespace NextPatch.Core.Checkpoints;
 
-/// <summary>Replaces the tensors that a pickle describes by their values.</summary>
-internal sealed class TorchTensorReader
+/// <summary>Replaces the tensors in what a pickle holds, at any depth, by something else; the same tensor by the same object.</summary>
+/// <typeparam name="T">What is replaced.</typeparam>
+internal sealed class PickleTree<T>
+    where T : class
 {
-    private readonly ITorchContainer _container;
-    private readonly Dictionary<string, ReadOnlyMemory<byte>> _storages = [];
-    private readonly Dictionary<TorchTensor, HostTensor> _tensors = new(ReferenceEqualityComparer.Instance);
+    private readonly Func<T, object> _replace;
+    private readonly Dictionary<T, object> _replaced = new(ReferenceEqualityComparer.Instance);
     private readonly HashSet<object> _seen = new(ReferenceEqualityComparer.Instance);
     private readonly Stack<object> _unvisited = new();
 
-    public TorchTensorReader(ITorchContainer container) => _container = container;
+    public PickleTree(Func<T, object> replace) => _replace = replace;
 
-    /// <summary>Reads every tensor that <paramref name="root"/> holds, at any depth. Containers stay the same objects.</summary>
+    /// <summary>Containers stay the same objects.</summary>
     /// <remarks>Without recursion: a hostile pickle nests as deeply as it likes, or in circles.</remarks>
-    public object? ReadAll(object? root)
+    public object? Replace(object? root)
     {
         var result = Resolve(root);
         while (_unvisited.TryPop(out var container))
@@ -46,34 +47,17 @@ internal sealed class TorchTensorReader
         return result;
     }
 
-    /// <summary>A tensor's value; anything else as it is, to be visited later if it may hold tensors.</summary>
+    /// <summary>A tensor's replacement; anything else as it is, to be visited later if it may hold tensors.</summary>
     private object? Resolve(object? value)
     {
-        if (value is TorchTensor tensor)
+        if (value is T tensor)
         {
-            return Read(tensor);
+            return _replaced.TryGetValue(tensor, out var known) ? known : _replaced[tensor] = _replace(tensor);
         }
 
         if (value is (List<object?> or Dictionary<object, object?> or UnknownPickleValue) && _seen.Add(value))
         {
             _unvisited.Push(value);
-        }
-
-        return value;
-    }
-
-    private HostTensor Read(TorchTensor tensor)
-    {
-        if (!_tensors.TryGetValue(tensor, out var value))
-        {
-            var storage = tensor.Storage;
-            if (!_storages.TryGetValue(storage.Key, out var content))
-            {
-                _storages[storage.Key] = content = _container.Read(storage);
-            }
-
-            var size = storage.Type.Size();
-            _tensors[tensor] = value = tensor.ToHost(content.Slice((int)(storage.Start * size), (int)(storage.Count * size)));
         }
 
         return value;

@@ -1,0 +1,116 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>Elements in a mapped file or in memory: end to end, or at strides; big-endian ones are turned as they are copied.</summary>
+internal sealed class LaidOutTensor : StoredTensor
+{
+    private readonly SpanSource _source;
+    private readonly long _offset;
+    private readonly long[]? _strides;
+    private readonly bool _isBigEndian;
+    private readonly Action? _verify;
+
+    /// <param name="source">The caller has checked that every element lies inside.</param>
+    /// <param name="offset">Bytes from the start of the source to the first element.</param>
+    /// <param name="type">Element type.</param>
+    /// <param name="shape">Extents, outermost first.</param>
+    /// <param name="strides">Elements between neighbours along each axis; null = C order.</param>
+    /// <param name="isBigEndian">Elements are stored most significant byte first.</param>
+    /// <param name="verify">Called before elements are given out; throws where they are damaged.</param>
+    public LaidOutTensor(SpanSource source, long offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
+        : base(type, shape)
+    {
+        _source = source;
+        _offset = offset;
+        _strides = strides is not null && !StoredShape.IsContiguous(shape, strides) ? strides : null;
+        _isBigEndian = isBigEndian && type.Size() > 1;
+        _verify = verify;
+    }
+
+    /// <summary>Gives out bytes that lie end to end.</summary>
+    public delegate ReadOnlySpan<byte> SpanSource(long offset, int length);
+
+    public override bool TryGetSpan(long offset, int length, out ReadOnlySpan<byte> part)
+    {
+        part = default;
+        if (_strides is not null || _isBigEndian)
+        {
+            return false;
+        }
+
+        _verify?.Invoke();
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteCount - length);
+        part = length == 0 ? default : _source(_offset + offset, length);
+        return true;
+    }
+
+    public override void CopyTo(long offset, Span<byte> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteCount - destination.Length);
+        if (destination.IsEmpty)
+        {
+            return;
+        }
+
+        _verify?.Invoke();
+        if (_strides is null)
+        {
+            _source(_offset + offset, destination.Length).CopyTo(destination);
+        }
+        else
+        {
+            Gather(offset / Type.Size(), destination, _strides);
+        }
+
+        if (_isBigEndian)
+        {
+            Reverse(destination);
+        }
+    }
+
+    private void Gather(long first, Span<byte> destination, long[] strides)
+    {
+        // Where the first element of the part lies.
+        var index = new long[Shape.Count];
+        var from = 0L;
+        for (var axis = index.Length - 1; axis >= 0; axis--)
+        {
+            (first, index[axis]) = Math.DivRem(first, Shape[axis]);
+            from += index[axis] * strides[axis];
+        }
+
+        var size = Type.Size();
+        var byteStrides = Array.ConvertAll(strides, s => s * size);
+        from = _offset + (from * size);
+        for (var at = 0; at < destination.Length; at += size)
+        {
+            _source(from, size).CopyTo(destination[at..]);
+
+            // Odometer: step the innermost axis and carry outwards.
+            for (var axis = index.Length - 1; axis >= 0; axis--)
+            {
+                from += byteStrides[axis];
+                if (++index[axis] < Shape[axis])
+                {
+                    break;
+                }
+
+                from -= byteStrides[axis] * Shape[axis];
+                index[axis] = 0;
+            }
+        }
+    }
+
+    private void Reverse(Span<byte> bytes)
+    {
+        // A complex number is two numbers.
+        switch (Type is ElementType.Complex64 or ElementType.Complex128 ? Type.Size() / 2 : Type.Size())
+        {
+            case 2: BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<byte, ushort>(bytes), MemoryMarshal.Cast<byte, ushort>(bytes)); break;
+            case 4: BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<byte, uint>(bytes), MemoryMarshal.Cast<byte, uint>(bytes)); break;
+            default: BinaryPrimitives.ReverseEndianness(MemoryMarshal.Cast<byte, ulong>(bytes), MemoryMarshal.Cast<byte, ulong>(bytes)); break;
+        }
+    }
+}

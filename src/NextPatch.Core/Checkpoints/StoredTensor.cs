@@ -1,0 +1,86 @@
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>A tensor of an open file, not read yet. Valid as long as its file is open; tensors of any size.</summary>
+public abstract class StoredTensor
+{
+    // Stays in a core's cache between checksum and copy.
+    private const int PartBytes = 1 << 20;
+
+    private protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
+    {
+        Type = type;
+        Shape = shape;
+        ByteCount = HostTensor.CountElements(shape) * type.Size();
+    }
+
+    public ElementType Type { get; }
+
+    /// <summary>Extents, outermost first; empty for a scalar.</summary>
+    public IReadOnlyList<long> Shape { get; }
+
+    /// <summary>Bytes of its C-contiguous elements.</summary>
+    public long ByteCount { get; }
+
+    /// <summary>Number of elements.</summary>
+    public long Count => ByteCount / Type.Size();
+
+    internal delegate void PartAction(ReadOnlySpan<byte> part);
+
+    /// <summary>A tensor in memory, seen the same way.</summary>
+    public static StoredTensor Of(HostTensor tensor) => new LaidOutTensor((offset, length) => tensor.Bytes.Span.Slice((int)offset, length), 0, tensor.Type, tensor.Shape);
+
+    /// <summary>Copies a part of the C-contiguous little-endian elements.</summary>
+    /// <param name="offset">First byte of the part; a multiple of the element size.</param>
+    /// <param name="destination">Receives the part; a multiple of the element size long.</param>
+    /// <exception cref="DataFormatException">The elements are damaged.</exception>
+    public abstract void CopyTo(long offset, Span<byte> destination);
+
+    /// <summary>The elements where they lie, without a copy, if the file holds them C-contiguous and little-endian.</summary>
+    /// <param name="offset">First byte of the part.</param>
+    /// <param name="length">Bytes of the part.</param>
+    /// <param name="part">Empty where the answer is false; must not outlive the file.</param>
+    /// <exception cref="DataFormatException">The elements are damaged.</exception>
+    public virtual bool TryGetSpan(long offset, int length, out ReadOnlySpan<byte> part)
+    {
+        part = default;
+        return false;
+    }
+
+    /// <summary>Reads the whole tensor.</summary>
+    /// <exception cref="DataFormatException">Damaged, or larger than 2 GiB.</exception>
+    public HostTensor Read()
+    {
+        var bytes = new byte[StoredShape.ByteCountInMemory($"{this}", Type, Shape)];
+        CopyTo(0, bytes);
+        return new HostTensor(Type, Shape, bytes);
+    }
+
+    /// <summary>The same values rounded to another floating-point type, computed as they are copied.</summary>
+    /// <param name="type">Float32, Float16 or BFloat16. Tensors of integers, bools and complex numbers stay what they are.</param>
+    public StoredTensor As(ElementType type) => type == Type || !Type.IsFloating() ? this : new ConvertedTensor(this, type);
+
+    /// <summary>Writes the C-contiguous little-endian elements.</summary>
+    /// <param name="stream">Receives them.</param>
+    /// <param name="onPart">Sees every part before it is written.</param>
+    /// <exception cref="DataFormatException">The elements are damaged.</exception>
+    internal void WriteTo(Stream stream, PartAction? onPart = null)
+    {
+        byte[]? buffer = null;
+        for (var at = 0L; at < ByteCount;)
+        {
+            var length = (int)Math.Min(PartBytes, ByteCount - at);
+            if (!TryGetSpan(at, length, out var part))
+            {
+                buffer ??= new byte[length];
+                CopyTo(at, buffer.AsSpan(0, length));
+                part = buffer.AsSpan(0, length);
+            }
+
+            onPart?.Invoke(part);
+            stream.Write(part);
+            at += length;
+        }
+    }
+
+    public override string ToString() => $"{Type} {HostTensor.Describe(Shape)}";
+}

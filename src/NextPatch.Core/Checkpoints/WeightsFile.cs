@@ -1,0 +1,143 @@
+namespace NextPatch.Core.Checkpoints;
+
+/// <summary>The weights of one model in whatever form they were saved, open for reading.</summary>
+/// <remarks>
+/// Understood: <c>.pt</c>, <c>.pth</c>, <c>.bin</c> and <c>.ckpt</c> of torch.save with the weights under "model" (LlamaGen, NPP), "module" (DeepSpeed),
+/// "state_dict" or at the top (FSDP); <c>.safetensors</c> and their <c>.index.json</c>; <c>.npz</c>; folders with
+/// <c>model.safetensors</c> (and <c>ema.safetensors</c>) or <c>pytorch_model.bin</c>.
+/// </remarks>
+public sealed class WeightsFile : IDisposable
+{
+    private const string Understood = "Weights are read from .pt, .pth, .bin, .ckpt, .safetensors, .safetensors.index.json and .npz files, and from folders with model.safetensors";
+
+    // Training scripts count under various names.
+    private static readonly string[] StepKeys = ["steps", "step", "global_steps", "global_step", "train_steps"];
+
+    private readonly IDisposable _source;
+
+    private WeightsFile(string path, WeightsKind kind, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, IDisposable source)
+    {
+        _source = source;
+        Path = path;
+        Kind = kind;
+        var all = tensors.ToList();
+        Tensors = StateMap.Clean(all, path);
+        RotaryTable = StateMap.RotaryTableOf(all);
+    }
+
+    /// <summary>The file that is open; of a folder, the one inside.</summary>
+    public string Path { get; }
+
+    /// <summary><see cref="WeightsKind.Model"/> or <see cref="WeightsKind.Ema"/>: which weights these are.</summary>
+    public WeightsKind Kind { get; }
+
+    /// <summary>Tensors by state key, without the prefixes of wrappers and without "freqs_cis".</summary>
+    public IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
+
+    /// <summary>"freqs_cis", [1 + codes, head width / 2, 2], where the file has it: it tells grid and head width.</summary>
+    public StoredTensor? RotaryTable { get; }
+
+    /// <summary>Optimiser steps done; null where the file does not say.</summary>
+    public long? Step { get; private init; }
+
+    /// <summary>What else the file holds, by key: settings, counters, optimiser state; empty but for .pt files.</summary>
+    public IReadOnlyDictionary<string, object?> Others { get; private init; } = new Dictionary<string, object?>();
+
+    /// <summary>Free text of a safetensors file.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; private init; } = new Dictionary<string, string>();
+
+    /// <param name="path">A file or a folder.</param>
+    /// <param name="kind">Which weights, where there is a choice.</param>
+    /// <exception cref="DataFormatException">Damaged, or without such weights.</exception>
+    /// <exception cref="NextPatchException">Nothing of a known kind is there.</exception>
+    public static WeightsFile Open(string path, WeightsKind kind = WeightsKind.Auto)
+    {
+        if (Directory.Exists(path))
+        {
+            return OpenFolder(path, kind);
+        }
+
+        switch (System.IO.Path.GetExtension(path).ToUpperInvariant())
+        {
+            case ".PT" or ".PTH" or ".BIN" or ".CKPT":
+                return OpenPyTorch(path, kind);
+            case ".SAFETENSORS" or ".JSON":
+                return Of(SafetensorsFile.Open(path), kind);
+            case ".NPZ":
+                return Of(NpzFile.Open(path), kind);
+            default:
+                throw new NextPatchException(File.Exists(path) ? $"'{path}' is of no known kind. {Understood}." : $"File '{path}' does not exist; check the path.");
+        }
+    }
+
+    /// <summary>The files that make up the weights of a folder: one, or an index of several; null if there is none of this kind.</summary>
+    public static string? FindIn(string folder, WeightsKind kind)
+    {
+        List<string> names = kind switch
+        {
+            WeightsKind.Ema => ["ema.safetensors"],
+            WeightsKind.Model => ["model.safetensors", SafetensorsIndex.FileName, "pytorch_model.bin"],
+            _ => ["ema.safetensors", "model.safetensors", SafetensorsIndex.FileName, "pytorch_model.bin"],
+        };
+        return names.Select(name => System.IO.Path.Combine(folder, name)).FirstOrDefault(File.Exists);
+    }
+
+    public void Dispose() => _source.Dispose();
+
+    private static WeightsFile OpenFolder(string folder, WeightsKind kind)
+    {
+        var file = FindIn(folder, kind) ?? throw new NextPatchException(
+            kind == WeightsKind.Ema && FindIn(folder, WeightsKind.Model) is not null
+                ? $"'{folder}' has no ema.safetensors, the average of the weights; ask for its model weights instead."
+                : $"The folder '{folder}' holds no weights. {Understood}.");
+        var isAverage = System.IO.Path.GetFileName(file).StartsWith("ema", StringComparison.Ordinal);
+        return file.EndsWith(".bin", StringComparison.Ordinal) ? OpenPyTorch(file, kind) : Of(SafetensorsFile.Open(file), isAverage ? WeightsKind.Ema : WeightsKind.Model, isAverage);
+    }
+
+    /// <summary>A file that holds one set of weights, so there is nothing to choose.</summary>
+    private static WeightsFile Of(TensorFile file, WeightsKind kind, bool isAverage = false)
+    {
+        var written = file.Metadata.GetValueOrDefault("weights");
+        isAverage |= written == "ema";
+        if (kind == WeightsKind.Ema && !isAverage)
+        {
+            file.Dispose();
+            throw new DataFormatException($"'{file.Path}' holds one set of weights and does not say that it is an average; leave the choice to auto or ask for the model weights.");
+        }
+
+        return Guarded(file, () => new WeightsFile(file.Path, isAverage ? WeightsKind.Ema : WeightsKind.Model, file.Tensors, file)
+        {
+            Metadata = file.Metadata,
+            Step = long.TryParse(file.Metadata.GetValueOrDefault("step"), out var step) ? step : null,
+        });
+    }
+
+    private static WeightsFile OpenPyTorch(string path, WeightsKind kind)
+    {
+        var checkpoint = PyTorchFile.Open(path);
+        return Guarded(checkpoint, () =>
+        {
+            List<string> keys = [.. kind == WeightsKind.Model ? [] : StateMap.EmaKeys, .. kind == WeightsKind.Ema ? [] : StateMap.ModelKeys, .. kind == WeightsKind.Ema ? [] : (string[])[""]];
+            var (key, weights) = StateMap.Find(checkpoint.Content, keys, path) ?? throw checkpoint.WithoutWeights(keys);
+            var others = ((Dictionary<object, object?>)checkpoint.Content!).Where(p => key.Length > 0 && p.Key is string name && name != key).ToDictionary(p => (string)p.Key, p => p.Value);
+            return new WeightsFile(path, StateMap.EmaKeys.Contains(key) ? WeightsKind.Ema : WeightsKind.Model, StateMap.TensorsOf(weights), checkpoint)
+            {
+                Others = others,
+                Step = StepKeys.Select(name => others.GetValueOrDefault(name) as long?).FirstOrDefault(step => step is not null),
+            };
+        });
+    }
+
+    private static WeightsFile Guarded(IDisposable source, Func<WeightsFile> open)
+    {
+        try
+        {
+            return open();
+        }
+        catch
+        {
+            source.Dispose();
+            throw;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Core.Configuration;
+
+/// <summary>Reads a transformer's configuration off the names and shapes of its weights.</summary>
+/// <remarks>
+/// The number of heads leaves no trace in the shapes: it comes from the preset of the same width and depth, or from a rotary table
+/// where the file carries one. The grid comes from that table or from the settings ("args") that the published code saves.
+/// </remarks>
+public static class GptInference
+{
+    private const string CodeTable = "tok_embeddings.weight";
+    private const string ClassTable = "cls_embedding.embedding_table.weight";
+    private const string CaptionProjection = "cls_embedding.cap_proj.fc1.weight";
+    private const int DefaultGridSide = 16;
+    private const int ImageNetClasses = 1000;
+    private const string FirstGate = "layers.0.feed_forward.w1.weight";
+    private const string FirstAttention = "layers.0.attention.wqkv.weight";
+
+    // Powers of two, the published one first.
+    private static readonly int[] FfnMultiples = [256, 512, 128, 64, 32, 16, 8, 4, 2, 1];
+
+    /// <summary>The preset with this width, depth and SwiGLU width; null if none has them or these are not the weights of a transformer.</summary>
+    /// <param name="shapes">Extents by state key.</param>
+    public static string? FindPreset(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
+        => Measure(shapes) is var (width, layers, ffn)
+            ? GptPresets.Names.FirstOrDefault(name => GptPresets.Get(name) is var preset && preset.Width == width && preset.LayerCount == layers && preset.FfnWidth == ffn)
+            : null;
+
+    /// <summary>The configuration of a class-conditional transformer.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="gridSide">Side of the grid of codes; null = as the file's rotary table says, else 16.</param>
+    /// <exception cref="ConfigException">Not such a transformer, or its number of heads cannot be known.</exception>
+    public static GptConfig Infer(WeightsFile weights, int? gridSide = null)
+    {
+        var shapes = weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape);
+        if (shapes.ContainsKey(CaptionProjection))
+        {
+            throw new ConfigException($"'{weights.Path}' holds a text-conditional transformer; only class-conditional ones are understood so far.");
+        }
+
+        if (Measure(shapes) is not var (width, layers, ffn) || !shapes.TryGetValue(ClassTable, out var classes) || classes is not [var classRows, _] || !shapes.TryGetValue(FirstAttention, out var attention))
+        {
+            throw new ConfigException($"'{weights.Path}' does not hold a class-conditional transformer: it needs tensors like {CodeTable}, {ClassTable} and {FirstGate}.");
+        }
+
+        var rotary = weights.RotaryTable?.Shape;
+        var preset = FindPreset(shapes) is { } name ? GptPresets.Get(name) : null;
+        var heads = rotary is [_, > 0 and var half, ..] && width % (2 * half) == 0 ? (int)(width / (2 * half)) : preset?.HeadCount
+            ?? throw new ConfigException($"'{weights.Path}' has width {width} and {layers} layers, as no preset has, so its number of heads is unknown; put the weights into a folder as model.safetensors with a config.json.");
+        var config = (preset ?? new GptConfig { Width = width, LayerCount = layers, HeadCount = heads }) with
+        {
+            HeadCount = heads,
+            VocabularySize = checked((int)shapes[CodeTable][0]),
+            GridSide = gridSide ?? SquareRoot(rotary?[0] - 1) ?? GridOf(weights) ?? DefaultGridSide,
+        };
+
+        // The last row is the null class, unless the model was trained without dropping labels.
+        var hasNullClass = classRows != (Setting(weights, "num_classes") ?? ImageNetClasses);
+        config = config with { ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)), ClassDropout = hasNullClass ? config.ClassDropout : 0 };
+        var kvHeads = (int)((attention[0] / config.HeadWidth) - heads) / 2;
+        config = config with { KvHeadCount = kvHeads == heads ? null : kvHeads };
+        return WithFfnWidth(config, ffn, weights.Path).Validated();
+    }
+
+    private static (int Width, int Layers, long FfnWidth)? Measure(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
+    {
+        if (!shapes.TryGetValue(CodeTable, out var codes) || codes is not [_, > 0 and <= int.MaxValue and var width] || !shapes.TryGetValue(FirstGate, out var gate) || gate is not [var ffn, _])
+        {
+            return null;
+        }
+
+        var layers = Enumerable.Range(0, shapes.Count).TakeWhile(i => shapes.ContainsKey($"layers.{i}.feed_forward.w1.weight")).Count();
+        return ((int)width, layers, ffn);
+    }
+
+    private static int? SquareRoot(long? value)
+        => value is > 0 and var square && Math.Sqrt(square) is var side && side == Math.Floor(side) ? (int)side : null;
+
+    private static int? GridOf(WeightsFile weights)
+        => Setting(weights, "image_size") is > 0 and var pixels && Setting(weights, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null;
+
+    private static long? Setting(WeightsFile weights, string name)
+        => weights.Others.GetValueOrDefault("args") is Dictionary<object, object?> settings ? settings.GetValueOrDefault(name) as long? : null;
+
+    private static GptConfig WithFfnWidth(GptConfig config, long ffn, string path)
+    {
+        if (config.FfnWidth == ffn)
+        {
+            return config;
+        }
+
+        // First the usual width rounded to another multiple, then any width as a factor.
+        var multiple = Array.Find(FfnMultiples, m => (config with { FfnMultipleOf = m, FfnMultiplier = null }).FfnWidth == ffn);
+        var found = multiple > 0
+            ? config with { FfnMultipleOf = multiple, FfnMultiplier = null }
+            : config with { FfnMultipleOf = 1, FfnMultiplier = (ffn + 0.5) / (2L * 4 * config.Width / 3) };
+        return found.FfnWidth == ffn ? found : throw new ConfigException($"'{path}' has a SwiGLU width of {ffn} for width {config.Width}, which no configuration gives.");
+    }
+}
