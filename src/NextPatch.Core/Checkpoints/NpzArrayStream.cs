@@ -3,15 +3,15 @@ namespace NextPatch.Core.Checkpoints;
 /// <summary>Takes the elements of one array of an archive, and no more than its shape needs.</summary>
 internal sealed class NpzArrayStream : Stream
 {
-    private readonly Stream _member;
+    private readonly StoredZipWriter _archive;
     private readonly string _name;
     private readonly long _expected;
     private long _written;
     private bool _closed;
 
-    public NpzArrayStream(Stream member, string name, long expected)
+    public NpzArrayStream(StoredZipWriter archive, string name, long expected)
     {
-        _member = member;
+        _archive = archive;
         _name = name;
         _expected = expected;
     }
@@ -40,13 +40,15 @@ internal sealed class NpzArrayStream : Stream
             throw new InvalidOperationException($"Array '{_name}' takes {_expected} bytes but {_written + buffer.Length} were written.");
         }
 
-        _member.Write(buffer);
+        _archive.Write(buffer);
         _written += buffer.Length;
     }
 
     public override void Write(byte[] buffer, int offset, int count) => Write(buffer.AsSpan(offset, count));
 
-    public override void Flush() => _member.Flush();
+    public override void Flush()
+    {
+    }
 
     public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
@@ -59,7 +61,7 @@ internal sealed class NpzArrayStream : Stream
         if (disposing && !_closed)
         {
             _closed = true;
-            _member.Dispose();
+            _archive.End();
         }
 
         base.Dispose(disposing);

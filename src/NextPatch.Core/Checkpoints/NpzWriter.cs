@@ -1,5 +1,3 @@
-using System.IO.Compression;
-
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>Writes a NumPy archive (.npz) member by member, uncompressed as numpy.savez does.</summary>
@@ -9,12 +7,9 @@ namespace NextPatch.Core.Checkpoints;
 /// </remarks>
 public sealed class NpzWriter : IDisposable
 {
-    // The earliest time a zip archive can express.
-    private static readonly DateTimeOffset FixedTime = new(1980, 1, 1, 0, 0, 0, TimeSpan.Zero);
-
     private readonly string _path;
     private readonly FileStream _stream;
-    private readonly ZipArchive _archive;
+    private readonly StoredZipWriter _archive;
     private readonly HashSet<string> _names = [];
     private NpzArrayStream? _current;
 
@@ -23,7 +18,7 @@ public sealed class NpzWriter : IDisposable
     {
         _path = path;
         _stream = StoredFile.Create(path);
-        _archive = new ZipArchive(_stream, ZipArchiveMode.Create);
+        _archive = new StoredZipWriter(_stream);
     }
 
     public void Add(string name, HostTensor tensor) => Add(name, StoredTensor.Of(tensor));
@@ -32,7 +27,7 @@ public sealed class NpzWriter : IDisposable
     public void Add(string name, StoredTensor tensor)
     {
         using var stream = BeginArray(name, tensor.Type, tensor.Shape);
-        tensor.WriteTo(stream);
+        tensor.WriteTo(stream.Write);
     }
 
     /// <summary>Starts an array whose elements the caller writes, C-ordered and little-endian, into the stream returned.</summary>
@@ -51,17 +46,20 @@ public sealed class NpzWriter : IDisposable
         }
 
         var header = NpyHeaderFormat.Write(type, shape);
-        var entry = _archive.CreateEntry(name + ".npy", CompressionLevel.NoCompression);
-        entry.LastWriteTime = FixedTime;
-        var member = entry.Open();
-        member.Write(header);
-        return _current = new NpzArrayStream(member, name, StoredShape.ByteCount(name, type, shape));
+        var length = StoredShape.ByteCount(name, type, shape);
+        _archive.Begin(name + ".npy", header.Length + length);
+        _archive.Write(header);
+        return _current = new NpzArrayStream(_archive, name, length);
     }
 
     public void Dispose()
     {
         _current?.Dispose();
-        _archive.Dispose();
+        if (_current is not { IsWhole: false })
+        {
+            _archive.Finish();
+        }
+
         _stream.Dispose();
         if (_current is { IsWhole: false })
         {

@@ -51,7 +51,7 @@ public static class SafetensorsFile
             stream.Write(header);
             foreach (var (_, tensor) in list)
             {
-                tensor.WriteTo(stream);
+                tensor.WriteTo(stream.Write);
             }
         });
     }

@@ -6,7 +6,7 @@ public abstract class StoredTensor
     // Stays in a core's cache between checksum and copy.
     private const int PartBytes = 1 << 20;
 
-    private protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
+    protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
     {
         Type = type;
         Shape = shape;
@@ -59,11 +59,9 @@ public abstract class StoredTensor
     /// <param name="type">Float32, Float16 or BFloat16. Tensors of integers, bools and complex numbers stay what they are.</param>
     public StoredTensor As(ElementType type) => type == Type || !Type.IsFloating() ? this : new ConvertedTensor(this, type);
 
-    /// <summary>Writes the C-contiguous little-endian elements.</summary>
-    /// <param name="stream">Receives them.</param>
-    /// <param name="onPart">Sees every part before it is written.</param>
+    /// <summary>Gives out the C-contiguous little-endian elements part by part.</summary>
     /// <exception cref="DataFormatException">The elements are damaged.</exception>
-    internal void WriteTo(Stream stream, PartAction? onPart = null)
+    internal void WriteTo(PartAction write)
     {
         byte[]? buffer = null;
         for (var at = 0L; at < ByteCount;)
@@ -76,8 +74,7 @@ public abstract class StoredTensor
                 part = buffer.AsSpan(0, length);
             }
 
-            onPart?.Invoke(part);
-            stream.Write(part);
+            write(part);
             at += length;
         }
     }

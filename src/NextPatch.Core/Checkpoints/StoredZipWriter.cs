@@ -25,18 +25,65 @@ internal sealed class StoredZipWriter
     private const ushort Zip64Field = 1;
 
     private readonly Stream _stream;
-    private readonly List<(byte[] Name, uint Checksum, long Length, long Offset)> _members = [];
+    private readonly Crc32 _checksum = new();
+    private readonly List<Member> _members = [];
 
     /// <param name="stream">Receives the archive; offsets are its positions. Must be seekable: checksums are filled in behind the members.</param>
     public StoredZipWriter(Stream stream) => _stream = stream;
 
-    public void Add(string member, byte[] content) => Add(member, content.Length, append =>
+    public void Add(string member, byte[] content)
     {
-        append(content);
-        _stream.Write(content);
-    });
+        Begin(member, content.Length);
+        Write(content);
+        End();
+    }
 
-    public void Add(string member, StoredTensor tensor) => Add(member, tensor.ByteCount, append => tensor.WriteTo(_stream, append));
+    public void Add(string member, StoredTensor tensor)
+    {
+        Begin(member, tensor.ByteCount);
+        tensor.WriteTo(Write);
+        End();
+    }
+
+    /// <summary>Starts a member of known length; <see cref="Write"/> fills it and <see cref="End"/> closes it.</summary>
+    public void Begin(string member, long length)
+    {
+        var name = Encoding.UTF8.GetBytes(member);
+        var offset = _stream.Position;
+        var isLarge = length >= uint.MaxValue;
+        var zip64Bytes = isLarge ? ExtraHeaderBytes + (2 * sizeof(long)) : 0;
+        var unpadded = offset + LocalHeaderBytes + name.Length + zip64Bytes + ExtraHeaderBytes;
+        var padding = (int)((Alignment - (unpadded % Alignment)) % Alignment);
+        var record = new ZipRecord(0x04034B50)
+            .Short(isLarge ? Zip64Version : (ushort)20).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
+            .Int(0).Length(length).Length(length)
+            .Short((ushort)name.Length).Short((ushort)(zip64Bytes + ExtraHeaderBytes + padding)).Bytes(name);
+        if (isLarge)
+        {
+            record.Short(Zip64Field).Short(2 * sizeof(long)).Long(length).Long(length);
+        }
+
+        record.Short(PaddingField).Short((ushort)padding).Bytes(Enumerable.Repeat((byte)'Z', padding));
+        _stream.Write(record.ToSpan());
+        _members.Add(new Member(name, 0, length, offset));
+    }
+
+    public void Write(ReadOnlySpan<byte> content)
+    {
+        _checksum.Append(content);
+        _stream.Write(content);
+    }
+
+    /// <summary>Closes the member, of which <see cref="Write"/> was given all bytes.</summary>
+    public void End()
+    {
+        var checksum = BinaryPrimitives.ReadUInt32LittleEndian(_checksum.GetHashAndReset());
+        var end = _stream.Position;
+        _members[^1] = _members[^1] with { Checksum = checksum };
+        _stream.Position = _members[^1].Offset + ChecksumOffset;
+        _stream.Write(BitConverter.GetBytes(checksum));
+        _stream.Position = end;
+    }
 
     /// <summary>Writes the directory. Nothing can be added afterwards.</summary>
     public void Finish()
@@ -63,34 +110,6 @@ internal sealed class StoredZipWriter
         WriteEnd(start, _stream.Position - start);
     }
 
-    private void Add(string member, long length, Action<StoredTensor.PartAction> write)
-    {
-        var name = Encoding.UTF8.GetBytes(member);
-        var offset = _stream.Position;
-        var isLarge = length >= uint.MaxValue;
-        var zip64Bytes = isLarge ? ExtraHeaderBytes + (2 * sizeof(long)) : 0;
-        var unpadded = offset + LocalHeaderBytes + name.Length + zip64Bytes + ExtraHeaderBytes;
-        var padding = (int)((Alignment - (unpadded % Alignment)) % Alignment);
-        var record = new ZipRecord(0x04034B50)
-            .Short(isLarge ? Zip64Version : (ushort)20).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
-            .Int(0).Length(length).Length(length)
-            .Short((ushort)name.Length).Short((ushort)(zip64Bytes + ExtraHeaderBytes + padding)).Bytes(name);
-        if (isLarge)
-        {
-            record.Short(Zip64Field).Short(2 * sizeof(long)).Long(length).Long(length);
-        }
-
-        record.Short(PaddingField).Short((ushort)padding).Bytes(Enumerable.Repeat((byte)'Z', padding));
-        _stream.Write(record.ToSpan());
-        var crc = new Crc32();
-        write(crc.Append);
-        var end = _stream.Position;
-        _stream.Position = offset + ChecksumOffset;
-        _stream.Write(BitConverter.GetBytes(crc.GetCurrentHashAsUInt32()));
-        _stream.Position = end;
-        _members.Add((name, crc.GetCurrentHashAsUInt32(), length, offset));
-    }
-
     private void WriteEnd(long start, long length)
     {
         var (position, count) = (_stream.Position, _members.Count);
@@ -107,6 +126,8 @@ internal sealed class StoredZipWriter
             .Short(0).Short(0).Short(shownCount).Short(shownCount)
             .Int(isLarge ? uint.MaxValue : (uint)length).Int(isLarge ? uint.MaxValue : (uint)start).Short(0).ToSpan());
     }
+
+    private sealed record Member(byte[] Name, uint Checksum, long Length, long Offset);
 
     /// <summary>The little-endian fields of one record.</summary>
     private sealed class ZipRecord

@@ -71,7 +71,7 @@ public sealed class PyTorchLegacyTests
     }
 
     /// <summary>Two elements of a float storage "k", or of a part of it.</summary>
-    private static byte[] Content(long count, (long First, long Length)? part)
+    internal static byte[] Content(long count, (long First, long Length)? part)
     {
         var pickle = new PickleBuilder().Global("torch._utils", "_rebuild_tensor_v2").Raw((byte)'(', (byte)'(')
             .Text("storage").Global("torch", "FloatStorage").Text("k").Text("cpu").Integer(count);
@@ -89,7 +89,7 @@ public sealed class PyTorchLegacyTests
 
     private static byte[] Magic() => new PickleBuilder().Raw([0x8A, 10, .. Convert.FromHexString("6CFC9C46F9206AA85019")]).Bytes();
 
-    private static byte[] Legacy(byte[] content, string[] keys, params (long Count, byte[] Bytes)[] storages)
+    internal static byte[] Legacy(byte[] content, string[] keys, params (long Count, byte[] Bytes)[] storages)
     {
         var list = new PickleBuilder().Raw((byte)'(');
         foreach (var key in keys)

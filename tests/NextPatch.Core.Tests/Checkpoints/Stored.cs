@@ -27,6 +27,28 @@ internal static class Stored
         Assert.True(expected.Bytes.Span.SequenceEqual(actual.Bytes.Span), $"the bytes of {expected} differ");
     }
 
+    /// <summary>Equal plain values, as deep as they go.</summary>
+    public static void AssertSame(object? expected, object? actual)
+    {
+        switch (expected)
+        {
+            case Dictionary<object, object?> dictionary:
+                var other = Assert.IsAssignableFrom<Dictionary<object, object?>>(actual);
+                Assert.Equal(dictionary.Keys, other.Keys);
+                Assert.All(dictionary, pair => AssertSame(pair.Value, other[pair.Key]));
+                break;
+            case List<object?> list:
+                Assert.All(Assert.IsType<List<object?>>(actual).Zip(list), pair => AssertSame(pair.Second, pair.First));
+                break;
+            case HostTensor tensor:
+                AssertEqual(tensor, Assert.IsType<HostTensor>(actual));
+                break;
+            default:
+                Assert.Equal(expected, actual);
+                break;
+        }
+    }
+
     /// <summary>Same names, shapes and values after widening to float.</summary>
     public static void AssertEqualAsSingles(IReadOnlyDictionary<string, HostTensor> expected, IReadOnlyDictionary<string, HostTensor> actual)
     {
