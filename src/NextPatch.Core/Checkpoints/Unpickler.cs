@@ -11,8 +11,8 @@ namespace NextPatch.Core.Checkpoints;
 /// </remarks>
 internal sealed class Unpickler
 {
-    /// <summary>A checkpoint of a thousand tensors needs some 30,000.</summary>
-    private const int MaxObjects = 2_000_000;
+    /// <summary>A checkpoint of a thousand tensors needs some 30,000; this many of the largest objects take 50 MB.</summary>
+    private const int MaxObjects = 600_000;
 
     /// <summary>Only optimizers number things. Numbers, unlike text, can be chosen so that they collide in a hash table.</summary>
     private const int MaxNumberKeys = 20_000;
@@ -168,7 +168,7 @@ internal sealed class Unpickler
     {
         if (callAndArguments is not [PickleCallable callable, List<object?> arguments])
         {
-            throw Bad("a call of something that is not a function");
+            throw Misused(callAndArguments[0], "a call of something that is not a function");
         }
 
         // What a call copies from its arguments counts like what it reads.
@@ -204,7 +204,7 @@ internal sealed class Unpickler
             case Dictionary<object, object?>:
                 break;
             default:
-                throw Bad("attributes for something that has none");
+                throw Misused(Top(), "attributes for something that has none");
         }
     }
 
@@ -212,7 +212,7 @@ internal sealed class Unpickler
     {
         if (Top() is not List<object?> list)
         {
-            throw Bad("elements for something that is not a list");
+            throw Misused(Top(), "elements for something that is not a list");
         }
 
         list.AddRange(items);
@@ -222,7 +222,7 @@ internal sealed class Unpickler
     {
         if (Top() is not Dictionary<object, object?> dictionary || pairs.Count % 2 != 0)
         {
-            throw Bad("keys and values for something that is not a dictionary");
+            throw Misused(Top(), "keys and values for something that is not a dictionary");
         }
 
         for (var i = 0; i < pairs.Count; i += 2)
@@ -299,6 +299,14 @@ internal sealed class Unpickler
             throw new DataFormatException($"'{_name}' builds more than {MaxObjects} objects; no checkpoint does. The file is damaged or hostile.");
         }
     }
+
+    /// <summary>A name off the list is named, whatever was tried with it.</summary>
+    private DataFormatException Misused(object? target, string found) => target switch
+    {
+        PickleUnknownClass unknown => unknown.Refuse(_name),
+        UnknownPickleValue instance => new PickleUnknownClass(instance.Name).Refuse(_name),
+        _ => Bad(found),
+    };
 
     private DataFormatException Bad(string found) => new($"'{_name}' has a damaged or unsupported pickle: {found} (before byte {_input.Position}).");
 }

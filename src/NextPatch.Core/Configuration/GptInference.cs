@@ -31,36 +31,42 @@ public static class GptInference
     /// <param name="weights">The weights.</param>
     /// <param name="gridSide">Side of the grid of codes; null = as the file's rotary table says, else 16.</param>
     /// <exception cref="ConfigException">Not such a transformer, or its number of heads cannot be known.</exception>
-    public static GptConfig Infer(WeightsFile weights, int? gridSide = null)
+    public static GptConfig Infer(WeightsFile weights, int? gridSide = null) => Infer(
+        weights.Path, weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape), weights.RotaryTable?.Shape, weights.Others.GetValueOrDefault("args") as Dictionary<object, object?> ?? [], gridSide);
+
+    /// <param name="path">What messages call the weights.</param>
+    /// <param name="shapes">Extents by state key.</param>
+    /// <param name="rotary">Extents of the rotary table, if there is one.</param>
+    /// <param name="settings">Options of the script that saved the weights.</param>
+    /// <param name="gridSide">As above.</param>
+    internal static GptConfig Infer(string path, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, IReadOnlyList<long>? rotary, Dictionary<object, object?> settings, int? gridSide)
     {
-        var shapes = weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape);
         if (shapes.ContainsKey(CaptionProjection))
         {
-            throw new ConfigException($"'{weights.Path}' holds a text-conditional transformer; only class-conditional ones are understood so far.");
+            throw new ConfigException($"'{path}' holds a text-conditional transformer; only class-conditional ones are understood so far.");
         }
 
         if (Measure(shapes) is not var (width, layers, ffn) || !shapes.TryGetValue(ClassTable, out var classes) || classes is not [var classRows, _] || !shapes.TryGetValue(FirstAttention, out var attention))
         {
-            throw new ConfigException($"'{weights.Path}' does not hold a class-conditional transformer: it needs tensors like {CodeTable}, {ClassTable} and {FirstGate}.");
+            throw new ConfigException($"'{path}' does not hold a class-conditional transformer: it needs tensors like {CodeTable}, {ClassTable} and {FirstGate}.");
         }
 
-        var rotary = weights.RotaryTable?.Shape;
         var preset = FindPreset(shapes) is { } name ? GptPresets.Get(name) : null;
         var heads = rotary is [_, > 0 and var half, ..] && width % (2 * half) == 0 ? (int)(width / (2 * half)) : preset?.HeadCount
-            ?? throw new ConfigException($"'{weights.Path}' has width {width} and {layers} layers, as no preset has, so its number of heads is unknown; put the weights into a folder as model.safetensors with a config.json.");
+            ?? throw new ConfigException($"'{path}' has width {width} and {layers} layers, as no preset has, so its number of heads is unknown; put the weights into a folder as model.safetensors with a config.json.");
         var config = (preset ?? new GptConfig { Width = width, LayerCount = layers, HeadCount = heads }) with
         {
             HeadCount = heads,
             VocabularySize = checked((int)shapes[CodeTable][0]),
-            GridSide = gridSide ?? SquareRoot(rotary?[0] - 1) ?? GridOf(weights) ?? DefaultGridSide,
+            GridSide = gridSide ?? SquareRoot(rotary?[0] - 1) ?? GridOf(settings) ?? DefaultGridSide,
         };
 
         // The last row is the null class, unless the model was trained without dropping labels.
-        var hasNullClass = classRows != (Setting(weights, "num_classes") ?? ImageNetClasses);
+        var hasNullClass = classRows != (Setting(settings, "num_classes") ?? ImageNetClasses);
         config = config with { ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)), ClassDropout = hasNullClass ? config.ClassDropout : 0 };
         var kvHeads = (int)((attention[0] / config.HeadWidth) - heads) / 2;
         config = config with { KvHeadCount = kvHeads == heads ? null : kvHeads };
-        return WithFfnWidth(config, ffn, weights.Path).Validated();
+        return WithFfnWidth(config, ffn, path).Validated();
     }
 
     private static (int Width, int Layers, long FfnWidth)? Measure(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
@@ -77,11 +83,10 @@ public static class GptInference
     private static int? SquareRoot(long? value)
         => value is > 0 and var square && Math.Sqrt(square) is var side && side == Math.Floor(side) ? (int)side : null;
 
-    private static int? GridOf(WeightsFile weights)
-        => Setting(weights, "image_size") is > 0 and var pixels && Setting(weights, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null;
+    private static int? GridOf(Dictionary<object, object?> settings)
+        => Setting(settings, "image_size") is > 0 and var pixels && Setting(settings, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null;
 
-    private static long? Setting(WeightsFile weights, string name)
-        => weights.Others.GetValueOrDefault("args") is Dictionary<object, object?> settings ? settings.GetValueOrDefault(name) as long? : null;
+    private static long? Setting(Dictionary<object, object?> settings, string name) => settings.GetValueOrDefault(name) as long?;
 
     private static GptConfig WithFfnWidth(GptConfig config, long ffn, string path)
     {
