@@ -28,6 +28,8 @@ internal static class CaseKinds
         (c => c.ModelType == "c2i" && c.IsAbout("update_ema") && c.IsAbout("AdamW"), TrainingRunCase.Run),
         (c => c.Entry.ContainsKey("variants"), PickleCase.Run),
         (c => c.IsAbout("DistributedSampler"), SamplerCase.Run),
+        (c => c.IsAbout("::VQ_models"), TokenizerPresetsCase.Run),
+        (c => c.IsAbout("::VQModel ") || c.IsAbout("VQ_models["), TokenizerCase.Run),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>

@@ -57,7 +57,11 @@ internal sealed class CaseRun
 
     /// <summary>A list of facts, in order.</summary>
     public void SameList<T>(string what, IEnumerable<T> actual, IEnumerable<T> golden)
-        => Same(what, $"[{string.Join(", ", actual)}]", $"[{string.Join(", ", golden)}]");
+    {
+        var (own, expected) = (actual.ToList(), golden.ToList());
+        var at = Enumerable.Range(0, Math.Max(own.Count, expected.Count)).FirstOrDefault(i => i >= own.Count || i >= expected.Count || !EqualityComparer<T>.Default.Equals(own[i], expected[i]), -1);
+        Same(at < 0 ? what : $"{what}[{at}] of {own.Count}", at < 0 ? "equal" : $"{own.Skip(at).Select(v => v!.ToString()).FirstOrDefault("missing")}", at < 0 ? "equal" : $"{expected.Skip(at).Select(v => v!.ToString()).FirstOrDefault("missing")}");
+    }
 
     public void Close(string what, Tensor actual, HostTensor golden, Tolerance tolerance)
         => Close(what, StateLoader.ToHost(actual), golden, tolerance);

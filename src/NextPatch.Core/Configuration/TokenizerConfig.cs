@@ -3,12 +3,17 @@ using System.Numerics;
 namespace NextPatch.Core.Configuration;
 
 /// <summary>
-/// A small VQ tokenizer: square RGB images to a square grid of codes and back. Each level halves the side, so
-/// <see cref="Channels"/> has log2(<see cref="DownsamplingFactor"/>) entries, outermost (largest) level first.
+/// A VQ tokenizer: square RGB images to a square grid of codes and back. Levels are listed outermost (largest) first. A small
+/// tokenizer halves the side in each level; VQGAN halves it between levels, so it has one level more.
 /// </summary>
 public sealed record TokenizerConfig
 {
+    /// <summary>Groups of VQGAN's group normalisation.</summary>
+    public const int VqganNormGroups = 32;
+
     private const int ChannelMultiple = 16;
+
+    public TokenizerArchitecture Architecture { get; init; } = TokenizerArchitecture.Small;
 
     /// <summary>Pixels per side of an image.</summary>
     public int ImageSide { get; init; } = 32;
@@ -30,6 +35,15 @@ public sealed record TokenizerConfig
     /// <summary>Residual blocks of each level, outermost first; the decoder mirrors them.</summary>
     public IReadOnlyList<int> BlockCounts { get; init; } = [0, 2];
 
+    /// <summary>VQGAN only: channels between encoder and codebook (<c>z_channels</c>).</summary>
+    public int LatentChannels { get; init; } = 256;
+
+    /// <summary>Latents and codes are compared on the unit sphere (<c>codebook_l2_norm</c>).</summary>
+    public bool NormalizeCodes { get; init; } = true;
+
+    /// <summary>Weight of the entropy loss that makes the codebook be used evenly (<c>entropy_loss_ratio</c>); 0 = off, as published.</summary>
+    public double EntropyWeight { get; init; }
+
     /// <summary>Weight of the commitment loss (latents drawn to their codes) against the codebook loss, whose weight is 1.</summary>
     public double CommitmentWeight { get; init; } = 0.25;
 
@@ -46,24 +60,34 @@ public sealed record TokenizerConfig
         RequirePositive(problems, nameof(ImageSide), ImageSide);
         RequirePositive(problems, nameof(CodebookSize), CodebookSize);
         RequirePositive(problems, nameof(CodeWidth), CodeWidth);
+        RequirePositive(problems, nameof(LatentChannels), LatentChannels);
         if (DownsamplingFactor < 2 || !BitOperations.IsPow2(DownsamplingFactor))
         {
             problems.Add($"Tokenizer DownsamplingFactor is {DownsamplingFactor} but must be a power of two, at least 2.");
         }
         else
         {
-            var levels = BitOperations.Log2((uint)DownsamplingFactor);
-            RequireLevels(problems, nameof(Channels), Channels, levels, c => c > 0 && c % ChannelMultiple == 0, $"a positive multiple of {ChannelMultiple}");
+            var levels = BitOperations.Log2((uint)DownsamplingFactor) + (Architecture == TokenizerArchitecture.Vqgan ? 1 : 0);
+            var multiple = Architecture == TokenizerArchitecture.Vqgan ? VqganNormGroups : ChannelMultiple;
+            RequireLevels(problems, nameof(Channels), Channels, levels, c => c > 0 && c % multiple == 0, $"a positive multiple of {multiple}");
             RequireLevels(problems, nameof(BlockCounts), BlockCounts, levels, b => b >= 0, "at least 0");
+            if (Architecture == TokenizerArchitecture.Vqgan && BlockCounts?.Distinct().Count() > 1)
+            {
+                problems.Add($"Tokenizer BlockCounts is [{string.Join(", ", BlockCounts)}] but VQGAN has the same number in every level.");
+            }
+
             if (ImageSide % DownsamplingFactor != 0)
             {
                 problems.Add($"Tokenizer ImageSide {ImageSide} is not divisible by DownsamplingFactor {DownsamplingFactor}.");
             }
         }
 
-        if (!(CommitmentWeight >= 0 && double.IsFinite(CommitmentWeight)))
+        foreach (var (name, weight) in new[] { (nameof(CommitmentWeight), CommitmentWeight), (nameof(EntropyWeight), EntropyWeight) })
         {
-            problems.Add($"Tokenizer CommitmentWeight is {CommitmentWeight} but must be a finite number, at least 0.");
+            if (!(weight >= 0 && double.IsFinite(weight)))
+            {
+                problems.Add($"Tokenizer {name} is {weight} but must be a finite number, at least 0.");
+            }
         }
 
         if (problems.Count > 0)
@@ -84,7 +108,7 @@ public sealed record TokenizerConfig
     {
         if (values?.Count != levels)
         {
-            problems.Add($"Tokenizer {name} has {values?.Count ?? 0} entries but a downsampling factor of {1 << levels} has {levels} levels.");
+            problems.Add($"Tokenizer {name} has {values?.Count ?? 0} entries but this architecture and downsampling factor have {levels} levels.");
         }
         else if (!values.All(isValid))
         {

@@ -19,7 +19,7 @@ public static class StateLoader
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var own = module.state_dict();
+        var own = StateOf(module).ToDictionary();
         var problems = new List<string>();
         problems.AddRange(Listed("missing", own.Keys.Where(k => !state.ContainsKey(k))));
         problems.AddRange(Listed("unexpected", state.Keys.Where(k => !own.ContainsKey(k))));
@@ -49,8 +49,11 @@ public static class StateLoader
     public static List<KeyValuePair<string, HostTensor>> Capture(Module module)
     {
         using var scope = NewDisposeScope();
-        return [.. module.state_dict().Select(p => KeyValuePair.Create(p.Key, ToHost(p.Value)))];
+        return [.. StateOf(module).Select(p => KeyValuePair.Create(p.Key, ToHost(p.Value)))];
     }
+
+    /// <summary>A module's parameters and buffers in PyTorch's order: a module's own before those of its children (TorchSharp puts all buffers last).</summary>
+    public static IEnumerable<KeyValuePair<string, Tensor>> StateOf(Module module) => StateOf(module, "");
 
     /// <summary>Copies to a CPU tensor of the same element type, in the caller's dispose scope.</summary>
     public static Tensor ToTensor(HostTensor source)
@@ -71,6 +74,11 @@ public static class StateLoader
         var contiguous = source.detach().cpu().contiguous();
         return new HostTensor(ToElementType(source.dtype), source.shape, contiguous.bytes.ToArray());
     }
+
+    private static IEnumerable<KeyValuePair<string, Tensor>> StateOf(Module module, string prefix)
+        => module.named_parameters(recurse: false).Select(p => KeyValuePair.Create(prefix + p.name, (Tensor)p.parameter))
+            .Concat(module.named_buffers(recurse: false).Select(b => KeyValuePair.Create(prefix + b.name, b.buffer)))
+            .Concat(module.named_children().SelectMany(child => StateOf(child.module, $"{prefix}{child.name}.")));
 
     private static void Fill(Tensor target, StoredTensor source)
     {

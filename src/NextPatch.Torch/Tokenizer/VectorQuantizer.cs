@@ -1,3 +1,4 @@
+using NextPatch.Core.Configuration;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -5,73 +6,102 @@ using static TorchSharp.torch.nn;
 
 namespace NextPatch.Torch.Tokenizer;
 
-// Shape letters used in this file: B batch, W code width, g grid side, T codes per image (g * g), R rows (B * T), K codes.
+// Shape letters used in this file: B batch, W code width, h and w of the grid, T codes per image (h * w), R rows (B * T), K codes.
 
 /// <summary>
-/// Nearest code on the unit sphere: latents and codebook are l2-normalised before they are compared, and losses are means over
-/// the elements of the normalised vectors (Yu et al., "Vector-quantized Image Modeling with Improved VQGAN", section 3.2).
+/// The nearest code of each latent. On the unit sphere (Yu et al., "Vector-quantized Image Modeling with Improved VQGAN", section
+/// 3.2) latents and codebook are l2-normalised before they are compared; losses are means over the elements of what is compared.
 /// </summary>
 internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
 {
-    [ComponentName(Name = "embedding")] private readonly Embedding _codebook;
+    /// <summary>How many codes the published usage figure looks back.</summary>
+    private const int RecentCodes = 65536;
 
-    public VectorQuantizer(int codebookSize, int codeWidth)
+    private const double EntropyTemperature = 0.01;
+    private const double EntropyEpsilon = 1e-5;
+
+    private readonly TokenizerConfig _config;
+    [ComponentName(Name = "embedding")] private readonly Embedding _codebook;
+    [ComponentName(Name = "codebook_used")] private readonly Tensor? _recent;
+
+    public VectorQuantizer(TokenizerConfig config)
         : base(nameof(VectorQuantizer))
     {
-        CodebookSize = codebookSize;
-        CodeWidth = codeWidth;
-        _codebook = Embedding(codebookSize, codeWidth);
+        _config = config;
+        _codebook = Embedding(config.CodebookSize, config.CodeWidth);
+        _recent = config.Architecture == TokenizerArchitecture.Vqgan ? zeros(RecentCodes) : null;
         RegisterComponents();
         using var noGradient = no_grad();
-        using var unit = functional.normalize(_codebook.weight!, dim: 1);
-        _codebook.weight!.copy_(unit);
+        if (config.Architecture == TokenizerArchitecture.Vqgan)
+        {
+            init.uniform_(_codebook.weight!, -1.0 / config.CodebookSize, 1.0 / config.CodebookSize);
+        }
+
+        if (config.NormalizeCodes)
+        {
+            using var unit = functional.normalize(_codebook.weight!, dim: 1);
+            _codebook.weight!.copy_(unit);
+        }
     }
 
-    public int CodebookSize { get; }
+    /// <summary>Share of the codebook among the latest 65,536 codes of training; the zeros that the record starts with count as code 0, as published.</summary>
+    public double RecentUsage
+    {
+        get
+        {
+            using var scope = NewDisposeScope();
+            return _recent is null ? 0 : (double)_recent.unique().output.numel() / _config.CodebookSize;
+        }
+    }
 
-    public int CodeWidth { get; }
-
-    /// <param name="latents">float [B, W, g, g], not normalised.</param>
+    /// <param name="latents">float [B, W, h, w], not normalised.</param>
     public override QuantizerOutput forward(Tensor latents)
     {
         using var scope = NewDisposeScope();
-        var unit = Normalize(latents);                                   // [B, W, g, g]
-        var rows = unit.permute(0, 2, 3, 1).reshape(-1, CodeWidth);      // [R, W]
-        var codebook = functional.normalize(_codebook.weight!, dim: 1);  // [K, W]
-        var codes = Nearest(rows, codebook);                             // [R]
-        var chosen = ToGrid(codebook.index_select(0, codes), latents.size(0), latents.size(2)); // [B, W, g, g]
+        var compared = Compared(latents);                                              // [B, W, h, w]
+        var rows = compared.permute(0, 2, 3, 1).reshape(-1, _config.CodeWidth);        // [R, W]
+        var codebook = Codebook();                                                     // [K, W]
+        var codes = Nearest(rows, codebook);                                           // [R]
+        if (training)
+        {
+            Remember(codes);
+        }
 
-        var codebookLoss = (chosen - unit.detach()).square().mean();
-        var commitmentLoss = (chosen.detach() - unit).square().mean();
-        var straightThrough = unit + (chosen - unit).detach();           // value of the code, gradient of the latent
+        var chosen = ToGrid(codebook.index_select(0, codes), latents.size(0), latents.size(2), latents.size(3)); // [B, W, h, w]
+        var codebookLoss = (chosen - compared.detach()).square().mean();
+        var commitmentLoss = (chosen.detach() - compared).square().mean();
+        var entropyLoss = _config.EntropyWeight > 0 ? EntropyLoss(-Distances(rows, codebook)) : zeros(1).squeeze();
+        var straightThrough = compared + (chosen - compared).detach();                 // value of the code, gradient of the latent
         return new QuantizerOutput(
             straightThrough.MoveToOuterDisposeScope(),
-            codes.view(latents.size(0), -1).MoveToOuterDisposeScope(),   // [B, T]
+            codes.view(latents.size(0), -1).MoveToOuterDisposeScope(),                 // [B, T]
             codebookLoss.MoveToOuterDisposeScope(),
-            commitmentLoss.MoveToOuterDisposeScope());
+            commitmentLoss.MoveToOuterDisposeScope(),
+            entropyLoss.MoveToOuterDisposeScope());
     }
 
     /// <summary>Codes of latents, int64 [B, T].</summary>
     public Tensor Encode(Tensor latents)
     {
         using var scope = NewDisposeScope();
-        var rows = Normalize(latents).permute(0, 2, 3, 1).reshape(-1, CodeWidth); // [R, W]
-        return Nearest(rows, functional.normalize(_codebook.weight!, dim: 1)).view(latents.size(0), -1).MoveToOuterDisposeScope();
+        var rows = Compared(latents).permute(0, 2, 3, 1).reshape(-1, _config.CodeWidth); // [R, W]
+        return Nearest(rows, Codebook()).view(latents.size(0), -1).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Unit vectors of codes.</summary>
+    /// <summary>Vectors of codes, as the decoder sees them.</summary>
     /// <param name="codes">int64 [B, T], row-major over the grid.</param>
-    /// <param name="gridSide">g.</param>
-    /// <returns>float [B, W, g, g].</returns>
-    public Tensor Lookup(Tensor codes, long gridSide)
+    /// <param name="rows">h.</param>
+    /// <param name="columns">w.</param>
+    /// <returns>float [B, W, h, w].</returns>
+    public Tensor Lookup(Tensor codes, long rows, long columns)
     {
         using var scope = NewDisposeScope();
-        var chosen = functional.normalize(_codebook.weight!, dim: 1).index_select(0, codes.reshape(-1)); // [R, W]
-        return ToGrid(chosen, codes.size(0), gridSide).MoveToOuterDisposeScope();
+        var chosen = Codebook().index_select(0, codes.reshape(-1)); // [R, W]
+        return ToGrid(chosen, codes.size(0), rows, columns).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Latents on the unit sphere, as the decoder sees them without quantisation.</summary>
-    public static Tensor Normalize(Tensor latents) => functional.normalize(latents, dim: 1);
+    /// <summary>Latents as the decoder sees them without quantisation: on the unit sphere, unless codes are compared as they are.</summary>
+    public Tensor Compared(Tensor latents) => _config.NormalizeCodes ? functional.normalize(latents, dim: 1) : latents.alias();
 
     /// <summary>Overwrites some code vectors. Call it after an optimiser step, never between forward and backward.</summary>
     /// <param name="codes">int64 [n].</param>
@@ -79,21 +109,56 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
     public void Replace(Tensor codes, Tensor vectors)
     {
         using var noGradient = no_grad();
-        using var unit = functional.normalize(vectors, dim: 1);
-        _codebook.weight!.index_copy_(0, codes, unit);
+        using var replacement = _config.NormalizeCodes ? functional.normalize(vectors, dim: 1) : vectors.alias();
+        _codebook.weight!.index_copy_(0, codes, replacement);
     }
 
-    // Between unit vectors the nearest is the one with the largest inner product.
-    private static Tensor Nearest(Tensor rows, Tensor codebook)
+    /// <summary>Low where each latent is sure of its code and all codes are used: mean entropy of the choices minus entropy of the mean choice.</summary>
+    /// <param name="affinity">Negative squared distances, float [R, K].</param>
+    /// <returns>Scalar; negative for a well-used codebook.</returns>
+    /// <remarks>Source: MaskGIT's and LlamaGen's compute_entropy_loss, temperature 0.01.</remarks>
+    public static Tensor EntropyLoss(Tensor affinity)
     {
+        using var scope = NewDisposeScope();
+        var logits = affinity / EntropyTemperature;
+        var choices = logits.softmax(-1);                                                  // [R, K]
+        var ofEach = -(choices * (logits + EntropyEpsilon).log_softmax(-1)).sum(-1).mean();
+        var mean = choices.mean([0]);                                                      // [K]
+        var ofMean = -(mean * (mean + EntropyEpsilon).log()).sum();
+        return (ofEach - ofMean).MoveToOuterDisposeScope();
+    }
+
+    private Tensor Codebook() => _config.NormalizeCodes ? functional.normalize(_codebook.weight!, dim: 1) : _codebook.weight!.alias();
+
+    /// <summary>Squared distances [R, K].</summary>
+    private static Tensor Distances(Tensor rows, Tensor codebook)
+        => rows.square().sum(1, keepdim: true) + codebook.square().sum(1) - (2 * functional.linear(rows, codebook));
+
+    private Tensor Nearest(Tensor rows, Tensor codebook)
+    {
+        using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        using var products = functional.linear(rows, codebook); // [R, K]
-        return products.argmax(1);                              // [R]
+
+        // Between unit vectors the nearest is the one with the largest inner product.
+        return (_config.NormalizeCodes ? functional.linear(rows, codebook).argmax(1) : Distances(rows, codebook).argmin(1)).MoveToOuterDisposeScope(); // [R]
     }
 
-    private Tensor ToGrid(Tensor rows, long batch, long gridSide)
+    private void Remember(Tensor codes)
     {
-        using var grid = rows.view(batch, gridSide, gridSide, CodeWidth); // [B, g, g, W]
-        return grid.permute(0, 3, 1, 2);                                  // [B, W, g, g]
+        if (_recent is null)
+        {
+            return;
+        }
+
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
+        var latest = cat([_recent, codes.to(ScalarType.Float32)]);
+        _recent.copy_(latest.narrow(0, latest.size(0) - RecentCodes, RecentCodes));
+    }
+
+    private Tensor ToGrid(Tensor vectors, long batch, long rows, long columns)
+    {
+        using var grid = vectors.view(batch, rows, columns, _config.CodeWidth); // [B, h, w, W]
+        return grid.permute(0, 3, 1, 2);                                        // [B, W, h, w]
     }
 }

@@ -4,18 +4,19 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Loading;
+using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
 namespace NextPatch.Torch.Tokenizer;
 
-// Shape letters used in this file: N images asked for, B images in this call, S pixels per side, W code width, g grid side,
-// T codes per image (g * g).
+// Shape letters used in this file: N images asked for, B images in this call, S pixels per side, H and W' rows and columns of
+// pixels, h and w of the grid, W code width, T codes per image (h * w).
 
 /// <summary>
-/// A VQ tokenizer for small images: encoder, codebook, decoder (van den Oord et al., "Neural Discrete Representation Learning",
-/// with l2-normalised codes).
+/// A VQ tokenizer: encoder, codebook, decoder (van den Oord et al., "Neural Discrete Representation Learning"). Of architecture
+/// <see cref="TokenizerArchitecture.Vqgan"/> its state keys and shapes are the published ones.
 /// </summary>
 /// <remarks>
 /// <see cref="Encode"/> and <see cref="Decode"/> work in batches of one fixed size, the last one padded: libtorch picks other
@@ -24,12 +25,14 @@ namespace NextPatch.Torch.Tokenizer;
 public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
 {
     private const string ConfigFile = "config.json";
-    private const string WeightsFile = "model.safetensors";
-    private const int BatchSize = 64;
+    private const string WeightsName = "model.safetensors";
+    private const string RecentCodesKey = "quantize.codebook_used";
 
-    [ComponentName(Name = "encoder")] private readonly SmallEncoder _encoder;
+    [ComponentName(Name = "encoder")] private readonly Module<Tensor, Tensor> _encoder;
+    [ComponentName(Name = "decoder")] private readonly Module<Tensor, Tensor> _decoder;
     [ComponentName(Name = "quantize")] private readonly VectorQuantizer _quantizer;
-    [ComponentName(Name = "decoder")] private readonly SmallDecoder _decoder;
+    [ComponentName(Name = "quant_conv")] private readonly Conv2d? _beforeCodes;
+    [ComponentName(Name = "post_quant_conv")] private readonly Conv2d? _afterCodes;
 
     /// <param name="config">Sizes; validated here.</param>
     /// <param name="seed">Seed of the initial weights.</param>
@@ -41,29 +44,45 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         Config = config;
         manual_seed((long)(new CounterRandom(seed, RandomStream.Initialization).Bits(0, 0) >> 1));
         using var scope = NewDisposeScope(); // TorchSharp's convolutions leave a tensor behind each when they are made
-        _encoder = new SmallEncoder(config);
-        _quantizer = new VectorQuantizer(config.CodebookSize, config.CodeWidth);
-        _decoder = new SmallDecoder(config);
+        var isVqgan = config.Architecture == TokenizerArchitecture.Vqgan;
+        _encoder = isVqgan ? new VqganEncoder(config) : new SmallEncoder(config);
+        _quantizer = new VectorQuantizer(config);
+        _decoder = isVqgan ? new VqganDecoder(config) : new SmallDecoder(config);
+        _beforeCodes = isVqgan ? Conv2d(config.LatentChannels, config.CodeWidth, 1) : null;
+        _afterCodes = isVqgan ? Conv2d(config.CodeWidth, config.LatentChannels, 1) : null;
         RegisterComponents();
-        foreach (var parameter in parameters())
+        foreach (var tensor in parameters().Concat(buffers()))
         {
-            parameter.DetachFromDisposeScope();
+            tensor.DetachFromDisposeScope();
         }
     }
 
     public TokenizerConfig Config { get; }
 
-    /// <summary>Reads what <see cref="SaveTo"/> wrote.</summary>
+    /// <summary>Share of the codebook among the latest 65,536 codes of training, counted as published; 0 for small tokenizers.</summary>
+    public double RecentCodebookUsage => _quantizer.RecentUsage;
+
+    /// <summary>Images per call of the network: small images in large batches, large ones one by one.</summary>
+    private int BatchSize => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
+
+    /// <summary>Reads what <see cref="SaveTo"/> wrote, or a file in the published layout (<c>vq_ds16_c2i.pt</c>).</summary>
+    /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the average is taken.</param>
     /// <exception cref="NextPatchException">A file is missing or damaged, or the weights do not fit the configuration.</exception>
-    public static VqTokenizer Load(string folder)
+    public static VqTokenizer Load(string path)
     {
-        var config = ConfigJson.Read(Path.Combine(folder, ConfigFile), ConfigJson.Default.TokenizerConfig);
-        var weights = Path.Combine(folder, WeightsFile);
-        var state = SafetensorsFile.Read(weights);
+        using var weights = WeightsFile.Open(path);
+        var config = Directory.Exists(path) ? ConfigJson.Read(Path.Combine(path, ConfigFile), ConfigJson.Default.TokenizerConfig) : TokenizerInference.Infer(weights);
         var tokenizer = new VqTokenizer(config, seed: 0);
         try
         {
-            StateLoader.Load(tokenizer, state, weights);
+            var state = weights.Tensors.ToDictionary();
+            if (config.Architecture == TokenizerArchitecture.Vqgan)
+            {
+                // A record of training that exporters leave out.
+                state.TryAdd(RecentCodesKey, StoredTensor.Of(StateLoader.ToHost(tokenizer.get_buffer(RecentCodesKey)!)));
+            }
+
+            StateLoader.Load(tokenizer, state, weights.Path);
             return tokenizer;
         }
         catch
@@ -77,7 +96,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public void SaveTo(string folder)
     {
         Directory.CreateDirectory(folder);
-        SafetensorsFile.Write(Path.Combine(folder, WeightsFile), StateLoader.Capture(this));
+        SafetensorsFile.Write(Path.Combine(folder, WeightsName), StateLoader.Capture(this));
         File.WriteAllText(Path.Combine(folder, ConfigFile), JsonSerializer.Serialize(Config, ConfigJson.Default.TokenizerConfig));
     }
 
@@ -86,35 +105,67 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public override TokenizerOutput forward(Tensor images)
     {
         using var scope = NewDisposeScope();
-        var latents = _encoder.forward(images);
+        var latents = Latents(images);
         var quantized = _quantizer.forward(latents);
-        var loss = quantized.CodebookLoss + (Config.CommitmentWeight * quantized.CommitmentLoss);
-        var output = _decoder.forward(quantized.Vectors);
+        var output = Render(quantized.Vectors);
         return new TokenizerOutput(
             output.MoveToOuterDisposeScope(),
             latents.MoveToOuterDisposeScope(),
             quantized.Codes.MoveToOuterDisposeScope(),
-            loss.MoveToOuterDisposeScope());
+            quantized.CodebookLoss.MoveToOuterDisposeScope(),
+            (Config.CommitmentWeight * quantized.CommitmentLoss).MoveToOuterDisposeScope(),
+            (Config.EntropyWeight * quantized.EntropyLoss).MoveToOuterDisposeScope());
     }
 
-    /// <summary>Training pass without quantisation: the decoder sees the normalised latents. For the first steps of a training.</summary>
+    /// <summary>What is compared with the codebook.</summary>
+    /// <param name="images">float [B, 3, H, W'] in [-1, 1].</param>
+    /// <returns>float [B, W, h, w], not normalised.</returns>
+    public Tensor Latents(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        var x = _encoder.forward(images);
+        return (_beforeCodes?.forward(x) ?? x).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Codes of latents.</summary>
+    /// <param name="latents">float [B, W, h, w].</param>
+    /// <returns>int64 [B, T].</returns>
+    public Tensor Quantize(Tensor latents) => _quantizer.Encode(latents);
+
+    /// <summary>Vectors of codes.</summary>
+    /// <param name="codes">int64 [B, T], row-major over the grid.</param>
+    /// <param name="rows">h.</param>
+    /// <param name="columns">w.</param>
+    /// <returns>float [B, W, h, w].</returns>
+    public Tensor Lookup(Tensor codes, long rows, long columns) => _quantizer.Lookup(codes, rows, columns);
+
+    /// <summary>Vectors to images.</summary>
+    /// <param name="vectors">float [B, W, h, w].</param>
+    /// <returns>float [B, 3, H, W'], not clamped.</returns>
+    public Tensor Render(Tensor vectors)
+    {
+        using var scope = NewDisposeScope();
+        return _decoder.forward(_afterCodes?.forward(vectors) ?? vectors).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Training pass without quantisation: the decoder sees the latents. For the first steps of a training.</summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <returns>Reconstructions, float [B, 3, S, S], not clamped.</returns>
     public Tensor ReconstructContinuously(Tensor images)
     {
         using var scope = NewDisposeScope();
-        return _decoder.forward(VectorQuantizer.Normalize(_encoder.forward(images))).MoveToOuterDisposeScope();
+        return Render(_quantizer.Compared(Latents(images))).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Latents on the unit sphere, one row per grid cell.</summary>
+    /// <summary>Latents as codes are compared with them, one row per grid cell.</summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <returns>float [B * T, W], without gradient.</returns>
     public Tensor UnitLatents(Tensor images)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        var unit = VectorQuantizer.Normalize(_encoder.forward(images));                                  // [B, W, g, g]
-        return unit.permute(0, 2, 3, 1).reshape(-1, Config.CodeWidth).MoveToOuterDisposeScope();         // [B * T, W]
+        var compared = _quantizer.Compared(Latents(images));                                             // [B, W, h, w]
+        return compared.permute(0, 2, 3, 1).reshape(-1, Config.CodeWidth).MoveToOuterDisposeScope();     // [B * T, W]
     }
 
     /// <summary>Overwrites code vectors; call it after an optimiser step, never between forward and backward.</summary>
@@ -132,7 +183,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Encode(Tensor images)
     {
         Require(images, "images", [-1, 3, Config.ImageSide, Config.ImageSide]);
-        return InFixedBatches(images, batch => _quantizer.Encode(_encoder.forward(batch)));
+        return InFixedBatches(images, batch => _quantizer.Encode(Latents(batch)));
     }
 
     /// <summary>Codes to images.</summary>
@@ -141,7 +192,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Decode(Tensor codes)
     {
         Require(codes, "codes", [-1, Config.CodesPerImage]);
-        return InFixedBatches(codes, batch => _decoder.forward(_quantizer.Lookup(batch, Config.GridSide)));
+        return InFixedBatches(codes, batch => Render(_quantizer.Lookup(batch, Config.GridSide, Config.GridSide)));
     }
 
     /// <summary>Images in bytes to codes, without holding all of them as floats.</summary>
@@ -186,7 +237,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         return pixels;
     }
 
-    private static Tensor InFixedBatches(Tensor items, Func<Tensor, Tensor> compute)
+    private Tensor InFixedBatches(Tensor items, Func<Tensor, Tensor> compute)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();

@@ -105,7 +105,7 @@ public sealed class TokenizerTrainer
         var loss = difference.abs().mean() + squaredError;
         if (output is { } quantized)
         {
-            loss += quantized.QuantizationLoss;
+            loss += quantized.QuantizationLoss();
         }
 
         var value = loss.item<float>();

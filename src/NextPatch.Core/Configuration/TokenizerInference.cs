@@ -1,0 +1,44 @@
+using System.Globalization;
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Core.Configuration;
+
+/// <summary>Reads the configuration of a published VQ tokenizer off the names and shapes of its weights.</summary>
+/// <remarks>That codes are compared on the unit sphere leaves no trace; the published tokenizers all do.</remarks>
+public static class TokenizerInference
+{
+    private const string Codebook = "quantize.embedding.weight";
+    private const string EncoderOutput = "encoder.conv_out.weight";
+
+    /// <param name="weights">The weights.</param>
+    /// <param name="imageSide">Side of the images in pixels; the network itself takes any multiple of the downsampling factor.</param>
+    /// <exception cref="ConfigException">Not the weights of such a tokenizer.</exception>
+    public static TokenizerConfig Infer(WeightsFile weights, int imageSide = 256)
+    {
+        var shapes = weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape);
+        var levels = Count(shapes, level => FirstConvolution(level, 0));
+        if (levels == 0 || !shapes.TryGetValue(Codebook, out var codebook) || codebook is not [var codes, var width] || !shapes.TryGetValue(EncoderOutput, out var output) || output is not [var latents, ..])
+        {
+            throw new ConfigException($"'{weights.Path}' does not hold a published VQ tokenizer: it needs tensors like {FirstConvolution(0, 0)}, {EncoderOutput} and {Codebook}.");
+        }
+
+        var config = new TokenizerConfig
+        {
+            Architecture = TokenizerArchitecture.Vqgan,
+            ImageSide = imageSide,
+            DownsamplingFactor = 1 << (levels - 1),
+            CodebookSize = checked((int)codes),
+            CodeWidth = checked((int)width),
+            Channels = [.. Enumerable.Range(0, levels).Select(level => checked((int)shapes[FirstConvolution(level, 0)][0]))],
+            BlockCounts = [.. Enumerable.Range(0, levels).Select(level => Count(shapes, block => FirstConvolution(level, block)))],
+            LatentChannels = checked((int)latents),
+        };
+        config.Validate();
+        return config;
+    }
+
+    private static string FirstConvolution(int level, int block) => string.Create(CultureInfo.InvariantCulture, $"encoder.conv_blocks.{level}.res.{block}.conv1.weight");
+
+    private static int Count(Dictionary<string, IReadOnlyList<long>> shapes, Func<int, string> name)
+        => Enumerable.Range(0, shapes.Count).TakeWhile(i => shapes.ContainsKey(name(i))).Count();
+}
