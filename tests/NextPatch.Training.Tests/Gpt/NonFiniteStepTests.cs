@@ -1,6 +1,7 @@
 using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Data.Codes;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Gpt;
 using TorchSharp;
@@ -54,7 +55,7 @@ public sealed class NonFiniteStepTests
 
         // The second session poisons the step that the first did not come to.
         using var second = new Poison(from: 5, to: 7);
-        using var store = NextPatch.Data.Codes.CodeStore.Open(codes);
+        using var store = CodeStore.Open(codes);
         using var trainer = new GptTrainer(TinyRun.Config(), store, Options(folder["parts"], second) with { Resume = true });
         second.Apply(stopAfter, trainer.Model);
         var resumed = trainer.Run();
@@ -79,6 +80,21 @@ public sealed class NonFiniteStepTests
         Assert.Contains("checkpoint from before is " + Path.Combine(folder["run"], "step-00000005"), error.Message, StringComparison.Ordinal);
         Assert.Equal(["step-00000003", "step-00000004", "step-00000005"], new CheckpointFolder(folder["run"]).All()); // none of doubtful weights, and the good ones stay
         Assert.Equal("nan-step-00000005", Path.GetFileName(Directory.GetDirectories(folder["run"], "nan-step-*").Single()));
+    }
+
+    [Fact]
+    public void The_row_is_counted_on_after_a_resume()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        using var stop = new CancellationTokenSource();
+        using Poison first = new(from: 5, to: 7), second = new(from: 5, to: 100);
+        var options = Options(folder["run"], first) with { StopAfterSkips = 3 };
+        TinyRun.Train(codes, options with { OnSample = (step, model) => { first.Apply(step, model); if (step == 7) { stop.Cancel(); } } }, cancellation: stop.Token);
+        using var store = CodeStore.Open(codes);
+        using var trainer = new GptTrainer(TinyRun.Config(), store, options with { Resume = true, OnSample = second.Apply });
+        second.Apply(7, trainer.Model);
+        Assert.Contains("The loss of step 7 is NaN", Assert.Throws<NextPatchException>(() => trainer.Run()).Message, StringComparison.Ordinal);
     }
 
     [Fact]
