@@ -55,13 +55,8 @@ internal sealed class AppendedLines : IDisposable
 
     private void WriteWaiting()
     {
-        if (_file.Length != _whole)
-        {
-            _file.SetLength(_whole); // half of a line that did not fit
-        }
-
         var bytes = Encoding.UTF8.GetBytes(_waiting.ToString());
-        _file.Position = _whole;
+        _file.Position = _whole; // over the half of a line that a full disk may have left
         _file.Write(bytes);
         _whole += bytes.Length;
         _waiting.Clear();

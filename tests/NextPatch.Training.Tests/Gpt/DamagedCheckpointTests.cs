@@ -83,6 +83,20 @@ public sealed class DamagedCheckpointTests
         Assert.Equal(Newest, File.ReadAllText(latest).Trim());
     }
 
+    /// <summary>A person may point 'latest' at an older checkpoint; what the run writes then must not fall to the count of those that stay.</summary>
+    [Fact]
+    public void A_run_set_back_by_hand_keeps_its_own_checkpoints()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 4 });
+        File.WriteAllText(Path.Combine(folder["run"], "latest"), "step-00000004");
+        using var stop = new CancellationTokenSource();
+        TinyRun.Train(codes, new RunOptions { Output = folder["run"], KeepLast = 1, Resume = true, SampleEvery = 6, OnSample = (_, _) => stop.Cancel() }, cancellation: stop.Token);
+        Assert.Equal("step-00000006", File.ReadAllText(Path.Combine(folder["run"], "latest")).Trim());
+        Assert.Equal(["step-00000006", "step-00000008", Newest], new CheckpointFolder(folder["run"]).All());
+    }
+
     [Fact]
     public void When_none_is_whole_all_are_named_and_left_alone()
     {
