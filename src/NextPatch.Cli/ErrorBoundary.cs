@@ -21,29 +21,41 @@ internal static class ErrorBoundary
         catch (Exception e)
 #pragma warning restore CA1031
         {
-            return Explain(terminal, e);
+            return Explain(message => Say(terminal, message), e);
         }
     }
 
-    private static int Explain(Terminal terminal, Exception exception)
+    private static int Explain(Action<string> say, Exception exception)
     {
         switch (Expected(exception))
         {
             case ConfigException e:
-                terminal.WriteError(e.Message);
+                say(e.Message);
                 return ExitCode.Usage;
             case NextPatchException e:
-                terminal.WriteError(e.Message);
+                say(e.Message);
                 return ExitCode.Failure;
             case UnauthorizedAccessException e:
-                terminal.WriteError($"The system does not allow it: {e.Message} Choose another folder, or change its permissions.");
+                say($"The system does not allow it: {e.Message} Choose another folder, or change its permissions.");
                 return ExitCode.Failure;
             case IOException e:
-                terminal.WriteError($"Reading or writing failed: {e.Message}");
+                say($"Reading or writing failed: {e.Message}");
                 return ExitCode.Failure;
             default:
-                terminal.WriteError($"This is a defect of NextPatch; please report it with the lines below.{Environment.NewLine}{exception}");
+                say($"This is a defect of NextPatch; please report it with the lines below.{Environment.NewLine}{exception}");
                 return ExitCode.Failure;
+        }
+    }
+
+    /// <summary>A terminal that is gone must not turn the exit code into a crash.</summary>
+    private static void Say(Terminal terminal, string message)
+    {
+        try
+        {
+            terminal.WriteError(message);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
         }
     }
 

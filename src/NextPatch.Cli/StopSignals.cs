@@ -8,6 +8,8 @@ namespace NextPatch.Cli;
 /// </summary>
 internal sealed class StopSignals : IDisposable
 {
+    private const int FileSizeSignal = 25; // of Linux and macOS
+
     private readonly CancellationTokenSource _stop = new();
     private readonly PosixSignalRegistration[] _registrations;
 
@@ -15,6 +17,15 @@ internal sealed class StopSignals : IDisposable
         => _registrations = [PosixSignalRegistration.Create(PosixSignal.SIGINT, OnSignal), PosixSignalRegistration.Create(PosixSignal.SIGTERM, OnSignal)];
 
     public CancellationToken Token => _stop.Token;
+
+    /// <summary>
+    /// Until disposed, the process outlives its terminal (SIGHUP), and a file beyond the allowed size is an error that can be handled
+    /// instead of the end (SIGXFSZ).
+    /// </summary>
+    public static IDisposable OutliveTerminal() => new Registrations(
+        OperatingSystem.IsWindows()
+            ? [PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore)]
+            : [PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore), PosixSignalRegistration.Create((PosixSignal)FileSizeSignal, Ignore)]);
 
     public void Dispose()
     {
@@ -35,6 +46,20 @@ internal sealed class StopSignals : IDisposable
 
         context.Cancel = true;
         _stop.Cancel();
-        Console.Error.WriteLine($"{Environment.NewLine}Stopping after the current step; once more ends it at once.");
+        try
+        {
+            Console.Error.WriteLine($"{Environment.NewLine}Stopping after the current step; once more ends it at once.");
+        }
+        catch (IOException)
+        {
+            // The terminal is gone; what escapes here would end the process before it has saved.
+        }
+    }
+
+    private static void Ignore(PosixSignalContext context) => context.Cancel = true;
+
+    private sealed class Registrations(PosixSignalRegistration[] registrations) : IDisposable
+    {
+        public void Dispose() => Array.ForEach(registrations, r => r.Dispose());
     }
 }

@@ -48,6 +48,17 @@ public sealed class ErrorBoundaryTests
         Assert.Empty(message);
     }
 
+    [Fact]
+    public async Task A_closed_terminal_leaves_the_exit_code()
+    {
+        using StringWriter output = new();
+        var error = new StringWriter();
+        var terminal = new Terminal(output, error);
+        error.Dispose();
+
+        Assert.Equal(ExitCode.Usage, await ErrorBoundary.RunAsync(terminal, () => throw new ConfigException("the reason")));
+    }
+
     private static async Task<(int Code, string Message)> ExplainAsync(Exception exception)
     {
         using StringWriter output = new(), error = new();

@@ -36,8 +36,12 @@ internal static class TimeBudget
     {
         // FLOPs tell the ratio between stages; the probe runs every stage, so short sequences are timed as they are.
         var schedule = config with { Steps = ProbeSteps * config.Sides.Count };
-        using var trainer = new GptTrainer(new CheckpointConfig { Model = model, Training = schedule }, store, new RunOptions { Output = scratch });
-        var result = trainer.Run(cancellation);
+        TrainingResult result;
+        using (var trainer = new GptTrainer(new CheckpointConfig { Model = model, Training = schedule }, store, new RunOptions { Output = scratch }))
+        {
+            result = trainer.Run(cancellation);
+        }
+
         Directory.Delete(scratch, recursive: true);
         var perImage = result.StageSeconds.Zip(result.StageImages, (s, n) => s / n).ToArray();
         var shares = PatchSchedule.Create(1_000_000, 1, config.Sides, config.StageRate).Stages;

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Planning;
 using NextPatch.Core.Configuration;
+using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;
 
@@ -34,6 +35,10 @@ internal sealed class TrainOptions
 
     public Option<int> KeepLast { get; } = new("--keep-last") { Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => 3 };
 
+    public Option<FullDiskAction> OnFullDisk { get; } = new("--on-full-disk") { Description = "When a checkpoint cannot be written: retry (train on, try again, at the end until it works) or stop. The last one stays.", DefaultValueFactory = _ => FullDiskAction.Retry };
+
+    public Option<int> StopAfterSkips { get; } = new("--stop-after-skips") { Description = "Steps whose loss or gradient is not finite are skipped; so many in a row end the run.", HelpName = "n", DefaultValueFactory = _ => 10 };
+
     public Option<long> ValidateEvery { get; } = new("--validate-every") { Description = "Steps between validations on the held-out images; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
 
     public Option<long> SampleEvery { get; } = new("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
@@ -48,7 +53,7 @@ internal sealed class TrainOptions
         command.Add(Output);
         Settings.AddTo(command);
         foreach (var option in (Option[])[
-            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, ValidateEvery, SampleEvery, Tokenizer, LogEvery, _learningRate, _endLearningRate, _weightDecay,
+            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, OnFullDisk, StopAfterSkips, ValidateEvery, SampleEvery, Tokenizer, LogEvery, _learningRate, _endLearningRate, _weightDecay,
             _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
         {
             command.Add(option);

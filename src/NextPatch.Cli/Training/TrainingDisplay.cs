@@ -12,7 +12,8 @@ internal static class TrainingDisplay
     public static string Line(TrainingProgress p)
     {
         var validation = p.ValidationLoss is { } loss ? $"  held-out {loss:F3}" : "";
-        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  {Quantity.Decimal(p.TokensPerSecond)} tok/s  {Quantity.Duration(p.SecondsLeft)} left";
+        var skipped = p.SkippedSteps > 0 ? $"  {p.SkippedSteps} skipped" : "";
+        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}{skipped}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  {Quantity.Decimal(p.TokensPerSecond)} tok/s  {Quantity.Duration(p.SecondsLeft)} left";
     }
 
     /// <summary>Planned cost, per stage and in total.</summary>
@@ -38,6 +39,11 @@ internal static class TrainingDisplay
         if (result.IsComplete)
         {
             yield return $"Measured cost: {Quantity.Duration(result.StageSeconds.Sum())} of training, {result.MeasuredRelativeCost:F3} of next-token training on as many images at the speed of the last stage.";
+        }
+
+        if (result.SkippedSteps > 0)
+        {
+            yield return $"Skipped: {result.SkippedSteps:N0} steps whose loss or gradient was not finite; the batches are in nan-step-* of the run.";
         }
 
         if (result.ValidationLoss is { } loss)

@@ -70,6 +70,8 @@ internal sealed class TrainingJob
         Resume = _parsed.GetValue(_options.Resume),
         CheckpointEvery = _parsed.GetRequiredValue(_options.CheckpointEvery),
         KeepLast = _parsed.GetRequiredValue(_options.KeepLast),
+        OnFullDisk = _parsed.GetRequiredValue(_options.OnFullDisk),
+        StopAfterSkips = _parsed.GetRequiredValue(_options.StopAfterSkips),
         ValidateEvery = _parsed.GetRequiredValue(_options.ValidateEvery),
         SampleEvery = tokenizer is null ? 0 : _parsed.GetRequiredValue(_options.SampleEvery),
         LogEvery = _parsed.GetRequiredValue(_options.LogEvery),
@@ -110,6 +112,8 @@ internal sealed class TrainingJob
 
         var folder = Path.Combine(_parsed.GetRequiredValue(_options.Output), "samples");
         Directory.CreateDirectory(folder);
-        File.WriteAllBytes(Path.Combine(folder, $"step-{step:D8}.png"), PngWriter.Encode(sheet.Compose()));
+        var unfinished = Path.Combine(folder, ".writing.png");
+        File.WriteAllBytes(unfinished, PngWriter.Encode(sheet.Compose()));
+        File.Move(unfinished, Path.Combine(folder, $"step-{step:D8}.png"), overwrite: true);
     }
 }

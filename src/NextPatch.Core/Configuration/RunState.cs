@@ -5,7 +5,7 @@ public sealed record RunState
 {
     public int FormatVersion { get; init; } = 1;
 
-    /// <summary>Optimiser steps done.</summary>
+    /// <summary>Steps done, skipped ones included.</summary>
     public required long Step { get; init; }
 
     /// <summary>Images seen.</summary>
@@ -13,4 +13,10 @@ public sealed record RunState
 
     /// <summary>Seconds spent in training steps, by stage index, over all sessions of the run.</summary>
     public required IReadOnlyList<double> StageSeconds { get; init; }
+
+    /// <summary>Steps that were not taken, because their loss or gradient was not finite; the optimiser made <see cref="Step"/> less these.</summary>
+    public long SkippedSteps { get; init; }
+
+    /// <summary>Skipped steps in a row up to <see cref="Step"/>.</summary>
+    public int SkippedInARow { get; init; }
 }

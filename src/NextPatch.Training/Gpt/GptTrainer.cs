@@ -29,6 +29,8 @@ public sealed class GptTrainer : IDisposable
     private readonly AdamW _optimizer;
     private readonly CounterRandom _dropoutSeeds;
     private readonly double[] _stageSeconds;
+    private readonly SkippedSteps _skipped;
+    private readonly RunLock _lock;
     private long _step;
 
     /// <param name="config">Model and training settings; <see cref="CheckpointConfig.Training"/> must be set.</param>
@@ -36,6 +38,7 @@ public sealed class GptTrainer : IDisposable
     /// <param name="options">Folders, intervals, callbacks.</param>
     /// <param name="initialWeights">Fills the model at the start of a fresh run; null = drawn from the seed.</param>
     /// <exception cref="ConfigException">Settings cannot work, do not fit the codes, or differ from those of the run to resume.</exception>
+    /// <exception cref="NextPatchException">The folder cannot be written, another run holds it, or none of its checkpoints is whole.</exception>
     public GptTrainer(CheckpointConfig config, CodeStore store, RunOptions options, Action<GptModel>? initialWeights = null)
     {
         _config = config;
@@ -50,26 +53,29 @@ public sealed class GptTrainer : IDisposable
         _cost = new TrainingCost(_modelConfig, _schedule, _training.BatchSize);
         _dropoutSeeds = new CounterRandom(_training.Seed, RandomStream.Dropout);
         _stageSeconds = new double[_schedule.Stages.Count];
+        _skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
         Checkpoints = new CheckpointFolder(options.Output);
-        var latest = FindStart();
-
-        Model = new GptModel(_modelConfig);
-        if (latest is null)
+        RunChecks.RequireWritable(options.Output);
+        _lock = RunLock.Take(options.Output);
+        try
         {
-            if (initialWeights is null)
+            var start = ResumePoint.Find(Checkpoints, config, options);
+            Model = new GptModel(_modelConfig);
+            if (start is null)
             {
-                GptInitializer.Initialize(Model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
+                (initialWeights ?? Initialize)(Model);
             }
-            else
+
+            _optimizer = new AdamW(Model.named_parameters().Select(p => (p.name, p.parameter)), _training);
+            if (start is not null)
             {
-                initialWeights(Model);
+                Continue(start);
             }
         }
-
-        _optimizer = new AdamW(Model.named_parameters().Select(p => (p.name, p.parameter)), _training);
-        if (latest is not null)
+        catch
         {
-            Continue(latest);
+            Dispose();
+            throw;
         }
     }
 
@@ -81,12 +87,15 @@ public sealed class GptTrainer : IDisposable
     public TrainingCost Cost => _cost;
 
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
-    /// <exception cref="NextPatchException">The loss is not a number: the step is not taken, its batch is dumped, the last checkpoint stays.</exception>
+    /// <exception cref="NextPatchException">
+    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunOptions.OnFullDisk"/>
+    /// says stop; the last checkpoint stays.
+    /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default)
     {
-        using var log = new MetricsLog(_options.Output, _step);
+        using var log = new MetricsLog(_options.Output, _step, _options.OnNote);
+        var saver = new CheckpointSaver(_options, Checkpoints, Save, _step);
         var window = new SpeedWindow();
-        var saved = -1L;
         while (_step < _schedule.TotalSteps && !cancellation.IsCancellationRequested)
         {
             var stage = _schedule.At(_step);
@@ -95,61 +104,85 @@ public sealed class GptTrainer : IDisposable
             _stageSeconds[stage.Index] += watch.Elapsed.TotalSeconds;
             window.Add(_training.BatchSize, (long)_training.BatchSize * _cost.Stages[stage.Index].TokensPerImage, watch.Elapsed.TotalSeconds);
             _step++;
-            var isLast = _step == _schedule.TotalSteps;
-            var validation = IsDue(_options.ValidateEvery) && !isLast ? ValidationLoss() : null;
-            if (_step == 1 || _step % _options.LogEvery == 0 || isLast || validation is not null)
+            var isSkipped = _skipped.InARow > 0;
+            if (isSkipped)
             {
-                var progress = new TrainingProgress(_step, _schedule.TotalSteps, stage, loss, _learningRate.At(_step - 1), norm, _step * _training.BatchSize,
-                    window.ImagesPerSecond, window.TokensPerSecond, SecondsLeft(), validation);
-                window.Reset();
-                log.Write(progress);
-                _options.OnProgress?.Invoke(progress);
+                log.WriteSkipped(_step, stage, _skipped.Total);
+            }
+            else
+            {
+                Report(log, window, stage, loss, norm);
             }
 
-            if (IsDue(_options.CheckpointEvery) || isLast)
-            {
-                Save();
-                saved = _step;
-            }
-
+            saver.AfterStep(_step, isSkipped);
             if (IsDue(_options.SampleEvery))
             {
-                InEvaluationMode(() => _options.OnSample?.Invoke(_step, Model));
+                InEvaluationMode(Sample);
             }
         }
 
+        saver.AtEnd(_step, _skipped.InARow > 0, cancellation);
         var isComplete = _step >= _schedule.TotalSteps;
-        if (saved != _step && _step > 0 && !isComplete)
-        {
-            Save();
-        }
-
         return new TrainingResult(_step, isComplete, Checkpoints.Latest, _stageSeconds, StageImages(),
-            isComplete ? ValidationLoss() : null, isComplete ? AverageValidationLoss() : null);
+            isComplete ? ValidationLoss() : null, isComplete ? AverageValidationLoss() : null) { SkippedSteps = _skipped.Total };
     }
 
-    public void Dispose() => Model.Dispose();
+    public void Dispose()
+    {
+        Model?.Dispose(); // null when the constructor failed early
+        _lock.Dispose();
+    }
+
+    private void Initialize(GptModel model) => GptInitializer.Initialize(model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
 
     private void Continue(string checkpoint)
     {
-        try
-        {
-            var state = CheckpointFolder.Load(checkpoint, Model, _optimizer);
-            _step = state.Step;
-            state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
-        }
-        catch
-        {
-            Model.Dispose();
-            throw;
-        }
-
+        var state = CheckpointFolder.Load(checkpoint, Model, _optimizer);
+        _step = state.Step;
+        _skipped.Restore(state.SkippedSteps, state.SkippedInARow);
+        state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
         _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {_step} of {_schedule.TotalSteps}.");
     }
 
     private bool IsDue(long every) => every > 0 && _step % every == 0;
 
-    private void Save() => Checkpoints.Save(_config, new RunState { Step = _step, Images = _step * _training.BatchSize, StageSeconds = _stageSeconds }, Model, _optimizer, _options.KeepLast);
+    /// <summary>Validates and writes a line of metrics when they are due.</summary>
+    private void Report(MetricsLog log, SpeedWindow window, PatchStage stage, double loss, double norm)
+    {
+        var isLast = _step == _schedule.TotalSteps;
+        var validation = IsDue(_options.ValidateEvery) && !isLast ? ValidationLoss() : null;
+        if (_step != 1 && _step % _options.LogEvery != 0 && !isLast && validation is null)
+        {
+            return;
+        }
+
+        var progress = new TrainingProgress(_step, _schedule.TotalSteps, stage, loss, _learningRate.At(_step - 1), norm, _step * _training.BatchSize,
+            window.ImagesPerSecond, window.TokensPerSecond, SecondsLeft(), validation) { SkippedSteps = _skipped.Total };
+        window.Reset();
+        log.Write(progress);
+        _options.OnProgress?.Invoke(progress);
+    }
+
+    private void Save(int keep)
+    {
+        var state = new RunState
+        {
+            Step = _step, Images = _step * _training.BatchSize, StageSeconds = _stageSeconds, SkippedSteps = _skipped.Total, SkippedInARow = _skipped.InARow,
+        };
+        Checkpoints.Save(_config, state, Model, _optimizer, keep);
+    }
+
+    private void Sample()
+    {
+        try
+        {
+            _options.OnSample?.Invoke(_step, Model);
+        }
+        catch (Exception e) when (DiskTrouble.Is(e))
+        {
+            _options.OnNote?.Invoke($"The sample grid of step {_step} could not be written: {e.Message}");
+        }
+    }
 
     /// <summary>One optimiser step over as many micro-batches as the stage's memory wants.</summary>
     private (double Loss, double Norm) TrainStep(PatchStage stage)
@@ -173,21 +206,32 @@ public sealed class GptTrainer : IDisposable
         }
 
         var norm = _optimizer.GradientNorm();
-        if (!double.IsFinite(loss) || !double.IsFinite(norm))
+        if (double.IsFinite(loss) && double.IsFinite(norm))
         {
-            StopOnNonFinite(loss, norm, stage);
+            _optimizer.Step(_learningRate.At(_step), norm);
+            _skipped.StepTaken();
+        }
+        else
+        {
+            SkipStep(loss, norm, stage);
         }
 
-        _optimizer.Step(_learningRate.At(_step), norm);
         return (loss, norm);
     }
 
-    private void StopOnNonFinite(double loss, double norm, PatchStage stage)
+    /// <summary>Leaves weights, moments and average as they are.</summary>
+    private void SkipStep(double loss, double norm, PatchStage stage)
     {
-        // No checkpoint is written here: an earlier update may already have spoiled the weights.
-        var dump = NonFiniteDump.Write(_options.Output, _step, loss, norm, _learningRate.At(_step), stage, _batches, _store, _training.BatchSize);
-        throw new NextPatchException(
-            $"The loss of step {_step} is {loss} (gradient norm {norm}), so the run stopped before using it. The batch is in {dump}; the last good checkpoint is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. Lower the learning rate ({_training.LearningRate}) or raise the warm-up, and continue from that checkpoint with --init-from.");
+        foreach (var parameter in Model.parameters())
+        {
+            parameter.grad = null;
+        }
+
+        var rate = _learningRate.At(_step);
+        _skipped.Skip(
+            $"The loss of step {_step} is {loss} (gradient norm {norm})",
+            () => NonFiniteDump.Write(_options.Output, _step, loss, norm, rate, stage, _batches, _store, _training.BatchSize),
+            () => $"The last checkpoint from before is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. Lower the learning rate ({_training.LearningRate}) or raise the warm-up, and continue from a checkpoint with --init-from.");
     }
 
     private (Tensor Codes, Tensor Labels) Batch(int count, FillBatch fill)
@@ -261,24 +305,6 @@ public sealed class GptTrainer : IDisposable
 
     private IReadOnlyList<long> StageImages()
         => [.. _schedule.Stages.Select(s => Math.Clamp(_step - s.Start, 0, s.StepCount) * _training.BatchSize)];
-
-    /// <summary>The checkpoint to start from, after checking that the folder may be used.</summary>
-    private string? FindStart()
-    {
-        RunChecks.RequireWritable(_options.Output);
-        var latest = Checkpoints.Latest;
-        if (latest is not null && !_options.Resume)
-        {
-            throw new ConfigException($"{_options.Output} already holds a run ({Path.GetFileName(latest)}). Continue it with --resume, or choose another --output.");
-        }
-
-        if (latest is not null)
-        {
-            RunComparison.RequireSame(ConfigJson.Read(Path.Combine(latest, "config.json"), ConfigJson.Default.CheckpointConfig), _config, latest);
-        }
-
-        return latest;
-    }
 
     private delegate void FillBatch(Span<long> codes, Span<long> labels);
 }

@@ -17,6 +17,15 @@ public sealed record RunOptions
     /// <summary>Checkpoints that stay.</summary>
     public int KeepLast { get; init; } = 3;
 
+    /// <summary>What happens when a checkpoint cannot be written.</summary>
+    public FullDiskAction OnFullDisk { get; init; } = FullDiskAction.Retry;
+
+    /// <summary>Time until a checkpoint that could not be written is tried again, where none is due earlier.</summary>
+    public TimeSpan RetryInterval { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>Steps in a row with a loss or gradient that is not finite, each of them skipped, after which the run stops; 1 = the first one.</summary>
+    public int StopAfterSkips { get; init; } = 10;
+
     /// <summary>Steps between lines of metrics.</summary>
     public long LogEvery { get; init; } = 20;
 

@@ -12,6 +12,9 @@ public sealed record TrainingResult(
     long Step, bool IsComplete, string? Checkpoint, IReadOnlyList<double> StageSeconds, IReadOnlyList<long> StageImages,
     double? ValidationLoss, double? AverageValidationLoss)
 {
+    /// <summary>Steps that were not taken, because their loss or gradient was not finite.</summary>
+    public long SkippedSteps { get; init; }
+
     /// <summary>Seconds per image of each stage, weighed by its images, against the seconds per image of the last stage (p = 1): the measured counterpart of the planned relative cost.</summary>
     public double MeasuredRelativeCost
     {

@@ -15,23 +15,62 @@ public sealed class TrainCommandTests
         var codes = WriteCodes(folder["codes"]);
         Assert.Equal(0, await Run([.. Train(codes, folder["whole"]), "--resume"]));
 
-        using (var killed = Start(Train(codes, folder["killed"])))
+        // The first time when there is a checkpoint, then in the middle of writing one.
+        foreach (var isTime in (Func<bool>[])[() => File.Exists(Path.Combine(folder["killed"], "latest")), IsWriting])
         {
+            using var killed = Start([.. Train(codes, folder["killed"], ("--checkpoint-every", "1")), "--resume"]);
             killed.BeginErrorReadLine();
-            await WaitFor(() => File.Exists(Path.Combine(folder["killed"], "latest")), killed);
+            await WaitFor(isTime, killed);
             killed.Kill(entireProcessTree: true); // SIGKILL
             await killed.WaitForExitAsync();
         }
 
+        bool IsWriting() => Directory.GetDirectories(folder["killed"], ".writing-*").Length > 0;
+
         Assert.NotEqual(LatestOf(folder["whole"]), LatestOf(folder["killed"]));
         Assert.Equal(0, await Run([.. Train(codes, folder["killed"]), "--resume"]));
         Assert.Equal(LatestOf(folder["whole"]), LatestOf(folder["killed"]));
-        foreach (var file in new[] { "model.safetensors", "ema.safetensors" })
+        Assert.Empty(Directory.GetDirectories(folder["killed"], ".*"));
+        foreach (var file in new[] { "model.safetensors", "ema.safetensors", "optimizer.safetensors" })
         {
             Assert.Equal(File.ReadAllBytes(Path.Combine(folder["whole"], LatestOf(folder["whole"]), file)), File.ReadAllBytes(Path.Combine(folder["killed"], LatestOf(folder["killed"]), file)));
         }
     }
 
+    [Fact]
+    public async Task A_second_run_is_refused_until_the_first_is_gone_however_it_went()
+    {
+        using var folder = new TemporaryFolder();
+        var arguments = (string[])[.. Train(WriteCodes(folder["codes"]), folder["run"], ("--steps", "100000")), "--resume"];
+        using var first = Start(arguments);
+        first.BeginErrorReadLine();
+        await WaitFor(() => File.Exists(Path.Combine(folder["run"], "latest")), first);
+        var (exit, error) = await RunWithErrors(arguments);
+        Assert.Equal(1, exit);
+        Assert.Contains($"in use by another run (process {first.Id} on {Environment.MachineName} since", error, StringComparison.Ordinal);
+        Assert.False(first.HasExited);
+        first.Kill(entireProcessTree: true);
+        await first.WaitForExitAsync();
+
+        using var third = Start(arguments);
+        Assert.NotEmpty(await LinesUntil("Resumed from", third));
+        third.Kill(entireProcessTree: true);
+    }
+
+    [Fact]
+    public async Task A_run_whose_readers_are_gone_goes_on_to_its_end()
+    {
+        using var folder = new TemporaryFolder();
+        using var process = Process.Start(Command(Train(WriteCodes(folder["codes"]), folder["run"])))!;
+        process.StandardError.Close();
+        process.StandardOutput.Close();
+        await process.WaitForExitAsync();
+        Assert.Equal(0, process.ExitCode);
+        Assert.Equal(60, File.ReadAllLines(Path.Combine(folder["run"], "metrics.jsonl")).Length);
+        Assert.Equal("step-00000060", LatestOf(folder["run"]));
+    }
+
+    /// <summary>The lost terminal (SIGHUP) is ignored, the request to stop is not.</summary>
     [Fact]
     public async Task A_terminated_run_writes_a_checkpoint_and_exits_with_130()
     {
@@ -39,12 +78,12 @@ public sealed class TrainCommandTests
         using var folder = new TemporaryFolder();
         using var process = Start(Train(WriteCodes(folder["codes"]), folder["run"], ("--steps", "100000"), ("--checkpoint-every", "0")));
         process.BeginErrorReadLine();
-        await WaitFor(() => File.Exists(Path.Combine(folder["run"], "metrics.jsonl")) && new FileInfo(Path.Combine(folder["run"], "metrics.jsonl")).Length > 200, process);
-        using (var kill = Process.Start("kill", ["-TERM", process.Id.ToString()]))
-        {
-            await kill.WaitForExitAsync();
-        }
-
+        var metrics = new FileInfo(Path.Combine(folder["run"], "metrics.jsonl"));
+        await WaitFor(() => LengthOf(metrics) > 200, process);
+        await Signal("-HUP", process);
+        var length = LengthOf(metrics);
+        await WaitFor(() => LengthOf(metrics) > length + 5000, process);
+        await Signal("-TERM", process);
         await process.WaitForExitAsync();
         Assert.Equal(130, process.ExitCode);
         Assert.True(File.Exists(Path.Combine(folder["run"], LatestOf(folder["run"]), "state.json")));
@@ -92,10 +131,40 @@ public sealed class TrainCommandTests
 
     private static string LatestOf(string run) => File.ReadAllText(Path.Combine(run, "latest")).Trim();
 
+    private static ProcessStartInfo Command(IEnumerable<string> arguments)
+        => new("dotnet", [Path.Combine(AppContext.BaseDirectory, "nextpatch.dll"), .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
+
+    private static async Task Signal(string signal, Process process)
+    {
+        using var kill = Process.Start("kill", [signal, process.Id.ToString()]);
+        await kill.WaitForExitAsync();
+    }
+
+    private static long LengthOf(FileInfo file)
+    {
+        file.Refresh();
+        return file.Exists ? file.Length : 0;
+    }
+
+    /// <summary>What a process says up to a word; empty when it ends without it.</summary>
+    private static async Task<IReadOnlyList<string>> LinesUntil(string word, Process process)
+    {
+        var lines = new List<string>();
+        while (await process.StandardError.ReadLineAsync() is { } line)
+        {
+            lines.Add(line);
+            if (line.Contains(word, StringComparison.Ordinal))
+            {
+                return lines;
+            }
+        }
+
+        return [];
+    }
+
     private static Process Start(IEnumerable<string> arguments)
     {
-        var info = new ProcessStartInfo("dotnet", [Path.Combine(AppContext.BaseDirectory, "nextpatch.dll"), .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
-        var process = Process.Start(info)!;
+        var process = Process.Start(Command(arguments))!;
         process.BeginOutputReadLine();
         return process;
     }

@@ -56,8 +56,8 @@ public sealed class GptTrainerTests
         var often = TinyRun.Train(codes, new RunOptions { Output = folder["often"], CheckpointEvery = 2, KeepLast = 2, ValidateEvery = 3, SampleEvery = 5, OnSample = (_, _) => { } });
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(often.Checkpoint!));
         Assert.Equal(["step-00000010", "step-00000012"], new CheckpointFolder(folder["often"]).All());
-        Assert.Equal(["config.json", "ema.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"],
-            Directory.GetFiles(often.Checkpoint!).Select(Path.GetFileName).Order());
+        Assert.Equal(["SHA256SUMS", "config.json", "ema.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"],
+            Directory.GetFiles(often.Checkpoint!).Select(Path.GetFileName).Order(StringComparer.Ordinal));
     }
 
     [Fact]
@@ -188,6 +188,7 @@ public sealed class GptTrainerTests
         var own = TinyRun.Train(codes, new RunOptions { Output = folder["run"] }).Checkpoint!;
         var foreign = TinyRun.Train(codes, new RunOptions { Output = folder["other"] }, TinyRun.Config(model: TinyRun.Model with { Width = 32 })).Checkpoint!;
         File.Copy(Path.Combine(foreign, "model.safetensors"), Path.Combine(own, "model.safetensors"), overwrite: true);
+        File.Delete(Path.Combine(own, "SHA256SUMS")); // a person meant it
         Assert.Contains("do not fit the model", Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
     }
 
