@@ -28,6 +28,10 @@ internal static class CaseKinds
         (c => c.ModelType == "c2i" && c.IsAbout("update_ema") && c.IsAbout("AdamW"), TrainingRunCase.Run),
         (c => c.Entry.ContainsKey("variants"), PickleCase.Run),
         (c => c.IsAbout("DistributedSampler"), SamplerCase.Run),
+        (c => c.IsAbout("vq_loss.py loss functions"), AdversarialCases.RunLosses),
+        (c => c.IsAbout("::NLayerDiscriminator"), AdversarialCases.RunPatchDiscriminator),
+        (c => c.IsAbout("discriminator_stylegan.py"), AdversarialCases.RunStyleGanDiscriminator),
+        (c => c.IsAbout("::LPIPS"), AdversarialCases.RunLpips),
         (c => c.IsAbout("::VQ_models"), TokenizerPresetsCase.Run),
         (c => c.IsAbout("::VQModel ") || c.IsAbout("VQ_models["), TokenizerCase.Run),
     ];

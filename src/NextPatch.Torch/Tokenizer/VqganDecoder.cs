@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -44,6 +45,6 @@ internal sealed class VqganDecoder : Module<Tensor, Tensor>
             x = layer.forward(x);
         }
 
-        return Convolutions.Forward(_output, functional.silu(_norm.forward(x)), padding: 1).MoveToOuterDisposeScope(); // [B, 3, H, W]
+        return AlignedConvolution.Forward(_output, functional.silu(_norm.forward(x)), stride: 1, padding: 1).MoveToOuterDisposeScope(); // [B, 3, H, W]
     }
 }

@@ -1,3 +1,4 @@
+using NextPatch.Core.Configuration;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
 
@@ -11,7 +12,7 @@ public sealed class VectorQuantizerTests
     {
         using var scope = NewDisposeScope();
         manual_seed(1);
-        using var quantizer = new VectorQuantizer(codebookSize: 7, codeWidth: 3);
+        using var quantizer = new VectorQuantizer(new TokenizerConfig { CodebookSize = 7, CodeWidth = 3 });
         var latents = randn(2, 3, 2, 2) * 5;
         var output = quantizer.forward(latents);
 
@@ -28,7 +29,7 @@ public sealed class VectorQuantizerTests
 
         Assert.Equal(sum / (rows.Length * 3), output.CodebookLoss.item<float>(), 1e-6);
         Assert.Equal(sum / (rows.Length * 3), output.CommitmentLoss.item<float>(), 1e-6);
-        Assert.True(output.Vectors.allclose(quantizer.Lookup(output.Codes, 2), atol: 1e-6));
+        Assert.True(output.Vectors.allclose(quantizer.Lookup(output.Codes, 2, 2), atol: 1e-6));
         Assert.True(output.Codes.equal(quantizer.Encode(latents)).all().item<bool>());
     }
 
@@ -37,7 +38,7 @@ public sealed class VectorQuantizerTests
     {
         using var scope = NewDisposeScope();
         manual_seed(2);
-        using var quantizer = new VectorQuantizer(codebookSize: 5, codeWidth: 4);
+        using var quantizer = new VectorQuantizer(new TokenizerConfig { CodebookSize = 5, CodeWidth = 4 });
         var codebook = quantizer.get_parameter("embedding.weight")!;
         var latents = randn(1, 4, 2, 2).requires_grad_();
 

@@ -1,0 +1,47 @@
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NextPatch.Torch.Convolutions;
+
+/// <summary>Convolutions whose channels do not fill whole vectors.</summary>
+/// <remarks>
+/// libtorch 2.10 computes them wrongly on x64 processors, for kernels larger than 1x1: results where the number of inputs is above 16 and no
+/// multiple of 16 (of 8 without AVX-512), and the gradient of the input where that of the outputs is no such multiple (measured
+/// against float64; it seems to read beyond what it filled, so the error differs from run to run). Such a convolution is
+/// computed with more channels, whose weights are zero.
+/// </remarks>
+internal static class AlignedConvolution
+{
+    private const int VectorWidth = 16;
+
+    /// <summary>What <paramref name="convolution"/> gives, with the right values and gradients.</summary>
+    /// <param name="convolution">Its weight and bias are used.</param>
+    /// <param name="x">float [B, I, h, w].</param>
+    /// <param name="stride">In both directions.</param>
+    /// <param name="padding">Zeros around the image.</param>
+    /// <returns>[B, O, h', w'] in the caller's dispose scope.</returns>
+    public static Tensor Forward(Conv2d convolution, Tensor x, long stride, long padding)
+    {
+        using var scope = NewDisposeScope();
+        var (weight, bias) = (convolution.weight!, convolution.bias);
+        var (outputs, inputs) = (weight.size(0), weight.size(1));
+        var needsGradient = x.requires_grad && is_grad_enabled();
+        var moreOutputs = needsGradient ? Missing(outputs) : 0;
+        var moreInputs = needsGradient || inputs > VectorWidth ? Missing(inputs) : 0;
+        if (moreOutputs + moreInputs == 0 || weight.size(2) * weight.size(3) == 1)
+        {
+            return functional.conv2d(x, weight, bias, [stride, stride], [padding, padding]).MoveToOuterDisposeScope();
+        }
+
+        var y = functional.conv2d(
+            moreInputs == 0 ? x : functional.pad(x, [0, 0, 0, 0, 0, moreInputs]),
+            functional.pad(weight, [0, 0, 0, 0, 0, moreInputs, 0, moreOutputs]), // [O', I', kh, kw]
+            bias is null ? null : functional.pad(bias, [0, moreOutputs]),
+            [stride, stride],
+            [padding, padding]);                                                 // [B, O', h', w']
+        return y.narrow(1, 0, outputs).MoveToOuterDisposeScope();
+    }
+
+    private static long Missing(long channels) => (VectorWidth - (channels % VectorWidth)) % VectorWidth;
+}

@@ -1,0 +1,104 @@
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Torch.Loading;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+
+namespace NextPatch.Torch.Perception;
+
+// Shape letters used in this file: B batch, H and W rows and columns of pixels, C channels, h and w of a feature map.
+
+/// <summary>LPIPS: how different two images look, as VGG-16 features see it (Zhang et al., arXiv 1801.03924).</summary>
+public sealed class Lpips : IDisposable
+{
+    private static readonly float[] Shift = [-0.030f, -0.088f, -0.188f];
+    private static readonly float[] Scale = [0.458f, 0.448f, 0.450f];
+
+    // Positions of the convolutions in torchvision's VGG-16; before each group but the first the size is halved, after each it is tapped.
+    private static readonly int[][] Groups = [[0, 2], [5, 7], [10, 12, 14], [17, 19, 21], [24, 26, 28]];
+
+    private readonly DisposeScopeHolder _tensors = new();
+    private readonly (Tensor Weight, Tensor Bias)[][] _convolutions;
+    private readonly Tensor[] _heads;
+    private readonly Tensor _shift;
+    private readonly Tensor _scale;
+
+    /// <param name="features">VGG-16 by torchvision's keys (<c>features.0.weight</c>) or the published code's (<c>net.slice1.0.weight</c>).</param>
+    /// <param name="heads">Linear heads by the published keys (<c>lin0.model.1.weight</c>).</param>
+    /// <param name="source">What messages call the weights.</param>
+    /// <exception cref="NextPatchException">A tensor is missing.</exception>
+    public Lpips(IReadOnlyDictionary<string, StoredTensor> features, IReadOnlyDictionary<string, StoredTensor> heads, string source)
+    {
+        using var scope = NewDisposeScope();
+        _convolutions = [.. Groups.Select((group, slice) => group.Select(position => (
+            Take(features, source, $"features.{position}.weight", $"net.slice{slice + 1}.{position}.weight"),
+            Take(features, source, $"features.{position}.bias", $"net.slice{slice + 1}.{position}.bias"))).ToArray())];
+        _heads = [.. Groups.Select((_, i) => Take(heads, source, $"lin{i}.model.1.weight", $"lin{i}.weight"))];
+        _shift = _tensors.Keep(tensor(Shift).view(1, 3, 1, 1));
+        _scale = _tensors.Keep(tensor(Scale).view(1, 3, 1, 1));
+    }
+
+    /// <summary>Distance of each pair; differentiable in both.</summary>
+    /// <param name="first">float [B, 3, H, W] in [-1, 1].</param>
+    /// <param name="second">float [B, 3, H, W] in [-1, 1].</param>
+    /// <returns>float [B, 1, 1, 1], 0 for equal images, in the caller's dispose scope.</returns>
+    public Tensor Distance(Tensor first, Tensor second)
+    {
+        using var scope = NewDisposeScope();
+        var (a, b) = (Features(first), Features(second));
+        var sum = zeros(1);
+        for (var i = 0; i < _heads.Length; i++)
+        {
+            var difference = (Unit(a[i]) - Unit(b[i])).square();                                            // [B, C, h, w]
+            sum = sum + (difference * _heads[i]).sum(1, keepdim: true).mean([2, 3], keepdim: true);         // [B, 1, 1, 1]
+        }
+
+        return sum.MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The five tapped feature maps, [B, C, h, w], in the caller's dispose scope.</summary>
+    /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
+    public Tensor[] Features(Tensor images)
+    {
+        using var scope = NewDisposeScope();
+        var x = (images - _shift) / _scale;
+        var taps = new Tensor[Groups.Length];
+        for (var i = 0; i < taps.Length; i++)
+        {
+            x = i == 0 ? x : functional.max_pool2d(x, 2);
+            foreach (var (weight, bias) in _convolutions[i])
+            {
+                x = functional.relu(functional.conv2d(x, weight, bias, padding: [1, 1]));
+            }
+
+            taps[i] = x;
+        }
+
+        return [.. taps.Select(tap => tap.MoveToOuterDisposeScope())];
+    }
+
+    public void Dispose() => _tensors.Dispose();
+
+    private static Tensor Unit(Tensor features) => features / (features.square().sum(1, keepdim: true).sqrt() + 1e-10);
+
+    private Tensor Take(IReadOnlyDictionary<string, StoredTensor> tensors, string source, params string[] names)
+    {
+        var found = names.Select(tensors.GetValueOrDefault).FirstOrDefault(tensor => tensor is not null)
+            ?? throw new NextPatchException($"The LPIPS weights in {source} have no tensor {string.Join(" or ", names)}; torchvision's VGG-16 and the linear heads of LPIPS are expected.");
+        return _tensors.Keep(StateLoader.ToTensor(found.As(ElementType.Float32).Read()));
+    }
+
+    /// <summary>Tensors that live as long as their owner.</summary>
+    private sealed class DisposeScopeHolder : IDisposable
+    {
+        private readonly List<Tensor> _kept = [];
+
+        public Tensor Keep(Tensor tensor)
+        {
+            _kept.Add(tensor.DetachFromDisposeScope());
+            return tensor;
+        }
+
+        public void Dispose() => _kept.ForEach(tensor => tensor.Dispose());
+    }
+}
