@@ -63,12 +63,12 @@ internal sealed class ClassLookup
     private string Listed(List<int> labels)
         => string.Join(", ", labels.Take(MaxSuggestions).Select(label => $"{label} ({_names[label]})")) + (labels.Count > MaxSuggestions ? $" or one of {labels.Count - MaxSuggestions} others" : "");
 
-    /// <summary>The few classes whose names share a word with the text or are spelled almost like it, nearest first.</summary>
+    /// <summary>The few classes whose names contain the text, or have a word that is spelled almost like it, nearest first.</summary>
     private List<int> Similar(string text)
     {
         var most = Math.Max(1, text.Length / 3);
         return [.. _synonyms
-            .Select(s => (s.Label, Distance: s.Synonym.Contains(text, StringComparison.OrdinalIgnoreCase) ? 0 : EditDistance(s.Synonym, text)))
+            .Select(s => (s.Label, Distance: s.Synonym.Contains(text, StringComparison.OrdinalIgnoreCase) ? 0 : s.Synonym.Split(' ').Append(s.Synonym).Min(part => EditDistance(part, text))))
             .Where(s => s.Distance <= most)
             .OrderBy(s => s.Distance)
             .Select(s => s.Label)
