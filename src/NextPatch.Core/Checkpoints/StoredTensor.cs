@@ -3,8 +3,8 @@ namespace NextPatch.Core.Checkpoints;
 /// <summary>A tensor of an open file, not read yet. Valid as long as its file is open; tensors of any size.</summary>
 public abstract class StoredTensor
 {
-    // Stays in a core's cache between checksum and copy.
-    private const int PartBytes = 1 << 20;
+    // Stays in a core's cache between reading, checksum and writing; a multiple of every element size.
+    private const int PartBytes = 1 << 18;
 
     protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
     {
@@ -77,19 +77,12 @@ public abstract class StoredTensor
     /// <exception cref="DataFormatException">The elements are damaged.</exception>
     internal void WriteTo(PartAction write)
     {
-        byte[]? buffer = null;
-        for (var at = 0L; at < ByteCount;)
+        var buffer = new byte[(int)Math.Min(PartBytes, ByteCount)];
+        for (var at = 0L; at < ByteCount; at += PartBytes)
         {
-            var length = (int)Math.Min(PartBytes, ByteCount - at);
-            if (!TryGetSpan(at, length, out var part))
-            {
-                buffer ??= new byte[length];
-                CopyTo(at, buffer.AsSpan(0, length));
-                part = buffer.AsSpan(0, length);
-            }
-
+            var part = buffer.AsSpan(0, (int)Math.Min(PartBytes, ByteCount - at));
+            CopyTo(at, part);
             write(part);
-            at += length;
         }
     }
 
