@@ -53,7 +53,8 @@ internal static class StoredFile
             using (var written = new ManualResetEventSlim())
             {
                 // Flushing everything at the end would leave the disk idle until then, and the processor afterwards.
-                var flushing = Task.Run(() => FlushWhileWritten(stream.SafeFileHandle, written));
+                var handle = stream.SafeFileHandle; // asking for it empties the stream's buffer, so not on another thread
+                var flushing = Task.Run(() => FlushWhileWritten(handle, written));
                 try
                 {
                     write(stream);
