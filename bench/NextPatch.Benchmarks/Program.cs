@@ -2,9 +2,16 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using NextPatch.Benchmarks.Formats;
 using NextPatch.Torch.Loading;
+
+if (FormatCommands.Know(args))
+{
+    return FormatCommands.Run(args);
+}
 
 // In this process: a generated one would not find libtorch. Each class holds its own baseline, so ratios come from one run.
 NativeBackend.EnsureLoaded();
 var job = Job.ShortRun.WithToolchain(InProcessNoEmitToolchain.Instance);
 BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, DefaultConfig.Instance.AddJob(job));
+return 0;

@@ -72,7 +72,8 @@ internal static class Application
               nextpatch plan          what a run costs before it starts
               nextpatch train         train on your own codes
               nextpatch sample        images from a trained model
-              nextpatch info          what a checkpoint, a data folder or an image holds
+              nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
+              nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
 
             Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
             """);
@@ -82,6 +83,7 @@ internal static class Application
         root.Add(TrainCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(InfoCommand.Create());
+        root.Add(ConvertCommand.Create());
         return root;
     }
 

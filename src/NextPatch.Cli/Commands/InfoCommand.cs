@@ -13,16 +13,17 @@ internal static class InfoCommand
 
     public static Command Create()
     {
-        var path = new Argument<string>("path") { Description = "A folder (checkpoint, run, tokenizer, codes) or a file (.safetensors, .pt, .npz, .npy, .png)." };
-        var json = new Option<bool>("--json") { Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, and more." };
+        var path = new Argument<string>("path") { Description = "A folder (checkpoint, run, Hugging Face model, tokenizer, codes) or a file (.safetensors, .safetensors.index.json, .pt, .pth, .bin, .ckpt, .npz, .npy, .png)." };
+        var json = new Option<bool>("--json") { Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, contents, and more." };
         var command = new Command(
             "info",
             """
-            Says what a file or folder holds: configuration, step, tensors, classes, text. Only headers are read, except of .pt
-            files. Nothing in a file is executed.
+            Says what a file or folder holds: configuration, step, tensors, classes, text. Only headers are read, however
+            large the file. Nothing in a file is executed. Of a .pt file with several sets of weights the average (ema) is listed.
 
             Examples:
               nextpatch info quickstart/model
+              nextpatch info c2i_L_384.pt
               nextpatch info weights.safetensors --json
               nextpatch info samples/000000.png
             """) { path, json };
@@ -51,6 +52,7 @@ internal static class InfoCommand
             ("format", summary.Format),
             ("path", summary.Path),
             ("preset", summary.Preset),
+            ("weights", summary.Weights),
             ("parameters", summary.ParameterCount?.ToString("N0")),
             ("step", summary.Step?.ToString("N0")),
             ("checkpoints", summary.Checkpoints is { } checkpoints ? string.Join(", ", checkpoints) : null),
@@ -61,6 +63,12 @@ internal static class InfoCommand
         foreach (var (name, value) in facts.Where(f => !string.IsNullOrEmpty(f.Value)))
         {
             terminal.Data.WriteLine($"{name,-12} {value}");
+        }
+
+        if (summary.Contents is not null)
+        {
+            terminal.Data.WriteLine("contents");
+            terminal.WriteJson(summary.Contents);
         }
 
         if (summary.Configuration is not null)

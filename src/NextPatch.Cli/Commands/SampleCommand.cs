@@ -1,7 +1,8 @@
 using System.CommandLine;
-using System.Globalization;
+using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 
@@ -15,17 +16,23 @@ internal static class SampleCommand
     public static Command Create()
     {
         var rules = new SamplingOptions();
-        var model = new Option<string>("--model") { Description = "A run folder (its newest checkpoint) or a checkpoint folder.", HelpName = "dir", Required = true };
+        var model = new Option<string>("--model") { Description = "A run folder (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, .safetensors, .npz).", HelpName = "path", Required = true };
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder. [default: tokenizer/ in or beside the run; without one, codes are written instead of images]", HelpName = "dir" };
         var classes = new Option<string[]>("--class")
         {
-            Description = "A class by name or number; may be repeated, images take them in turn. 'all' = every class.", HelpName = "class",
+            Description = "A class by number, name, synonym or the beginning of one; may be repeated, images take them in turn. 'all' = every class.", HelpName = "class",
             DefaultValueFactory = _ => ["all"],
         };
         var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "n", DefaultValueFactory = _ => DefaultCount };
         var seed = new Option<ulong>("--seed") { Description = "Seed. Image k depends on seed, k, class and rules only, not on --count.", HelpName = "n", DefaultValueFactory = _ => 0 };
         var weights = new Option<string?>("--weights") { Description = "Which weights: ema (their average over training) or model. [default: ema where there is one]", HelpName = "ema|model" };
         weights.AcceptOnlyFromAmong("ema", "model");
+        var imageSize = new Option<int?>("--image-size") { Description = "Side of the images in pixels, 16 per code, where the file does not say it: 256 or 384. [default: 256]", HelpName = "px" };
+        var precision = new Option<string>("--precision")
+        {
+            Description = "Element type of the weights in memory: bf16 halves it, and is slow on processors without bf16 instructions.", HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32",
+        };
+        precision.AcceptOnlyFromAmong("fp32", "bf16");
         var output = new Option<string>("--output") { Description = "Folder for 000000.png .., grid.png, samples.npz and samples.json.", HelpName = "dir", DefaultValueFactory = _ => "samples" };
         var command = new Command(
             "sample",
@@ -37,12 +44,17 @@ internal static class SampleCommand
               nextpatch sample --model quickstart/model --count 64
               nextpatch sample --model quickstart/model --class star --class heart --count 20 --seed 7 --output hearts
               nextpatch sample --model run --class 207 --cfg-scale 4 --cfg-shape power --cfg-power 2 --top-k 2000
-            """) { model, tokenizer, classes, count, seed, weights, output };
+              nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
+
+            Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
+            """) { model, tokenizer, classes, count, seed, weights, imageSize, precision, output };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.Of(parsed);
-            using var loaded = SampleModel.Load(parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), parsed.GetValue(weights));
+            using var loaded = SampleModel.Load(
+                parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
+                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16");
             var request = new GenerationRequest
             {
                 Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), loaded.Config),
@@ -50,7 +62,7 @@ internal static class SampleCommand
                 Sampling = rules.Resolve(parsed, loaded.Config.Model),
             };
             var folder = parsed.GetRequiredValue(output);
-            terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.WeightsKind == "ema" ? "averaged weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
+            terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "averaged weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
             using (var progress = terminal.CreateProgress())
             {
                 new SampleWriter(loaded).Write(folder, imageFolder: null, request, progress, cancellation);
@@ -75,27 +87,8 @@ internal static class SampleCommand
             throw new ConfigException($"--count {count} must be at least 1.");
         }
 
-        var chosen = classes.SelectMany(name => name == "all" ? Enumerable.Range(0, config.Model.ClassCount) : [Label(name, config)]).ToArray();
+        var lookup = new ClassLookup(config.ClassNames, config.Model.ClassCount);
+        var chosen = classes.SelectMany(name => name == "all" ? Enumerable.Range(0, config.Model.ClassCount) : [lookup.Find(name)]).ToArray();
         return [.. Enumerable.Range(0, count).Select(i => chosen[i % chosen.Length])];
-    }
-
-    private static int Label(string name, CheckpointConfig config)
-    {
-        // Names first: digits are classes whose names are numbers.
-        for (var label = 0; label < config.ClassNames.Count; label++)
-        {
-            if (string.Equals(config.ClassNames[label], name, StringComparison.OrdinalIgnoreCase))
-            {
-                return label;
-            }
-        }
-
-        if (int.TryParse(name, CultureInfo.InvariantCulture, out var number) && number >= 0 && number < config.Model.ClassCount)
-        {
-            return number;
-        }
-
-        var known = config.ClassNames.Count > 0 ? $" or {string.Join(", ", config.ClassNames.Take(50))}{(config.ClassNames.Count > 50 ? ", …" : "")}" : "";
-        throw new ConfigException($"The model has no class '{name}'. Classes: 0 to {config.Model.ClassCount - 1}{known}.");
     }
 }

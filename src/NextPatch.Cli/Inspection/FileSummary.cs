@@ -3,15 +3,18 @@ namespace NextPatch.Cli.Inspection;
 /// <summary>What <c>info</c> finds. Fields that do not apply are null and left out of the JSON.</summary>
 internal sealed record FileSummary
 {
-    /// <summary>checkpoint, run, tokenizer, codes, safetensors, pytorch, npz, npy or png.</summary>
+    /// <summary>checkpoint (a folder), run, tokenizer, codes, safetensors, pytorch, npz, npy or png.</summary>
     public required string Format { get; init; }
 
     /// <summary>The path that was described; for a run its newest checkpoint.</summary>
     public required string Path { get; init; }
 
+    /// <summary>ema or model: which weights <see cref="Tensors"/> lists.</summary>
+    public string? Weights { get; init; }
+
     public IReadOnlyList<TensorSummary>? Tensors { get; init; }
 
-    /// <summary>Elements of all tensors.</summary>
+    /// <summary>Elements of all listed tensors.</summary>
     public long? ParameterCount { get; init; }
 
     /// <summary>Preset with these shapes; null where none has them or the file is no transformer.</summary>
@@ -21,6 +24,9 @@ internal sealed record FileSummary
     public long? Step { get; init; }
 
     public IReadOnlyList<string>? ClassNames { get; init; }
+
+    /// <summary>Everything a .pt file holds, by key: tensors are counted, settings are shown.</summary>
+    public IReadOnlyDictionary<string, object?>? Contents { get; init; }
 
     /// <summary>Names of the checkpoints of a run, oldest first.</summary>
     public IReadOnlyList<string>? Checkpoints { get; init; }

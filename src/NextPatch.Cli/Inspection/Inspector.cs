@@ -1,4 +1,4 @@
-using System.IO.Compression;
+using NextPatch.Cli.Models;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
@@ -8,10 +8,10 @@ using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Inspection;
 
-/// <summary>Describes files and folders without loading their tensors where the format allows it (.pt files do not).</summary>
+/// <summary>Describes files and folders without loading their tensors.</summary>
 internal static class Inspector
 {
-    private const string Understood = "Understood are checkpoint, run, tokenizer and code folders, and .safetensors, .pt, .npz, .npy and .png files.";
+    private const string Understood = "Understood are checkpoint, run, tokenizer and code folders, and .safetensors, .safetensors.index.json, .pt, .pth, .bin, .ckpt, .npz, .npy and .png files.";
 
     /// <exception cref="NextPatchException">Missing, damaged, or of no known format.</exception>
     public static FileSummary Describe(string path)
@@ -28,10 +28,10 @@ internal static class Inspector
 
         return Path.GetExtension(path).ToUpperInvariant() switch
         {
-            ".SAFETENSORS" => Safetensors(path),
-            ".PT" or ".PTH" or ".BIN" => OfTensors("pytorch", path, PyTorchFile.ReadStateDict(path).Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))),
-            ".NPZ" => OfTensors("npz", path, NpzHeaders(path)),
-            ".NPY" => OfTensors("npy", path, [NpyTensor(path)]),
+            ".SAFETENSORS" or ".JSON" => Weights("safetensors", path),
+            ".PT" or ".PTH" or ".BIN" or ".CKPT" => PyTorch(path),
+            ".NPZ" => Weights("npz", path),
+            ".NPY" => Weights("npy", path),
             ".PNG" => Png(path),
             _ => throw new NextPatchException($"'{path}' is of no known kind. {Understood}"),
         };
@@ -50,43 +50,20 @@ internal static class Inspector
             return Checkpoint(CheckpointFolder.Resolve(folder)) with { Format = "run", Checkpoints = run.All() };
         }
 
-        if (File.Exists(Path.Combine(folder, "model.safetensors")))
-        {
-            return File.Exists(Path.Combine(folder, "state.json")) ? Checkpoint(folder) : Weights(folder);
-        }
-
-        throw new NextPatchException($"The folder '{folder}' holds neither codes.npy, nor latest, nor model.safetensors. {Understood}");
+        return WeightsFile.FindIn(folder, WeightsKind.Model) is not null
+            ? Checkpoint(folder)
+            : throw new NextPatchException($"The folder '{folder}' holds neither codes.npy, nor latest, nor model.safetensors. {Understood}");
     }
 
+    /// <summary>A checkpoint of a run, a model folder in the layout of Hugging Face, or a tokenizer.</summary>
     private static FileSummary Checkpoint(string folder)
     {
-        var config = ConfigJson.Read(Path.Combine(folder, "config.json"), ConfigJson.Default.CheckpointConfig);
-        var state = ConfigJson.Read(Path.Combine(folder, "state.json"), ConfigJson.Default.RunState);
-        return Safetensors(Path.Combine(folder, "model.safetensors")) with
-        {
-            Format = "checkpoint", Path = folder, Step = state.Step, ClassNames = config.ClassNames, Configuration = config, Files = FilesOf(folder),
-        };
-    }
-
-    /// <summary>Weights with a configuration but without a run: a tokenizer, or a model from elsewhere.</summary>
-    private static FileSummary Weights(string folder)
-    {
-        var weights = Safetensors(Path.Combine(folder, "model.safetensors"));
-        var isTokenizer = weights.Tensors!.Any(t => t.Name.StartsWith("quantize.", StringComparison.Ordinal));
+        using var source = ModelSource.Open(folder, WeightsKind.Model);
+        var described = Of(source.Weights.Path.EndsWith(".bin", StringComparison.Ordinal) ? "pytorch" : "safetensors", source) with { Path = folder, Files = FilesOf(folder) };
         var config = Path.Combine(folder, "config.json");
-        var described = weights with { Format = isTokenizer ? "tokenizer" : "checkpoint", Path = folder, Files = FilesOf(folder) };
-        if (!File.Exists(config))
-        {
-            return described;
-        }
-
-        if (isTokenizer)
-        {
-            return described with { Configuration = ConfigJson.Read(config, ConfigJson.Default.TokenizerConfig) };
-        }
-
-        var model = ConfigJson.Read(config, ConfigJson.Default.CheckpointConfig);
-        return described with { Configuration = model, ClassNames = model.ClassNames };
+        return described.Tensors!.Any(t => t.Name.StartsWith("quantize.", StringComparison.Ordinal)) && File.Exists(config)
+            ? described with { Format = "tokenizer", Configuration = ConfigJson.Read(config, ConfigJson.Default.TokenizerConfig) }
+            : described with { Format = "checkpoint", Configuration = source.Config };
     }
 
     private static FileSummary Codes(string folder)
@@ -98,11 +75,68 @@ internal static class Inspector
         };
     }
 
-    private static FileSummary Safetensors(string path)
+    private static FileSummary Weights(string format, string path)
     {
-        var header = SafetensorsFile.ReadHeader(path);
-        var summary = OfTensors("safetensors", path, header.Entries.Values.Select(e => new TensorSummary(e.Name, e.Shape, e.Type)));
-        return header.Metadata.Count > 0 ? summary with { Text = header.Metadata } : summary;
+        using var source = ModelSource.Open(path);
+        return Of(format, source);
+    }
+
+    private static FileSummary PyTorch(string path)
+    {
+        using var checkpoint = PyTorchFile.Open(path);
+        var contents = checkpoint.Content as Dictionary<object, object?>;
+        if (contents is null || Chosen(path) is not { } weights)
+        {
+            return OfTensors("pytorch", path, ContentSummary.Tensors(checkpoint.Content).Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
+            {
+                Contents = contents is null ? null : ContentSummary.OfKeys(contents),
+            };
+        }
+
+        // Weights that lie at the top are the tensors, listed already.
+        return weights with { Contents = contents.Values.Any(v => v is StoredTensor) ? null : ContentSummary.OfKeys(contents) };
+    }
+
+    /// <summary>The weights in a checkpoint that is sound; null where it has none.</summary>
+    private static FileSummary? Chosen(string path)
+    {
+        try
+        {
+            return Weights("pytorch", path);
+        }
+        catch (DataFormatException)
+        {
+            return null;
+        }
+    }
+
+    private static FileSummary Of(string format, ModelSource source)
+    {
+        // Scripts of Python save a model's wrappers with it; other formats are shown as they are.
+        var tensors = format == "pytorch" ? source.Weights.Tensors : (IEnumerable<KeyValuePair<string, StoredTensor>>)source.Weights.Stored;
+        var shapes = source.Weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape);
+        var preset = GptInference.FindPreset(shapes);
+        return OfTensors(format, source.Weights.Path, tensors.Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
+        {
+            Weights = preset is null && source.Weights.Kind == WeightsKind.Model ? null : source.KindName,
+            Preset = preset,
+            Step = source.Step,
+            ClassNames = source.Config?.ClassNames ?? (preset is null ? null : ClassNamesOf(source)),
+            Text = source.Weights.Metadata.Count > 0 ? source.Weights.Metadata : null,
+        };
+    }
+
+    /// <summary>The names that <c>sample</c> would take.</summary>
+    private static IReadOnlyList<string>? ClassNamesOf(ModelSource source)
+    {
+        try
+        {
+            return source.ResolveConfig().ClassNames is { Count: > 0 } names ? names : null;
+        }
+        catch (ConfigException)
+        {
+            return null; // text-conditional
+        }
     }
 
     private static FileSummary Png(string path)
@@ -116,8 +150,7 @@ internal static class Inspector
         var all = tensors.ToList();
         return new FileSummary
         {
-            Format = format, Path = path, Tensors = all, ParameterCount = all.Sum(t => HostTensor.CountElements(t.Shape)), Preset = PresetInference.Find(all),
-        };
+            Format = format, Path = path, Tensors = all, ParameterCount = all.Sum(t => HostTensor.CountElements(t.Shape)) };
     }
 
     private static TensorSummary NpyTensor(string path)
@@ -125,24 +158,6 @@ internal static class Inspector
         using var stream = File.OpenRead(path);
         var header = NpyFile.ReadHeader(stream, path);
         return new TensorSummary(Path.GetFileNameWithoutExtension(path), header.Shape, header.Type);
-    }
-
-    private static List<TensorSummary> NpzHeaders(string path)
-    {
-        try
-        {
-            using var archive = ZipFile.OpenRead(path);
-            return [.. archive.Entries.Select(entry =>
-            {
-                using var member = entry.Open();
-                var header = NpyFile.ReadHeader(member, $"{path}: {entry.FullName}");
-                return new TensorSummary(Path.GetFileNameWithoutExtension(entry.FullName), header.Shape, header.Type);
-            })];
-        }
-        catch (InvalidDataException e)
-        {
-            throw new DataFormatException($"'{path}' is not a NumPy archive: {e.Message}", e);
-        }
     }
 
     private static Dictionary<string, long> FilesOf(string folder)

@@ -14,6 +14,6 @@ internal sealed record TensorSummary(string Name, IReadOnlyList<long> Shape, str
     }
 
 #pragma warning disable CA1308 // The names of NumPy and PyTorch are lower case.
-    private static string NameOf(ElementType type) => type.ToString().ToLowerInvariant();
+    public static string NameOf(ElementType type) => type.ToString().ToLowerInvariant();
 #pragma warning restore CA1308
 }

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using NextPatch.Cli.Diagnostics;
+using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
 using NextPatch.Cli.Training;
@@ -187,7 +188,7 @@ internal sealed class QuickstartPipeline
 
     private ImageDataset Sample(string checkpoint, string weights, ImageDataset train, int[] labels)
     {
-        using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, weights);
+        using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, Enum.Parse<WeightsKind>(weights, ignoreCase: true));
         var request = new GenerationRequest { Labels = labels, Seed = _settings.Seed, Sampling = _settings.Sampling };
         new SampleWriter(model).Write(_folder.Root, _folder.Samples, request, _progress, _cancellation);
         var pixels = NpzFile.Read(_folder.SamplesNpz)["arr_0"].Bytes.ToArray();

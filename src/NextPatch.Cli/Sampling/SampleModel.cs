@@ -1,3 +1,4 @@
+using NextPatch.Cli.Models;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
@@ -6,19 +7,20 @@ using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
-using NextPatch.Training.Gpt;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace NextPatch.Cli.Sampling;
 
 /// <summary>A trained model ready to draw, with the tokenizer that turns its codes into images.</summary>
 internal sealed class SampleModel : IDisposable
 {
-    private SampleModel(IGenerationEngine engine, CheckpointConfig config, VqTokenizer? tokenizer, string weightsKind, string hash)
+    private SampleModel(IGenerationEngine engine, CheckpointConfig config, VqTokenizer? tokenizer, string kindName, string hash)
     {
         Engine = engine;
         Config = config;
         Tokenizer = tokenizer;
-        WeightsKind = weightsKind;
+        KindName = kindName;
         Hash = hash;
     }
 
@@ -30,39 +32,40 @@ internal sealed class SampleModel : IDisposable
     public VqTokenizer? Tokenizer { get; }
 
     /// <summary>ema or model.</summary>
-    public string WeightsKind { get; }
+    public string KindName { get; }
 
     /// <summary><see cref="WeightsHash"/> of the weights in use.</summary>
     public string Hash { get; }
 
-    /// <param name="model">Checkpoint folder, or run folder whose newest checkpoint is meant.</param>
+    /// <param name="model">Whatever <see cref="ModelSource"/> opens.</param>
     /// <param name="tokenizer">Tokenizer folder; null = <c>tokenizer/</c> in or beside the run, where there is one.</param>
-    /// <param name="weightsKind">ema or model; null = ema where the checkpoint has it.</param>
+    /// <param name="kind">Which weights, where there is a choice.</param>
+    /// <param name="imageSize">Side of the images in pixels, for files that do not say it; null = 256.</param>
+    /// <param name="halved">Computes in bfloat16, in half the memory.</param>
     /// <exception cref="NextPatchException">Something is missing or damaged, or model and tokenizer do not belong together.</exception>
-    public static SampleModel Load(string model, string? tokenizer = null, string? weightsKind = null)
+    public static SampleModel Load(string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null, bool halved = false)
     {
-        var checkpoint = CheckpointFolder.Resolve(model);
-        var config = ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig);
-        var kind = weightsKind ?? (File.Exists(Path.Combine(checkpoint, "ema.safetensors")) ? "ema" : "model");
-        var weights = Path.Combine(checkpoint, kind + ".safetensors");
-        if (!File.Exists(weights))
-        {
-            throw new NextPatchException($"{checkpoint} has no {kind}.safetensors; use --weights {(kind == "ema" ? "model" : "ema")}.");
-        }
-
-        var tokenizerFolder = tokenizer ?? FindTokenizer(checkpoint);
+        using var source = ModelSource.Open(model, kind);
+        var config = source.ResolveConfig(imageSize);
+        var tokenizerFolder = tokenizer ?? source.FindTokenizer();
         var gpt = new GptModel(config.Model);
         VqTokenizer? decoder = null;
         try
         {
-            StateLoader.Load(gpt, SafetensorsFile.Read(weights), weights);
+            if (halved)
+            {
+                // Before loading: the wide parameters are unset, so their memory is never touched.
+                gpt.to(ScalarType.BFloat16);
+            }
+
+            StateLoader.Load(gpt, source.Weights.Tensors, source.Weights.Path);
             if (tokenizerFolder is not null)
             {
                 decoder = VqTokenizer.Load(tokenizerFolder);
                 RequireFit(config, decoder, tokenizerFolder);
             }
 
-            return new SampleModel(new TorchGenerationEngine(gpt), config, decoder, kind, WeightsHash.OfFile(weights));
+            return new SampleModel(new TorchGenerationEngine(gpt), config, decoder, source.KindName, WeightsHash.OfFile(source.Weights.Path));
         }
         catch
         {
@@ -76,16 +79,6 @@ internal sealed class SampleModel : IDisposable
     {
         Engine.Dispose();
         Tokenizer?.Dispose();
-    }
-
-    private static string? FindTokenizer(string checkpoint)
-    {
-        // In the checkpoint, in its run, beside the run.
-        var full = Path.GetFullPath(checkpoint);
-        return new[] { full, Path.GetDirectoryName(full), Path.GetDirectoryName(Path.GetDirectoryName(full)) }
-            .Where(folder => folder is not null)
-            .Select(folder => Path.Combine(folder!, "tokenizer"))
-            .FirstOrDefault(folder => File.Exists(Path.Combine(folder, "model.safetensors")));
     }
 
     private static void RequireFit(CheckpointConfig config, VqTokenizer tokenizer, string folder)

@@ -1,4 +1,5 @@
 using System.Globalization;
+using NextPatch.Cli.Models;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
 
@@ -17,9 +18,9 @@ internal sealed class SampleSheet
     /// <param name="classNames">Names by label; may be empty.</param>
     public SampleSheet(IReadOnlyList<string> classNames) => _classNames = classNames;
 
-    /// <summary>The name of a class, or its number where it has none.</summary>
+    /// <summary>The name of a class without its further synonyms, or its number where it has none.</summary>
     public static string NameOf(int label, IReadOnlyList<string> classNames)
-        => label < classNames.Count ? classNames[label] : label.ToString(CultureInfo.InvariantCulture);
+        => label < classNames.Count ? ClassLookup.ShortName(classNames[label]) : label.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Keeps the image if its row has room.</summary>
     public void Add(int label, RgbImage image)

@@ -107,7 +107,7 @@ internal sealed class SampleWriter
         ["class"] = label.ToString(CultureInfo.InvariantCulture),
         ["className"] = SampleSheet.NameOf(label, _model.Config.ClassNames),
         ["settings"] = DescribeRules(request.Sampling),
-        ["weights"] = _model.WeightsKind,
+        ["weights"] = _model.KindName,
         ["modelHash"] = _model.Hash,
     };
 
@@ -118,7 +118,7 @@ internal sealed class SampleWriter
         Seed = request.Seed,
         FirstIndex = request.FirstIndex,
         Sampling = request.Sampling,
-        Weights = _model.WeightsKind,
+        Weights = _model.KindName,
         ModelHash = _model.Hash,
         Engine = _model.Engine.Name,
         Version = Version,

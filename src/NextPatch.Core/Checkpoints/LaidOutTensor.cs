@@ -7,6 +7,7 @@ namespace NextPatch.Core.Checkpoints;
 internal sealed class LaidOutTensor : StoredTensor
 {
     private readonly SpanSource _source;
+    private readonly MappedFile? _file;
     private readonly long _offset;
     private readonly long[]? _strides;
     private readonly bool _isBigEndian;
@@ -28,6 +29,10 @@ internal sealed class LaidOutTensor : StoredTensor
         _isBigEndian = isBigEndian && type.Size() > 1;
         _verify = verify;
     }
+
+    /// <inheritdoc cref="LaidOutTensor(SpanSource, long, ElementType, IReadOnlyList{long}, long[], bool, Action)"/>
+    public LaidOutTensor(MappedFile file, long offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
+        : this(file.Span, offset, type, shape, strides, isBigEndian, verify) => _file = file;
 
     /// <summary>Gives out bytes that lie end to end.</summary>
     public delegate ReadOnlySpan<byte> SpanSource(long offset, int length);
@@ -55,7 +60,11 @@ internal sealed class LaidOutTensor : StoredTensor
         }
 
         _verify?.Invoke();
-        if (_strides is null)
+        if (_strides is null && _file is not null)
+        {
+            _file.Read(_offset + offset, destination);
+        }
+        else if (_strides is null)
         {
             _source(_offset + offset, destination.Length).CopyTo(destination);
         }

@@ -7,6 +7,7 @@ namespace NextPatch.Core.Checkpoints;
 /// <remarks>Somebody who shortens the file while it is mapped ends the process; writers here replace files instead (<see cref="StoredFile.Replace"/>).</remarks>
 internal sealed unsafe class MappedFile : MemoryManager<byte>
 {
+    private readonly FileStream _stream;
     private readonly MemoryMappedFile? _map;
     private readonly MemoryMappedViewAccessor? _view;
     private readonly byte* _start;
@@ -16,16 +17,16 @@ internal sealed unsafe class MappedFile : MemoryManager<byte>
     public MappedFile(string path)
     {
         Path = path;
-        using var stream = StoredFile.OpenRead(path);
+        _stream = StoredFile.OpenRead(path);
         try
         {
-            Length = stream.Length;
+            Length = _stream.Length;
             if (Length == 0)
             {
                 return; // an empty mapping is impossible
             }
 
-            _map = MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false);
+            _map = MemoryMappedFile.CreateFromFile(_stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: true);
             _view = _map.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
             _view.SafeMemoryMappedViewHandle.AcquirePointer(ref _start);
         }
@@ -33,6 +34,7 @@ internal sealed unsafe class MappedFile : MemoryManager<byte>
         {
             _view?.Dispose();
             _map?.Dispose();
+            _stream.Dispose();
             throw new NextPatchException($"File '{path}' cannot be opened for reading: {e.Message}", e);
         }
     }
@@ -49,6 +51,24 @@ internal sealed unsafe class MappedFile : MemoryManager<byte>
         return offset >= 0 && length >= 0 && offset <= Length - length
             ? new ReadOnlySpan<byte>(_start + offset, length)
             : throw new DataFormatException($"'{Path}' is truncated: {length} bytes are needed at byte {offset} but the file has {Length}; fetch or write it again.");
+    }
+
+    /// <summary>Copies bytes of the file. For a whole large file this is several times faster than to walk its mapping, page by page.</summary>
+    /// <exception cref="DataFormatException">The range lies outside the file.</exception>
+    public void Read(long offset, Span<byte> destination)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        while (!destination.IsEmpty)
+        {
+            var read = offset < 0 ? 0 : RandomAccess.Read(_stream.SafeFileHandle, destination, offset);
+            if (read == 0)
+            {
+                throw new DataFormatException($"'{Path}' is truncated: {destination.Length} bytes are needed at byte {offset} but the file has {Length}; fetch or write it again.");
+            }
+
+            offset += read;
+            destination = destination[read..];
+        }
     }
 
     /// <summary>A part of the file as a stream.</summary>
@@ -81,6 +101,7 @@ internal sealed unsafe class MappedFile : MemoryManager<byte>
         }
 
         _isDisposed = true;
+        _stream.Dispose();
         if (_view is not null)
         {
             _view.SafeMemoryMappedViewHandle.ReleasePointer();

@@ -41,6 +41,25 @@ public static class NpzFile
         return file.ReadAll();
     }
 
+    /// <summary>Writes arrays uncompressed, in the order given; the file appears once it is complete on disk.</summary>
+    /// <param name="path">Replaced if it exists.</param>
+    /// <param name="arrays">Arrays by name; names must differ.</param>
+    /// <exception cref="NextPatchException">NumPy lacks an element type (bfloat16, float8), or the file cannot be written.</exception>
+    public static void Write(string path, IEnumerable<KeyValuePair<string, StoredTensor>> arrays) => StoredFile.Replace(path, stream =>
+    {
+        var zip = new StoredZipWriter(stream);
+        foreach (var (name, array) in arrays)
+        {
+            var header = NpyHeaderFormat.Write(array.Type, array.Shape);
+            zip.Begin(name + Suffix, header.Length + array.ByteCount);
+            zip.Write(header);
+            array.WriteTo(zip.Write);
+            zip.End();
+        }
+
+        zip.Finish();
+    });
+
     private static StoredTensor OpenMember(StoredZip zip, ZipMember member, string shown)
     {
         if (!member.IsDeflated)

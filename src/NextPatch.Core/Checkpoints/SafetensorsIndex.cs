@@ -42,6 +42,10 @@ public static class SafetensorsIndex
         }
     }
 
+    /// <summary>The files of a set, by path, each once, in the order of the index.</summary>
+    /// <exception cref="DataFormatException">The index is damaged.</exception>
+    public static IReadOnlyList<string> FilesOf(string path) => [.. ReadMap(path).Values.Distinct().Select(name => Path.Combine(Path.GetDirectoryName(path) ?? "", name))];
+
     /// <summary>Writes <c>model.safetensors</c>, or, if that were too large, numbered files and their index.</summary>
     /// <param name="folder">Exists.</param>
     /// <param name="tensors">Tensors by name, in this order; names must differ.</param>

@@ -1,9 +1,16 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>Opening and reading untrusted files so that every failure names the file.</summary>
 internal static class StoredFile
 {
     private const int GrowthStep = 1 << 20;
+
+    // Large enough that flushing costs nothing, small enough that the disk works from the start.
+    private const long FlushedPart = 32 << 20;
+
+    private static readonly TimeSpan FlushInterval = TimeSpan.FromMilliseconds(10);
 
     /// <exception cref="NextPatchException">The file is missing or unreadable.</exception>
     public static FileStream OpenRead(string path)
@@ -43,8 +50,21 @@ internal static class StoredFile
         try
         {
             using (var stream = Create(partial))
+            using (var written = new ManualResetEventSlim())
             {
-                write(stream);
+                // Flushing everything at the end would leave the disk idle until then, and the processor afterwards.
+                var handle = stream.SafeFileHandle; // asking for it empties the stream's buffer, so not on another thread
+                var flushing = Task.Run(() => FlushWhileWritten(handle, written));
+                try
+                {
+                    write(stream);
+                }
+                finally
+                {
+                    written.Set();
+                    flushing.GetAwaiter().GetResult(); // the system reports a failed flush once
+                }
+
                 stream.Flush(flushToDisk: true);
             }
 
@@ -57,6 +77,18 @@ internal static class StoredFile
         finally
         {
             File.Delete(partial);
+        }
+    }
+
+    private static void FlushWhileWritten(SafeFileHandle file, ManualResetEventSlim written)
+    {
+        for (var flushed = 0L; !written.Wait(FlushInterval);)
+        {
+            if (RandomAccess.GetLength(file) is var length && length - flushed >= FlushedPart)
+            {
+                RandomAccess.FlushToDisk(file);
+                flushed = length;
+            }
         }
     }
 

@@ -3,8 +3,8 @@ namespace NextPatch.Core.Checkpoints;
 /// <summary>A tensor of an open file, not read yet. Valid as long as its file is open; tensors of any size.</summary>
 public abstract class StoredTensor
 {
-    // Stays in a core's cache between checksum and copy.
-    private const int PartBytes = 1 << 20;
+    // Stays in a core's cache between reading, checksum and writing; a multiple of every element size.
+    private const int PartBytes = 1 << 18;
 
     protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
     {
@@ -24,10 +24,20 @@ public abstract class StoredTensor
     /// <summary>Number of elements.</summary>
     public long Count => ByteCount / Type.Size();
 
+    /// <summary>Computes consecutive elements of a tensor.</summary>
+    /// <param name="first">Index of the first of them in C order.</param>
+    /// <param name="values">Receives them.</param>
+    public delegate void ElementFill(long first, Span<float> values);
+
     internal delegate void PartAction(ReadOnlySpan<byte> part);
 
     /// <summary>A tensor in memory, seen the same way.</summary>
     public static StoredTensor Of(HostTensor tensor) => new LaidOutTensor((offset, length) => tensor.Bytes.Span.Slice((int)offset, length), 0, tensor.Type, tensor.Shape);
+
+    /// <summary>A float32 tensor that lies nowhere: its elements are computed each time they are read.</summary>
+    /// <param name="shape">Extents, outermost first.</param>
+    /// <param name="fill">Must give an element the same value whichever part it is asked for in.</param>
+    public static StoredTensor Generate(IReadOnlyList<long> shape, ElementFill fill) => new GeneratedTensor(shape, fill);
 
     /// <summary>Copies a part of the C-contiguous little-endian elements.</summary>
     /// <param name="offset">First byte of the part; a multiple of the element size.</param>
@@ -59,23 +69,20 @@ public abstract class StoredTensor
     /// <param name="type">Float32, Float16 or BFloat16. Tensors of integers, bools and complex numbers stay what they are.</param>
     public StoredTensor As(ElementType type) => type == Type || !Type.IsFloating() ? this : new ConvertedTensor(this, type);
 
+    /// <summary>The same tensor, which says how far it was read.</summary>
+    /// <param name="onRead">Receives the number of bytes of every part that is given out; what it throws ends the reading.</param>
+    public StoredTensor Watched(Action<long> onRead) => new WatchedTensor(this, onRead);
+
     /// <summary>Gives out the C-contiguous little-endian elements part by part.</summary>
     /// <exception cref="DataFormatException">The elements are damaged.</exception>
     internal void WriteTo(PartAction write)
     {
-        byte[]? buffer = null;
-        for (var at = 0L; at < ByteCount;)
+        var buffer = new byte[(int)Math.Min(PartBytes, ByteCount)];
+        for (var at = 0L; at < ByteCount; at += PartBytes)
         {
-            var length = (int)Math.Min(PartBytes, ByteCount - at);
-            if (!TryGetSpan(at, length, out var part))
-            {
-                buffer ??= new byte[length];
-                CopyTo(at, buffer.AsSpan(0, length));
-                part = buffer.AsSpan(0, length);
-            }
-
+            var part = buffer.AsSpan(0, (int)Math.Min(PartBytes, ByteCount - at));
+            CopyTo(at, part);
             write(part);
-            at += length;
         }
     }
 

@@ -7,6 +7,8 @@ namespace NextPatch.Core.Checkpoints;
 /// <summary>A memory-mapped zip archive from an untrusted source: what it makes us read is bounded by what the file really holds.</summary>
 internal sealed class StoredZip : IDisposable
 {
+    private const int VerifiedPart = 1 << 18;
+
     private readonly MappedFile _file;
     private readonly Dictionary<string, ZipMember> _members;
     private readonly HashSet<string> _verified = [];
@@ -82,12 +84,14 @@ internal sealed class StoredZip : IDisposable
                 return;
             }
 
-            const int Part = 1 << 20;
             var crc = new Crc32();
             var start = OffsetOf(member);
-            for (var at = 0L; at < member.StoredLength; at += Part)
+            var buffer = new byte[(int)Math.Min(VerifiedPart, member.StoredLength)];
+            for (var at = 0L; at < member.StoredLength; at += VerifiedPart)
             {
-                crc.Append(_file.Span(start + at, (int)Math.Min(Part, member.StoredLength - at)));
+                var part = buffer.AsSpan(0, (int)Math.Min(VerifiedPart, member.StoredLength - at));
+                _file.Read(start + at, part);
+                crc.Append(part);
             }
 
             _ = crc.GetCurrentHashAsUInt32() == member.Checksum && _verified.Add(member.Name) ? true : throw Damaged(member.Name);

@@ -55,7 +55,7 @@ internal sealed class TorchLegacyContainer : ITorchContainer
     }
 
     public StoredTensor Locate(TorchTensor tensor)
-        => new LaidOutTensor(_file.Span, _offsets[tensor.Storage.Key] + tensor.ByteOffset, tensor.Type, tensor.Shape, tensor.Strides);
+        => new LaidOutTensor(_file, _offsets[tensor.Storage.Key] + tensor.ByteOffset, tensor.Type, tensor.Shape, tensor.Strides);
 
     public void Dispose() => ((IDisposable)_file).Dispose();
 

@@ -3,12 +3,12 @@ namespace NextPatch.Core.Checkpoints;
 /// <summary>The weights of one model in whatever form they were saved, open for reading.</summary>
 /// <remarks>
 /// Understood: <c>.pt</c>, <c>.pth</c>, <c>.bin</c> and <c>.ckpt</c> of torch.save with the weights under "model" (LlamaGen, NPP), "module" (DeepSpeed),
-/// "state_dict" or at the top (FSDP); <c>.safetensors</c> and their <c>.index.json</c>; <c>.npz</c>; folders with
+/// "state_dict" or at the top (FSDP); <c>.safetensors</c> and their <c>.index.json</c>; <c>.npz</c> and <c>.npy</c>; folders with
 /// <c>model.safetensors</c> (and <c>ema.safetensors</c>) or <c>pytorch_model.bin</c>.
 /// </remarks>
 public sealed class WeightsFile : IDisposable
 {
-    private const string Understood = "Weights are read from .pt, .pth, .bin, .ckpt, .safetensors, .safetensors.index.json and .npz files, and from folders with model.safetensors";
+    private const string Understood = "Weights are read from .pt, .pth, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz and .npy files, and from folders with model.safetensors";
 
     // Training scripts count under various names.
     private static readonly string[] StepKeys = ["steps", "step", "global_steps", "global_step", "train_steps"];
@@ -20,9 +20,9 @@ public sealed class WeightsFile : IDisposable
         _source = source;
         Path = path;
         Kind = kind;
-        var all = tensors.ToList();
-        Tensors = StateMap.Clean(all, path);
-        RotaryTable = StateMap.RotaryTableOf(all);
+        Stored = [.. tensors];
+        Tensors = StateMap.Clean(Stored, path);
+        RotaryTable = StateMap.RotaryTableOf(Stored);
     }
 
     /// <summary>The file that is open; of a folder, the one inside.</summary>
@@ -33,6 +33,9 @@ public sealed class WeightsFile : IDisposable
 
     /// <summary>Tensors by state key, without the prefixes of wrappers and without "freqs_cis".</summary>
     public IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
+
+    /// <summary>The same by the names in the file, with everything that was left out.</summary>
+    public IReadOnlyList<KeyValuePair<string, StoredTensor>> Stored { get; }
 
     /// <summary>"freqs_cis", [1 + codes, head width / 2, 2], where the file has it: it tells grid and head width.</summary>
     public StoredTensor? RotaryTable { get; }
@@ -65,6 +68,8 @@ public sealed class WeightsFile : IDisposable
                 return Of(SafetensorsFile.Open(path), kind);
             case ".NPZ":
                 return Of(NpzFile.Open(path), kind);
+            case ".NPY":
+                return Of(NpyFile.Open(path), kind);
             default:
                 throw new NextPatchException(File.Exists(path) ? $"'{path}' is of no known kind. {Understood}." : $"File '{path}' does not exist; check the path.");
         }

@@ -27,12 +27,15 @@ public static class GptInference
             ? GptPresets.Names.FirstOrDefault(name => GptPresets.Get(name) is var preset && preset.Width == width && preset.LayerCount == layers && preset.FfnWidth == ffn)
             : null;
 
+    /// <summary>Side of the grid of codes, as the file's rotary table or settings say; null where neither does.</summary>
+    public static int? FindGridSide(WeightsFile weights) => GridOf(weights.RotaryTable?.Shape, SettingsOf(weights));
+
     /// <summary>The configuration of a class-conditional transformer.</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="gridSide">Side of the grid of codes; null = as the file's rotary table says, else 16.</param>
     /// <exception cref="ConfigException">Not such a transformer, or its number of heads cannot be known.</exception>
     public static GptConfig Infer(WeightsFile weights, int? gridSide = null) => Infer(
-        weights.Path, weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape), weights.RotaryTable?.Shape, weights.Others.GetValueOrDefault("args") as Dictionary<object, object?> ?? [], gridSide);
+        weights.Path, weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape), weights.RotaryTable?.Shape, SettingsOf(weights), gridSide);
 
     /// <param name="path">What messages call the weights.</param>
     /// <param name="shapes">Extents by state key.</param>
@@ -58,7 +61,7 @@ public static class GptInference
         {
             HeadCount = heads,
             VocabularySize = checked((int)shapes[CodeTable][0]),
-            GridSide = gridSide ?? SquareRoot(rotary?[0] - 1) ?? GridOf(settings) ?? DefaultGridSide,
+            GridSide = gridSide ?? GridOf(rotary, settings) ?? DefaultGridSide,
         };
 
         // The last row is the null class, unless the model was trained without dropping labels.
@@ -83,8 +86,10 @@ public static class GptInference
     private static int? SquareRoot(long? value)
         => value is > 0 and var square && Math.Sqrt(square) is var side && side == Math.Floor(side) ? (int)side : null;
 
-    private static int? GridOf(Dictionary<object, object?> settings)
-        => Setting(settings, "image_size") is > 0 and var pixels && Setting(settings, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null;
+    private static Dictionary<object, object?> SettingsOf(WeightsFile weights) => weights.Others.GetValueOrDefault("args") as Dictionary<object, object?> ?? [];
+
+    private static int? GridOf(IReadOnlyList<long>? rotary, Dictionary<object, object?> settings)
+        => SquareRoot(rotary?[0] - 1) ?? (Setting(settings, "image_size") is > 0 and var pixels && Setting(settings, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null);
 
     private static long? Setting(Dictionary<object, object?> settings, string name) => settings.GetValueOrDefault(name) as long?;
 

@@ -82,6 +82,76 @@ public sealed class InfoCommandTests
     }
 
     [Fact]
+    public async Task A_published_checkpoint_shows_its_weights_by_clean_names_and_what_else_it_holds()
+    {
+        using var folder = new TemporaryFolder();
+
+        var info = (await CommandLine.RunAsync("info", PublishedModel.Write(folder["c2i.pt"], classCount: 1000), "--json")).Json;
+
+        Assert.Equal(("pytorch", "tiny", "ema", 70L), (info.GetProperty("format").GetString(), info.GetProperty("preset").GetString(), info.GetProperty("weights").GetString(), info.GetProperty("step").GetInt64()));
+        var expected = Core.Configuration.GptPresets.Get("tiny") with { GridSide = 2, VocabularySize = PublishedModel.VocabularySize };
+        Assert.Equal(expected.ParameterCount, info.GetProperty("parameterCount").GetInt64());
+        Assert.Contains("tok_embeddings.weight", info.GetProperty("tensors").EnumerateArray().Select(t => t.GetProperty("name").GetString()));
+        Assert.DoesNotContain("freqs_cis", info.GetProperty("tensors").ToString(), StringComparison.Ordinal);
+        Assert.StartsWith("tench", info.GetProperty("classNames")[0].GetString(), StringComparison.Ordinal);
+        var contents = info.GetProperty("contents");
+        Assert.Equal(("19 tensors", "1 tensors", 70), (contents.GetProperty("ema").GetString(), contents.GetProperty("optimizer").GetString(), contents.GetProperty("steps").GetInt32()));
+        Assert.Equal(("tiny", "Infinity"), (contents.GetProperty("args").GetProperty("gpt_model").GetString(), contents.GetProperty("args").GetProperty("limit").GetString()));
+    }
+
+    [Fact]
+    public async Task A_text_conditional_transformer_is_described()
+    {
+        using var folder = new TemporaryFolder();
+        PyTorchFile.Write(folder["t2i.pt"],
+        [
+            new("cls_embedding.cap_proj.fc1.weight", HostTensor.FromSingles([64, 2], new float[128])), new("tok_embeddings.weight", HostTensor.FromSingles([8, 64], new float[512])),
+            new("layers.0.feed_forward.w1.weight", HostTensor.FromSingles([192, 64], new float[192 * 64])), new("layers.1.feed_forward.w1.weight", HostTensor.FromSingles([192, 64], new float[192 * 64])),
+        ], "state_dict");
+
+        var info = (await CommandLine.RunAsync("info", folder["t2i.pt"], "--json")).Json;
+
+        Assert.Equal(("tiny", 4), (info.GetProperty("preset").GetString(), info.GetProperty("tensors").GetArrayLength()));
+        Assert.False(info.TryGetProperty("classNames", out _));
+    }
+
+    [Fact]
+    public async Task A_checkpoint_without_weights_lists_the_tensors_it_has()
+    {
+        using var folder = new TemporaryFolder();
+        PyTorchFile.Write(folder["optimizer.pt"], new Dictionary<object, object?>
+        {
+            ["state"] = new Dictionary<object, object?> { [0L] = new Dictionary<object, object?> { ["exp_avg"] = HostTensor.FromSingles([2], [1, 2]) } }, ["lr"] = 0.5,
+        });
+
+        var info = (await CommandLine.RunAsync("info", folder["optimizer.pt"], "--json")).Json;
+
+        Assert.Equal("state.0.exp_avg", info.GetProperty("tensors")[0].GetProperty("name").GetString());
+        Assert.Equal(0.5, info.GetProperty("contents").GetProperty("lr").GetDouble());
+    }
+
+    [Theory]
+    [InlineData("out.safetensors", "safetensors")]
+    [InlineData("out.npz", "npz")]
+    [InlineData("out.pth", "pytorch")]
+    [InlineData("out", "checkpoint")]
+    [InlineData("out/model.safetensors.index.json", "safetensors")]
+    public async Task Every_format_of_a_model_tells_the_same(string name, string format)
+    {
+        using var folder = new TemporaryFolder();
+        var source = PublishedModel.Write(folder["c2i.pt"]);
+        await CommandLine.RunAsync("convert", source, name.StartsWith("out/", StringComparison.Ordinal) ? folder["out"] : folder[name], "--max-shard-size", "50KB");
+
+        var (expected, info) = ((await CommandLine.RunAsync("info", source, "--json")).Json, (await CommandLine.RunAsync("info", folder[name], "--json")).Json);
+
+        Assert.Equal(format, info.GetProperty("format").GetString());
+        Assert.All(["parameterCount", "preset"], field => Assert.Equal(expected.GetProperty(field).ToString(), info.GetProperty(field).ToString()));
+        Assert.Equal(
+            expected.GetProperty("tensors").EnumerateArray().Select(t => t.ToString()).Order(),
+            info.GetProperty("tensors").EnumerateArray().Select(t => t.ToString()).Order());
+    }
+
+    [Fact]
     public async Task An_image_shows_its_text()
     {
         using var folder = new TemporaryFolder();
@@ -95,6 +165,8 @@ public sealed class InfoCommandTests
     [Theory]
     [InlineData("weights.safetensors")]
     [InlineData("weights.pt")]
+    [InlineData("weights.ckpt")]
+    [InlineData("model.safetensors.index.json")]
     [InlineData("samples.npz")]
     [InlineData("codes.npy")]
     [InlineData("image.png")]

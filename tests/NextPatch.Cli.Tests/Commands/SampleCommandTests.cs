@@ -1,3 +1,5 @@
+using System.Security.Cryptography;
+using System.Text.Json;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
@@ -90,6 +92,54 @@ public sealed class SampleCommandTests
         Assert.Equal("Int32 [4, 4]", archive["codes"].ToString());
         Assert.Equal([1, 0, 1, 0], archive["labels"].ToInt64());
         Assert.All(archive["codes"].ToInt64(), code => Assert.InRange(code, 0, 31));
+    }
+
+    [Theory]
+    [InlineData("fp32")]
+    [InlineData("bf16")]
+    public async Task A_published_file_is_sampled_by_the_text_of_a_class(string precision)
+    {
+        using var folder = new TemporaryFolder();
+        var model = PublishedModel.Write(folder["c2i.pt"], classCount: 1000, gridSide: 3);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--class", "Golden Retriever", "--class", "207", "--count", "2", "--precision", precision, "--output", folder["out"]);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var archive = NpzFile.Read(folder["out/codes.npz"]);
+        Assert.Equal("Int32 [2, 9]", archive["codes"].ToString());
+        Assert.Equal([207, 207], archive["labels"].ToInt64());
+        var set = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/samples.json"])).RootElement;
+        Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(model))), set.GetProperty("modelHash").GetString());
+        Assert.Equal("ema", set.GetProperty("weights").GetString());
+    }
+
+    [Fact]
+    public async Task A_file_draws_what_the_run_with_the_same_weights_draws()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder, withTokenizer: false);
+        await CommandLine.RunAsync("convert", model, folder["file.pt"]);
+
+        await CommandLine.RunAsync("sample", "--model", model, "--count", "3", "--output", folder["run"]);
+        var fromFile = await CommandLine.RunAsync("sample", "--model", folder["file.pt"], "--image-size", "32", "--count", "3", "--output", folder["file"]);
+
+        Assert.True(fromFile.ExitCode == ExitCode.Success, fromFile.Error);
+        Assert.Equal(NpzFile.Read(folder["run/codes.npz"])["codes"].ToInt64(), NpzFile.Read(folder["file/codes.npz"])["codes"].ToInt64());
+    }
+
+    [Theory]
+    [InlineData("--class", "goldn retriever", "207 (golden retriever)")]
+    [InlineData("--image-size", "384", "leave --image-size out")]
+    [InlineData("--image-size", "100", "multiple of 16")]
+    public async Task What_a_published_file_cannot_draw_is_said(string option, string value, string reason)
+    {
+        using var folder = new TemporaryFolder();
+        var model = PublishedModel.Write(folder["c2i.pt"], classCount: 1000);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, option, value, "--output", folder["out"]);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains(reason, run.Error, StringComparison.Ordinal);
     }
 
     [Fact]

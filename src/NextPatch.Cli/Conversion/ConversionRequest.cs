@@ -1,0 +1,26 @@
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Cli.Conversion;
+
+/// <summary>What <c>convert</c> was asked for.</summary>
+internal sealed record ConversionRequest
+{
+    public required string Input { get; init; }
+
+    public required string Output { get; init; }
+
+    /// <summary>Which weights, where there is a choice.</summary>
+    public WeightsKind Weights { get; init; }
+
+    /// <summary>Element type of floating-point tensors; null keeps each as it is.</summary>
+    public ElementType? Type { get; init; }
+
+    /// <summary>Folders only: most bytes of tensors in a file.</summary>
+    public long MaxShardBytes { get; init; } = 5_000_000_000;
+
+    /// <summary>Folders only: the tokenizer to put beside the model; null = the input's, where it has one.</summary>
+    public string? Tokenizer { get; init; }
+
+    /// <summary>Folders only: the licence that the model card names.</summary>
+    public string? License { get; init; }
+}
