@@ -44,6 +44,8 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
     /// <summary>Each channel by itself with (1, 2, 1) / 4 in both directions; borders are mirrored.</summary>
     private sealed class Blur : Module<Tensor, Tensor>
     {
+        private static readonly float[] Weights = [0.25f, 0.5f, 0.25f];
+
         public Blur()
             : base(nameof(Blur))
             => RegisterComponents();
@@ -51,15 +53,10 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
         public override Tensor forward(Tensor x)
         {
             using var scope = NewDisposeScope();
-            var padded = functional.pad(x, [1, 1, 1, 1], mode: TorchSharp.PaddingModes.Reflect);              // [B, C, h + 2, w + 2]
-            var rows = Weighted(padded, 2);                                                        // [B, C, h, w + 2]
-            return Weighted(rows, 3).MoveToOuterDisposeScope();                                    // [B, C, h, w]
-        }
-
-        private static Tensor Weighted(Tensor x, int axis)
-        {
-            var size = x.size(axis) - 2;
-            return ((x.narrow(axis, 0, size) + x.narrow(axis, 2, size)) * 0.25) + (x.narrow(axis, 1, size) * 0.5);
+            var padded = functional.pad(x, [1, 1, 1, 1], mode: TorchSharp.PaddingModes.Reflect);   // [B, C, h + 2, w + 2]
+            var line = tensor(Weights);
+            var kernel = outer(line, line).expand(x.size(1), 1, 3, 3);                             // [C, 1, 3, 3]
+            return functional.conv2d(padded, kernel, groups: x.size(1)).MoveToOuterDisposeScope(); // [B, C, h, w]
         }
     }
 }

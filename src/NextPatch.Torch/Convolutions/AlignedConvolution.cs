@@ -7,9 +7,9 @@ namespace NextPatch.Torch.Convolutions;
 /// <summary>Convolutions whose channels do not fill whole vectors.</summary>
 /// <remarks>
 /// libtorch 2.10 computes them wrongly on x64 processors, for kernels larger than 1x1: results where the number of inputs is above 16 and no
-/// multiple of 16 (of 8 without AVX-512), and the gradient of the input where that of the outputs is no such multiple (measured
-/// against float64; it seems to read beyond what it filled, so the error differs from run to run). Such a convolution is
-/// computed with more channels, whose weights are zero.
+/// multiple of 16 (of 8 without AVX-512); the gradient of the input where the number of outputs is no such multiple, or, with stride 2, where
+/// that of the inputs is above 16 and no multiple of 32. Measured against float64; it seems to read beyond what it filled, so the
+/// error differs from run to run. Such a convolution is computed with more channels, whose weights are zero.
 /// </remarks>
 internal static class AlignedConvolution
 {
@@ -27,8 +27,8 @@ internal static class AlignedConvolution
         var (weight, bias) = (convolution.weight!, convolution.bias);
         var (outputs, inputs) = (weight.size(0), weight.size(1));
         var needsGradient = x.requires_grad && is_grad_enabled();
-        var moreOutputs = needsGradient ? Missing(outputs) : 0;
-        var moreInputs = needsGradient || inputs > VectorWidth ? Missing(inputs) : 0;
+        var moreOutputs = needsGradient ? Missing(outputs, VectorWidth) : 0;
+        var moreInputs = inputs > VectorWidth ? Missing(inputs, needsGradient && stride > 1 ? 2 * VectorWidth : VectorWidth) : 0;
         if (moreOutputs + moreInputs == 0 || weight.size(2) * weight.size(3) == 1)
         {
             return functional.conv2d(x, weight, bias, [stride, stride], [padding, padding]).MoveToOuterDisposeScope();
@@ -43,5 +43,5 @@ internal static class AlignedConvolution
         return y.narrow(1, 0, outputs).MoveToOuterDisposeScope();
     }
 
-    private static long Missing(long channels) => (VectorWidth - (channels % VectorWidth)) % VectorWidth;
+    private static long Missing(long channels, long multiple) => (multiple - (channels % multiple)) % multiple;
 }

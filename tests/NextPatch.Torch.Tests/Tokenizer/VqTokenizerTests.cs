@@ -1,5 +1,4 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
@@ -90,7 +89,7 @@ public sealed class VqTokenizerTests
 
     [Fact]
     public void A_missing_folder_is_named()
-        => Assert.Contains("nowhere", Assert.Throws<DataFormatException>(() => VqTokenizer.Load("nowhere")).Message, StringComparison.Ordinal);
+        => Assert.Contains("nowhere", Assert.Throws<NextPatchException>(() => VqTokenizer.Load("nowhere")).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Foreign_input_is_refused_with_the_numbers()
