@@ -28,6 +28,8 @@ internal static class CaseKinds
         (c => c.ModelType == "c2i" && c.IsAbout("update_ema") && c.IsAbout("AdamW"), TrainingRunCase.Run),
         (c => c.Entry.ContainsKey("variants"), PickleCase.Run),
         (c => c.IsAbout("DistributedSampler"), SamplerCase.Run),
+        (c => c.IsAbout("::VQLoss.forward"), VqganCases.RunObjective),
+        (c => c.IsAbout("vq_train.py loop body"), VqganCases.RunTraining),
         (c => c.IsAbout("vq_loss.py loss functions"), AdversarialCases.RunLosses),
         (c => c.IsAbout("::NLayerDiscriminator"), AdversarialCases.RunPatchDiscriminator),
         (c => c.IsAbout("discriminator_stylegan.py"), AdversarialCases.RunStyleGanDiscriminator),

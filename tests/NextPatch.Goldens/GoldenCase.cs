@@ -51,6 +51,12 @@ internal sealed class GoldenCase
     public string FileEnding(string suffix) => Files.SingleOrDefault(f => f.EndsWith(suffix, StringComparison.Ordinal))
         ?? throw new NextPatchException($"Case '{Name}' must list one file ending in '{suffix}'; it lists {string.Join(", ", Files)}.");
 
+    /// <summary>Another case of the manifest, by its name.</summary>
+    public GoldenCase Sibling(string name) => new(
+        _folder,
+        JsonNode.Parse(File.ReadAllText(PathOf("manifest.json")))!["cases"]!.AsArray().Select(c => c!.AsObject()).FirstOrDefault(c => (string?)c["name"] == name)
+            ?? throw new NextPatchException($"Case '{Name}' refers to '{name}', which the manifest lacks."));
+
     /// <summary>Arrays of an archive, read once.</summary>
     public IReadOnlyDictionary<string, HostTensor> Arrays(string file)
     {

@@ -29,9 +29,12 @@ internal static class TokenizerCase
     }
 
     /// <summary>The tokenizer of a case with its recorded or computed weights.</summary>
-    public static VqTokenizer Load(GoldenCase golden)
+    /// <param name="golden">The case.</param>
+    /// <param name="entropyWeight">Instead of the recorded one.</param>
+    public static VqTokenizer Load(GoldenCase golden, double? entropyWeight = null)
     {
-        var tokenizer = new VqTokenizer(Configuration(golden.Config), seed: 0);
+        var config = Configuration(golden.Config);
+        var tokenizer = new VqTokenizer(config with { EntropyWeight = entropyWeight ?? config.EntropyWeight }, seed: 0);
         var file = golden.Files.FirstOrDefault(f => f.EndsWith(".pt", StringComparison.Ordinal));
         var state = (file is not null ? golden.Weights(file) : FormulaWeights.Make(golden.Json(golden.FileEnding(".weights.json")))).ToDictionary();
         state.TryAdd("quantize.codebook_used", StateLoader.ToHost(tokenizer.get_buffer("quantize.codebook_used")!));

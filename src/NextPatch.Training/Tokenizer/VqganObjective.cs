@@ -1,0 +1,62 @@
+using NextPatch.Torch.Adversarial;
+using NextPatch.Torch.Perception;
+using static TorchSharp.torch;
+
+namespace NextPatch.Training.Tokenizer;
+
+// Shape letters used in this file: B batch, H and W rows and columns of pixels.
+
+/// <summary>What tokenizer and discriminator are trained for (VQGAN, arXiv 2012.09841, section 3.1; VQLoss of the published code).</summary>
+/// <remarks>The published weight of the quantisation losses (<c>codebook_weight</c>) is accepted there and never used, so it does not exist here.</remarks>
+public sealed class VqganObjective
+{
+    private readonly VqganTrainingConfig _config;
+    private readonly nn.Module<Tensor, Tensor> _discriminator;
+    private readonly Lpips? _perception;
+
+    /// <param name="config">Weights and kinds of losses.</param>
+    /// <param name="discriminator">Of any kind; verdicts large for real.</param>
+    /// <param name="perception">Null: the perceptual loss is left out.</param>
+    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor> discriminator, Lpips? perception)
+    {
+        _config = config;
+        _discriminator = discriminator;
+        _perception = perception;
+    }
+
+    /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
+    /// <param name="reconstructions">float [B, 3, H, W], with gradient.</param>
+    /// <param name="quantizationLoss">Scalar: codebook, commitment and entropy losses, weighted.</param>
+    /// <param name="lastLayer">Weight of the last layer that made the reconstructions.</param>
+    /// <param name="step">Counted from 1.</param>
+    public GeneratorTerms Generator(Tensor images, Tensor reconstructions, Tensor quantizationLoss, Tensor lastLayer, long step)
+    {
+        using var scope = NewDisposeScope();
+        var difference = reconstructions - images;
+        var reconstruction = (_config.IsAbsoluteReconstruction ? difference.abs() : difference.square()).mean();
+        var perceptual = _perception?.Distance(images, reconstructions).mean();
+        var likeness = _config.ReconstructionWeight * reconstruction;
+        if (perceptual is not null)
+        {
+            likeness = likeness + (_config.PerceptualWeight * perceptual);
+        }
+
+        var adversarial = AdversarialLosses.Generator(_discriminator.forward(reconstructions), _config.GeneratorLoss);
+        var adaptive = _config.IsAdaptive ? AdversarialLosses.AdaptiveWeight(likeness, adversarial, lastLayer) : ones(1).squeeze();
+        var total = likeness + (adaptive * _config.AdversarialWeightAt(step) * adversarial) + quantizationLoss;
+        return new GeneratorTerms(
+            total.MoveToOuterDisposeScope(), reconstruction.MoveToOuterDisposeScope(), perceptual?.MoveToOuterDisposeScope(), adversarial.MoveToOuterDisposeScope(), adaptive.MoveToOuterDisposeScope());
+    }
+
+    /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
+    /// <param name="reconstructions">float [B, 3, H, W]; their gradient is cut here.</param>
+    /// <param name="step">Counted from 1.</param>
+    /// <returns>Scalar in the caller's dispose scope.</returns>
+    public Tensor Discriminator(Tensor images, Tensor reconstructions, long step)
+    {
+        using var scope = NewDisposeScope();
+        var real = _discriminator.forward(images.detach());
+        var fake = _discriminator.forward(reconstructions.detach());
+        return (_config.AdversarialWeightAt(step) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
+    }
+}
