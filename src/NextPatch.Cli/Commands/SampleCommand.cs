@@ -17,7 +17,7 @@ internal static class SampleCommand
     {
         var rules = new SamplingOptions();
         var model = new Option<string>("--model") { Description = "A run folder (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, .safetensors, .npz).", HelpName = "path", Required = true };
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder. [default: tokenizer/ in or beside the run; without one, codes are written instead of images]", HelpName = "dir" };
+        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt). [default: tokenizer/ in or beside the run; without one, codes are written instead of images]", HelpName = "path" };
         var classes = new Option<string[]>("--class")
         {
             Description = "A class by number, name, synonym or the beginning of one; may be repeated, images take them in turn. 'all' = every class.", HelpName = "class",

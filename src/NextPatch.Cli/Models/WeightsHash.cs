@@ -33,6 +33,6 @@ internal static class WeightsHash
         return Convert.ToHexStringLower(hash.GetHashAndReset());
     }
 
-    /// <summary>The hash of a tokenizer folder: what codes and checkpoints remember as their tokenizer.</summary>
-    public static string OfTokenizer(string folder) => OfFile(Path.Combine(folder, "model.safetensors"));
+    /// <summary>The hash of a tokenizer's weights, in a folder or a file: what codes and checkpoints remember as their tokenizer.</summary>
+    public static string OfTokenizer(string path) => OfFile(Directory.Exists(path) ? Path.Combine(path, "model.safetensors") : path);
 }

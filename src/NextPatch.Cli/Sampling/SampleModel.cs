@@ -38,7 +38,7 @@ internal sealed class SampleModel : IDisposable
     public string Hash { get; }
 
     /// <param name="model">Whatever <see cref="ModelSource"/> opens.</param>
-    /// <param name="tokenizer">Tokenizer folder; null = <c>tokenizer/</c> in or beside the run, where there is one.</param>
+    /// <param name="tokenizer">Tokenizer folder or weights file; null = <c>tokenizer/</c> in or beside the run, where there is one.</param>
     /// <param name="kind">Which weights, where there is a choice.</param>
     /// <param name="imageSize">Side of the images in pixels, for files that do not say it; null = 256.</param>
     /// <param name="halved">Computes in bfloat16, in half the memory.</param>
@@ -61,7 +61,7 @@ internal sealed class SampleModel : IDisposable
             StateLoader.Load(gpt, source.Weights.Tensors, source.Weights.Path);
             if (tokenizerFolder is not null)
             {
-                decoder = VqTokenizer.Load(tokenizerFolder);
+                decoder = VqTokenizer.Load(tokenizerFolder, config.Model.GridSide);
                 RequireFit(config, decoder, tokenizerFolder);
             }
 

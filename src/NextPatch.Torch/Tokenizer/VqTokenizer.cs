@@ -67,11 +67,17 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
 
     /// <summary>Reads what <see cref="SaveTo"/> wrote, or a file in the published layout (<c>vq_ds16_c2i.pt</c>).</summary>
     /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the average is taken.</param>
+    /// <param name="gridSide">Codes per side that are wanted: a VQGAN takes images of any size. Null: as configured, for a file 256 pixels.</param>
     /// <exception cref="NextPatchException">A file is missing or damaged, or the weights do not fit the configuration.</exception>
-    public static VqTokenizer Load(string path)
+    public static VqTokenizer Load(string path, int? gridSide = null)
     {
         using var weights = WeightsFile.Open(path);
         var config = Directory.Exists(path) ? ConfigJson.Read(Path.Combine(path, ConfigFile), ConfigJson.Default.TokenizerConfig) : TokenizerInference.Infer(weights);
+        if (config.Architecture == TokenizerArchitecture.Vqgan)
+        {
+            config = config with { ImageSide = (gridSide ?? config.GridSide) * config.DownsamplingFactor };
+        }
+
         var tokenizer = new VqTokenizer(config, seed: 0);
         try
         {

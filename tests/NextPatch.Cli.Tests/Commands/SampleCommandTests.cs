@@ -7,6 +7,8 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
+using NextPatch.Torch.Loading;
+using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -111,6 +113,25 @@ public sealed class SampleCommandTests
         var set = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/samples.json"])).RootElement;
         Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(model))), set.GetProperty("modelHash").GetString());
         Assert.Equal("ema", set.GetProperty("weights").GetString());
+    }
+
+    [Fact]
+    public async Task Published_files_of_model_and_tokenizer_give_images()
+    {
+        using var folder = new TemporaryFolder();
+        var model = PublishedModel.Write(folder["c2i.pt"], classCount: 1000, gridSide: 3);
+        using (var tokenizer = new VqTokenizer(
+            new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 8, DownsamplingFactor = 2, Channels = [32, 32], BlockCounts = [1, 1], LatentChannels = 16, CodebookSize = PublishedModel.VocabularySize, CodeWidth = 4 }, seed: 1))
+        {
+            PyTorchFile.Write(folder["vq.pt"], StateLoader.Capture(tokenizer).Where(p => p.Key != "quantize.codebook_used"));
+        }
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--tokenizer", folder["vq.pt"], "--class", "golden retriever", "--count", "2", "--output", folder["out"]);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Equal([2L, 6, 6, 3], NpzFile.Read(folder["out/samples.npz"])["arr_0"].Shape);
+        using var image = File.OpenRead(folder["out/000000.png"]);
+        Assert.Equal("207", PngText.Read(image)["class"]);
     }
 
     [Fact]
