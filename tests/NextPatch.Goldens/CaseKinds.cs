@@ -28,6 +28,12 @@ internal static class CaseKinds
         (c => c.ModelType == "c2i" && c.IsAbout("update_ema") && c.IsAbout("AdamW"), TrainingRunCase.Run),
         (c => c.Entry.ContainsKey("variants"), PickleCase.Run),
         (c => c.IsAbout("DistributedSampler"), SamplerCase.Run),
+        (c => c.IsAbout("Image.resize"), ImageResizeCase.Run),
+        (c => c.IsAbout("PIL.Image.open"), ImageDecodeCase.Run),
+        (c => c.IsAbout("random_crop_arr"), ImageCropCase.RunRandom),
+        (c => c.IsAbout("TenCrop"), TenCropCase.Run),
+        (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("items"), ImageCropCase.RunCentre),
+        (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("file"), ImageCropCase.RunRealSizes),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>

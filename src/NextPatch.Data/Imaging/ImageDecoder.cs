@@ -1,0 +1,138 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Imaging;
+using SkiaSharp;
+
+namespace NextPatch.Data.Imaging;
+
+/// <summary>JPEG, PNG, WebP, GIF and BMP files into RGB, as Pillow's <c>convert("RGB")</c> sees them: alpha is dropped and not blended,
+/// EXIF orientation and colour profiles are ignored, CMYK is converted plainly, 16-bit grey is clipped to 255, other 16-bit samples keep their high byte.</summary>
+/// <remarks>Decoded by SkiaSharp, whose JPEG decoder is libjpeg-turbo with the settings of Pillow's: the bytes are equal. Of an animation the first
+/// picture is taken. Two known differences: where a GIF is transparent Pillow shows the colour behind it and this gives black, and some
+/// damaged JPEGs decode here that Pillow refuses or finishes otherwise.</remarks>
+public static class ImageDecoder
+{
+    // Larger than any photograph, small enough that a hostile header cannot take the machine's memory.
+    private const long MaxPixels = 100_000_000;
+    private const long MaxFileBytes = 1L << 30;
+
+    // A Huffman-coded block of 64 pixels takes at least one bit: 512 pixels in a byte.
+    private const long MaxJpegPixelsPerByte = 1024;
+
+    // Deflate makes at most 1032 bytes of one, and a byte holds at most eight pixels. WebP has no such bound.
+    private const long MaxPixelsPerByte = 8 * 1032;
+
+    /// <summary>Decodes a file.</summary>
+    /// <exception cref="NextPatchException">The file is missing or cannot be read.</exception>
+    /// <exception cref="DataFormatException">It is no image of a known format, damaged, truncated or too large; names the file.</exception>
+    public static RgbImage Decode(string path)
+    {
+        try
+        {
+            var length = new FileInfo(path).Length;
+            return length <= MaxFileBytes
+                ? Decode(File.ReadAllBytes(path), path)
+                : throw new DataFormatException($"'{path}' has {length:N0} bytes; image files of more than {MaxFileBytes:N0} bytes are refused.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NextPatchException($"Image '{path}' cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Decodes the bytes of a file.</summary>
+    /// <param name="file">The whole file.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <exception cref="DataFormatException">It is no image of a known format, damaged, truncated or too large; names the file.</exception>
+    public static RgbImage Decode(ReadOnlySpan<byte> file, string name)
+    {
+        using var data = SKData.CreateCopy(file);
+        using var codec = SKCodec.Create(data) ?? throw new DataFormatException($"'{name}' {Refusal(file)}. Remove, replace or convert it.");
+        CheckSize(codec, file.Length, name);
+        if (codec.EncodedFormat == SKEncodedImageFormat.Jpeg && JpegEnding.IsMissing(file))
+        {
+            throw new DataFormatException($"'{name}' cannot be decoded as an image: it is truncated before its end marker. Remove or replace it.");
+        }
+
+        return codec.EncodedFormat == SKEncodedImageFormat.Png && IsGrey16(file) ? DecodeGrey16(codec, name) : DecodeRgb(codec, name);
+    }
+
+    private static RgbImage DecodeRgb(SKCodec codec, string name)
+    {
+        using var bitmap = Pixels(codec, SKColorType.Rgba8888, name);
+        var image = new RgbImage(bitmap.Width, bitmap.Height);
+        var rgba = MemoryMarshal.Cast<byte, uint>(bitmap.GetPixelSpan());
+        var rgb = image.Pixels;
+        for (int i = 0, to = 0; i < rgba.Length; i++, to += 3)
+        {
+            var pixel = rgba[i];
+            rgb[to + 2] = (byte)(pixel >> 16);
+            rgb[to + 1] = (byte)(pixel >> 8);
+            rgb[to] = (byte)pixel;
+        }
+
+        return image;
+    }
+
+    /// <summary>Pillow keeps 16-bit grey as integers, and its conversion to RGB clips them.</summary>
+    private static RgbImage DecodeGrey16(SKCodec codec, string name)
+    {
+        using var bitmap = Pixels(codec, SKColorType.RgbaF16, name);
+        var image = new RgbImage(bitmap.Width, bitmap.Height);
+        var channels = MemoryMarshal.Cast<byte, Half>(bitmap.GetPixelSpan());
+        for (var i = 0; i < image.Width * image.Height; i++)
+        {
+            // A half holds v / 65535 exactly enough for every v up to 255, and larger ones are clipped.
+            image.Pixels.AsSpan(i * 3, 3).Fill((byte)Math.Min(MathF.Round((float)channels[i * 4] * 65535f), 255f));
+        }
+
+        return image;
+    }
+
+    private static SKBitmap Pixels(SKCodec codec, SKColorType type, string name)
+    {
+        // Without a colour space nothing is converted.
+        var bitmap = new SKBitmap(new SKImageInfo(codec.Info.Width, codec.Info.Height, type, SKAlphaType.Unpremul));
+        var result = codec.GetPixels(bitmap.Info, bitmap.GetPixels());
+        if (result == SKCodecResult.Success)
+        {
+            return bitmap;
+        }
+
+        bitmap.Dispose();
+        throw new DataFormatException($"'{name}' cannot be decoded as an image: it is {(result == SKCodecResult.IncompleteInput ? "truncated" : $"damaged ({result})")}. Remove or replace it.");
+    }
+
+    private static void CheckSize(SKCodec codec, int bytes, string name)
+    {
+        var pixels = (long)codec.Info.Width * codec.Info.Height;
+        if (pixels > MaxPixels)
+        {
+            throw new DataFormatException($"'{name}' is {codec.Info.Width}x{codec.Info.Height}; images of more than {MaxPixels / 1_000_000} million pixels are refused.");
+        }
+
+        var bound = codec.EncodedFormat switch
+        {
+            SKEncodedImageFormat.Jpeg => MaxJpegPixelsPerByte,
+            SKEncodedImageFormat.Webp => long.MaxValue,
+            _ => MaxPixelsPerByte,
+        };
+        if (pixels / bytes > bound)
+        {
+            throw new DataFormatException($"'{name}' cannot be decoded as an image: it claims {codec.Info.Width}x{codec.Info.Height} pixels but has only {bytes} bytes; it is truncated or damaged.");
+        }
+    }
+
+    private static bool IsGrey16(ReadOnlySpan<byte> png) => png.Length > 25 && png[24] == 16 && png[25] == 0;
+
+    private static string Refusal(ReadOnlySpan<byte> file)
+    {
+        var start = file.Length >= 4 ? BinaryPrimitives.ReadUInt32BigEndian(file) : 0;
+        return file.Length == 0 ? "is empty"
+            : start is 0x49492A00 or 0x4D4D002A ? "is a TIFF file, which is not read"
+            : file.Length >= 12 && file[4..8].SequenceEqual("ftyp"u8) ? "is an AVIF or HEIF file, which is not read"
+            : "cannot be decoded as an image: it is no JPEG, PNG, WebP, GIF or BMP file, or its header is damaged";
+    }
+}
