@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.Hashing;
 using System.Runtime.InteropServices;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
@@ -23,6 +24,11 @@ public static class ImageDecoder
 
     // Deflate makes at most 1032 bytes of one, and a byte holds at most eight pixels. WebP has no such bound.
     private const long MaxPixelsPerByte = 8 * 1032;
+
+    // The IHDR chunk of a PNG file: type, width, height, bit depth, colour type, three more bytes, checksum.
+    private const int HeaderAt = 12;
+    private const int DepthAt = 24;
+    private const int HeaderCrcAt = 29;
 
     /// <summary>Decodes a file.</summary>
     /// <exception cref="NextPatchException">The file is missing or cannot be read.</exception>
@@ -56,12 +62,12 @@ public static class ImageDecoder
             throw new DataFormatException($"'{name}' cannot be decoded as an image: it is truncated before its end marker. Remove or replace it.");
         }
 
-        return codec.EncodedFormat == SKEncodedImageFormat.Png && IsGrey16(file) ? DecodeGrey16(codec, name) : DecodeRgb(codec, name);
+        return codec.EncodedFormat == SKEncodedImageFormat.Png && IsGrey16(file) ? DecodeGrey16(file, name) : DecodeRgb(codec, name);
     }
 
     private static RgbImage DecodeRgb(SKCodec codec, string name)
     {
-        using var bitmap = Pixels(codec, SKColorType.Rgba8888, name);
+        using var bitmap = Pixels(codec, name);
         var image = new RgbImage(bitmap.Width, bitmap.Height);
         var rgba = MemoryMarshal.Cast<byte, uint>(bitmap.GetPixelSpan());
         var rgb = image.Pixels;
@@ -77,24 +83,30 @@ public static class ImageDecoder
     }
 
     /// <summary>Pillow keeps 16-bit grey as integers, and its conversion to RGB clips them.</summary>
-    private static RgbImage DecodeGrey16(SKCodec codec, string name)
+    /// <remarks>The decoder would keep the high bytes alone. Declared as 8-bit grey with alpha the same file has rows of the same layout: the high
+    /// byte comes out as grey, the low byte as alpha.</remarks>
+    private static RgbImage DecodeGrey16(ReadOnlySpan<byte> file, string name)
     {
-        using var bitmap = Pixels(codec, SKColorType.RgbaF16, name);
+        var disguised = file.ToArray();
+        (disguised[DepthAt], disguised[DepthAt + 1]) = (8, 4);
+        BinaryPrimitives.WriteUInt32BigEndian(disguised.AsSpan(HeaderCrcAt), Crc32.HashToUInt32(disguised.AsSpan(HeaderAt, HeaderCrcAt - HeaderAt)));
+        using var data = SKData.CreateCopy(disguised);
+        using var codec = SKCodec.Create(data) ?? throw new DataFormatException($"'{name}' {Refusal(file)}. Remove, replace or convert it.");
+        using var bitmap = Pixels(codec, name);
         var image = new RgbImage(bitmap.Width, bitmap.Height);
-        var channels = MemoryMarshal.Cast<byte, Half>(bitmap.GetPixelSpan());
+        var rgba = bitmap.GetPixelSpan();
         for (var i = 0; i < image.Width * image.Height; i++)
         {
-            // A half holds v / 65535 exactly enough for every v up to 255, and larger ones are clipped.
-            image.Pixels.AsSpan(i * 3, 3).Fill((byte)Math.Min(MathF.Round((float)channels[i * 4] * 65535f), 255f));
+            image.Pixels.AsSpan(i * 3, 3).Fill(rgba[i * 4] > 0 ? byte.MaxValue : rgba[(i * 4) + 3]);
         }
 
         return image;
     }
 
-    private static SKBitmap Pixels(SKCodec codec, SKColorType type, string name)
+    private static SKBitmap Pixels(SKCodec codec, string name)
     {
         // Without a colour space nothing is converted.
-        var bitmap = new SKBitmap(new SKImageInfo(codec.Info.Width, codec.Info.Height, type, SKAlphaType.Unpremul));
+        var bitmap = new SKBitmap(new SKImageInfo(codec.Info.Width, codec.Info.Height, SKColorType.Rgba8888, SKAlphaType.Unpremul));
         var result = codec.GetPixels(bitmap.Info, bitmap.GetPixels());
         if (result == SKCodecResult.Success)
         {
@@ -125,7 +137,7 @@ public static class ImageDecoder
         }
     }
 
-    private static bool IsGrey16(ReadOnlySpan<byte> png) => png.Length > 25 && png[24] == 16 && png[25] == 0;
+    private static bool IsGrey16(ReadOnlySpan<byte> png) => png.Length > HeaderCrcAt + 4 && png[DepthAt] == 16 && png[DepthAt + 1] == 0;
 
     private static string Refusal(ReadOnlySpan<byte> file)
     {
