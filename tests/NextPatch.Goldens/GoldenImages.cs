@@ -16,10 +16,6 @@ internal static class GoldenImages
 
     public static HostTensor ToArray(RgbImage image) => HostTensor.From<byte>(ElementType.UInt8, [image.Height, image.Width, 3], image.Pixels);
 
-    /// <summary>Several images of one size, [N, height, width, 3].</summary>
-    public static HostTensor ToArray(IReadOnlyList<RgbImage> images)
-        => HostTensor.From<byte>(ElementType.UInt8, [images.Count, images[0].Height, images[0].Width, 3], images.SelectMany(i => i.Pixels).ToArray());
-
     public static RgbImage Decode(GoldenCase golden, JsonNode? file) => ImageDecoder.Decode(golden.PathOf((string)file!));
 
     /// <summary>The bytes, or for a JPEG source what another decoder may make of them.</summary>

@@ -56,38 +56,39 @@ public static class ImageCrops
 
     /// <summary>Four corners and the middle, then the same five of the mirrored image.</summary>
     /// <param name="image">At least <paramref name="size"/> in both directions.</param>
-    /// <param name="size">Width and height of each crop.</param>
-    /// <returns>Ten images: top left, top right, bottom left, bottom right, centre; then of the mirror image.</returns>
-    public static RgbImage[] Ten(RgbImage image, int size)
+    /// <param name="size">Width and height of each crop, S.</param>
+    /// <param name="destination">uint8 [10, S, S, 3]: top left, top right, bottom left, bottom right, centre; then of the mirror image.</param>
+    /// <exception cref="ArgumentException">The destination has another length.</exception>
+    public static void Ten(RgbImage image, int size, Span<byte> destination)
     {
-        var (right, bottom) = (image.Width - size, image.Height - size);
-        var (middleX, middleY) = ((int)Math.Round(right / 2.0), (int)Math.Round(bottom / 2.0));
+        var (right, bottom, bytes) = (image.Width - size, image.Height - size, size * size * 3);
+        if (destination.Length != 10 * bytes)
+        {
+            throw new ArgumentException($"Ten crops of {size}x{size} need {10 * bytes} bytes but got {destination.Length}.", nameof(destination));
+        }
+
+        ReadOnlySpan<(int Left, int Top)> places = [(0, 0), (right, 0), (0, bottom), (right, bottom), ((int)Math.Round(right / 2.0), (int)Math.Round(bottom / 2.0))];
         var mirrored = Mirror(image);
-        (int Left, int Top)[] places = [(0, 0), (right, 0), (0, bottom), (right, bottom), (middleX, middleY)];
-        return [.. places.Select(p => Cut(image, p.Left, p.Top, size, size)), .. places.Select(p => Cut(mirrored, p.Left, p.Top, size, size))];
+        for (var i = 0; i < places.Length; i++)
+        {
+            Copy(image, places[i].Left, places[i].Top, size, size, destination.Slice(i * bytes, bytes));
+            Copy(mirrored, places[i].Left, places[i].Top, size, size, destination.Slice((places.Length + i) * bytes, bytes));
+        }
     }
 
     /// <summary>Cuts out a rectangle.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The rectangle does not lie in the image.</exception>
     public static RgbImage Cut(RgbImage image, int left, int top, int width, int height)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(width, image.Width);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(height, image.Height);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)left, (uint)(image.Width - width), nameof(left));
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)top, (uint)(image.Height - height), nameof(top));
-        var result = new RgbImage(width, height);
-        for (var y = 0; y < height; y++)
-        {
-            image.Pixels.AsSpan((((top + y) * image.Width) + left) * 3, width * 3).CopyTo(result.Pixels.AsSpan(y * width * 3));
-        }
-
-        return result;
+        var pixels = GC.AllocateUninitializedArray<byte>(width * height * 3);
+        Copy(image, left, top, width, height, pixels);
+        return new RgbImage(width, height, pixels);
     }
 
     /// <summary>Left and right exchanged.</summary>
     public static RgbImage Mirror(RgbImage image)
     {
-        var result = new RgbImage(image.Width, image.Height);
+        var result = new RgbImage(image.Width, image.Height, GC.AllocateUninitializedArray<byte>(image.Pixels.Length));
         for (var y = 0; y < image.Height; y++)
         {
             var from = image.Pixels.AsSpan(y * image.Width * 3, image.Width * 3);
@@ -101,6 +102,18 @@ public static class ImageCrops
         }
 
         return result;
+    }
+
+    private static void Copy(RgbImage image, int left, int top, int width, int height, Span<byte> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(width, image.Width);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(height, image.Height);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)left, (uint)(image.Width - width), nameof(left));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)top, (uint)(image.Height - height), nameof(top));
+        for (var y = 0; y < height; y++)
+        {
+            image.Pixels.AsSpan((((top + y) * image.Width) + left) * 3, width * 3).CopyTo(destination[(y * width * 3)..]);
+        }
     }
 
     /// <summary>The image halved until its smaller side is below twice the target, and the size to which it is then resized.</summary>

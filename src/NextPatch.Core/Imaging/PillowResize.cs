@@ -43,7 +43,7 @@ public static partial class PillowResize
             : (vertical.First(top), vertical.First(top + keptHeight - 1) + vertical.Of(top + keptHeight - 1).Length - 1);
         var rows = lastRow - firstRow + 1;
         var stride = keptWidth * 3;
-        var between = vertical is null ? new byte[rows * stride] : ArrayPool<byte>.Shared.Rent(rows * stride);
+        var between = vertical is null ? GC.AllocateUninitializedArray<byte>(rows * stride) : ArrayPool<byte>.Shared.Rent(rows * stride);
         if (width == image.Width)
         {
             for (var y = 0; y < rows; y++)
@@ -61,7 +61,7 @@ public static partial class PillowResize
             return new RgbImage(keptWidth, keptHeight, between);
         }
 
-        var result = new RgbImage(keptWidth, keptHeight);
+        var result = new RgbImage(keptWidth, keptHeight, GC.AllocateUninitializedArray<byte>(keptHeight * stride));
         for (var y = 0; y < keptHeight; y++)
         {
             var taken = between.AsSpan((vertical.First(top + y) - firstRow) * stride);

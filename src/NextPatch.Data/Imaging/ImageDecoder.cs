@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Hashing;
-using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Imaging;
@@ -68,18 +68,26 @@ public static class ImageDecoder
     private static RgbImage DecodeRgb(SKCodec codec, string name)
     {
         using var bitmap = Pixels(codec, name);
-        var image = new RgbImage(bitmap.Width, bitmap.Height);
-        var rgba = MemoryMarshal.Cast<byte, uint>(bitmap.GetPixelSpan());
-        var rgb = image.Pixels;
-        for (int i = 0, to = 0; i < rgba.Length; i++, to += 3)
+        var rgb = GC.AllocateUninitializedArray<byte>(bitmap.Width * bitmap.Height * 3);
+        DropAlpha(bitmap.GetPixelSpan(), rgb);
+        return new RgbImage(bitmap.Width, bitmap.Height, rgb);
+    }
+
+    /// <summary>Every fourth byte is left out.</summary>
+    internal static void DropAlpha(ReadOnlySpan<byte> rgba, Span<byte> rgb)
+    {
+        // Four pixels at a time; the last four bytes that a vector writes are overwritten by the next one.
+        var order = Vector128.Create((byte)0, 1, 2, 4, 5, 6, 8, 9, 10, 12, 13, 14, 15, 15, 15, 15);
+        var (from, to) = (0, 0);
+        for (; to + Vector128<byte>.Count <= rgb.Length; from += 16, to += 12)
         {
-            var pixel = rgba[i];
-            rgb[to + 2] = (byte)(pixel >> 16);
-            rgb[to + 1] = (byte)(pixel >> 8);
-            rgb[to] = (byte)pixel;
+            Vector128.Shuffle(Vector128.Create(rgba.Slice(from, 16)), order).CopyTo(rgb[to..]);
         }
 
-        return image;
+        for (; to < rgb.Length; from += 4, to += 3)
+        {
+            rgba.Slice(from, 3).CopyTo(rgb[to..]);
+        }
     }
 
     /// <summary>Pillow keeps 16-bit grey as integers, and its conversion to RGB clips them.</summary>

@@ -31,13 +31,13 @@ public sealed class ImageCropsTests
     {
         // 25 pixels to spare: the middle starts at 12, because halves are rounded to even.
         var image = Noise(31, 29);
-        var crops = ImageCrops.Ten(image, 6);
+        var crops = new byte[10 * 108];
+        ImageCrops.Ten(image, 6, crops);
         (int Left, int Top)[] places = [(0, 0), (25, 0), (0, 23), (25, 23), (12, 12)];
-        Assert.Equal(10, crops.Length);
         for (var i = 0; i < 5; i++)
         {
-            Assert.Equal(ImageCrops.Cut(image, places[i].Left, places[i].Top, 6, 6).Pixels, crops[i].Pixels);
-            Assert.Equal(ImageCrops.Cut(ImageCrops.Mirror(image), places[i].Left, places[i].Top, 6, 6).Pixels, crops[5 + i].Pixels);
+            Assert.Equal(ImageCrops.Cut(image, places[i].Left, places[i].Top, 6, 6).Pixels, crops[(i * 108)..((i + 1) * 108)]);
+            Assert.Equal(ImageCrops.Cut(ImageCrops.Mirror(image), places[i].Left, places[i].Top, 6, 6).Pixels, crops[((5 + i) * 108)..((6 + i) * 108)]);
         }
     }
 
@@ -84,7 +84,8 @@ public sealed class ImageCropsTests
         var image = Noise(10, 8);
         Assert.Throws<ArgumentOutOfRangeException>(() => ImageCrops.Cut(image, 5, 0, 6, 2));
         Assert.Throws<ArgumentOutOfRangeException>(() => ImageCrops.Cut(image, -1, 0, 2, 2));
-        Assert.Throws<ArgumentOutOfRangeException>(() => ImageCrops.Ten(image, 9));
+        Assert.Throws<ArgumentOutOfRangeException>(() => ImageCrops.Ten(image, 9, new byte[2430]));
+        Assert.Throws<ArgumentException>(() => ImageCrops.Ten(image, 8, new byte[100]));
         Assert.Throws<ArgumentOutOfRangeException>(() => ImageCrops.At(image, 8, 8, top: 1, left: 0));
         Assert.Throws<ArgumentOutOfRangeException>(() => ImageCrops.At(image, 9, 8, top: 0, left: 0));
     }

@@ -36,6 +36,18 @@ public sealed class ImageDecoderTests
         Assert.Equal([30, 20, 10], ImageDecoder.Decode(bmp, "x").Pixels);
     }
 
+    [Fact]
+    public void Alpha_is_left_out_whatever_the_number_of_pixels()
+    {
+        for (var pixels = 0; pixels < 40; pixels++)
+        {
+            var rgba = Enumerable.Range(0, pixels * 4).Select(i => (byte)(i * 37)).ToArray();
+            var rgb = new byte[pixels * 3];
+            ImageDecoder.DropAlpha(rgba, rgb);
+            Assert.Equal(rgba.Where((_, i) => i % 4 < 3), rgb);
+        }
+    }
+
     [Theory]
     [InlineData(20_000, 20_000, "million pixels are refused")]
     [InlineData(9_000, 9_000, "claims 9000x9000 pixels but has only")]
