@@ -8,11 +8,10 @@ using SkiaSharp;
 
 namespace NextPatch.Data.Imaging;
 
-/// <summary>JPEG, PNG, WebP, GIF and BMP files into RGB, as Pillow's <c>convert("RGB")</c> sees them: alpha is dropped and not blended,
+/// <summary>JPEG, PNG, WebP, GIF, BMP, PPM and PGM files into RGB, as Pillow's <c>convert("RGB")</c> sees them: alpha is dropped and not blended,
 /// EXIF orientation and colour profiles are ignored, CMYK is converted plainly, 16-bit grey is clipped to 255, other 16-bit samples keep their high byte.</summary>
-/// <remarks>Decoded by SkiaSharp, whose JPEG decoder is libjpeg-turbo with the settings of Pillow's: the bytes are equal. Of an animation the first
-/// picture is taken. Two known differences: where a GIF is transparent Pillow shows the colour behind it and this gives black, and some
-/// damaged JPEGs decode here that Pillow refuses or finishes otherwise.</remarks>
+/// <remarks>GIF, PPM and PGM are decoded here, the others by SkiaSharp, whose JPEG decoder is libjpeg-turbo with the settings of Pillow's: the bytes are equal.
+/// Of an animation the first picture is taken. Known difference: some damaged JPEGs decode here that Pillow refuses, or finish otherwise.</remarks>
 public static class ImageDecoder
 {
     // Larger than any photograph, small enough that a hostile header cannot take the machine's memory.
@@ -54,9 +53,26 @@ public static class ImageDecoder
     /// <exception cref="DataFormatException">It is no image of a known format, damaged, truncated or too large; names the file.</exception>
     public static RgbImage Decode(ReadOnlySpan<byte> file, string name)
     {
+        var length = file.Length;
+        if (GifPicture.IsGif(file))
+        {
+            return GifPicture.Decode(file, name, (width, height) => CheckSize(width, height, MaxPixelsPerByte, length, name));
+        }
+
+        if (PnmPicture.IsPnm(file))
+        {
+            return PnmPicture.Decode(file, name, (width, height) => CheckSize(width, height, MaxPixelsPerByte, length, name));
+        }
+
         using var data = SKData.CreateCopy(file);
         using var codec = SKCodec.Create(data) ?? throw new DataFormatException($"'{name}' {Refusal(file)}. Remove, replace or convert it.");
-        CheckSize(codec, file.Length, name);
+        var bound = codec.EncodedFormat switch
+        {
+            SKEncodedImageFormat.Jpeg => MaxJpegPixelsPerByte,
+            SKEncodedImageFormat.Webp => long.MaxValue,
+            _ => MaxPixelsPerByte,
+        };
+        CheckSize(codec.Info.Width, codec.Info.Height, bound, length, name);
         if (codec.EncodedFormat == SKEncodedImageFormat.Jpeg && JpegEnding.IsMissing(file))
         {
             throw new DataFormatException($"'{name}' cannot be decoded as an image: it is truncated before its end marker. Remove or replace it.");
@@ -125,23 +141,17 @@ public static class ImageDecoder
         throw new DataFormatException($"'{name}' cannot be decoded as an image: it is {(result == SKCodecResult.IncompleteInput ? "truncated" : $"damaged ({result})")}. Remove or replace it.");
     }
 
-    private static void CheckSize(SKCodec codec, int bytes, string name)
+    private static void CheckSize(int width, int height, long maxPixelsPerByte, int bytes, string name)
     {
-        var pixels = (long)codec.Info.Width * codec.Info.Height;
+        var pixels = (long)width * height;
         if (pixels > MaxPixels)
         {
-            throw new DataFormatException($"'{name}' is {codec.Info.Width}x{codec.Info.Height}; images of more than {MaxPixels / 1_000_000} million pixels are refused.");
+            throw new DataFormatException($"'{name}' is {width}x{height}; images of more than {MaxPixels / 1_000_000} million pixels are refused.");
         }
 
-        var bound = codec.EncodedFormat switch
+        if (pixels / bytes > maxPixelsPerByte)
         {
-            SKEncodedImageFormat.Jpeg => MaxJpegPixelsPerByte,
-            SKEncodedImageFormat.Webp => long.MaxValue,
-            _ => MaxPixelsPerByte,
-        };
-        if (pixels / bytes > bound)
-        {
-            throw new DataFormatException($"'{name}' cannot be decoded as an image: it claims {codec.Info.Width}x{codec.Info.Height} pixels but has only {bytes} bytes; it is truncated or damaged.");
+            throw new DataFormatException($"'{name}' cannot be decoded as an image: it claims {width}x{height} pixels but has only {bytes} bytes; it is truncated or damaged.");
         }
     }
 
@@ -153,6 +163,6 @@ public static class ImageDecoder
         return file.Length == 0 ? "is empty"
             : start is 0x49492A00 or 0x4D4D002A ? "is a TIFF file, which is not read"
             : file.Length >= 12 && file[4..8].SequenceEqual("ftyp"u8) ? "is an AVIF or HEIF file, which is not read"
-            : "cannot be decoded as an image: it is no JPEG, PNG, WebP, GIF or BMP file, or its header is damaged";
+            : "cannot be decoded as an image: it is no JPEG, PNG, WebP, GIF, BMP, PPM or PGM file, or its header is damaged";
     }
 }
