@@ -74,6 +74,7 @@ internal static class Application
               nextpatch sample        images from a trained model
               nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
               nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
+              nextpatch dataset       whether a dataset is whole, and what is in it
 
             Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
             """);
@@ -84,6 +85,7 @@ internal static class Application
         root.Add(SampleCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(ConvertCommand.Create());
+        root.Add(DatasetCommand.Create());
         return root;
     }
 

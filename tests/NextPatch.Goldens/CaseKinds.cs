@@ -36,6 +36,16 @@ internal static class CaseKinds
         (c => c.IsAbout("::LPIPS"), AdversarialCases.RunLpips),
         (c => c.IsAbout("::VQ_models"), TokenizerPresetsCase.Run),
         (c => c.IsAbout("::VQModel ") || c.IsAbout("VQ_models["), TokenizerCase.Run),
+        (c => c.IsAbout("Image.resize"), ImageResizeCase.Run),
+        (c => c.IsAbout("PIL.Image.open"), ImageDecodeCase.Run),
+        (c => c.IsAbout("datasets.ImageFolder"), ImageFolderOrderCase.Run),
+        (c => c.IsAbout("extract_codes_c2i.py main()"), CodeFilesCase.Run),
+        (c => c.IsAbout("create_npz_from_sample_folder"), SamplePostprocessCase.Run),
+        (c => c.IsAbout("imagenet.py::CustomDataset"), run => run.Incomplete("rules in prose; PublishedCodesTests and BatchSourceTests claim them")),
+        (c => c.IsAbout("random_crop_arr"), ImageCropCase.RunRandom),
+        (c => c.IsAbout("TenCrop"), TenCropCase.Run),
+        (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("items"), ImageCropCase.RunCentre),
+        (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("file"), ImageCropCase.RunRealSizes),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>

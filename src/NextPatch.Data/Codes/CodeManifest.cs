@@ -38,4 +38,7 @@ public sealed record CodeManifest
 
     /// <summary>The last so many images are for validation and never trained on.</summary>
     public int HeldOutCount { get; init; }
+
+    /// <summary>SHA-256 of the other files of the folder in lower-case hexadecimal, by name; null in stores that record none.</summary>
+    public IReadOnlyDictionary<string, string>? FileHashes { get; init; }
 }

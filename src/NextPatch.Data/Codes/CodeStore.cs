@@ -8,18 +8,21 @@ namespace NextPatch.Data.Codes;
 
 /// <summary>
 /// The codes and labels of a dataset in a folder: <c>codes.npy</c> uint16 or int32 [N, A, T], <c>labels.npy</c> int32 [N],
-/// <c>dataset.json</c>. Codes are memory-mapped, so a store may be larger than memory; reading is safe from several threads.
+/// <c>dataset.json</c>; or the published layout of one file per image (<see cref="PublishedCodeWriter"/>). Codes are memory-mapped or read
+/// file by file, so a store may be larger than memory; reading is safe from several threads.
 /// </summary>
 public sealed class CodeStore : IDisposable
 {
     internal const string CodesName = "codes.npy";
     internal const string LabelsName = "labels.npy";
     internal const string ManifestName = "dataset.json";
-    private readonly MappedCodes _codes;
+    private readonly string _folder;
+    private readonly StoredCodes _codes;
     private readonly int[] _labels;
 
-    private CodeStore(CodeManifest manifest, MappedCodes codes, int[] labels)
+    private CodeStore(string folder, CodeManifest manifest, StoredCodes codes, int[] labels)
     {
+        _folder = folder;
         Manifest = manifest;
         _codes = codes;
         _labels = labels;
@@ -51,15 +54,15 @@ public sealed class CodeStore : IDisposable
             throw new NextPatchException($"Code folder '{folder}' does not exist; check the path, or encode a dataset first.");
         }
 
-        var codes = MappedCodes.Open(Path.Combine(folder, CodesName));
+        var published = File.Exists(Path.Combine(folder, CodesName)) ? null : PublishedCodes.Find(folder);
+        StoredCodes codes = published is null ? MappedCodes.Open(Path.Combine(folder, CodesName)) : published;
         try
         {
-            var labelsPath = Path.Combine(folder, LabelsName);
-            var labels = CodeStoreChecks.ReadLabels(labelsPath);
+            var labels = published?.ReadLabels() ?? CodeStoreChecks.ReadLabels(Path.Combine(folder, LabelsName));
             var manifestPath = Path.Combine(folder, ManifestName);
             var manifest = File.Exists(manifestPath) ? ReadManifest(manifestPath) : CodeStoreChecks.Infer(folder, codes, labels);
             CodeStoreChecks.Agree(manifest, codes, labels, folder);
-            return new CodeStore(manifest, codes, labels);
+            return new CodeStore(folder, manifest, codes, labels);
         }
         catch
         {
@@ -67,6 +70,10 @@ public sealed class CodeStore : IDisposable
             throw;
         }
     }
+
+    /// <summary>Whether a folder holds codes in the published layout, one file per image.</summary>
+    /// <exception cref="DataFormatException">It does, but files are missing.</exception>
+    public static bool IsPublishedLayout(string folder) => Directory.Exists(folder) && !File.Exists(Path.Combine(folder, CodesName)) && PublishedCodes.Find(folder) is not null;
 
     /// <summary>Writes a store; each file appears under its name only when it is whole.</summary>
     /// <param name="folder">Created if it is missing; a store in it is replaced.</param>
@@ -93,32 +100,44 @@ public sealed class CodeStore : IDisposable
         ArgumentOutOfRangeException.ThrowIfNegative(augmentation);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(augmentation, Augmentations);
         ArgumentOutOfRangeException.ThrowIfNotEqual(destination.Length, CodesPerImage);
-        _codes.Read(((long)i * Augmentations) + augmentation, destination);
-        var bad = destination.IndexOfAnyExceptInRange(0, Manifest.VocabularySize - 1);
-        if (bad >= 0)
-        {
-            throw new DataFormatException(
-                $"'{_codes.Path}': image {i}, variant {augmentation} has code {destination[bad]} at position {bad}, "
-                + $"but the vocabulary has {Manifest.VocabularySize} codes; they were made by another tokenizer than {ManifestName} says.");
-        }
+        _codes.Read(i, augmentation, destination);
+        Check(i, augmentation, destination);
     }
 
     /// <summary>Reads every code once, so that a foreign store fails before a run and not hours into it. Costs one pass over the file.</summary>
     /// <exception cref="DataFormatException">A code is not below the vocabulary size; names the image and the value.</exception>
     public void CheckVocabulary(CancellationToken cancellationToken = default)
     {
-        var buffer = new int[CodesPerImage];
+        var buffer = new int[Augmentations * CodesPerImage];
         for (var i = 0; i < Count; i++)
         {
             cancellationToken.ThrowIfCancellationRequested();
+            _codes.ReadVariants(i, buffer);
             for (var a = 0; a < Augmentations; a++)
             {
-                ReadCodes(i, a, buffer);
+                Check(i, a, buffer.AsSpan(a * CodesPerImage, CodesPerImage));
             }
         }
     }
 
+    /// <summary>Computes the hashes of a store's files again.</summary>
+    /// <returns>One line per file that is not what the manifest says; null where the manifest records no hashes.</returns>
+    /// <exception cref="NextPatchException">A file cannot be read.</exception>
+    public IReadOnlyList<string>? FindChangedFiles(CancellationToken cancellationToken = default)
+        => Manifest.FileHashes is null ? null : CodeHashes.Compare(_folder, Manifest.FileHashes, cancellationToken);
+
     public void Dispose() => _codes.Dispose();
+
+    private void Check(int image, int variant, ReadOnlySpan<int> codes)
+    {
+        var bad = codes.IndexOfAnyExceptInRange(0, Manifest.VocabularySize - 1);
+        if (bad >= 0)
+        {
+            throw new DataFormatException(
+                $"'{_codes.Path}': image {image}, variant {variant} has code {codes[bad]} at position {bad}, "
+                + $"but the vocabulary has {Manifest.VocabularySize} codes; they were made by another tokenizer than {ManifestName} says.");
+        }
+    }
 
     private static CodeManifest ReadManifest(string path)
     {

@@ -19,8 +19,8 @@ internal static class CodeStoreChecks
             : throw new DataFormatException($"'{path}' has the label {l}; labels start at 0 and fit 31 bits."));
     }
 
-    /// <summary>The manifest of a store that has none: a square grid, the smallest vocabulary and classes that hold what is there.</summary>
-    public static CodeManifest Infer(string folder, MappedCodes codes, int[] labels)
+    /// <summary>The manifest of a store that has none: a square grid, the smallest vocabulary (for the published layout at least the published one) and classes that hold what is there.</summary>
+    public static CodeManifest Infer(string folder, StoredCodes codes, int[] labels)
     {
         var side = (int)Math.Round(Math.Sqrt(codes.CodesPerImage));
         if ((long)side * side != codes.CodesPerImage)
@@ -29,10 +29,10 @@ internal static class CodeStoreChecks
         }
 
         var largest = 0;
-        var buffer = new int[codes.CodesPerImage];
-        for (var row = 0L; row < codes.RowCount; row++)
+        var buffer = new int[codes.CodesPerImage * codes.Variants];
+        for (var image = 0; image < codes.Count; image++)
         {
-            codes.Read(row, buffer);
+            codes.ReadVariants(image, buffer);
             foreach (var code in buffer)
             {
                 // A negative code becomes a huge one, which Agree and the reads refuse.
@@ -44,16 +44,16 @@ internal static class CodeStoreChecks
         {
             Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
             GridSide = side,
-            VocabularySize = largest == int.MaxValue ? largest : largest + 1,
+            VocabularySize = Math.Max(largest == int.MaxValue ? largest : largest + 1, codes is PublishedCodes ? PublishedCodes.VocabularySize : 1),
             ClassNames = [.. Enumerable.Range(0, labels.DefaultIfEmpty().Max() + 1).Select(k => k.ToString(CultureInfo.InvariantCulture))],
-            CropPolicy = "unknown",
-            Count = (int)codes.Shape[0],
-            Augmentations = (int)codes.Shape[1],
+            CropPolicy = codes is PublishedCodes published ? published.CropPolicy : "unknown",
+            Count = codes.Count,
+            Augmentations = codes.Variants,
         };
     }
 
     /// <exception cref="DataFormatException">Two of the files disagree; names both and what each says.</exception>
-    public static void Agree(CodeManifest manifest, MappedCodes codes, int[] labels, string folder)
+    public static void Agree(CodeManifest manifest, StoredCodes codes, int[] labels, string folder)
     {
         if (Problem(manifest, labels) is { } problem)
         {

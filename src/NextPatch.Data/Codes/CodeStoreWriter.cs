@@ -23,7 +23,11 @@ internal static class CodeStoreWriter
             WriteLabels(Temporary(labelsPath), labels);
             using (var stream = File.Create(Temporary(manifestPath)))
             {
-                JsonSerializer.Serialize(stream, manifest, CodeManifestJson.Default.CodeManifest);
+                var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal)
+                {
+                    [CodeStore.CodesName] = CodeHashes.Of(Temporary(codesPath)), [CodeStore.LabelsName] = CodeHashes.Of(Temporary(labelsPath)),
+                };
+                JsonSerializer.Serialize(stream, manifest with { FileHashes = hashes }, CodeManifestJson.Default.CodeManifest);
                 stream.Flush(flushToDisk: true);
             }
 

@@ -5,7 +5,7 @@ using NextPatch.Core.Checkpoints;
 namespace NextPatch.Data.Codes;
 
 /// <summary>A memory-mapped NumPy array of codes, uint16 or int32 [N, A, T].</summary>
-internal sealed class MappedCodes : IDisposable
+internal sealed class MappedCodes : StoredCodes
 {
     private readonly MemoryMappedFile _file;
     private readonly MemoryMappedViewAccessor _view;
@@ -19,15 +19,9 @@ internal sealed class MappedCodes : IDisposable
         _view = _file.CreateViewAccessor(0, 0, MemoryMappedFileAccess.Read);
     }
 
-    public string Path { get; }
+    public override string Path { get; }
 
-    public IReadOnlyList<long> Shape => _header.Shape;
-
-    /// <summary>N x A.</summary>
-    public long RowCount => Shape[0] * Shape[1];
-
-    /// <summary>T.</summary>
-    public int CodesPerImage => (int)Shape[2];
+    public override IReadOnlyList<long> Shape => _header.Shape;
 
     public static MappedCodes Open(string path)
     {
@@ -51,11 +45,20 @@ internal sealed class MappedCodes : IDisposable
                 $"'{path}' has {length} bytes but its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount}; it is truncated or damaged.");
     }
 
-    /// <summary>Copies row <paramref name="row"/> (image x A + variant) into [T].</summary>
-    public void Read(long row, Span<int> destination)
+    public override void Read(int image, int variant, Span<int> destination) => ReadRows(((long)image * Variants) + variant, destination);
+
+    public override void ReadVariants(int image, Span<int> destination) => ReadRows((long)image * Variants, destination);
+
+    public override void Dispose()
+    {
+        _view.Dispose();
+        _file.Dispose();
+    }
+
+    private void ReadRows(long first, Span<int> destination)
     {
         var handle = _view.SafeMemoryMappedViewHandle;
-        var offset = (ulong)(_header.DataOffset + (row * CodesPerImage * _header.Type.Size()));
+        var offset = (ulong)(_header.DataOffset + (first * CodesPerImage * _header.Type.Size()));
         if (_header.Type == ElementType.Int32)
         {
             handle.ReadSpan(offset, destination);
@@ -75,12 +78,6 @@ internal sealed class MappedCodes : IDisposable
             offset += (ulong)part.Length * sizeof(ushort);
             destination = destination[part.Length..];
         }
-    }
-
-    public void Dispose()
-    {
-        _view.Dispose();
-        _file.Dispose();
     }
 
     private static (NpyHeader Header, long Length) ReadHeader(string path)

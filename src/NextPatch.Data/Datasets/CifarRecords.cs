@@ -2,23 +2,25 @@ using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Data.Datasets;
 
-/// <summary>CIFAR-10 binary records: one label byte, then 1,024 bytes each of red, green and blue, rows from top to bottom.</summary>
+/// <summary>
+/// CIFAR binary records: one label byte (CIFAR-100: a coarse and a fine one, of which the fine one counts), then 1,024 bytes each of red,
+/// green and blue, rows from top to bottom.
+/// </summary>
 internal sealed class CifarRecords
 {
     private const int Side = 32;
     private const int Plane = Side * Side;
-    private const int RecordBytes = 1 + (3 * Plane);
-    private static readonly string[] ClassNames = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"];
     private readonly string[] _train;
     private readonly string? _test;
+    private readonly int _labelBytes;
 
-    private CifarRecords(string[] train, string? test)
-    {
-        _train = train;
-        _test = test;
-    }
+    private CifarRecords(string[] train, string? test, int labelBytes = 1) => (_train, _test, _labelBytes) = (train, test, labelBytes);
 
-    /// <returns>Null if the path is no record file and no folder that holds data_batch_*.bin or exactly one record file.</returns>
+    private IReadOnlyList<string> ClassNames => _labelBytes == 1 ? CifarClasses.Ten : CifarClasses.Hundred;
+
+    private string Format => _labelBytes == 1 ? "CIFAR-10" : "CIFAR-100";
+
+    /// <returns>Null if the path is no record file and no folder that holds data_batch_*.bin, train.bin (CIFAR-100) or exactly one record file.</returns>
     public static CifarRecords? Find(string path)
     {
         if (File.Exists(path))
@@ -33,6 +35,11 @@ internal sealed class CifarRecords
             return new CifarRecords(batches, CompressedFile.Find(Path.Combine(path, "test_batch.bin")));
         }
 
+        if (CompressedFile.Find(Path.Combine(path, "train.bin")) is { } train)
+        {
+            return new CifarRecords([train], CompressedFile.Find(Path.Combine(path, "test.bin")), labelBytes: 2);
+        }
+
         return files.Length == 1 ? new CifarRecords(files, null) : null;
     }
 
@@ -44,7 +51,7 @@ internal sealed class CifarRecords
     private static bool IsRecordFile(string path)
         => path.EndsWith(".bin", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".bin.gz", StringComparison.OrdinalIgnoreCase);
 
-    private static ImageDataset Read(string[] paths, string name, CancellationToken cancellationToken)
+    private ImageDataset Read(string[] paths, string name, CancellationToken cancellationToken)
     {
         var pixels = new List<byte[]>();
         var labels = new List<int>();
@@ -55,7 +62,7 @@ internal sealed class CifarRecords
 
         if (labels.Count == 0)
         {
-            throw new DataFormatException($"'{paths[0]}' holds no CIFAR-10 record; the file is empty.");
+            throw new DataFormatException($"'{paths[0]}' holds no {Format} record; the file is empty.");
         }
 
         var all = SquareImages.Allocate(labels.Count, Side);
@@ -67,11 +74,11 @@ internal sealed class CifarRecords
         return new ImageDataset { Name = name, Side = Side, ClassNames = ClassNames, Pixels = all, Labels = [.. labels] };
     }
 
-    private static void ReadFile(string path, List<byte[]> pixels, List<int> labels, CancellationToken cancellationToken)
+    private void ReadFile(string path, List<byte[]> pixels, List<int> labels, CancellationToken cancellationToken)
     {
         using var source = CompressedFile.Open(path);
-        var record = new byte[RecordBytes];
-        for (var bytes = 0L; ; bytes += RecordBytes)
+        var record = new byte[_labelBytes + (3 * Plane)];
+        for (var bytes = 0L; ; bytes += record.Length)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var got = CompressedFile.ReadUpTo(source, record, path);
@@ -80,20 +87,21 @@ internal sealed class CifarRecords
                 return;
             }
 
-            if (got < RecordBytes)
+            if (got < record.Length)
             {
                 throw new DataFormatException(
-                    $"'{path}' is truncated: expected whole CIFAR-10 records of {RecordBytes} bytes ({bytes + RecordBytes} in all) but got {bytes + got} bytes.");
+                    $"'{path}' is truncated: expected whole {Format} records of {record.Length} bytes ({bytes + record.Length} in all) but got {bytes + got} bytes.");
             }
 
-            if (record[0] >= ClassNames.Length)
+            var label = record[_labelBytes - 1];
+            if (label >= ClassNames.Count)
             {
                 throw new DataFormatException(
-                    $"'{path}' does not hold CIFAR-10 records: record {bytes / RecordBytes} has label {record[0]}, expected 0 to {ClassNames.Length - 1}.");
+                    $"'{path}' does not hold {Format} records: record {bytes / record.Length} has label {label}, expected 0 to {ClassNames.Count - 1}.");
             }
 
-            labels.Add(record[0]);
-            pixels.Add(Interleave(record.AsSpan(1)));
+            labels.Add(label);
+            pixels.Add(Interleave(record.AsSpan(_labelBytes)));
         }
     }
 

@@ -6,16 +6,21 @@ namespace NextPatch.Data.Datasets;
 /// <summary>Opens labelled images from disk, whatever layout they lie in.</summary>
 public static class DatasetReader
 {
+    private const int DefaultSide = 32;
+
     private const string KnownLayouts =
         """
-        - one subfolder of .jpg, .jpeg or .png files per class, or such folders under train/ and test/ (or val/)
+        - one subfolder of image files (JPEG, PNG, WebP, GIF, BMP) per class, such folders under train/ and test/ (or val/), or image files alone
+        - a .tar, .tar.gz, .tgz or .zip archive of such folders
         - MNIST-style files train-images-idx3-ubyte and train-labels-idx1-ubyte, plain or .gz (t10k-... for the test part)
-        - CIFAR-10 binary records: data_batch_*.bin and test_batch.bin, or a single .bin or .bin.gz file
+        - CIFAR binary records: data_batch_*.bin and test_batch.bin, train.bin and test.bin (CIFAR-100), or a single .bin or .bin.gz file
+        - a .npz archive with arr_0 uint8 [images, rows, columns, 3] and, if it has them, labels
+        - a .csv or .jsonl list with the columns or keys path and label
         """;
 
     /// <summary>Reads a dataset into memory. See the README for the layouts; an unknown one is answered with the list.</summary>
-    /// <param name="path">A folder, or a CIFAR-10 record file.</param>
-    /// <param name="side">Width and height of the result; null keeps what the format has (IDX and CIFAR: 32) and means 32 for image files.</param>
+    /// <param name="path">A folder, an archive, a list or a record file.</param>
+    /// <param name="side">Width and height of the result; null keeps what the format has (IDX and CIFAR: 32; arrays of squares) and means 32 for image files.</param>
     /// <param name="seed">Chooses the held-out images where the data brings no test part.</param>
     /// <param name="heldOutShare">Share of each class that is then held out, in [0, 1).</param>
     /// <param name="progress">Told now and then while image files are decoded; may be called from several threads.</param>
@@ -37,16 +42,29 @@ public static class DatasetReader
 
         ArgumentOutOfRangeException.ThrowIfNegative(heldOutShare);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(heldOutShare, 1);
+        using var parts = OpenParts(path, cancellationToken);
+        var chosen = side ?? parts.Train.Side ?? DefaultSide;
+        var train = SquareImages.Read(parts.Train, chosen, progress, cancellationToken);
+        return parts.Test is null
+            ? HeldOutChoice.Split(train, seed, heldOutShare)
+            : new DatasetSplit(train, SquareImages.Read(parts.Test, chosen, progress, cancellationToken));
+    }
+
+    /// <summary>Opens a dataset whose images are decoded one by one, as they are asked for.</summary>
+    /// <param name="path">A folder, an archive, a list or a record file.</param>
+    /// <param name="cancellationToken">Stops the listing.</param>
+    /// <exception cref="NextPatchException">The path is missing, holds no known layout, no images, or an empty class folder.</exception>
+    /// <exception cref="DataFormatException">An archive, a list or a record file is damaged.</exception>
+    public static DatasetParts OpenParts(string path, CancellationToken cancellationToken = default)
+    {
         if (!Directory.Exists(path) && !File.Exists(path))
         {
             throw new NextPatchException($"Dataset '{path}' does not exist.");
         }
 
-        var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
         try
         {
-            var (train, test) = Read(path, name, side, progress, cancellationToken);
-            return test is null ? HeldOutChoice.Split(train, seed, heldOutShare) : new DatasetSplit(train, test);
+            return Find(path, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))), cancellationToken);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -54,32 +72,61 @@ public static class DatasetReader
         }
     }
 
-    /// <returns>The parts; the test part is null where the data has none.</returns>
-    private static (ImageDataset Train, ImageDataset? Test) Read(
-        string path, string name, int? side, IProgress<ReadProgress>? progress, CancellationToken cancellationToken)
+    private static DatasetParts Find(string path, string name, CancellationToken cancellationToken)
     {
+        bool Ends(params ReadOnlySpan<string> endings)
+        {
+            foreach (var ending in endings)
+            {
+                if (path.EndsWith(ending, StringComparison.OrdinalIgnoreCase))
+                {
+                    return true;
+                }
+            }
+
+            return false;
+        }
+
         if (IdxFiles.Find(path) is { } idx)
         {
-            return (Resize(idx.ReadTrain(name, cancellationToken), side, cancellationToken), Resize(idx.ReadTest(name, cancellationToken), side, cancellationToken));
+            return Held(idx.ReadTrain(name, cancellationToken), idx.ReadTest(name, cancellationToken), "IDX files");
         }
 
         if (CifarRecords.Find(path) is { } cifar)
         {
-            return (Resize(cifar.ReadTrain(name, cancellationToken), side, cancellationToken), Resize(cifar.ReadTest(name, cancellationToken), side, cancellationToken));
+            return Held(cifar.ReadTrain(name, cancellationToken), cifar.ReadTest(name, cancellationToken), "CIFAR records");
         }
 
-        if (ImageFolder.Find(path) is { } folder)
+        if (Directory.Exists(path))
         {
-            return folder.Read(name, side ?? 32, progress, cancellationToken);
+            var files = new FolderFiles(path, cancellationToken);
+            return files.Folders.Count > 0 || files.Paths.Any(ImageFiles.IsImage) ? new ImageTree(files, path).Open(name, "image folder", isArchive: false)
+                : throw Unknown(path, $"It holds no subfolders and {files.Paths.Count} files.");
         }
 
-        var found = File.Exists(path)
-            ? "It is a file; archives must be unpacked first."
-            : $"It holds {Directory.GetDirectories(path).Length} subfolders and {Directory.GetFiles(path).Length} files.";
-        throw new NextPatchException($"'{path}' is not a dataset of a known layout. {found} Looked for:{Environment.NewLine}{KnownLayouts}");
+        return Ends(".tar", ".tar.gz", ".tgz") ? OpenArchive(TarFiles.Open(path, cancellationToken), path, name, "tar archive")
+            : Ends(".zip") ? OpenArchive(ZipFiles.Open(path), path, name, "zip archive")
+            : Ends(".npz") ? new DatasetParts(ArrayImages.Open(path, name), null)
+            : Ends(".csv", ".jsonl", ".ndjson") ? new DatasetParts(ImageList.Open(path, name), null)
+            : throw Unknown(path, "It is a file of another kind.");
     }
 
-    [return: System.Diagnostics.CodeAnalysis.NotNullIfNotNull(nameof(dataset))]
-    private static ImageDataset? Resize(ImageDataset? dataset, int? side, CancellationToken cancellationToken)
-        => dataset is null || side is null || side == dataset.Side ? dataset : SquareImages.Resize(dataset, side.Value, cancellationToken);
+    private static DatasetParts OpenArchive(IFileSet files, string path, string name, string layout)
+    {
+        try
+        {
+            return new ImageTree(files, path).Open(name, layout, isArchive: true);
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    private static DatasetParts Held(ImageDataset train, ImageDataset? test, string layout)
+        => new(HeldImages.Of(train, layout), test is null ? null : HeldImages.Of(test, layout));
+
+    private static NextPatchException Unknown(string path, string found)
+        => new($"'{path}' is not a dataset of a known layout. {found} Looked for:{Environment.NewLine}{KnownLayouts}");
 }

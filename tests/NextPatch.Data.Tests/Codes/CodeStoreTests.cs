@@ -58,7 +58,7 @@ public sealed class CodeStoreTests
     {
         using var folder = Written();
         using var store = CodeStore.Open(folder.Path);
-        Assert.Equal(Manifest with { ClassNames = store.Manifest.ClassNames }, store.Manifest);
+        Assert.Equal(Manifest with { ClassNames = store.Manifest.ClassNames, FileHashes = store.Manifest.FileHashes }, store.Manifest);
         Assert.Equal(Manifest.ClassNames, store.Manifest.ClassNames);
         Assert.Equal(2, store.TrainCount);
         Assert.Equal(["codes.npy", "dataset.json", "labels.npy"], Directory.GetFiles(folder.Path).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
@@ -156,6 +156,24 @@ public sealed class CodeStoreTests
         Assert.Throws<ArgumentException>(() => CodeStore.Write(folder.Path, Manifest with { VocabularySize = 23 }, Codes, [0, 1, 0]));
         Assert.Throws<ArgumentException>(() => CodeStore.Write(folder.Path, Manifest, Codes, [0, 2, 0]));
         Assert.Empty(Directory.GetFiles(folder.Path));
+    }
+
+    [Fact]
+    public void Changed_and_missing_files_are_found_by_their_hashes()
+    {
+        using var folder = new TemporaryFolder();
+        CodeStore.Write(folder.Path, Manifest, Codes, [0, 1, 1]);
+        using (var store = CodeStore.Open(folder.Path))
+        {
+            Assert.Empty(store.FindChangedFiles(TestContext.Current.CancellationToken)!);
+        }
+
+        var bytes = File.ReadAllBytes(folder["codes.npy"]);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(folder["codes.npy"], bytes);
+        using var changed = CodeStore.Open(folder.Path);
+        File.Delete(folder["labels.npy"]);
+        Assert.Equal(["codes.npy: SHA-256", "labels.npy: missing"], changed.FindChangedFiles(TestContext.Current.CancellationToken)!.Select(c => c[..Math.Min(c.Length, 18 + (c[0] == 'l' ? 1 : 0))].Trim()));
     }
 
     private static TemporaryFolder Written()

@@ -15,7 +15,7 @@ public sealed class DatasetReaderTests
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["notes.txt"], "hello");
         var error = Assert.Throws<NextPatchException>(() => DatasetReader.Open(folder.Path));
-        Assert.Contains("0 subfolders and 1 files", error.Message, StringComparison.Ordinal);
+        Assert.Contains("no subfolders and 1 files", error.Message, StringComparison.Ordinal);
         Assert.Contains("train-images-idx3-ubyte", error.Message, StringComparison.Ordinal);
         Assert.Contains("data_batch_*.bin", error.Message, StringComparison.Ordinal);
     }

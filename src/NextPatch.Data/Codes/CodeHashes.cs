@@ -1,0 +1,47 @@
+using System.Security.Cryptography;
+using NextPatch.Core;
+
+namespace NextPatch.Data.Codes;
+
+/// <summary>SHA-256 of the files of a code store.</summary>
+internal static class CodeHashes
+{
+    public static string Of(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return Convert.ToHexStringLower(SHA256.HashData(stream));
+    }
+
+    /// <returns>A line per file that is missing or has another hash.</returns>
+    public static IReadOnlyList<string> Compare(string folder, IReadOnlyDictionary<string, string> expected, CancellationToken cancellationToken)
+    {
+        var changed = new List<string>();
+        foreach (var (name, hash) in expected)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            if (name.AsSpan().ContainsAny('/', '\\') || name == "..")
+            {
+                throw new Core.Checkpoints.DataFormatException($"{CodeStore.ManifestName} of '{folder}' records a hash of '{name}', which is no file of the folder.");
+            }
+
+            try
+            {
+                var actual = Of(Path.Combine(folder, name));
+                if (actual != hash)
+                {
+                    changed.Add($"{name}: SHA-256 is {actual} but {CodeStore.ManifestName} says {hash}");
+                }
+            }
+            catch (FileNotFoundException)
+            {
+                changed.Add($"{name}: missing");
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                throw new NextPatchException($"'{Path.Combine(folder, name)}' cannot be read: {e.Message}", e);
+            }
+        }
+
+        return changed;
+    }
+}

@@ -1,0 +1,13 @@
+namespace NextPatch.Data.Datasets;
+
+/// <summary>The parts of a dataset as they lie on disk.</summary>
+/// <param name="Train">Images to learn from.</param>
+/// <param name="Test">Images of the same classes that the data keeps apart; null where it does not.</param>
+public sealed record DatasetParts(ImageSource Train, ImageSource? Test) : IDisposable
+{
+    public void Dispose()
+    {
+        Train.Dispose();
+        Test?.Dispose();
+    }
+}

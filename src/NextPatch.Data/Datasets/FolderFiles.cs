@@ -1,0 +1,72 @@
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Data.Datasets;
+
+/// <summary>The files of a folder tree. Links to folders are followed, as torchvision follows them.</summary>
+internal sealed class FolderFiles : IFileSet
+{
+    // A link to a folder above itself would never end.
+    private const int MaxDepth = 32;
+
+    private readonly string _root;
+    private readonly List<string> _paths = [];
+    private readonly List<string> _folders = [];
+
+    public FolderFiles(string root, CancellationToken cancellationToken = default)
+    {
+        _root = root;
+        Walk("", 0, cancellationToken);
+    }
+
+    public IReadOnlyList<string> Paths => _paths;
+
+    public IReadOnlyCollection<string> Folders => _folders;
+
+    public string Describe(int file) => Path.Combine(_root, _paths[file].Replace('/', Path.DirectorySeparatorChar));
+
+    public byte[] Read(int file) => ReadFile(Describe(file));
+
+    public void Dispose()
+    {
+    }
+
+    /// <summary>A whole file of a size that an image file may have.</summary>
+    public static byte[] ReadFile(string path)
+    {
+        try
+        {
+            var length = new FileInfo(path).Length;
+            return length <= ImageFiles.MaxFileBytes
+                ? File.ReadAllBytes(path)
+                : throw new DataFormatException($"'{path}' has {length:N0} bytes; image files of more than {ImageFiles.MaxFileBytes:N0} bytes are refused.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NextPatchException($"Image '{path}' cannot be read: {e.Message}", e);
+        }
+    }
+
+    private void Walk(string folder, int depth, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        if (depth > MaxDepth)
+        {
+            throw new NextPatchException($"'{Path.Combine(_root, folder)}' lies more than {MaxDepth} folders deep; a link probably leads back to a folder above itself.");
+        }
+
+        foreach (var entry in new DirectoryInfo(Path.Combine(_root, folder)).EnumerateFileSystemInfos())
+        {
+            var path = folder.Length == 0 ? entry.Name : $"{folder}/{entry.Name}";
+            if (!entry.Attributes.HasFlag(FileAttributes.Directory))
+            {
+                _paths.Add(path);
+            }
+            else if (!ImageFiles.IsPassedOver(entry.Name))
+            {
+                _folders.Add(path);
+                Walk(path, depth + 1, cancellationToken);
+            }
+        }
+    }
+}
