@@ -73,6 +73,7 @@ internal static class Application
               nextpatch train         train on your own codes
               nextpatch sample        images from a trained model
               nextpatch info          what a checkpoint, a data folder or an image holds
+              nextpatch bench train   what a training step costs here, and how near that is to the machine's limit
 
             Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
             """);
@@ -82,6 +83,7 @@ internal static class Application
         root.Add(TrainCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(InfoCommand.Create());
+        root.Add(BenchCommand.Create());
         return root;
     }
 
