@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Gpt;
 using TorchSharp;
 
 namespace NextPatch.Cli.Benchmarking;
@@ -19,6 +20,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
 {
     private readonly List<(StepTimes Own, StepTimes? Published, MatrixFloor.FloorTimes Floor)>[] _rounds = [.. plan.MicroBatches.Select(_ => new List<(StepTimes, StepTimes?, MatrixFloor.FloorTimes)>())];
     private readonly List<double> _copySpeeds = [];
+    private readonly Dictionary<PassPart, double>[] _parts = [.. plan.MicroBatches.Select(_ => new Dictionary<PassPart, double>())];
     private readonly long[] _ownMemory = new long[plan.MicroBatches.Count];
     private readonly long[] _publishedMemory = new long[plan.MicroBatches.Count];
     private double[] _flops = [];
@@ -26,10 +28,10 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
     public IReadOnlyList<BenchFigure> Run(CancellationToken cancellation)
     {
         var batches = plan.MicroBatches.Select(m => BenchBatch.Create(plan.Model, m.Side, m.Images)).ToList();
-        var floors = batches.Select(b => new MatrixFloor(plan.Model, (long)b.Images * b.Geometry.PatchCount, torch.ScalarType.Float32)).ToList();
+        var floors = batches.Select(b => new MatrixFloor(plan.Model, (long)b.Images * b.Geometry.PatchCount, plan.Training.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32)).ToList();
         _flops = [.. floors.Select(f => f.Flops)];
         var copy = new CopySpeed();
-        using var own = Prepared(() => new OwnStep(plan.Model, plan.Training), batches, _ownMemory, "the step of this program", cancellation)!;
+        using var own = Prepared(() => new OwnStep(plan.Model, plan.Training), batches, _ownMemory, "the step of this program", cancellation);
         using var published = plan.WithBaseline ? Prepared(() => new PublishedStep(plan.Model, plan.Training), batches, _publishedMemory, "the published way", cancellation) : null;
         for (var round = 0; round < plan.Rounds; round++)
         {
@@ -38,7 +40,13 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
             {
                 cancellation.ThrowIfCancellationRequested();
                 var floor = floors[i].Measure();
+                own.TakeSeconds();
                 var times = StepTimes.Measure(own, batches[i]);
+                foreach (var (part, seconds) in own.TakeSeconds())
+                {
+                    _parts[i][part] = Math.Min(_parts[i].GetValueOrDefault(part, double.MaxValue), seconds);
+                }
+
                 _rounds[i].Add((times, published is null ? null : StepTimes.Measure(published, batches[i]), floor));
                 note($"round {round + 1} of {plan.Rounds}, p={batches[i].Geometry.PatchSide}: {times.Total / batches[i].Images:F3} s/image, bare products {floor.Total / batches[i].Images:F3}");
             }
@@ -49,7 +57,8 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
     }
 
     /// <summary>Makes a step and runs it once per patch side: threads start, buffers are touched, and the memory it adds is seen.</summary>
-    private ITrainStep Prepared(Func<ITrainStep> create, List<BenchBatch> batches, long[] memory, string what, CancellationToken cancellation)
+    private TStep Prepared<TStep>(Func<TStep> create, List<BenchBatch> batches, long[] memory, string what, CancellationToken cancellation)
+        where TStep : ITrainStep
     {
         note($"warming up {what}");
         PeakMemory.Reset();
@@ -104,6 +113,11 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
             yield return new BenchFigure($"p{side}.{part}.median", Median(own) / images, "s/image", published is null ? null : Median(published) / images,
                 published is null ? null : Median([.. own.Zip(published, (a, b) => a / b)]), floor is null ? null : Median([.. own.Zip(floor, (a, f) => f / a)]));
             yield return new BenchFigure($"p{side}.{part}.min", own.Min() / images, "s/image", published?.Min() / images, own.Min() / published?.Min(), floor?.Min() / own.Min());
+        }
+
+        foreach (var (part, seconds) in _parts[i])
+        {
+            yield return new BenchFigure($"p{side}.part.{char.ToLowerInvariant(part.ToString()[0])}{part.ToString()[1..]}.min", seconds / images, "s/image");
         }
 
         yield return new BenchFigure($"p{side}.images", images / rounds.Min(r => r.Own.Total), "images/s", plan.WithBaseline ? images / rounds.Min(r => r.Published!.Total) : null,
