@@ -12,12 +12,12 @@ internal sealed class OwnStep : ITrainStep
     private readonly AdamW _optimizer;
     private readonly TrainingConfig _training;
 
-    public OwnStep(GptConfig config, TrainingConfig training)
+    public OwnStep(GptConfig config, TrainingConfig training, bool recompute)
     {
         _training = training;
         _model = new GptModel(config);
         GptInitializer.Initialize(_model, 1);
-        _pass = new TrainingPass(_model, training.Precision, training.Recompute);
+        _pass = new TrainingPass(_model, training.Precision, recompute);
         _optimizer = new AdamW(_model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
     }
 

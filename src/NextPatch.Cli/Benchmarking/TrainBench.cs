@@ -8,9 +8,10 @@ namespace NextPatch.Cli.Benchmarking;
 /// <param name="Model">Shape of the transformer.</param>
 /// <param name="Training">Optimiser settings.</param>
 /// <param name="MicroBatches">Images per forward pass, by patch side.</param>
+/// <param name="Recompute">Whether activations are computed again in the backward pass.</param>
 /// <param name="Rounds">Measured repetitions of everything.</param>
 /// <param name="WithBaseline">Whether the published way is measured beside it.</param>
-internal sealed record TrainBenchPlan(GptConfig Model, TrainingConfig Training, IReadOnlyList<(int Side, int Images)> MicroBatches, int Rounds, bool WithBaseline);
+internal sealed record TrainBenchPlan(GptConfig Model, TrainingConfig Training, IReadOnlyList<(int Side, int Images)> MicroBatches, bool Recompute, int Rounds, bool WithBaseline);
 
 /// <summary>
 /// Times training steps, the bare matrix products of the same shapes, and the step written the published way, one after the other in every
@@ -31,7 +32,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         var floors = batches.Select(b => new MatrixFloor(plan.Model, (long)b.Images * b.Geometry.PatchCount, plan.Training.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32)).ToList();
         _flops = [.. floors.Select(f => f.Flops)];
         var copy = new CopySpeed();
-        using var own = Prepared(() => new OwnStep(plan.Model, plan.Training), batches, _ownMemory, "the step of this program", cancellation);
+        using var own = Prepared(() => new OwnStep(plan.Model, plan.Training, plan.Recompute), batches, _ownMemory, "the step of this program", cancellation);
         using var published = plan.WithBaseline ? Prepared(() => new PublishedStep(plan.Model, plan.Training), batches, _publishedMemory, "the published way", cancellation) : null;
         for (var round = 0; round < plan.Rounds; round++)
         {

@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.Benchmarking;
 using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Loading;
@@ -29,7 +30,7 @@ internal static class BenchCommand
         var sides = new Option<string>("--patch-sides") { Description = "Patch sides to measure, the finest first.", HelpName = "list", DefaultValueFactory = _ => "1,2,4" };
         var images = new Option<string?>("--images") { Description = "Images per micro-batch, one number per patch side. [default: 4 p*p, as many tokens for each]", HelpName = "list" };
         var rounds = new Option<int>("--rounds") { Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 5 };
-        var precision = new Option<ComputePrecision>("--precision") { Description = "fp32 or bf16.", HelpName = "p", DefaultValueFactory = _ => ComputePrecision.Fp32 };
+        var precision = PrecisionChoice.CreateOption();
         var recompute = new Option<bool>("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them." };
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the step written the published way: half the time." };
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
@@ -50,7 +51,10 @@ internal static class BenchCommand
             NativeBackend.EnsureLoaded();
             var terminal = Terminal.Of(parsed);
             var model = (GptPresets.Get(parsed.GetRequiredValue(preset)) with { GridSide = parsed.GetRequiredValue(grid), VocabularySize = parsed.GetRequiredValue(vocabulary) }).Validated();
-            var plan = new TrainBenchPlan(model, new TrainingConfig { Precision = parsed.GetValue(precision), Recompute = parsed.GetValue(recompute) }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)), AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), !parsed.GetValue(noBaseline));
+            var (chosen, reason) = PrecisionChoice.Choose(parsed.GetRequiredValue(precision), model);
+            var plan = new TrainBenchPlan(model, new TrainingConfig { Precision = chosen }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)), parsed.GetValue(recompute),
+                AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), !parsed.GetValue(noBaseline));
+            terminal.Log.WriteLine(reason);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");
             var figures = new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation);
             if (parsed.GetValue(json))

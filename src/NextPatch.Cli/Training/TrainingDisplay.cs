@@ -12,7 +12,8 @@ internal static class TrainingDisplay
     public static string Line(TrainingProgress p)
     {
         var validation = p.ValidationLoss is { } loss ? $"  held-out {loss:F3}" : "";
-        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  {Quantity.Decimal(p.TokensPerSecond)} tok/s  {Quantity.Duration(p.SecondsLeft)} left";
+        var wait = p.DataWaitShare >= 0.01 ? $"  {p.DataWaitShare:P0} waiting for data" : "";
+        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  {Quantity.Decimal(p.TokensPerSecond)} tok/s{wait}  {Quantity.Duration(p.SecondsLeft)} left";
     }
 
     /// <summary>Planned cost, per stage and in total.</summary>

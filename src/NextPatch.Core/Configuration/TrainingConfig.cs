@@ -66,9 +66,6 @@ public sealed record TrainingConfig
     /// <summary>Arithmetic of the matrix products; another one gives other numbers, so a run keeps it.</summary>
     public ComputePrecision Precision { get; init; }
 
-    /// <summary>Whether activations are computed again in the backward pass instead of kept (activation checkpointing): the same numbers, less memory, more time.</summary>
-    public bool Recompute { get; init; }
-
     /// <summary>The patch sides that run, coarsest first.</summary>
     public IReadOnlyList<int> Sides => PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
 

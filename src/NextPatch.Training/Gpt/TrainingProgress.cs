@@ -16,4 +16,8 @@ namespace NextPatch.Training.Gpt;
 /// <param name="ValidationLoss">Loss of held-out images at p = 1, where it was measured at this step.</param>
 public sealed record TrainingProgress(
     long Step, long TotalSteps, PatchStage Stage, double Loss, double LearningRate, double GradientNorm, long Images,
-    double ImagesPerSecond, double TokensPerSecond, double SecondsLeft, double? ValidationLoss);
+    double ImagesPerSecond, double TokensPerSecond, double SecondsLeft, double? ValidationLoss)
+{
+    /// <summary>Share of the time since the line before in which training waited for data.</summary>
+    public double DataWaitShare { get; init; }
+}
