@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace NextPatch.Torch.Kernels;
 
@@ -69,6 +70,7 @@ internal sealed unsafe class AttentionKernel
         var rows = qkv + ((long)image * _tokens * _qkvWidth);
         Keys(rows, kvHead, room.Keys, room.KeysTransposed);
         Values(rows, kvHead, room.Values);
+        var inverses = stackalloc float[QueryBlock];
         for (var head = kvHead * (_heads / _kvHeads); head < (kvHead + 1) * (_heads / _kvHeads); head++)
         {
             var sums = logSums + ((((long)image * _heads) + head) * _tokens);
@@ -78,14 +80,14 @@ internal sealed unsafe class AttentionKernel
                 Scores(rows, head, start, count, seen, room);                                                   // [Q, S]
                 for (var i = 0; i < count; i++)
                 {
-                    sums[start + i] = Normalise(room.Scores + (i * _tokens), start + i + 1, seen);
+                    (sums[start + i], inverses[i]) = Weights(room.Scores + (i * _tokens), start + i + 1, seen);
                     Drop(image, head, start + i, room.Scores + (i * _tokens), room.Scores + (i * _tokens));
                 }
 
                 MatrixTile.Multiply((count, _width, seen), room.Scores, _tokens, 1, room.Values, _width, room.Mixed, _width, false, _vectors); // [Q, D]
                 for (var i = 0; i < count; i++)
                 {
-                    Copy(room.Mixed + (i * _width), mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
+                    Copy(room.Mixed + (i * _width), inverses[i], mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
                 }
             }
         }
@@ -114,7 +116,7 @@ internal sealed unsafe class AttentionKernel
         {
             var row = rows + ((long)token * _qkvWidth);
             _rotary.Rotate(token, (Single32*)(room.KeyGradients + (token * _width)), row + ((_heads + kvHead) * _width), 1, -1);
-            Copy(room.ValueGradients + (token * _width), row + ((_heads + _kvHeads + kvHead) * _width));
+            Copy(room.ValueGradients + (token * _width), 1, row + ((_heads + _kvHeads + kvHead) * _width));
         }
     }
 
@@ -183,9 +185,26 @@ internal sealed unsafe class AttentionKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Transpose(float* from, float* to)
     {
-        for (var token = 0; token < _tokens; token++)
+        var whole = Sse.IsSupported && _width % 4 == 0 ? _tokens & ~3 : 0;
+        for (var token = 0; token < whole; token += 4)
+        {
+            for (var d = 0; d < _width; d += 4)
+            {
+                var source = from + (token * _width) + d;
+                var (r0, r1, r2, r3) = (Vector128.Load(source), Vector128.Load(source + _width), Vector128.Load(source + (2 * _width)), Vector128.Load(source + (3 * _width)));
+                var (low01, high01, low23, high23) = (Sse.UnpackLow(r0, r1), Sse.UnpackHigh(r0, r1), Sse.UnpackLow(r2, r3), Sse.UnpackHigh(r2, r3));
+                var target = to + (d * _tokens) + token;
+                Sse.MoveLowToHigh(low01, low23).Store(target);
+                Sse.MoveHighToLow(low23, low01).Store(target + _tokens);
+                Sse.MoveLowToHigh(high01, high23).Store(target + (2 * _tokens));
+                Sse.MoveHighToLow(high23, high01).Store(target + (3 * _tokens));
+            }
+        }
+
+        for (var token = whole; token < _tokens; token++)
         {
             for (var d = 0; d < _width; d++)
             {
@@ -194,27 +213,36 @@ internal sealed unsafe class AttentionKernel
         }
     }
 
-    /// <summary>Softmax of the first <paramref name="visible"/> scores, zeros up to <paramref name="seen"/>.</summary>
-    /// <returns>The logarithm of the sum of exponentials.</returns>
-    private float Normalise(float* scores, int visible, int seen)
+    /// <summary>exp(score - maximum) of the first <paramref name="visible"/> scores, zeros up to <paramref name="seen"/>.</summary>
+    /// <returns>The logarithm of the sum of exponentials, and what turns them into weights.</returns>
+    private (float LogSum, float Inverse) Weights(float* scores, int visible, int seen)
     {
-        var maximum = float.NegativeInfinity;
-        for (var j = 0; j < visible; j++)
+        var maximum = Maximum(scores, visible);
+        var sum = Exponentials(scores, visible, seen, maximum);
+        return (maximum + MathF.Log(sum), 1 / sum);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Maximum(float* scores, int count)
+    {
+        var (maxima, j) = (Vector256.Create(float.NegativeInfinity), 0);
+        for (; j <= count - 8; j += 8)
+        {
+            maxima = Vector256.MaxNative(maxima, Vector256.Load(scores + j));
+        }
+
+        var pairs = Vector128.MaxNative(maxima.GetLower(), maxima.GetUpper());
+        var maximum = MathF.Max(MathF.Max(pairs[0], pairs[1]), MathF.Max(pairs[2], pairs[3]));
+        for (; j < count; j++)
         {
             maximum = MathF.Max(maximum, scores[j]);
         }
 
-        var logSum = maximum + MathF.Log(Exponentials(scores, visible, seen, maximum));
-        var scale = MathF.Exp(maximum - logSum);
-        for (var j = 0; j < visible; j++)
-        {
-            scores[j] *= scale;
-        }
-
-        return logSum;
+        return maximum;
     }
 
     /// <summary>exp(score - shift) of the visible scores, zeros behind them; returns their sum.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private float Exponentials(float* scores, int visible, int seen, float shift)
     {
         var (sums, j) = (Vector256<float>.Zero, 0);
@@ -237,6 +265,7 @@ internal sealed unsafe class AttentionKernel
     }
 
     /// <summary>Turns gradients of weights into gradients of scores: w (g - sum w g).</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void ScoreGradients(float* weights, float* gradients, int visible, int seen)
     {
         var (sums, j) = (Vector256<float>.Zero, 0);
@@ -264,6 +293,7 @@ internal sealed unsafe class AttentionKernel
         new Span<float>(gradients + visible, seen - visible).Clear();
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Drop(int image, int head, int query, float* from, float* to)
     {
         if (!_drop.IsActive)
@@ -279,21 +309,35 @@ internal sealed unsafe class AttentionKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Widen<T>(T* from, float* to)
         where T : unmanaged, IElement<T>
     {
-        for (var d = 0; d < _width; d++)
+        var d = 0;
+        for (; d <= _width - 8; d += 8)
+        {
+            T.Load(from + d).Store(to + d);
+        }
+
+        for (; d < _width; d++)
         {
             to[d] = T.Widen(from[d]);
         }
     }
 
-    private void Copy<T>(float* from, T* to)
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Copy<T>(float* from, float factor, T* to)
         where T : unmanaged, IElement<T>
     {
-        for (var d = 0; d < _width; d++)
+        var d = 0;
+        for (; d <= _width - 8; d += 8)
         {
-            to[d] = T.Narrow(from[d]);
+            T.Store(to + d, Vector256.Load(from + d) * factor);
+        }
+
+        for (; d < _width; d++)
+        {
+            to[d] = T.Narrow(from[d] * factor);
         }
     }
 

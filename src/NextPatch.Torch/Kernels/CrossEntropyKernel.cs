@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
@@ -18,7 +19,7 @@ internal static unsafe class CrossEntropyKernel
     /// <param name="vectorised">False = the plain twin.</param>
     public static void Run<T>(int rows, int vocabulary, T* logits, int* targets, int codesPerPatch, float weight, double* losses, bool vectorised = true)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, 2L * vocabulary, (first, end) =>
+        => RowSplit.Run(rows, 2L * vocabulary, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
         {
             var atTargets = new float[codesPerPatch];
             for (var row = first; row < end; row++)
@@ -27,6 +28,7 @@ internal static unsafe class CrossEntropyKernel
             }
         });
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static double Row<T>(int vocabulary, int lanes, T* z, ReadOnlySpan<int> targets, float weight, Span<float> atTargets)
         where T : unmanaged, IElement<T>
     {
@@ -59,13 +61,14 @@ internal static unsafe class CrossEntropyKernel
         return maximum + Math.Log(sum) - (targetSum / targets.Length);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float Maximum<T>(int vocabulary, int lanes, T* z)
         where T : unmanaged, IElement<T>
     {
         var (maxima, c) = (Vector256.Create(float.NegativeInfinity), 0);
         for (; c < lanes; c += 8)
         {
-            maxima = Vector256.Max(maxima, T.Load(z + c));
+            maxima = Vector256.MaxNative(maxima, T.Load(z + c));
         }
 
         var maximum = float.NegativeInfinity;
@@ -82,6 +85,7 @@ internal static unsafe class CrossEntropyKernel
         return maximum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float SumOfExponentials<T>(int vocabulary, int lanes, T* z, float maximum)
         where T : unmanaged, IElement<T>
     {

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using NextPatch.Core.Patches;
 
@@ -24,7 +25,7 @@ internal static unsafe class EmbeddingKernel
     public static void Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* sequence)
     {
         var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
-        RowSplit.Run(labels.Length * patches, (long)width * geometry.CodesPerPatch, (first, end) =>
+        RowSplit.Run(labels.Length * patches, (long)width * geometry.CodesPerPatch, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
         {
             for (var row = first; row < end; row++)
             {
@@ -57,7 +58,7 @@ internal static unsafe class EmbeddingKernel
         var rows = labels.Length * patches;
         if (drop.IsActive)
         {
-            RowSplit.Run(rows, width, (first, end) =>
+            RowSplit.Run(rows, width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
             {
                 for (var row = first; row < end; row++)
                 {
@@ -66,7 +67,7 @@ internal static unsafe class EmbeddingKernel
             });
         }
 
-        RowSplit.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * geometry.CodesPerPatch * ColumnsPerPart, (firstPart, endPart) =>
+        RowSplit.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * geometry.CodesPerPatch * ColumnsPerPart, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (firstPart, endPart) =>
         {
             var (from, to) = (firstPart * ColumnsPerPart, Math.Min(width, endPart * ColumnsPerPart));
             for (var row = 0; row < rows; row++)
@@ -92,6 +93,7 @@ internal static unsafe class EmbeddingKernel
 
     private static void Copy(int width, float* from, float* to) => Buffer.MemoryCopy(from, to, width * sizeof(float), width * sizeof(float));
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Accumulate(int from, int to, float* values, float* sums, float factor)
     {
         var c = from;
@@ -106,6 +108,7 @@ internal static unsafe class EmbeddingKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Finish(int width, float* row, float factor, DropMask drop, uint element)
     {
         var c = 0;

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
@@ -10,7 +11,7 @@ internal static unsafe class GradientKernel
     /// <summary>sums = values, or sums + values.</summary>
     public static void Widen<T>(long count, T* values, float* sums, bool add)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run((int)((count + Row - 1) / Row), Row, (first, end) =>
+        => RowSplit.Run((int)((count + Row - 1) / Row), Row, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
         {
             var (i, last) = ((long)first * Row, Math.Min(count, (long)end * Row));
             for (; i <= last - 8; i += 8)
@@ -27,7 +28,7 @@ internal static unsafe class GradientKernel
 
     public static void Narrow<T>(long count, float* values, T* results)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run((int)((count + Row - 1) / Row), Row, (first, end) =>
+        => RowSplit.Run((int)((count + Row - 1) / Row), Row, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
         {
             var (i, last) = ((long)first * Row, Math.Min(count, (long)end * Row));
             for (; i <= last - 8; i += 8)

@@ -93,6 +93,7 @@ internal static unsafe class MatrixTile
     /// <summary>Four rows of 64 columns: sixteen sums, twice what hides the latency of multiply-add.</summary>
     private readonly struct Tile64 : ITile
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
             Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
@@ -134,6 +135,7 @@ internal static unsafe class MatrixTile
             Put(result + (3 * resultRow), d0, d1, d2, d3, add);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add)
         {
             Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
@@ -170,6 +172,7 @@ internal static unsafe class MatrixTile
     /// <summary>Four rows of 16 columns in vectors of 512 bits.</summary>
     private readonly struct Tile16 : ITile
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
             Vector512<float> a = default, b = default, c = default, d = default;
@@ -188,6 +191,7 @@ internal static unsafe class MatrixTile
             Put(result + (3 * resultRow), d, add);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add)
         {
             var a = Vector512<float>.Zero;
@@ -199,12 +203,14 @@ internal static unsafe class MatrixTile
             Put(result, a, add);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Put(float* to, Vector512<float> v, bool add) => (add ? v + Vector512.Load(to) : v).Store(to);
     }
 
     /// <summary>Four rows of 16 columns in vectors of 256 bits: eight sums.</summary>
     private readonly struct Tile16Narrow : ITile
     {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
             Vector256<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
@@ -231,6 +237,7 @@ internal static unsafe class MatrixTile
             Put(result + (3 * resultRow), d0, d1, add);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add)
         {
             Vector256<float> a0 = default, a1 = default;
@@ -244,6 +251,7 @@ internal static unsafe class MatrixTile
             Put(result, a0, a1, add);
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
         private static void Put(float* to, Vector256<float> v0, Vector256<float> v1, bool add)
         {
             (add ? v0 + Vector256.Load(to) : v0).Store(to);

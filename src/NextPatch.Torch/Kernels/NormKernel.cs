@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
@@ -27,7 +28,7 @@ internal static unsafe class NormKernel
     /// <param name="vectorised">False = the plain twin.</param>
     public static void Forward<T>(int rows, int width, float* x, T* branch, BranchDrop drop, float* sum, float* weight, float epsilon, T* normed, float* inverse, bool vectorised = true)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, width, (first, end) =>
+        => RowSplit.Run(rows, width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
         {
             var lanes = vectorised ? width & ~7 : 0;
             for (var row = first; row < end; row++)
@@ -74,7 +75,7 @@ internal static unsafe class NormKernel
     {
         var parts = Math.Min(GradientParts, rows);
         var sums = new float[parts][];
-        RowSplit.Run(parts, (long)rows / parts * width, (firstPart, endPart) =>
+        RowSplit.Run(parts, (long)rows / parts * width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (firstPart, endPart) =>
         {
             for (var part = firstPart; part < endPart; part++)
             {
@@ -97,6 +98,7 @@ internal static unsafe class NormKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void BackwardRow<T>(int width, int lanes, T* normedGradient, float* x, float inverse, float* weight, float* residualGradient, bool isFirst, float* weightGradient, T* branchGradient, BranchDrop drop, int row)
         where T : unmanaged, IElement<T>
     {
@@ -148,6 +150,7 @@ internal static unsafe class NormKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Add<T>(int width, int lanes, float* x, T* branch, BranchDrop drop, int row, float* sum)
         where T : unmanaged, IElement<T>
     {
@@ -165,6 +168,7 @@ internal static unsafe class NormKernel
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static float SumOfSquares(int width, int lanes, float* h)
     {
         var sum = Vector256<float>.Zero;

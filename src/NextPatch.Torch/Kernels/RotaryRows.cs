@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
@@ -7,7 +8,6 @@ namespace NextPatch.Torch.Kernels;
 /// <summary>The rotary factors of a grid laid out for vectors: each cosine twice, each sine with the sign it takes, float [N, D].</summary>
 internal sealed unsafe class RotaryRows
 {
-    private static readonly Vector256<int> Swap = Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6);
     private readonly float[] _cosines;
     private readonly float[] _sines;
     private readonly int _width;
@@ -32,6 +32,7 @@ internal sealed unsafe class RotaryRows
     /// <param name="to">[D]; not <paramref name="from"/>.</param>
     /// <param name="scale">Factor on the result.</param>
     /// <param name="direction">1 = forward, -1 = back.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Rotate<TFrom, TTo>(int token, TFrom* from, TTo* to, float scale, float direction)
         where TFrom : unmanaged, IElement<TFrom>
         where TTo : unmanaged, IElement<TTo>
@@ -42,7 +43,7 @@ internal sealed unsafe class RotaryRows
             for (; d <= _width - 8; d += 8)
             {
                 var x = TFrom.Load(from + d);
-                TTo.Store(to + d, ((x * Vector256.Load(cosines + d)) + (Vector256.Shuffle(x, Swap) * Vector256.Load(sines + d) * direction)) * scale);
+                TTo.Store(to + d, ((x * Vector256.Load(cosines + d)) + (Vector256.Shuffle(x, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6)) * Vector256.Load(sines + d) * direction)) * scale);
             }
 
             for (; d < _width; d++)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
@@ -14,7 +15,7 @@ internal static unsafe class SwiGluKernel
     /// <param name="vectorised">False = the plain twin.</param>
     public static void Forward<T>(int rows, int width, T* gateUp, T* hidden, bool vectorised = true)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, 2 * width, (first, end) =>
+        => RowSplit.Run(rows, 2 * width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
         {
             var lanes = vectorised ? width & ~7 : 0;
             for (var row = first; row < end; row++)
@@ -45,7 +46,7 @@ internal static unsafe class SwiGluKernel
     /// <param name="vectorised">False = the plain twin.</param>
     public static void Backward<T>(int rows, int width, T* gateUp, T* gradient, T* hidden, bool vectorised = true)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, 4 * width, (first, end) =>
+        => RowSplit.Run(rows, 4 * width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
         {
             var lanes = vectorised ? width & ~7 : 0;
             for (var row = first; row < end; row++)

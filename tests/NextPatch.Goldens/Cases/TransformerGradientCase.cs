@@ -50,7 +50,7 @@ internal static class TransformerGradientCase
         using var pass = new TrainingPass(model);
         var passLoss = pass.Forward(labels.data<long>().ToArray(), codes.data<long>().ToArray(), grouping.Geometry);
         pass.Backward();
-        run.Close($"p{patchSize} loss of the training pass", tensor((float)passLoss), expected["loss"], Tolerance.Parse(tolerances["loss"]));
+        run.Close($"p{patchSize} loss of the training pass", tensor(new[] { (float)passLoss }), expected["loss"], Tolerance.Parse(tolerances["loss"]));
         CheckGradients(run, model, $"p{patchSize} training pass", expected, Tolerance.Parse(tolerances["grad"]));
         model.zero_grad();
     }
