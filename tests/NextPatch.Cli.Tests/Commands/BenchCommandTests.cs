@@ -34,6 +34,20 @@ public sealed class BenchCommandTests
     }
 
     [Theory]
+    [InlineData("fp16")]
+    [InlineData("tf32")]
+    public async Task Precisions_of_other_machines_are_refused(string precision)
+    {
+        var result = await CommandLine.RunAsync([.. Tiny, "--precision", precision]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("CUDA", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Auto_says_what_it_chose_and_why()
+        => Assert.Matches("Precision: (fp32|bf16), because .*\\(auto\\)", (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline", "--recompute"])).Error);
+
+    [Theory]
     [InlineData("--patch-sides", "1,x")]
     [InlineData("--patch-sides", "3")]
     [InlineData("--images", "4,4")]
