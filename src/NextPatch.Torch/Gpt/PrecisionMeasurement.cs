@@ -13,6 +13,9 @@ public static class PrecisionMeasurement
     /// <summary>Below this gain bf16 is not worth its rounding.</summary>
     private const double WorthIt = 1.3;
 
+    /// <summary>Narrower models spend little in products, and products this short cannot be timed in a few milliseconds: the choice would be a coin's.</summary>
+    private const int NarrowestWidth = 256;
+
     /// <param name="model">Its widths are measured.</param>
     /// <param name="hasBf16">Whether the processor has bf16 dot products or tiles; without them bf16 is not even tried.</param>
     /// <returns>The precision, and a sentence that says why.</returns>
@@ -21,6 +24,11 @@ public static class PrecisionMeasurement
         if (!hasBf16)
         {
             return (ComputePrecision.Fp32, "Precision: fp32, because the processor has no bf16 dot products (auto).");
+        }
+
+        if (model.Width < NarrowestWidth)
+        {
+            return (ComputePrecision.Fp32, $"Precision: fp32, because the model is narrower than {NarrowestWidth} (auto).");
         }
 
         using var scope = NewDisposeScope();
