@@ -47,13 +47,17 @@ internal sealed class TrainOptions
 
     public Option<long> LogEvery { get; } = new("--log-every") { Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => 20 };
 
+    public Option<string> Precision { get; } = PrecisionChoice.CreateOption();
+
+    public Option<bool> Recompute { get; } = new("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them: the same numbers, less memory, more time." };
+
     public void AddTo(Command command)
     {
         command.Add(Codes);
         command.Add(Output);
         Settings.AddTo(command);
         foreach (var option in (Option[])[
-            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, OnFullDisk, StopAfterSkips, ValidateEvery, SampleEvery, Tokenizer, LogEvery, _learningRate, _endLearningRate, _weightDecay,
+            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, OnFullDisk, StopAfterSkips, ValidateEvery, SampleEvery, Tokenizer, LogEvery, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
             _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
         {
             command.Add(option);

@@ -13,7 +13,8 @@ internal static class TrainingDisplay
     {
         var validation = p.ValidationLoss is { } loss ? $"  held-out {loss:F3}" : "";
         var skipped = p.SkippedSteps > 0 ? $"  {p.SkippedSteps} skipped" : "";
-        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}{skipped}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  {Quantity.Decimal(p.TokensPerSecond)} tok/s  {Quantity.Duration(p.SecondsLeft)} left";
+        var wait = p.DataWaitShare >= 0.01 ? $"  {p.DataWaitShare:P0} waiting for data" : "";
+        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}{skipped}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  {Quantity.Decimal(p.TokensPerSecond)} tok/s{wait}  {Quantity.Duration(p.SecondsLeft)} left";
     }
 
     /// <summary>Planned cost, per stage and in total.</summary>

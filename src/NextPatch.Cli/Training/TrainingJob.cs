@@ -37,6 +37,7 @@ internal sealed class TrainingJob
         {
             GridSide = store.Manifest.GridSide, VocabularySize = store.Manifest.VocabularySize, ClassCount = store.Manifest.ClassNames.Count,
         });
+        training = training with { Precision = Precision(model) };
         var config = new CheckpointConfig
         {
             Model = model, Training = training, ClassNames = store.Manifest.ClassNames, TokenizerHash = store.Manifest.TokenizerHash,
@@ -67,6 +68,7 @@ internal sealed class TrainingJob
     private RunOptions RunOptions(VqTokenizer? tokenizer, CheckpointConfig config) => new()
     {
         Output = _parsed.GetRequiredValue(_options.Output),
+        Recompute = _parsed.GetValue(_options.Recompute),
         Resume = _parsed.GetValue(_options.Resume),
         CheckpointEvery = _parsed.GetRequiredValue(_options.CheckpointEvery),
         KeepLast = _parsed.GetRequiredValue(_options.KeepLast),
@@ -79,6 +81,22 @@ internal sealed class TrainingJob
         OnProgress = p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p)),
         OnNote = _progress.WriteLine,
     };
+
+    /// <summary>As asked; a run that is resumed keeps its own, because a measurement may come out otherwise today.</summary>
+    private ComputePrecision Precision(GptConfig model)
+    {
+        var asked = _parsed.GetRequiredValue(_options.Precision);
+        if (PrecisionChoice.IsAuto(asked) && _parsed.GetValue(_options.Resume) && new CheckpointFolder(_parsed.GetRequiredValue(_options.Output)).All() is [var oldest, ..]
+            && ConfigJson.Read(Path.Combine(_parsed.GetRequiredValue(_options.Output), oldest, "config.json"), ConfigJson.Default.CheckpointConfig).Training is { } before)
+        {
+            _progress.WriteLine($"Precision: {before.Precision}, as the run began.");
+            return before.Precision;
+        }
+
+        var (precision, reason) = PrecisionChoice.Choose(asked, model);
+        _progress.WriteLine(reason);
+        return precision;
+    }
 
     private VqTokenizer? OpenTokenizer(string codes)
     {

@@ -63,6 +63,9 @@ public sealed record TrainingConfig
     /// <summary>Images per forward pass by patch side, where it should not be <see cref="MicroBatch"/> * p^2 (as many tokens as at p = 1).</summary>
     public IReadOnlyDictionary<int, int>? MicroBatchBySide { get; init; }
 
+    /// <summary>Arithmetic of the matrix products; another one gives other numbers, so a run keeps it.</summary>
+    public ComputePrecision Precision { get; init; }
+
     /// <summary>The patch sides that run, coarsest first.</summary>
     public IReadOnlyList<int> Sides => PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
 

@@ -15,7 +15,7 @@ public enum RandomStream
     /// <summary>Which labels are replaced by the null class.</summary>
     LabelDropout = 4,
 
-    /// <summary>Seeds of libtorch's own generator (dropout), one per micro-batch.</summary>
+    /// <summary>Seeds of dropout, one per micro-batch.</summary>
     Dropout = 5,
 
     /// <summary>Initial weights.</summary>

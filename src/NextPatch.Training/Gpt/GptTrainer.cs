@@ -27,6 +27,8 @@ public sealed class GptTrainer : IDisposable
     private readonly LearningRateSchedule _learningRate;
     private readonly TrainingCost _cost;
     private readonly AdamW _optimizer;
+    private readonly TrainingPass _pass;
+    private readonly BatchReader _reader;
     private readonly CounterRandom _dropoutSeeds;
     private readonly double[] _stageSeconds;
     private readonly SkippedSteps _skipped;
@@ -66,7 +68,9 @@ public sealed class GptTrainer : IDisposable
                 (initialWeights ?? Initialize)(Model);
             }
 
-            _optimizer = new AdamW(Model.named_parameters().Select(p => (p.name, p.parameter)), _training);
+            _pass = new TrainingPass(Model, _training.Precision, options.Recompute);
+            _reader = new BatchReader(_batches, _modelConfig.CodesPerImage);
+            _optimizer = new AdamW(Model.named_parameters().Select(p => (p.name, p.parameter)), _training, _pass.Copies);
             if (start is not null)
             {
                 Continue(start);
@@ -102,7 +106,7 @@ public sealed class GptTrainer : IDisposable
             var watch = Stopwatch.StartNew();
             var (loss, norm) = TrainStep(stage);
             _stageSeconds[stage.Index] += watch.Elapsed.TotalSeconds;
-            window.Add(_training.BatchSize, (long)_training.BatchSize * _cost.Stages[stage.Index].TokensPerImage, watch.Elapsed.TotalSeconds);
+            window.Add(_training.BatchSize, (long)_training.BatchSize * _cost.Stages[stage.Index].TokensPerImage, watch.Elapsed.TotalSeconds, _reader.TakeSeconds());
             _step++;
             var isSkipped = _skipped.InARow > 0;
             if (isSkipped)
@@ -129,7 +133,9 @@ public sealed class GptTrainer : IDisposable
 
     public void Dispose()
     {
-        Model?.Dispose(); // null when the constructor failed early
+        _reader?.Dispose(); // null, as the others, when the constructor failed early
+        _pass?.Dispose();
+        Model?.Dispose();
         _lock.Dispose();
     }
 
@@ -141,6 +147,7 @@ public sealed class GptTrainer : IDisposable
         _step = state.Step;
         _skipped.Restore(state.SkippedSteps, state.SkippedInARow);
         state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
+        _pass.RefreshCopies();
         _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {_step} of {_schedule.TotalSteps}.");
     }
 
@@ -157,7 +164,7 @@ public sealed class GptTrainer : IDisposable
         }
 
         var progress = new TrainingProgress(_step, _schedule.TotalSteps, stage, loss, _learningRate.At(_step - 1), norm, _step * _training.BatchSize,
-            window.ImagesPerSecond, window.TokensPerSecond, SecondsLeft(), validation) { SkippedSteps = _skipped.Total };
+            window.ImagesPerSecond, window.TokensPerSecond, SecondsLeft(), validation) { SkippedSteps = _skipped.Total, DataWaitShare = window.DataWaitShare };
         window.Reset();
         log.Write(progress);
         _options.OnProgress?.Invoke(progress);
@@ -187,22 +194,15 @@ public sealed class GptTrainer : IDisposable
     /// <summary>One optimiser step over as many micro-batches as the stage's memory wants.</summary>
     private (double Loss, double Norm) TrainStep(PatchStage stage)
     {
-        Model.train();
-        using var scope = NewDisposeScope();
-        var grouping = new MeanPatchGrouping(new PatchGeometry(_modelConfig.GridSide, stage.PatchSide));
+        var geometry = new PatchGeometry(_modelConfig.GridSide, stage.PatchSide);
         var micro = _training.MicroBatchFor(stage.PatchSide);
         var loss = 0.0;
         for (var (start, part) = (0, 0); start < _training.BatchSize; start += micro, part++)
         {
-            using var inner = NewDisposeScope();
-            var count = Math.Min(micro, _training.BatchSize - start);
-            var (codes, labels) = Batch(count, (c, l) => _batches.Fill((_step * _training.BatchSize) + start, c, l));
-            manual_seed((long)(_dropoutSeeds.Bits(_step, part) >> 1));
-            var hidden = Model.PatchHidden(labels, codes, grouping);
-            var share = (double)count / _training.BatchSize;
-            var (partLoss, gradient) = PatchLoss.Backward(hidden, Model.Head, grouping.Targets(codes), share);
-            hidden.backward([gradient]);
-            loss += partLoss.item<float>() * share;
+            var batch = _reader.Take((_step * _training.BatchSize) + start, Math.Min(micro, _training.BatchSize - start));
+            var share = (double)batch.Labels.Length / _training.BatchSize;
+            loss += _pass.Forward(batch.Labels, batch.Codes, geometry, _dropoutSeeds.Bits(_step, part), share) * share;
+            _pass.Backward();
         }
 
         var norm = _optimizer.GradientNorm();

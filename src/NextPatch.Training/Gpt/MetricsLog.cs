@@ -41,6 +41,7 @@ internal sealed class MetricsLog : IDisposable
             json.WriteNumber("images", progress.Images);
             json.WriteNumber("imagesPerSecond", Math.Round(progress.ImagesPerSecond, 2));
             json.WriteNumber("tokensPerSecond", Math.Round(progress.TokensPerSecond, 1));
+            json.WriteNumber("dataWaitShare", Math.Round(progress.DataWaitShare, 4));
             if (progress.ValidationLoss is { } validation && double.IsFinite(validation))
             {
                 json.WriteNumber("validationLoss", validation);

@@ -26,6 +26,9 @@ public sealed record RunOptions
     /// <summary>Steps in a row with a loss or gradient that is not finite, each of them skipped, after which the run stops; 1 = the first one.</summary>
     public int StopAfterSkips { get; init; } = 10;
 
+    /// <summary>Whether activations are computed again in the backward pass instead of kept (activation checkpointing): the same numbers, less memory, a third more products.</summary>
+    public bool Recompute { get; init; }
+
     /// <summary>Steps between lines of metrics.</summary>
     public long LogEvery { get; init; } = 20;
 

@@ -20,4 +20,7 @@ public sealed record TrainingProgress(
 {
     /// <summary>Steps so far that were not taken, because their loss or gradient was not finite.</summary>
     public long SkippedSteps { get; init; }
+
+    /// <summary>Share of the time since the line before in which training waited for data.</summary>
+    public double DataWaitShare { get; init; }
 }

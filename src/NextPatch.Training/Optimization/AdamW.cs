@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
@@ -12,15 +13,22 @@ namespace NextPatch.Training.Optimization;
 /// </summary>
 public sealed class AdamW
 {
+    /// <summary>Parameters that a thread takes at a time; sums of squares are formed per chunk, so the norm does not depend on the number of threads.</summary>
+    private const int ChunkLength = 1 << 16;
+
     private readonly TrainingConfig _config;
     private readonly Slot[] _slots;
+    private readonly Chunk[] _chunks;
 
     /// <param name="parameters">In state order.</param>
     /// <param name="config">Betas, decay, clipping, average.</param>
-    public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config)
+    /// <param name="copies">bf16 tensors by parameter name that follow the weights; they stay the caller's.</param>
+    public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null)
     {
         _config = config;
-        _slots = [.. parameters.Select(p => new Slot(p.Name, p.Parameter, config.EmaDecay > 0))];
+        _slots = [.. parameters.Select(p => new Slot(p.Name, p.Parameter, config.EmaDecay > 0, copies?.GetValueOrDefault(p.Name)))];
+        _chunks = [.. _slots.SelectMany(slot => Enumerable.Range(0, (slot.FirstMoments.Length + ChunkLength - 1) / ChunkLength)
+            .Select(i => new Chunk(slot, i * ChunkLength, Math.Min(ChunkLength, slot.FirstMoments.Length - (i * ChunkLength)))))];
     }
 
     /// <summary>Updates done.</summary>
@@ -32,17 +40,10 @@ public sealed class AdamW
     /// <summary>Global norm of the gradients, accumulated in double; parameters without a gradient count as zero.</summary>
     public double GradientNorm()
     {
-        var sum = 0.0;
-        foreach (var slot in _slots)
-        {
-            using var gradient = slot.Parameter.grad;
-            if (gradient is not null)
-            {
-                sum += AdamWKernel.SumOfSquares(Floats(gradient));
-            }
-        }
-
-        return Math.Sqrt(sum);
+        FindGradients();
+        var sums = new double[_chunks.Length];
+        InParallel((chunk, i) => sums[i] = AdamWKernel.SumOfSquares(chunk.Gradients));
+        return Math.Sqrt(sums.Sum());
     }
 
     /// <summary>Applies the gradients and drops them.</summary>
@@ -55,17 +56,12 @@ public sealed class AdamW
         StepCount++;
         var stepSize = learningRate / (1 - Math.Pow(_config.Beta1, StepCount));
         var correction = Math.Sqrt(1 - Math.Pow(_config.Beta2, StepCount));
+        var plain = new AdamWStep((float)clip, 1, (float)_config.Beta1, (float)_config.Beta2, (float)stepSize, (float)correction, (float)_config.AdamEpsilon, (float)decay);
+        var decayed = plain with { Keep = (float)(1 - (learningRate * _config.WeightDecay)) };
+        FindGradients();
+        InParallel((chunk, _) => AdamWKernel.Update(chunk.Weights, chunk.Gradients, chunk.FirstMoments, chunk.SecondMoments, chunk.Average, chunk.Copy, chunk.Slot.IsDecayed ? decayed : plain));
         foreach (var slot in _slots)
         {
-            using var gradient = slot.Parameter.grad;
-            if (gradient is null)
-            {
-                continue;
-            }
-
-            var keep = slot.IsDecayed ? 1 - (learningRate * _config.WeightDecay) : 1;
-            var step = new AdamWStep((float)clip, (float)keep, (float)_config.Beta1, (float)_config.Beta2, (float)stepSize, (float)correction, (float)_config.AdamEpsilon, (float)decay);
-            AdamWKernel.Update(Floats(slot.Parameter), Floats(gradient), slot.FirstMoments, slot.SecondMoments, slot.Average, step);
             slot.Parameter.grad = null;
         }
     }
@@ -126,9 +122,61 @@ public sealed class AdamW
     /// <summary>The tensor's own memory.</summary>
     private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
-    private sealed class Slot
+    private void FindGradients()
     {
-        public Slot(string name, Parameter parameter, bool hasAverage)
+        foreach (var slot in _slots)
+        {
+            slot.FindGradient();
+        }
+    }
+
+    private void InParallel(Action<Chunk, int> action)
+    {
+        void Do(int i)
+        {
+            if (_chunks[i].Slot.HasGradient)
+            {
+                action(_chunks[i], i);
+            }
+        }
+
+        if (_chunks.Length == _slots.Length)
+        {
+            for (var i = 0; i < _chunks.Length; i++) // a small model: waking threads would cost more
+            {
+                Do(i);
+            }
+        }
+        else
+        {
+            Parallel.For(0, _chunks.Length, new ParallelOptions { MaxDegreeOfParallelism = get_num_threads() }, Do);
+        }
+    }
+
+    /// <summary>Part of a parameter.</summary>
+    private sealed record Chunk(Slot Slot, int Start, int Count)
+    {
+        public Span<float> Weights => Slot.Weights.Slice(Start, Count);
+
+        public ReadOnlySpan<float> Gradients => Slot.Gradients.Slice(Start, Count);
+
+        public Span<float> FirstMoments => Slot.FirstMoments.AsSpan(Start, Count);
+
+        public Span<float> SecondMoments => Slot.SecondMoments.AsSpan(Start, Count);
+
+        public Span<float> Average => Slot.Average.Length == 0 ? [] : Slot.Average.AsSpan(Start, Count);
+
+        public Span<ushort> Copy => Slot.Copy.IsEmpty ? [] : Slot.Copy.Slice(Start, Count);
+    }
+
+    /// <summary>A parameter. Addresses are taken once: the parameter's memory stays, and threads must not ask libtorch for it.</summary>
+    private sealed unsafe class Slot
+    {
+        private readonly float* _weights;
+        private readonly ushort* _copy;
+        private float* _gradients;
+
+        public Slot(string name, Parameter parameter, bool hasAverage, Tensor? copy)
         {
             Name = name;
             Parameter = parameter;
@@ -137,6 +185,8 @@ public sealed class AdamW
             FirstMoments = new float[count];
             SecondMoments = new float[count];
             Average = hasAverage ? Floats(parameter).ToArray() : [];
+            _weights = Address(parameter);
+            _copy = copy is null ? null : (ushort*)Address(copy);
         }
 
         public string Name { get; }
@@ -152,5 +202,21 @@ public sealed class AdamW
         public float[] SecondMoments { get; }
 
         public float[] Average { get; }
+
+        public bool HasGradient => _gradients != null;
+
+        public Span<float> Weights => new(_weights, FirstMoments.Length);
+
+        public Span<float> Gradients => new(_gradients, FirstMoments.Length);
+
+        public Span<ushort> Copy => _copy == null ? [] : new(_copy, FirstMoments.Length);
+
+        public void FindGradient()
+        {
+            using var gradient = Parameter.grad;
+            _gradients = gradient is null ? null : Address(gradient);
+        }
+
+        private static float* Address(Tensor tensor) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
     }
 }

@@ -1,24 +1,67 @@
 using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace NextPatch.Training.Optimization;
 
 /// <summary>
-/// One AdamW update of a run of parameters, with clipping and the weight average in the same pass: every array is read once and
-/// written once, 28 bytes a parameter, which is what bounds it.
+/// One AdamW update of a run of parameters, with clipping, the weight average and the bf16 copy in the same pass: memory is read once and
+/// written once, 28 bytes a parameter, 8 more for the average and 2 for the copy, which is what bounds it.
 /// </summary>
 /// <remarks>Order of operations as PyTorch's single-tensor AdamW: decay first, then moments, then the step. Vector and scalar paths use the same
 /// IEEE operations in the same order (no fused multiply-add), so they agree bit for bit; the scalar one also does the tail.</remarks>
 internal static class AdamWKernel
 {
+    /// <summary>Parameters whose update, average and copy are done one after the other while the first-level cache holds them.</summary>
+    private const int Block = 1024;
+
     /// <summary>Updates with vectors of the processor's width.</summary>
     /// <param name="weights">Parameters; updated.</param>
     /// <param name="gradients">Their gradients, before clipping.</param>
     /// <param name="firstMoments">Running mean of gradients; updated.</param>
     /// <param name="secondMoments">Running mean of squared gradients; updated.</param>
     /// <param name="average">Weight average; updated; empty = none.</param>
+    /// <param name="copy">The new weights in bf16; empty = none.</param>
     /// <param name="step">The step's factors.</param>
-    public static void Update(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, in AdamWStep step)
+    public static void Update(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, Span<ushort> copy, in AdamWStep step)
+    {
+        for (var start = 0; start < weights.Length; start += Block)
+        {
+            var block = start..Math.Min(start + Block, weights.Length);
+            UpdateBlock(weights[block], gradients[block], firstMoments[block], secondMoments[block], average.IsEmpty ? average : average[block], step);
+            if (!copy.IsEmpty)
+            {
+                Narrow(weights[block], copy[block]);
+            }
+        }
+    }
+
+    /// <summary>Rounds to bf16, to nearest, ties to even.</summary>
+    public static void Narrow(ReadOnlySpan<float> values, Span<ushort> results)
+    {
+        var bits = MemoryMarshal.Cast<float, uint>(values);
+        var i = 0;
+        for (; i <= bits.Length - Vector256<uint>.Count; i += Vector256<uint>.Count)
+        {
+            var v = Vector256.Create(bits[i..]);
+            var rounded = (v + Vector256.Create(0x7FFFu) + ((v >> 16) & Vector256<uint>.One)) >> 16;
+            Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).CopyTo(results[i..]);
+        }
+
+        NarrowScalar(values[i..], results[i..]);
+    }
+
+    /// <summary>The plain twin of <see cref="Narrow"/>.</summary>
+    public static void NarrowScalar(ReadOnlySpan<float> values, Span<ushort> results)
+    {
+        for (var i = 0; i < values.Length; i++)
+        {
+            var bits = BitConverter.SingleToUInt32Bits(values[i]);
+            results[i] = (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
+        }
+    }
+
+    private static void UpdateBlock(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, in AdamWStep step)
     {
         var width = Vector<float>.Count;
         var vectorised = weights.Length / width * width;
@@ -59,7 +102,7 @@ internal static class AdamWKernel
             average.IsEmpty ? average : average[vectorised..], step);
     }
 
-    /// <summary>The plain twin of <see cref="Update"/>.</summary>
+    /// <summary>The plain twin of <see cref="Update"/>, without the copy.</summary>
     public static void UpdateScalar(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, in AdamWStep step)
     {
         for (var i = 0; i < weights.Length; i++)

@@ -4,7 +4,6 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
-using NextPatch.Torch.Patches;
 using NextPatch.Training.Optimization;
 using static TorchSharp.torch;
 
@@ -64,6 +63,7 @@ internal static partial class TrainingRunCase
         private readonly GoldenCase _golden;
         private readonly PatchSchedule _stages;
         private readonly LearningRateSchedule _rate;
+        private readonly TrainingPass _pass;
 
         public Session(GoldenCase golden, double averageDecay, string weights)
         {
@@ -79,6 +79,7 @@ internal static partial class TrainingRunCase
             Model = new GptModel(golden.Gpt());
             StateLoader.Load(Model, golden.Weights(weights), weights);
             Model.train();
+            _pass = new TrainingPass(Model);
             Optimizer = new AdamW(Model.named_parameters(), training);
         }
 
@@ -94,15 +95,13 @@ internal static partial class TrainingRunCase
             {
                 using var scope = NewDisposeScope();
                 var stage = _stages.At(step);
-                var grouping = new MeanPatchGrouping(new PatchGeometry(Model.Config.GridSide, stage.PatchSide));
-                var hidden = Model.PatchHidden(labels[step], codes[step], grouping);
-                var (loss, gradient) = PatchLoss.Backward(hidden, Model.Head, grouping.Targets(codes[step]));
-                hidden.backward([gradient]);
+                var loss = _pass.Forward(labels[step].data<long>().ToArray(), codes[step].data<long>().ToArray(), new PatchGeometry(Model.Config.GridSide, stage.PatchSide));
+                _pass.Backward();
                 var norm = Optimizer.GradientNorm();
                 var rate = _rate.At(step);
                 Optimizer.Step(rate, norm);
                 run.Same($"{what} step {step} patch_size", stage.PatchSide * stage.PatchSide, arrays["patch_size"].ToInt64()[step]);
-                Logged(run, what, "loss", step, loss.item<float>(), arrays);
+                Logged(run, what, "loss", step, loss, arrays);
                 Logged(run, what, "grad_norm", step, norm, arrays);
                 Logged(run, what, "lr", step, rate, arrays);
             }
@@ -128,7 +127,11 @@ internal static partial class TrainingRunCase
             Optimizer.Restore(moments, PyTorchFile.ReadStateDict(path, "ema"), steps, path);
         }
 
-        public void Dispose() => Model.Dispose();
+        public void Dispose()
+        {
+            _pass.Dispose();
+            Model.Dispose();
+        }
 
         private void Logged(CaseRun run, string what, string name, int step, double actual, IReadOnlyDictionary<string, HostTensor> arrays)
             => run.Close($"{what} step {step} {name}", actual, arrays[name + "__f64"].ToDoubles()[step], _golden.Tolerance(name));

@@ -1,0 +1,117 @@
+using System.CommandLine;
+using NextPatch.Cli.Benchmarking;
+using NextPatch.Cli.Diagnostics;
+using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Training;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
+using NextPatch.Torch.Loading;
+using Spectre.Console;
+using TorchSharp;
+
+namespace NextPatch.Cli.Commands;
+
+/// <summary><c>nextpatch bench train</c>: what a training step costs on this machine, and how near that is to what it could.</summary>
+internal static class BenchCommand
+{
+    private const int ImagesAtSideOne = 4;
+
+    public static Command Create()
+    {
+        var command = new Command("bench", "Measures what this machine can do.") { CreateTrain() };
+        return command;
+    }
+
+    private static Command CreateTrain()
+    {
+        var preset = new Option<string>("--preset") { Description = $"Shape of the transformer: {string.Join(", ", GptPresets.Names)}.", HelpName = "name", DefaultValueFactory = _ => "B" };
+        var grid = new Option<int>("--grid") { Description = "Codes per row and column of an image.", HelpName = "n", DefaultValueFactory = _ => 16 };
+        var vocabulary = new Option<int>("--vocabulary") { Description = "Size of the codebook.", HelpName = "n", DefaultValueFactory = _ => 16384 };
+        var sides = new Option<string>("--patch-sides") { Description = "Patch sides to measure, the finest first.", HelpName = "list", DefaultValueFactory = _ => "1,2,4" };
+        var images = new Option<string?>("--images") { Description = "Images per micro-batch, one number per patch side. [default: 4 p*p, as many tokens for each]", HelpName = "list" };
+        var rounds = new Option<int>("--rounds") { Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 5 };
+        var precision = PrecisionChoice.CreateOption();
+        var recompute = new Option<bool>("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them." };
+        var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the step written the published way: half the time." };
+        var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
+        var command = new Command(
+            "train",
+            """
+            Times training steps: forward, backward and optimiser per image at each patch side, the bare matrix products of the same
+            shapes, and the same step written the published way (logits repeated p*p times, a library's AdamW), in turn in every round.
+
+            Examples:
+              nextpatch bench train
+              nextpatch bench train --preset L --images 2,8,32 --no-baseline
+              nextpatch bench train --json > bench.json
+            """)
+        { preset, grid, vocabulary, sides, images, precision, recompute, rounds, noBaseline, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            NativeBackend.EnsureLoaded();
+            var terminal = Terminal.Of(parsed);
+            var model = (GptPresets.Get(parsed.GetRequiredValue(preset)) with { GridSide = parsed.GetRequiredValue(grid), VocabularySize = parsed.GetRequiredValue(vocabulary) }).Validated();
+            var (chosen, reason) = PrecisionChoice.Choose(parsed.GetRequiredValue(precision), model);
+            var plan = new TrainBenchPlan(model, new TrainingConfig { Precision = chosen }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)), parsed.GetValue(recompute),
+                AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), !parsed.GetValue(noBaseline));
+            terminal.Log.WriteLine(reason);
+            terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");
+            var figures = new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation);
+            if (parsed.GetValue(json))
+            {
+                terminal.WriteJson(figures);
+            }
+            else
+            {
+                Show(terminal.Output, figures);
+            }
+
+            return Task.FromResult(ExitCode.Success);
+        });
+        return command;
+    }
+
+    private static List<(int Side, int Images)> MicroBatches(GptConfig model, string sides, string? images)
+    {
+        var chosen = Numbers("--patch-sides", sides);
+        var counts = images is null ? [.. chosen.Select(s => ImagesAtSideOne * s * s)] : Numbers("--images", images);
+        if (counts.Count != chosen.Count)
+        {
+            throw new ConfigException($"--images has {counts.Count} numbers for {chosen.Count} patch sides ({sides}); give one for each.");
+        }
+
+        chosen.ForEach(side => _ = new PatchGeometry(model.GridSide, side));
+        return [.. chosen.Zip(counts)];
+    }
+
+    private static List<int> Numbers(string option, string list)
+        => [.. list.Split(',', StringSplitOptions.TrimEntries).Select(part => int.TryParse(part, out var n) && n > 0
+            ? n
+            : throw new ConfigException($"{option} '{list}' is not a list of whole numbers; write it like 1,2,4."))];
+
+    private static int AtLeastOne(string option, int value) => value >= 1 ? value : throw new ConfigException($"{option} {value} must be at least 1.");
+
+    private static void Show(IAnsiConsole console, IReadOnlyList<BenchFigure> figures)
+    {
+        var table = new Table().Border(TableBorder.Rounded);
+        table.AddColumn("figure");
+        foreach (var heading in (string[])["value", "unit", "baseline", "ratio", "share of the floor"])
+        {
+            table.AddColumn(new TableColumn(heading).RightAligned());
+        }
+
+        foreach (var f in figures)
+        {
+            table.AddRow(f.Name, Number(f.Value), f.Unit, Number(f.Baseline), Number(f.Ratio), f.FloorShare is { } share ? $"{share:P0}" : "");
+        }
+
+        console.Write(table);
+    }
+
+    private static string Number(double? value) => value switch
+    {
+        null => "",
+        >= 1000 => Quantity.Decimal(value.Value),
+        _ => $"{value:0.####}",
+    };
+}

@@ -1,0 +1,247 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Kernels;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Gpt;
+
+// Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M = H D width of mixed heads, F feed-forward width, B batch, H heads, N tokens.
+
+/// <summary>What a block keeps from its forward to its backward pass.</summary>
+internal sealed class BlockActivations<T> : IDisposable
+    where T : unmanaged, IElement<T>
+{
+    public BlockActivations(GptConfig config)
+    {
+        Input = new(config.Width, ScalarType.Float32);
+        Normed = new(config.Width, T.Type);
+        Inverse = new(1, ScalarType.Float32);
+        Qkv = new(config.QkvWidth, T.Type);
+        LogSums = new(config.HeadCount, ScalarType.Float32);
+        Mixed = new((long)config.HeadCount * config.HeadWidth, T.Type);
+        Middle = new(config.Width, ScalarType.Float32);
+        MiddleNormed = new(config.Width, T.Type);
+        MiddleInverse = new(1, ScalarType.Float32);
+        GateUp = new(2L * config.FfnWidth, T.Type);
+    }
+
+    /// <summary>Shares everything but the input with another block: the backward pass then computes it again.</summary>
+    public BlockActivations(GptConfig config, BlockActivations<T> shared)
+    {
+        Input = new(config.Width, ScalarType.Float32);
+        (Normed, Inverse, Qkv, LogSums, Mixed) = (shared.Normed, shared.Inverse, shared.Qkv, shared.LogSums, shared.Mixed);
+        (Middle, MiddleNormed, MiddleInverse, GateUp) = (shared.Middle, shared.MiddleNormed, shared.MiddleInverse, shared.GateUp);
+    }
+
+    /// <summary>Residual stream before attention, float [R, C].</summary>
+    public Activation Input { get; }
+
+    public Activation Normed { get; }
+
+    /// <summary>1 / rms of each row.</summary>
+    public Activation Inverse { get; }
+
+    /// <summary>[R, Q]; the backward pass puts its gradient here.</summary>
+    public Activation Qkv { get; }
+
+    /// <summary>Logarithms of the attention's sums, float [B, H, N].</summary>
+    public Activation LogSums { get; }
+
+    /// <summary>[R, M].</summary>
+    public Activation Mixed { get; }
+
+    /// <summary>Residual stream before the feed-forward part, float [R, C].</summary>
+    public Activation Middle { get; }
+
+    public Activation MiddleNormed { get; }
+
+    public Activation MiddleInverse { get; }
+
+    /// <summary>[R, 2 F]; the backward pass puts its gradient here.</summary>
+    public Activation GateUp { get; }
+
+    public void Resize(int rows)
+    {
+        foreach (var activation in All())
+        {
+            activation.Resize(rows);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var activation in All())
+        {
+            activation.Dispose();
+        }
+    }
+
+    private Activation[] All() => [Input, Normed, Inverse, Qkv, LogSums, Mixed, Middle, MiddleNormed, MiddleInverse, GateUp];
+}
+
+/// <summary>Memory that all blocks use in turn.</summary>
+internal sealed class SharedActivations<T> : IDisposable
+    where T : unmanaged, IElement<T>
+{
+    public SharedActivations(GptConfig config)
+    {
+        Branch = new(config.Width, T.Type);
+        BranchGradient = new(config.Width, T.Type);
+        NormedGradient = new(config.Width, T.Type);
+        MixedGradient = new((long)config.HeadCount * config.HeadWidth, T.Type);
+        Hidden = new(config.FfnWidth, T.Type);
+        HiddenGradient = new(config.FfnWidth, T.Type);
+        ResidualGradient = new(config.Width, ScalarType.Float32);
+        WeightGradient = new(1, T.Type);
+    }
+
+    public Activation Branch { get; }
+
+    public Activation BranchGradient { get; }
+
+    public Activation NormedGradient { get; }
+
+    public Activation MixedGradient { get; }
+
+    public Activation Hidden { get; }
+
+    public Activation HiddenGradient { get; }
+
+    /// <summary>Gradient of the residual stream, float [R, C].</summary>
+    public Activation ResidualGradient { get; }
+
+    /// <summary>Room for one weight's gradient in the products' type.</summary>
+    public Activation WeightGradient { get; }
+
+    public void Resize(int rows)
+    {
+        foreach (var activation in (Activation[])[Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient])
+        {
+            activation.Resize(rows);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var activation in (Activation[])[Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient, WeightGradient])
+        {
+            activation.Dispose();
+        }
+    }
+}
+
+/// <summary>Forward and backward pass of one <see cref="GptBlock"/>, which is its plain twin.</summary>
+internal sealed unsafe class BlockPass<T> : IDisposable
+    where T : unmanaged, IElement<T>
+{
+    private readonly GptConfig _config;
+    private readonly PassClock _clock;
+    private readonly SharedActivations<T> _shared;
+    private readonly PassParameter _norm, _middleNorm;
+    private readonly LinearMap<T> _qkv, _output, _gateUp, _down;
+    private AttentionKernel _attention = null!;
+
+    public BlockPass(GptConfig config, int layer, Func<string, PassParameter> parameter, SharedActivations<T> shared, BlockActivations<T> kept, PassClock clock)
+    {
+        (_config, _shared, Kept, _clock, Layer) = (config, shared, kept, clock, layer);
+        PassParameter Own(string name) => parameter($"layers.{layer}.{name}.weight");
+        (_norm, _middleNorm) = (Own("attention_norm"), Own("ffn_norm"));
+        (_qkv, _output) = (new(Own("attention.wqkv")), new(Own("attention.wo")));
+        (_gateUp, _down) = (new(Own("feed_forward.w1"), Own("feed_forward.w3")), new(Own("feed_forward.w2")));
+    }
+
+    public int Layer { get; }
+
+    public BlockActivations<T> Kept { get; }
+
+    public IEnumerable<(string Name, Tensor Copy)> Copies => ((string, LinearMap<T>, int)[])
+        [($"layers.{Layer}.attention.wqkv.weight", _qkv, 0), ($"layers.{Layer}.attention.wo.weight", _output, 0), ($"layers.{Layer}.feed_forward.w1.weight", _gateUp, 0),
+         ($"layers.{Layer}.feed_forward.w3.weight", _gateUp, 1), ($"layers.{Layer}.feed_forward.w2.weight", _down, 0)] is var all && T.Type != ScalarType.Float32
+            ? all.Select(m => (m.Item1, m.Item2.Copies[m.Item3])) : [];
+
+    public void Refresh()
+    {
+        foreach (var map in (LinearMap<T>[])[_qkv, _output, _gateUp, _down])
+        {
+            map.Refresh();
+        }
+    }
+
+    /// <param name="images">B.</param>
+    /// <param name="tokens">N.</param>
+    /// <param name="before">Residual stream of the block before, float [R, C]; null: <see cref="BlockActivations{T}.Input"/> is filled already.</param>
+    /// <param name="dropBefore">How the branch of the block before, now in <see cref="SharedActivations{T}.Branch"/>, is dropped.</param>
+    /// <param name="rotary">Factors of N tokens.</param>
+    /// <param name="dropout">The pass's dropout.</param>
+    /// <param name="isAgain">Whether the backward pass asks: the last product is then not needed.</param>
+    public void Forward(int images, int tokens, float* before, BranchDrop dropBefore, RotaryRows rotary, PassDropout dropout, bool isAgain = false)
+    {
+        int rows = images * tokens, width = _config.Width;
+        var input = (float*)Kept.Input.Address;
+        _attention = new AttentionKernel(tokens, _config.HeadCount, _config.KvHeads, _config.HeadWidth, rotary, dropout.AttentionWeights(Layer), MatrixTile.Best);
+        NormKernel.Forward(rows, width, before == null ? input : before, before == null ? null : (T*)_shared.Branch.Address, dropBefore, input, _norm.Address, (float)_config.NormEpsilon,
+            (T*)Kept.Normed.Address, (float*)Kept.Inverse.Address);
+        _clock.Lap(PassPart.Norms);
+        _qkv.Forward(Kept.Normed.Tensor, Kept.Qkv.Tensor);                                         // [R, Q]
+        _clock.Lap(PassPart.Products);
+        _attention.Forward(images, (T*)Kept.Qkv.Address, (T*)Kept.Mixed.Address, (float*)Kept.LogSums.Address); // [R, M]
+        _clock.Lap(PassPart.Attention);
+        _output.Forward(Kept.Mixed.Tensor, _shared.Branch.Tensor);                                 // [R, C]
+        _clock.Lap(PassPart.Products);
+        NormKernel.Forward(rows, width, input, (T*)_shared.Branch.Address, dropout.AttentionBranch(Layer), (float*)Kept.Middle.Address, _middleNorm.Address, (float)_config.NormEpsilon,
+            (T*)Kept.MiddleNormed.Address, (float*)Kept.MiddleInverse.Address);
+        _clock.Lap(PassPart.Norms);
+        _gateUp.Forward(Kept.MiddleNormed.Tensor, Kept.GateUp.Tensor);                             // [R, 2 F]
+        _clock.Lap(PassPart.Products);
+        if (isAgain)
+        {
+            return;
+        }
+
+        SwiGluKernel.Forward(rows, _config.FfnWidth, (T*)Kept.GateUp.Address, (T*)_shared.Hidden.Address); // [R, F]
+        _clock.Lap(PassPart.SwiGlu);
+        _down.Forward(_shared.Hidden.Tensor, _shared.Branch.Tensor);                               // [R, C]
+        _clock.Lap(PassPart.Products);
+    }
+
+    /// <summary>Takes the gradient of the block's branch and residual stream from <see cref="SharedActivations{T}"/> and leaves there those of the block before.</summary>
+    /// <param name="images">B.</param>
+    /// <param name="tokens">N.</param>
+    /// <param name="dropout">The pass's dropout.</param>
+    /// <param name="add">Whether the step has gradients already.</param>
+    public void Backward(int images, int tokens, PassDropout dropout, bool add)
+    {
+        int rows = images * tokens, width = _config.Width;
+        var (branchGradient, residual) = (_shared.BranchGradient.Tensor, (nint)_shared.ResidualGradient.Address);
+        _down.InputGradient(branchGradient, _shared.HiddenGradient.Tensor);                        // [R, F]
+        _clock.Lap(PassPart.Products);
+        SwiGluKernel.Backward(rows, _config.FfnWidth, (T*)Kept.GateUp.Address, (T*)_shared.HiddenGradient.Address, (T*)_shared.Hidden.Address);
+        _clock.Lap(PassPart.SwiGlu);
+        WeightGradient(_down, branchGradient, _shared.Hidden.Tensor, add);
+        WeightGradient(_gateUp, Kept.GateUp.Tensor, Kept.MiddleNormed.Tensor, add);
+        _gateUp.InputGradient(Kept.GateUp.Tensor, _shared.NormedGradient.Tensor);                  // [R, C]
+        _clock.Lap(PassPart.Products);
+        NormKernel.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Middle.Address, (float*)Kept.MiddleInverse.Address, _middleNorm.Address, (float*)residual, false,
+            _middleNorm.GradientAddress, (T*)_shared.BranchGradient.Address, dropout.AttentionBranch(Layer));
+        _clock.Lap(PassPart.Norms);
+        _output.InputGradient(branchGradient, _shared.MixedGradient.Tensor);                       // [R, M]
+        WeightGradient(_output, branchGradient, Kept.Mixed.Tensor, add);
+        _attention.Backward(images, (T*)Kept.Qkv.Address, (T*)_shared.MixedGradient.Address, (float*)Kept.LogSums.Address);
+        _clock.Lap(PassPart.Attention);
+        WeightGradient(_qkv, Kept.Qkv.Tensor, Kept.Normed.Tensor, add);
+        _qkv.InputGradient(Kept.Qkv.Tensor, _shared.NormedGradient.Tensor);                        // [R, C]
+        _clock.Lap(PassPart.Products);
+        NormKernel.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Input.Address, (float*)Kept.Inverse.Address, _norm.Address, (float*)residual, false,
+            _norm.GradientAddress, Layer == 0 ? null : (T*)_shared.BranchGradient.Address, Layer == 0 ? default : dropout.FeedForwardBranch(Layer - 1));
+        _clock.Lap(PassPart.Norms);
+    }
+
+    public void Dispose()
+    {
+        foreach (var map in (LinearMap<T>[])[_qkv, _output, _gateUp, _down])
+        {
+            map.Dispose();
+        }
+    }
+
+    private void WeightGradient(LinearMap<T> map, Tensor dy, Tensor x, bool add) => map.WeightGradient(dy, x, _shared.WeightGradient, add, _clock);
+}

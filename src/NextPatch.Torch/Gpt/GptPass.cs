@@ -1,0 +1,216 @@
+using NextPatch.Core.Patches;
+using NextPatch.Torch.Kernels;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Gpt;
+
+// Shape letters: B images, N tokens per image, R = B N rows, r rows of a chunk, C width, V vocabulary, P codes per patch.
+
+/// <summary><see cref="TrainingPass"/> for one type of activations.</summary>
+internal sealed unsafe class GptPass<T> : IGptPass
+    where T : unmanaged, IElement<T>
+{
+    /// <summary>Logits alive at once: as many as a gradient of the head of the largest vocabularies has elements, so that it is mostly formed in one product.</summary>
+    private const long LogitsPerChunk = 1 << 24;
+
+    private readonly GptModel _model;
+    private readonly bool _recompute;
+    private readonly Dictionary<string, PassParameter> _parameters;
+    private readonly SharedActivations<T> _shared;
+    private readonly BlockPass<T>[] _blocks;
+    private readonly LinearMap<T> _head;
+    private readonly Activation _final, _finalNormed, _finalInverse, _logits;
+    private readonly Dictionary<int, RotaryRows> _rotary = [];
+    private PassState? _state;
+
+    public GptPass(GptModel model, bool recompute)
+    {
+        (_model, _recompute) = (model, recompute);
+        var config = model.Config;
+        _parameters = model.named_parameters().ToDictionary(p => p.name, p => new PassParameter(p.parameter));
+        _shared = new SharedActivations<T>(config);
+        var kept = new BlockActivations<T>[config.LayerCount];
+        for (var layer = 0; layer < kept.Length; layer++)
+        {
+            kept[layer] = recompute && layer > 0 ? new BlockActivations<T>(config, kept[0]) : new BlockActivations<T>(config);
+        }
+
+        _blocks = [.. kept.Select((k, layer) => new BlockPass<T>(config, layer, name => _parameters[name], _shared, k, Clock))];
+        _head = new LinearMap<T>(_parameters["output.weight"]);
+        _final = new Activation(config.Width, ScalarType.Float32);
+        _finalNormed = new Activation(config.Width, T.Type);
+        _finalInverse = new Activation(1, ScalarType.Float32);
+        _logits = new Activation(config.VocabularySize, T.Type);
+        Refresh();
+    }
+
+    public PassClock Clock { get; } = new();
+
+    public IEnumerable<(string Name, Tensor Copy)> Copies => [.. _blocks.SelectMany(b => b.Copies), .. _head.Copies.Select(c => ("output.weight", c))];
+
+    public void Refresh()
+    {
+        Array.ForEach(_blocks, b => b.Refresh());
+        _head.Refresh();
+    }
+
+    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale)
+    {
+        using var noGrad = no_grad();
+        var config = _model.Config;
+        var state = new PassState(labels, codes, geometry, new PassDropout(config, seed, labels.Length, geometry.PatchCount), Rotary(geometry.PatchesPerSide), AttachGradients());
+        Resize(state.Rows);
+        Clock.Start();
+        EmbeddingKernel.Forward(labels, codes, geometry, config.Width, Classes.Address, Codes.Address, state.Dropout.Tokens, (float*)_blocks[0].Kept.Input.Address);
+        Clock.Lap(PassPart.Embedding);
+        BlockPass<T>? before = null;
+        foreach (var block in _blocks)
+        {
+            block.Forward(labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state), state.Rotary, state.Dropout);
+            before = block;
+        }
+
+        NormKernel.Forward(state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state), (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
+            (T*)_finalNormed.Address, (float*)_finalInverse.Address);
+        Clock.Lap(PassPart.Norms);
+        _state = state;
+        return Head(state, scale);
+    }
+
+    public void Backward()
+    {
+        using var noGrad = no_grad();
+        var state = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
+        _state = null;
+        Clock.Start();
+        var last = _blocks[^1];
+        NormKernel.Backward(state.Rows, _model.Config.Width, (T*)_shared.NormedGradient.Address, (float*)_final.Address, (float*)_finalInverse.Address, Norm.Address, (float*)_shared.ResidualGradient.Address, true,
+            Norm.GradientAddress, (T*)_shared.BranchGradient.Address, BranchOf(last, state));
+        Clock.Lap(PassPart.Norms);
+        foreach (var block in _blocks.Reverse())
+        {
+            if (_recompute && block != last)
+            {
+                block.Forward(state.Labels.Length, state.Geometry.PatchCount, null, default, state.Rotary, state.Dropout, isAgain: true);
+            }
+
+            block.Backward(state.Labels.Length, state.Geometry.PatchCount, state.Dropout, state.Add);
+        }
+
+        EmbeddingKernel.Backward(state.Labels, state.Codes, state.Geometry, _model.Config.Width, Classes.GradientAddress, Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
+        Clock.Lap(PassPart.Embedding);
+    }
+
+    public void Dispose()
+    {
+        Array.ForEach(_blocks, b =>
+        {
+            b.Dispose();
+            b.Kept.Dispose();
+        });
+        _shared.Dispose();
+        _head.Dispose();
+        foreach (var activation in (Activation[])[_final, _finalNormed, _finalInverse, _logits])
+        {
+            activation.Dispose();
+        }
+
+        foreach (var parameter in _parameters.Values)
+        {
+            parameter.Dispose();
+        }
+    }
+
+    private PassParameter Classes => _parameters["cls_embedding.embedding_table.weight"];
+
+    private PassParameter Codes => _parameters["tok_embeddings.weight"];
+
+    private PassParameter Norm => _parameters["norm.weight"];
+
+    private static BranchDrop BranchOf(BlockPass<T>? block, PassState state) => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
+
+    /// <summary>Output head in chunks of rows: logits, loss, and the gradients of head and hidden states; leaves the latter in NormedGradient.</summary>
+    private double Head(PassState state, double scale)
+    {
+        var (vocabulary, codesPerPatch) = (_model.Config.VocabularySize, state.Geometry.CodesPerPatch);
+        var chunk = (int)Math.Clamp(LogitsPerChunk / vocabulary, 1, state.Rows);
+        var losses = new double[state.Rows];
+        var targets = state.Targets();
+        for (var start = 0; start < state.Rows; start += chunk)
+        {
+            var count = Math.Min(chunk, state.Rows - start);
+            _logits.Resize(count);
+            using var hidden = _finalNormed.Tensor.narrow(0, start, count);          // [r, C]
+            using var gradient = _shared.NormedGradient.Tensor.narrow(0, start, count); // [r, C]
+            _head.Forward(hidden, _logits.Tensor);                                   // [r, V]
+            Clock.Lap(PassPart.Head);
+            fixed (int* target = &targets[start * codesPerPatch])
+            fixed (double* loss = &losses[start])
+            {
+                CrossEntropyKernel.Run(count, vocabulary, (T*)_logits.Address, target, codesPerPatch, (float)(scale / state.Rows), loss);
+            }
+
+            Clock.Lap(PassPart.Loss);
+            _head.InputGradient(_logits.Tensor, gradient);                           // [r, C]
+            Clock.Lap(PassPart.Head);
+            _head.WeightGradient(_logits.Tensor, hidden, _shared.WeightGradient, state.Add || start > 0, Clock, PassPart.Head);
+        }
+
+        return losses.Average();
+    }
+
+    /// <summary>Gives every parameter its gradient where the step begins; gradients that kernels add to start at zero.</summary>
+    /// <returns>Whether the step has gradients already.</returns>
+    private bool AttachGradients()
+    {
+        var isFirst = false;
+        foreach (var parameter in _parameters.Values)
+        {
+            var isAddedTo = parameter.Weight.dim() == 1 || parameter == Classes || parameter == Codes;
+            isFirst |= parameter.Attach(clear: isAddedTo);
+        }
+
+        return !isFirst;
+    }
+
+    private void Resize(int rows)
+    {
+        Array.ForEach(_blocks, b => b.Kept.Resize(rows));
+        _shared.Resize(rows);
+        foreach (var activation in (Activation[])[_final, _finalNormed, _finalInverse])
+        {
+            activation.Resize(rows);
+        }
+    }
+
+    private RotaryRows Rotary(int side)
+    {
+        if (!_rotary.TryGetValue(side, out var rows))
+        {
+            var headWidth = _model.Config.HeadWidth;
+            _rotary[side] = rows = new RotaryRows(RotaryEmbedding2d.Table(side, headWidth, conditionTokens: 1, _model.Config.RopeBase), headWidth);
+        }
+
+        return rows;
+    }
+
+    /// <summary>What the backward pass must know of the forward pass.</summary>
+    private sealed record PassState(ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, PassDropout Dropout, RotaryRows Rotary, bool Add)
+    {
+        public int Rows => Labels.Length * Geometry.PatchCount;
+
+        /// <summary>The codes of each patch, [R, P].</summary>
+        public int[] Targets()
+        {
+            var (patches, members, codesPerImage) = (Geometry.PatchCount, Geometry.CodesPerPatch, Geometry.GridSide * Geometry.GridSide);
+            var targets = new int[Rows * members];
+            for (var i = 0; i < targets.Length; i++)
+            {
+                var row = i / members;
+                targets[i] = (int)Codes.Span[(row / patches * codesPerImage) + Geometry.CodeIndex(row % patches, i % members)];
+            }
+
+            return targets;
+        }
+    }
+}

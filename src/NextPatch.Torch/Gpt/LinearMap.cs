@@ -1,0 +1,130 @@
+using NextPatch.Torch.Kernels;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Gpt;
+
+// Shape letters: R rows, In and Out widths.
+
+/// <summary>
+/// A linear map y = x W^T and its two gradients as bare products into memory that is there already. Weights may be stacked (gate over up): one product
+/// does both. In float the products use the parameters themselves, otherwise copies that the optimiser renews.
+/// </summary>
+internal sealed unsafe class LinearMap<T> : IDisposable
+    where T : unmanaged, IElement<T>
+{
+    private readonly PassParameter[] _parts;
+    private readonly Tensor[] _weights;     // [Out part, In], of the products' type
+    private readonly Tensor[] _transposed;  // [In, Out part]
+    private readonly Tensor? _stacked;      // [Out, In], null where the parameters are used
+    private readonly long _outputs;
+    private readonly long _inputs;
+
+    public LinearMap(params PassParameter[] parts)
+    {
+        using var scope = NewDisposeScope();
+        _parts = parts;
+        _inputs = parts[0].Weight.size(1);
+        _outputs = parts.Sum(p => p.Weight.size(0));
+        _stacked = T.Type == ScalarType.Float32 ? null : empty(_outputs, _inputs, T.Type).DetachFromDisposeScope();
+        _weights = _stacked is null ? [.. parts.Select(p => p.Weight.alias().DetachFromDisposeScope())] : [_stacked.alias().DetachFromDisposeScope()];
+        _transposed = [.. _weights.Select(w => w.t().DetachFromDisposeScope())];
+        Copies = _stacked is null ? [] : [.. Starts().Select((start, i) => _stacked.narrow(0, start, parts[i].Weight.size(0)).DetachFromDisposeScope())];
+    }
+
+    /// <summary>What the optimiser renews after each update, one per part; none in float.</summary>
+    public IReadOnlyList<Tensor> Copies { get; }
+
+    public long Inputs => _inputs;
+
+    public long Outputs => _outputs;
+
+    /// <summary>Makes the copies anew from the parameters.</summary>
+    public void Refresh()
+    {
+        for (var i = 0; i < Copies.Count; i++)
+        {
+            GradientKernel.Narrow(_parts[i].Weight.NumberOfElements, _parts[i].Address, (T*)Activation.AddressOf(Copies[i]));
+        }
+    }
+
+    /// <summary>y = x W^T.</summary>
+    /// <param name="x">[R, In].</param>
+    /// <param name="y">[R, Out].</param>
+    public void Forward(Tensor x, Tensor y)
+    {
+        var start = 0L;
+        foreach (var weight in _transposed)
+        {
+            using var part = y.narrow(1, start, weight.size(1));
+            part.addmm_(x, weight, beta: 0f, alpha: 1f);
+            start += weight.size(1);
+        }
+    }
+
+    /// <summary>dx = dy W.</summary>
+    public void InputGradient(Tensor dy, Tensor dx)
+    {
+        var start = 0L;
+        foreach (var weight in _weights)
+        {
+            using var part = dy.narrow(1, start, weight.size(0));
+            dx.addmm_(part, weight, beta: start == 0 ? 0f : 1f, alpha: 1f);
+            start += weight.size(0);
+        }
+    }
+
+    /// <summary>dW = dy^T x, or added to it.</summary>
+    /// <param name="dy">[R, Out].</param>
+    /// <param name="x">[R, In].</param>
+    /// <param name="scratch">Room for a gradient in the products' type.</param>
+    /// <param name="add">Whether the step has gradients already.</param>
+    /// <param name="clock">Told apart: the product, and its sum in float.</param>
+    /// <param name="kind">What the product counts as.</param>
+    public void WeightGradient(Tensor dy, Tensor x, Activation scratch, bool add, PassClock clock, PassPart kind = PassPart.Products)
+    {
+        using var transposed = dy.t(); // [Out, R]
+        if (_stacked is not null)
+        {
+            scratch.AtLeast(_outputs * _inputs);
+            using var flat = scratch.Tensor.narrow(0, 0, _outputs * _inputs);
+            using var product = flat.view(_outputs, _inputs);
+            product.addmm_(transposed, x, beta: 0f, alpha: 1f);
+            clock.Lap(kind);
+        }
+
+        foreach (var (start, part) in Starts().Zip(_parts))
+        {
+            if (_stacked is null)
+            {
+                using var rows = transposed.narrow(0, start, part.Weight.size(0));
+                part.Gradient.addmm_(rows, x, beta: add ? 1f : 0f, alpha: 1f);
+                clock.Lap(kind);
+            }
+            else
+            {
+                GradientKernel.Widen(part.Weight.NumberOfElements, (T*)scratch.Address + (start * _inputs), part.GradientAddress, add);
+                clock.Lap(PassPart.GradientSums);
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var tensor in _weights.Concat(_transposed).Concat(Copies))
+        {
+            tensor.Dispose();
+        }
+
+        _stacked?.Dispose();
+    }
+
+    private IEnumerable<long> Starts()
+    {
+        var start = 0L;
+        foreach (var part in _parts)
+        {
+            yield return start;
+            start += part.Weight.size(0);
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using System.Diagnostics;
+using NextPatch.Core.Configuration;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Gpt;
+
+/// <summary>Chooses between fp32 and bf16 by what the processor has and by a few products of the model's own width.</summary>
+public static class PrecisionMeasurement
+{
+    private const int Rows = 256;
+    private const int Runs = 3;
+
+    /// <summary>Below this gain bf16 is not worth its rounding.</summary>
+    private const double WorthIt = 1.3;
+
+    /// <summary>Narrower models spend little in products, and products this short cannot be timed in a few milliseconds: the choice would be a coin's.</summary>
+    private const int NarrowestWidth = 256;
+
+    /// <param name="model">Its widths are measured.</param>
+    /// <param name="hasBf16">Whether the processor has bf16 dot products or tiles; without them bf16 is not even tried.</param>
+    /// <returns>The precision, and a sentence that says why.</returns>
+    public static (ComputePrecision Precision, string Reason) Choose(GptConfig model, bool hasBf16)
+    {
+        if (!hasBf16)
+        {
+            return (ComputePrecision.Fp32, "Precision: fp32, because the processor has no bf16 dot products (auto).");
+        }
+
+        if (model.Width < NarrowestWidth)
+        {
+            return (ComputePrecision.Fp32, $"Precision: fp32, because the model is narrower than {NarrowestWidth} (auto).");
+        }
+
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var wide = new Product(model, ScalarType.Float32);
+        var narrow = new Product(model, ScalarType.BFloat16);
+        double fp32 = double.MaxValue, bf16 = double.MaxValue;
+        for (var run = 0; run <= Runs; run++)
+        {
+            var (a, b) = (wide.Seconds(), narrow.Seconds());
+            (fp32, bf16) = run == 0 ? (fp32, bf16) : (Math.Min(fp32, a), Math.Min(bf16, b)); // the first starts threads
+        }
+
+        var flops = 2.0 * Rows * model.Width * model.FfnWidth;
+        var chosen = fp32 / bf16 >= WorthIt ? ComputePrecision.Bf16 : ComputePrecision.Fp32;
+        return (chosen, $"Precision: {(chosen == ComputePrecision.Bf16 ? "bf16" : "fp32")}, because products of width {model.Width} run at {flops / fp32 / 1e9:F0} GFLOP/s in fp32 and {flops / bf16 / 1e9:F0} in bf16 (auto).");
+    }
+
+    /// <summary>The up-projection of a block on few rows.</summary>
+    private sealed class Product(GptConfig model, ScalarType type)
+    {
+        private readonly Tensor _x = ones(Rows, model.Width, type);
+        private readonly Tensor _weight = ones(model.FfnWidth, model.Width, type);
+
+        public double Seconds()
+        {
+            var started = Stopwatch.GetTimestamp();
+            using var y = nn.functional.linear(_x, _weight);
+            return Stopwatch.GetElapsedTime(started).TotalSeconds;
+        }
+    }
+}

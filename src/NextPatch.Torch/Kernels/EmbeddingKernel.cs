@@ -1,0 +1,126 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using NextPatch.Core.Patches;
+
+namespace NextPatch.Torch.Kernels;
+
+// Shape letters: B batch, N patches per image, T codes per image, C width, P codes per patch.
+
+/// <summary>
+/// Class token, then the means of the codes' rows for all patches but the last, and the gradients of both tables. Work is split by columns:
+/// threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
+/// </summary>
+internal static unsafe class EmbeddingKernel
+{
+    private const int ColumnsPerPart = 64;
+
+    /// <param name="labels">[B].</param>
+    /// <param name="codes">Row-major, [B, T].</param>
+    /// <param name="geometry">The division of the grid.</param>
+    /// <param name="width">C.</param>
+    /// <param name="classes">Class table [classes, C].</param>
+    /// <param name="table">Code table [V, C].</param>
+    /// <param name="drop">Token dropout.</param>
+    /// <param name="sequence">[B, N, C].</param>
+    public static void Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* sequence)
+    {
+        var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
+        RowSplit.Run(labels.Length * patches, (long)width * geometry.CodesPerPatch, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+        {
+            for (var row = first; row < end; row++)
+            {
+                var (image, position) = (row / patches, row % patches);
+                var to = sequence + ((long)row * width);
+                var isClass = position == 0;
+                Copy(width, isClass ? classes + (labels.Span[image] * width) : table + (Code(codes, geometry, image, position - 1, 0) * width), to);
+                for (var member = 1; member < geometry.CodesPerPatch && !isClass; member++)
+                {
+                    Accumulate(0, width, table + (Code(codes, geometry, image, position - 1, member) * width), to, 1);
+                }
+
+                Finish(width, to, isClass ? 1 : inverse, drop, (uint)((long)row * width));
+            }
+        });
+    }
+
+    /// <summary>Adds to the gradients of both tables; <paramref name="gradient"/>, of the sequence [B, N, C], becomes that before dropout.</summary>
+    /// <param name="labels">[B].</param>
+    /// <param name="codes">[B, T].</param>
+    /// <param name="geometry">The division of the grid.</param>
+    /// <param name="width">C.</param>
+    /// <param name="classes">Gradient of the class table.</param>
+    /// <param name="table">Gradient of the code table.</param>
+    /// <param name="drop">As in the forward pass.</param>
+    /// <param name="gradient">[B, N, C].</param>
+    public static void Backward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* gradient)
+    {
+        var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
+        var rows = labels.Length * patches;
+        if (drop.IsActive)
+        {
+            RowSplit.Run(rows, width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+            {
+                for (var row = first; row < end; row++)
+                {
+                    Finish(width, gradient + ((long)row * width), 1, drop, (uint)((long)row * width));
+                }
+            });
+        }
+
+        RowSplit.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * geometry.CodesPerPatch * ColumnsPerPart, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (firstPart, endPart) =>
+        {
+            var (from, to) = (firstPart * ColumnsPerPart, Math.Min(width, endPart * ColumnsPerPart));
+            for (var row = 0; row < rows; row++)
+            {
+                var (image, position) = (row / patches, row % patches);
+                var d = gradient + ((long)row * width);
+                if (position == 0)
+                {
+                    Accumulate(from, to, d, classes + (labels.Span[image] * width), 1);
+                    continue;
+                }
+
+                for (var member = 0; member < geometry.CodesPerPatch; member++)
+                {
+                    Accumulate(from, to, d, table + (Code(codes, geometry, image, position - 1, member) * width), inverse);
+                }
+            }
+        });
+    }
+
+    private static long Code(ReadOnlyMemory<long> codes, PatchGeometry geometry, int image, int patch, int member)
+        => codes.Span[(image * geometry.GridSide * geometry.GridSide) + geometry.CodeIndex(patch, member)];
+
+    private static void Copy(int width, float* from, float* to) => Buffer.MemoryCopy(from, to, width * sizeof(float), width * sizeof(float));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Accumulate(int from, int to, float* values, float* sums, float factor)
+    {
+        var c = from;
+        for (; c <= to - 8; c += 8)
+        {
+            (Vector256.Load(sums + c) + (Vector256.Load(values + c) * factor)).Store(sums + c);
+        }
+
+        for (; c < to; c++)
+        {
+            sums[c] += values[c] * factor;
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Finish(int width, float* row, float factor, DropMask drop, uint element)
+    {
+        var c = 0;
+        for (; c <= width - 8; c += 8)
+        {
+            var v = Vector256.Load(row + c) * factor;
+            (drop.IsActive ? v * drop.Factors(element + (uint)c) : v).Store(row + c);
+        }
+
+        for (; c < width; c++)
+        {
+            row[c] *= factor * (drop.IsActive ? drop.Factor(element + (uint)c) : 1);
+        }
+    }
+}

@@ -1,0 +1,61 @@
+namespace NextPatch.Cli.Tests.Commands;
+
+[NoTensorLeaks]
+public sealed class BenchCommandTests
+{
+    private static readonly string[] Tiny = ["bench", "train", "--preset", "tiny", "--grid", "4", "--vocabulary", "32"];
+
+    [Fact]
+    public async Task Every_part_has_a_time_a_baseline_and_where_it_has_a_floor_its_share()
+    {
+        var result = await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "2"]);
+        Assert.Equal(0, result.ExitCode);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        foreach (var name in from side in (int[])[1, 2, 4] from part in (string[])["forward", "backward", "forwardBackward", "optimiser", "step"] from kind in (string[])["median", "min"] select $"p{side}.{part}.{kind}")
+        {
+            Assert.True(figures[name].GetProperty("value").GetDouble() > 0, name);
+            Assert.True(figures[name].GetProperty("baseline").GetDouble() > 0, name);
+            Assert.True(figures[name].GetProperty("ratio").GetDouble() > 0, name);
+            Assert.Equal("s/image", figures[name].GetProperty("unit").GetString());
+        }
+
+        Assert.True(figures["p1.step.min"].GetProperty("floorShare").GetDouble() > 0);
+        Assert.False(figures["p1.forward.min"].TryGetProperty("floorShare", out _));
+        Assert.True(figures["p2.peakMemory"].TryGetProperty("value", out _));
+        Assert.InRange(figures["p2.ofP1.min"].GetProperty("baseline").GetDouble(), 0.2, 0.25);
+    }
+
+    [Fact]
+    public async Task Without_the_baseline_nothing_is_compared()
+    {
+        var figures = (await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "1", "--no-baseline", "--patch-sides", "2", "--images", "3"])).Json.EnumerateArray().ToList();
+        Assert.DoesNotContain(figures, f => f.TryGetProperty("baseline", out _));
+        Assert.Contains(figures, f => f.GetProperty("name").GetString() == "p2.step.median");
+    }
+
+    [Theory]
+    [InlineData("fp16")]
+    [InlineData("tf32")]
+    public async Task Precisions_of_other_machines_are_refused(string precision)
+    {
+        var result = await CommandLine.RunAsync([.. Tiny, "--precision", precision]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains("CUDA", result.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Auto_says_what_it_chose_and_why()
+        => Assert.Matches("Precision: (fp32|bf16), because .*\\(auto\\)", (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline", "--recompute"])).Error);
+
+    [Theory]
+    [InlineData("--patch-sides", "1,x")]
+    [InlineData("--patch-sides", "3")]
+    [InlineData("--images", "4,4")]
+    [InlineData("--rounds", "0")]
+    public async Task Settings_that_cannot_work_are_named(string option, string value)
+    {
+        var result = await CommandLine.RunAsync([.. Tiny, option, value]);
+        Assert.Equal(2, result.ExitCode);
+        Assert.Contains(value[..1], result.Error, StringComparison.Ordinal);
+    }
+}
