@@ -104,11 +104,11 @@ public sealed record TokenizerConfig
         }
     }
 
-    private static void RequireLevels(List<string> problems, string name, IReadOnlyList<int>? values, int levels, Func<int, bool> isValid, string rule)
+    private void RequireLevels(List<string> problems, string name, IReadOnlyList<int>? values, int levels, Func<int, bool> isValid, string rule)
     {
         if (values?.Count != levels)
         {
-            problems.Add($"Tokenizer {name} has {values?.Count ?? 0} entries but this architecture and downsampling factor have {levels} levels.");
+            problems.Add($"Tokenizer {name} has {values?.Count ?? 0} entries but a downsampling factor of {DownsamplingFactor} has {levels} levels.");
         }
         else if (!values.All(isValid))
         {

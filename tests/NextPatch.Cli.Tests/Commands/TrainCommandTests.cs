@@ -55,6 +55,7 @@ public sealed class TrainCommandTests
         using var third = Start(arguments);
         Assert.NotEmpty(await LinesUntil("Resumed from", third));
         third.Kill(entireProcessTree: true);
+        await third.WaitForExitAsync();
     }
 
     [Fact]
