@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Datasets;
 using NextPatch.Cli.Rendering;
+using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 
 namespace NextPatch.Cli.Commands;
@@ -42,7 +43,7 @@ internal static class DatasetCommand
     private static int Inspect(Terminal terminal, string path, string? grid, OnBadImage onError, bool asJson, CancellationToken cancellation)
     {
         using var progress = terminal.CreateProgress();
-        var summary = CodeFolderInspection.IsCodeFolder(path)
+        var summary = CodeStore.IsCodeFolder(path)
             ? CodeFolderInspection.Describe(path, cancellation)
             : DatasetInspection.Describe(path, grid, onError, progress, cancellation);
         progress.Dispose();
