@@ -1,6 +1,8 @@
 using System.CommandLine;
 using NextPatch.Cli.Datasets;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core.Configuration;
+using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 
 namespace NextPatch.Cli.Commands;
@@ -42,7 +44,13 @@ internal static class DatasetCommand
     private static int Inspect(Terminal terminal, string path, string? grid, OnBadImage onError, bool asJson, CancellationToken cancellation)
     {
         using var progress = terminal.CreateProgress();
-        var summary = CodeFolderInspection.IsCodeFolder(path)
+        var isCodes = CodeStore.IsCodeFolder(path);
+        if (isCodes && grid is not null)
+        {
+            throw new ConfigException($"--grid needs images, but '{path}' holds codes; leave it out, or name the dataset that was encoded.");
+        }
+
+        var summary = isCodes
             ? CodeFolderInspection.Describe(path, cancellation)
             : DatasetInspection.Describe(path, grid, onError, progress, cancellation);
         progress.Dispose();

@@ -5,8 +5,6 @@ namespace NextPatch.Cli.Datasets;
 /// <summary>Checks a folder of codes: every code, every label, the hashes of its files.</summary>
 internal static class CodeFolderInspection
 {
-    public static bool IsCodeFolder(string path) => Directory.Exists(path) && (File.Exists(Path.Combine(path, "codes.npy")) || CodeStore.IsPublishedLayout(path));
-
     public static DatasetSummary Describe(string path, CancellationToken cancellation)
     {
         using var store = CodeStore.Open(path);
@@ -30,7 +28,7 @@ internal static class CodeFolderInspection
         return new DatasetSummary
         {
             Name = store.Manifest.Name,
-            Layout = CodeStore.IsPublishedLayout(path) ? "published codes" : "code store",
+            Layout = store.IsPublishedLayout ? "published codes" : "code store",
             Count = store.Count,
             Classes = [.. store.Manifest.ClassNames.Select((name, label) => new DatasetSummary.ClassSummary(name, counts[label]))],
             Imbalance = DatasetInspection.Imbalance(counts),

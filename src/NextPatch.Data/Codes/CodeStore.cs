@@ -39,6 +39,9 @@ public sealed class CodeStore : IDisposable
     /// <summary>Stored variants of each image, A.</summary>
     public int Augmentations => Manifest.Augmentations;
 
+    /// <summary>Whether the codes lie in one file per image, as published.</summary>
+    public bool IsPublishedLayout => _codes is PublishedCodes;
+
     /// <summary>Codes of an image, T.</summary>
     public int CodesPerImage => _codes.CodesPerImage;
 
@@ -54,7 +57,7 @@ public sealed class CodeStore : IDisposable
             throw new NextPatchException($"Code folder '{folder}' does not exist; check the path, or encode a dataset first.");
         }
 
-        var published = File.Exists(Path.Combine(folder, CodesName)) ? null : PublishedCodes.Find(folder);
+        var published = File.Exists(Path.Combine(folder, CodesName)) || PublishedCodes.FindCodes(folder) is not { } found ? null : PublishedCodes.Open(found);
         StoredCodes codes = published is null ? MappedCodes.Open(Path.Combine(folder, CodesName)) : published;
         try
         {
@@ -71,9 +74,8 @@ public sealed class CodeStore : IDisposable
         }
     }
 
-    /// <summary>Whether a folder holds codes in the published layout, one file per image.</summary>
-    /// <exception cref="DataFormatException">It does, but files are missing.</exception>
-    public static bool IsPublishedLayout(string folder) => Directory.Exists(folder) && !File.Exists(Path.Combine(folder, CodesName)) && PublishedCodes.Find(folder) is not null;
+    /// <summary>Whether a path is a folder of codes in one of the two layouts; nothing is read.</summary>
+    public static bool IsCodeFolder(string path) => Directory.Exists(path) && (File.Exists(Path.Combine(path, CodesName)) || PublishedCodes.FindCodes(path) is not null);
 
     /// <summary>Writes a store; each file appears under its name only when it is whole.</summary>
     /// <param name="folder">Created if it is missing; a store in it is replaced.</param>

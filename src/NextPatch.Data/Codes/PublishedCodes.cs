@@ -1,6 +1,6 @@
 using System.Globalization;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Codes;
 
@@ -44,18 +44,19 @@ internal sealed class PublishedCodes : StoredCodes
 
     private int VariantsPerFile => Variants / _folders.Length;
 
-    /// <summary>Looks for the layout in a folder, or for its codes in the folder itself.</summary>
-    /// <returns>Null if it is not there.</returns>
-    /// <exception cref="DataFormatException">It is there, but numbers are missing or the first file is not understood.</exception>
-    public static PublishedCodes? Find(string folder)
+    /// <summary>The folder of codes in a folder, or this folder itself if it is one.</summary>
+    /// <returns>Null if the layout is not there.</returns>
+    public static string? FindCodes(string folder)
     {
         folder = System.IO.Path.TrimEndingDirectorySeparator(System.IO.Path.GetFullPath(folder));
         var codes = folder.EndsWith(CodesSuffix, StringComparison.Ordinal) ? [folder] : Directory.GetDirectories(folder, "*" + CodesSuffix);
-        if (codes is not [var only] || !Directory.Exists(LabelsOf(only)))
-        {
-            return null;
-        }
+        return codes is [var only] && Directory.Exists(LabelsOf(only)) ? only : null;
+    }
 
+    /// <param name="only">From <see cref="FindCodes"/>.</param>
+    /// <exception cref="DataFormatException">Numbers are missing or the first file is not understood.</exception>
+    public static PublishedCodes Open(string only)
+    {
         var parent = System.IO.Path.GetDirectoryName(only)!;
         var sibling = System.IO.Path.Combine(parent + SmallerRange, System.IO.Path.GetFileName(only));
         string[] folders = parent.EndsWith(TenCrop, StringComparison.Ordinal) && Directory.Exists(sibling) && Directory.Exists(LabelsOf(sibling)) ? [only, sibling] : [only];
@@ -133,7 +134,7 @@ internal sealed class PublishedCodes : StoredCodes
     private HostTensor ReadFile(int folder, int image)
     {
         var path = FileOf(_folders[folder], image);
-        using var bytes = new MemoryStream(FolderFiles.ReadFile(path));
+        using var bytes = new MemoryStream(ImageDecoder.ReadFile(path));
         var codes = NpyFile.Read(bytes, path);
         return codes.Type.IsFloating() || codes.Type is ElementType.Bool
             ? throw new DataFormatException($"'{path}' holds {codes}; expected integer codes.")

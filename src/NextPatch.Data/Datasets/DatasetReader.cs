@@ -74,18 +74,7 @@ public static class DatasetReader
 
     private static DatasetParts Find(string path, string name, CancellationToken cancellationToken)
     {
-        bool Ends(params ReadOnlySpan<string> endings)
-        {
-            foreach (var ending in endings)
-            {
-                if (path.EndsWith(ending, StringComparison.OrdinalIgnoreCase))
-                {
-                    return true;
-                }
-            }
-
-            return false;
-        }
+        bool Ends(params string[] endings) => endings.Any(ending => path.EndsWith(ending, StringComparison.OrdinalIgnoreCase));
 
         if (IdxFiles.Find(path) is { } idx)
         {

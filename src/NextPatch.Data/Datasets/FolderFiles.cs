@@ -1,5 +1,5 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Datasets;
 
@@ -25,26 +25,10 @@ internal sealed class FolderFiles : IFileSet
 
     public string Describe(int file) => Path.Combine(_root, _paths[file].Replace('/', Path.DirectorySeparatorChar));
 
-    public byte[] Read(int file) => ReadFile(Describe(file));
+    public byte[] Read(int file) => ImageDecoder.ReadFile(Describe(file));
 
     public void Dispose()
     {
-    }
-
-    /// <summary>A whole file of a size that an image file may have.</summary>
-    public static byte[] ReadFile(string path)
-    {
-        try
-        {
-            var length = new FileInfo(path).Length;
-            return length <= ImageFiles.MaxFileBytes
-                ? File.ReadAllBytes(path)
-                : throw new DataFormatException($"'{path}' has {length:N0} bytes; image files of more than {ImageFiles.MaxFileBytes:N0} bytes are refused.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new NextPatchException($"Image '{path}' cannot be read: {e.Message}", e);
-        }
     }
 
     private void Walk(string folder, int depth, CancellationToken cancellationToken)

@@ -6,8 +6,6 @@ namespace NextPatch.Data.Datasets;
 /// <summary>Image files with labels, out of a folder, an archive or a list.</summary>
 internal sealed class ImageFiles : ImageSource
 {
-    public const long MaxFileBytes = 1L << 30;
-
     /// <summary>torchvision's list without TIFF, and GIF.</summary>
     public static readonly IReadOnlyList<string> Extensions = [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".webp", ".gif"];
 

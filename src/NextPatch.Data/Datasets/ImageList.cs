@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Datasets;
 
@@ -45,7 +46,7 @@ internal sealed class ImageList : IFileSet
 
     public string Describe(int file) => Path.Combine(_folder, Paths[file]);
 
-    public byte[] Read(int file) => FolderFiles.ReadFile(Describe(file));
+    public byte[] Read(int file) => ImageDecoder.ReadFile(Describe(file));
 
     public void Dispose()
     {

@@ -2,6 +2,7 @@ using System.Formats.Tar;
 using System.IO.Compression;
 using Microsoft.Win32.SafeHandles;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Datasets;
 
@@ -51,7 +52,7 @@ internal sealed class TarFiles : IFileSet
     public byte[] Read(int file)
     {
         var (offset, length) = _places[file];
-        if (length > ImageFiles.MaxFileBytes || offset + length > RandomAccess.GetLength(_handle))
+        if (length > ImageDecoder.MaxFileBytes || offset + length > RandomAccess.GetLength(_handle))
         {
             throw new DataFormatException($"'{Describe(file)}' claims {length:N0} bytes, more than an image may have or the archive holds.");
         }

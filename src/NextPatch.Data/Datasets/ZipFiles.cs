@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Datasets;
 
@@ -51,7 +52,7 @@ internal sealed class ZipFiles : IFileSet
     public byte[] Read(int file)
     {
         var entry = _entries[file];
-        if (entry.Length > ImageFiles.MaxFileBytes || entry.Length > entry.CompressedLength * MaxInflation)
+        if (entry.Length > ImageDecoder.MaxFileBytes || entry.Length > entry.CompressedLength * MaxInflation)
         {
             throw new DataFormatException($"'{Describe(file)}' claims {entry.Length:N0} bytes, more than an image may have or {entry.CompressedLength:N0} stored bytes can hold.");
         }

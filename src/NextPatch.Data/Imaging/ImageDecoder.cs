@@ -16,7 +16,9 @@ public static class ImageDecoder
 {
     // Larger than any photograph, small enough that a hostile header cannot take the machine's memory.
     private const long MaxPixels = 100_000_000;
-    private const long MaxFileBytes = 1L << 30;
+
+    /// <summary>Larger files are refused.</summary>
+    internal const long MaxFileBytes = 1L << 30;
 
     // A Huffman-coded block of 64 pixels takes at least one bit: 512 pixels in a byte.
     private const long MaxJpegPixelsPerByte = 1024;
@@ -32,20 +34,7 @@ public static class ImageDecoder
     /// <summary>Decodes a file.</summary>
     /// <exception cref="NextPatchException">The file is missing or cannot be read.</exception>
     /// <exception cref="DataFormatException">It is no image of a known format, damaged, truncated or too large; names the file.</exception>
-    public static RgbImage Decode(string path)
-    {
-        try
-        {
-            var length = new FileInfo(path).Length;
-            return length <= MaxFileBytes
-                ? Decode(File.ReadAllBytes(path), path)
-                : throw new DataFormatException($"'{path}' has {length:N0} bytes; image files of more than {MaxFileBytes:N0} bytes are refused.");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new NextPatchException($"Image '{path}' cannot be read: {e.Message}", e);
-        }
-    }
+    public static RgbImage Decode(string path) => Decode(ReadFile(path), path);
 
     /// <summary>Decodes the bytes of a file.</summary>
     /// <param name="file">The whole file.</param>
@@ -79,6 +68,22 @@ public static class ImageDecoder
         }
 
         return codec.EncodedFormat == SKEncodedImageFormat.Png && IsGrey16(file) ? DecodeGrey16(file, name) : DecodeRgb(codec, name);
+    }
+
+    /// <summary>A whole file of a size that an image file may have.</summary>
+    internal static byte[] ReadFile(string path)
+    {
+        try
+        {
+            var length = new FileInfo(path).Length;
+            return length <= MaxFileBytes
+                ? File.ReadAllBytes(path)
+                : throw new DataFormatException($"'{path}' has {length:N0} bytes; image files of more than {MaxFileBytes:N0} bytes are refused.");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NextPatchException($"Image '{path}' cannot be read: {e.Message}", e);
+        }
     }
 
     private static RgbImage DecodeRgb(SKCodec codec, string name)

@@ -51,6 +51,7 @@ public sealed class DatasetCommandTests
         var changed = await CommandLine.RunAsync("dataset", "inspect", folder["codes"]);
         Assert.Equal(ExitCode.Failure, changed.ExitCode);
         Assert.Contains("changed: codes.npy: SHA-256", changed.Output, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync("dataset", "inspect", folder["codes"], "--grid", folder["x.png"])).ExitCode);
     }
 
     [Fact]
