@@ -1,3 +1,4 @@
+using NextPatch.Core;
 using System.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
@@ -86,16 +87,32 @@ internal sealed class TrainingJob
     private ComputePrecision Precision(GptConfig model)
     {
         var asked = _parsed.GetRequiredValue(_options.Precision);
-        if (PrecisionChoice.IsAuto(asked) && _parsed.GetValue(_options.Resume) && new CheckpointFolder(_parsed.GetRequiredValue(_options.Output)).All() is [var oldest, ..]
-            && ConfigJson.Read(Path.Combine(_parsed.GetRequiredValue(_options.Output), oldest, "config.json"), ConfigJson.Default.CheckpointConfig).Training is { } before)
+        if (PrecisionChoice.IsAuto(asked) && _parsed.GetValue(_options.Resume) && PrecisionOfRun(_parsed.GetRequiredValue(_options.Output)) is { } before)
         {
-            _progress.WriteLine($"Precision: {before.Precision}, as the run began.");
-            return before.Precision;
+            _progress.WriteLine($"Precision: {before}, as the run began.");
+            return before;
         }
 
         var (precision, reason) = PrecisionChoice.Choose(asked, model);
         _progress.WriteLine(reason);
         return precision;
+    }
+
+    /// <summary>As the newest readable checkpoint says: others may be damaged, or vanish because the run is still going on, which its lock says later.</summary>
+    private static ComputePrecision? PrecisionOfRun(string run)
+    {
+        foreach (var checkpoint in new CheckpointFolder(run).All().Reverse())
+        {
+            try
+            {
+                return ConfigJson.Read(Path.Combine(run, checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training?.Precision;
+            }
+            catch (NextPatchException)
+            {
+            }
+        }
+
+        return null;
     }
 
     private VqTokenizer? OpenTokenizer(string codes)
