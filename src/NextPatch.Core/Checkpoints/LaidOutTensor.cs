@@ -8,19 +8,19 @@ internal sealed class LaidOutTensor : StoredTensor
 {
     private readonly SpanSource _source;
     private readonly MappedFile? _file;
-    private readonly long _offset;
+    private readonly Lazy<long> _offset;
     private readonly long[]? _strides;
     private readonly bool _isBigEndian;
     private readonly Action? _verify;
 
     /// <param name="source">The caller has checked that every element lies inside.</param>
-    /// <param name="offset">Bytes from the start of the source to the first element.</param>
+    /// <param name="offset">Bytes from the start of the source to the first element; asked for when elements are, because finding it may touch the file.</param>
     /// <param name="type">Element type.</param>
     /// <param name="shape">Extents, outermost first.</param>
     /// <param name="strides">Elements between neighbours along each axis; null = C order.</param>
     /// <param name="isBigEndian">Elements are stored most significant byte first.</param>
     /// <param name="verify">Called before elements are given out; throws where they are damaged.</param>
-    public LaidOutTensor(SpanSource source, long offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
+    public LaidOutTensor(SpanSource source, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
         : base(type, shape)
     {
         _source = source;
@@ -30,8 +30,8 @@ internal sealed class LaidOutTensor : StoredTensor
         _verify = verify;
     }
 
-    /// <inheritdoc cref="LaidOutTensor(SpanSource, long, ElementType, IReadOnlyList{long}, long[], bool, Action)"/>
-    public LaidOutTensor(MappedFile file, long offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
+    /// <inheritdoc cref="LaidOutTensor(SpanSource, Lazy{long}, ElementType, IReadOnlyList{long}, long[], bool, Action)"/>
+    public LaidOutTensor(MappedFile file, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
         : this(file.Span, offset, type, shape, strides, isBigEndian, verify) => _file = file;
 
     /// <summary>Gives out bytes that lie end to end.</summary>
@@ -47,7 +47,7 @@ internal sealed class LaidOutTensor : StoredTensor
 
         _verify?.Invoke();
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteCount - length);
-        part = length == 0 ? default : _source(_offset + offset, length);
+        part = length == 0 ? default : _source(_offset.Value + offset, length);
         return true;
     }
 
@@ -62,11 +62,11 @@ internal sealed class LaidOutTensor : StoredTensor
         _verify?.Invoke();
         if (_strides is null && _file is not null)
         {
-            _file.Read(_offset + offset, destination);
+            _file.Read(_offset.Value + offset, destination);
         }
         else if (_strides is null)
         {
-            _source(_offset + offset, destination.Length).CopyTo(destination);
+            _source(_offset.Value + offset, destination.Length).CopyTo(destination);
         }
         else
         {
@@ -92,7 +92,7 @@ internal sealed class LaidOutTensor : StoredTensor
 
         var size = Type.Size();
         var byteStrides = Array.ConvertAll(strides, s => s * size);
-        from = _offset + (from * size);
+        from = _offset.Value + (from * size);
         for (var at = 0; at < destination.Length; at += size)
         {
             _source(from, size).CopyTo(destination[at..]);

@@ -69,7 +69,7 @@ public static class NpyFile
         using var stream = file.OpenStream(offset, length);
         var header = ReadHeader(stream, name);
         return header.DataOffset + header.ByteCount == length
-            ? new LaidOutTensor(file, offset + header.DataOffset, header.Type, header.Shape, header.Strides, header.BigEndian, verify)
+            ? new LaidOutTensor(file, new Lazy<long>(offset + header.DataOffset), header.Type, header.Shape, header.Strides, header.BigEndian, verify)
             : throw new DataFormatException($"'{name}' is truncated or damaged: its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount} bytes but it has {length}.");
     }
 }

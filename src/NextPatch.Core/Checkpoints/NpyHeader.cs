@@ -20,6 +20,6 @@ public sealed record NpyHeader(ElementType Type, IReadOnlyList<long> Shape, bool
     /// <summary>Turns stored elements into C order and little-endian.</summary>
     internal HostTensor Decode(ReadOnlyMemory<byte> bytes)
         => BigEndian || Strides is not null
-            ? new LaidOutTensor((offset, length) => bytes.Span.Slice((int)offset, length), 0, Type, Shape, Strides, BigEndian).Read()
+            ? new LaidOutTensor((offset, length) => bytes.Span.Slice((int)offset, length), new Lazy<long>(0L), Type, Shape, Strides, BigEndian).Read()
             : new HostTensor(Type, Shape, bytes);
 }

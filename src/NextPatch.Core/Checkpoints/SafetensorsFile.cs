@@ -68,7 +68,7 @@ public static class SafetensorsFile
         {
             using var stream = file.OpenStream(0, file.Length);
             var header = ReadHeader(stream, path);
-            var tensors = header.Entries.ToDictionary(e => e.Key, e => (StoredTensor)new LaidOutTensor(file, e.Value.Offset, e.Value.Type, e.Value.Shape));
+            var tensors = header.Entries.ToDictionary(e => e.Key, e => (StoredTensor)new LaidOutTensor(file, new Lazy<long>(e.Value.Offset), e.Value.Type, e.Value.Shape));
             return new TensorFile(path, tensors, header.Metadata, [file]);
         }
         catch

@@ -44,7 +44,9 @@ internal sealed class StoredZip : IDisposable
     /// <exception cref="DataFormatException">Its local header is damaged.</exception>
     public long OffsetOf(ZipMember member)
     {
-        var header = _file.Span(member.HeaderOffset, ZipDirectory.LocalHeaderBytes);
+        // Not through the mapping: a fault there reads megabytes around it.
+        Span<byte> header = stackalloc byte[ZipDirectory.LocalHeaderBytes];
+        _file.Read(member.HeaderOffset, header);
         var start = member.HeaderOffset + ZipDirectory.LocalHeaderBytes + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
         return BinaryPrimitives.ReadUInt32LittleEndian(header) == ZipDirectory.LocalHeader && start <= member.Limit - member.StoredLength
             ? start

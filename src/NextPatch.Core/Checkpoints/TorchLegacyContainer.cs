@@ -55,7 +55,7 @@ internal sealed class TorchLegacyContainer : ITorchContainer
     }
 
     public StoredTensor Locate(TorchTensor tensor)
-        => new LaidOutTensor(_file, _offsets[tensor.Storage.Key] + tensor.ByteOffset, tensor.Type, tensor.Shape, tensor.Strides);
+        => new LaidOutTensor(_file, new Lazy<long>(_offsets[tensor.Storage.Key] + tensor.ByteOffset), tensor.Type, tensor.Shape, tensor.Strides);
 
     public void Dispose() => ((IDisposable)_file).Dispose();
 
@@ -93,6 +93,7 @@ internal sealed class TorchLegacyContainer : ITorchContainer
     /// <summary>Finds where every storage lies, and checks that all of them are there.</summary>
     private void Locate(object? keys, long position)
     {
+        Span<byte> countBytes = stackalloc byte[CountBytes];
         foreach (var item in keys as List<object?> ?? throw Bad("it has no list of storages"))
         {
             if (item is not string key || !_declared.TryGetValue(key, out var storage) || !_offsets.TryAdd(key, position + CountBytes))
@@ -100,7 +101,8 @@ internal sealed class TorchLegacyContainer : ITorchContainer
                 throw Bad("its list of storages names one twice or one that no tensor uses");
             }
 
-            var count = BinaryPrimitives.ReadInt64LittleEndian(_file.Span(position, CountBytes));
+            _file.Read(position, countBytes); // not through the mapping: a fault there reads megabytes around it
+            var count = BinaryPrimitives.ReadInt64LittleEndian(countBytes);
             position += CountBytes;
 
             // Compared this way round, because a sum could overflow.

@@ -41,7 +41,7 @@ internal sealed class TorchZipContainer : ITorchContainer
 
         // Reading a small part of a large storage must not cost the whole, so that is not checked against the checksum.
         var isWhole = HostTensor.CountElements(tensor.Shape) * tensor.Type.Size() == member.Length || member.Length <= AlwaysVerifiedBytes;
-        return new LaidOutTensor(_zip.File, _zip.OffsetOf(member) + tensor.ByteOffset, tensor.Type, tensor.Shape, tensor.Strides, verify: isWhole ? () => _zip.Verify(member) : null);
+        return new LaidOutTensor(_zip.File, new Lazy<long>(() => _zip.OffsetOf(member) + tensor.ByteOffset), tensor.Type, tensor.Shape, tensor.Strides, verify: isWhole ? () => _zip.Verify(member) : null);
     }
 
     public void Dispose() => _zip.Dispose();

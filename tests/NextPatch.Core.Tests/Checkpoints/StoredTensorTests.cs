@@ -29,7 +29,7 @@ public sealed class StoredTensorTests
             var memory = new byte[reach * type.Size()];
             random.NextBytes(memory);
             var expected = new HostTensor(type, shape, Enumerate(shape, strides).SelectMany(i => memory.AsSpan((int)i * type.Size(), type.Size()).ToArray()).ToArray());
-            var actual = new LaidOutTensor((offset, length) => memory.AsSpan((int)offset, length), 0, type, shape, strides);
+            var actual = new LaidOutTensor((offset, length) => memory.AsSpan((int)offset, length), new Lazy<long>(0L), type, shape, strides);
             Stored.AssertEqual(expected, actual.Read());
             AssertParts(expected, actual);
         },
