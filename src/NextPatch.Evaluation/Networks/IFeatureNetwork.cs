@@ -1,0 +1,27 @@
+namespace NextPatch.Evaluation.Networks;
+
+/// <summary>A pretrained network whose activations stand for images when two sets of them are compared.</summary>
+/// <remarks>One thread at a time. Its name belongs to every figure: a Fréchet distance is an FID only in the features of the FID Inception network.</remarks>
+public interface IFeatureNetwork : IDisposable
+{
+    /// <summary>As figures carry it: <c>inception</c>, <c>resnet20</c>, <c>mobilenet-v1-0.25-128</c>, <c>squeezenet-1.1</c>.</summary>
+    string Name { get; }
+
+    /// <summary>SHA-256 of the weights file, lower-case hexadecimal.</summary>
+    string WeightsHash { get; }
+
+    /// <summary>Values per image in <see cref="ImageFeatures.Pooled"/>.</summary>
+    int FeatureCount { get; }
+
+    /// <summary>Values per image in <see cref="ImageFeatures.Spatial"/>; 0 where the network has none.</summary>
+    int SpatialCount { get; }
+
+    /// <summary>Classes in <see cref="ImageFeatures.Logits"/>; 0 where the network has none.</summary>
+    int ClassCount { get; }
+
+    /// <summary>Features of a batch of images, all of one size; the network's own resize comes first.</summary>
+    /// <param name="pixels">RGB uint8 [N, height, width, 3].</param>
+    /// <param name="height">In pixels.</param>
+    /// <param name="width">In pixels.</param>
+    ImageFeatures Extract(ReadOnlySpan<byte> pixels, int height, int width);
+}
