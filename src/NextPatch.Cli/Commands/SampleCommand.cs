@@ -24,6 +24,7 @@ internal static class SampleCommand
             DefaultValueFactory = _ => ["all"],
         };
         var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "n", DefaultValueFactory = _ => DefaultCount };
+        var balanced = new Option<bool>("--balanced") { Description = "Exactly as many images of each class; --count must be a multiple of the number of classes." };
         var seed = new Option<ulong>("--seed") { Description = "Seed. Image k depends on seed, k, class and rules only, not on --count.", HelpName = "n", DefaultValueFactory = _ => 0 };
         var weights = new Option<string?>("--weights") { Description = "Which weights: ema (their average over training) or model. [default: ema where there is one]", HelpName = "ema|model" };
         weights.AcceptOnlyFromAmong("ema", "model");
@@ -44,10 +45,11 @@ internal static class SampleCommand
               nextpatch sample --model quickstart/model --count 64
               nextpatch sample --model quickstart/model --class star --class heart --count 20 --seed 7 --output hearts
               nextpatch sample --model run --class 207 --cfg-scale 4 --cfg-shape power --cfg-power 2 --top-k 2000
+              nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
 
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
-            """) { model, tokenizer, classes, count, seed, weights, imageSize, precision, output };
+            """) { model, tokenizer, classes, count, balanced, seed, weights, imageSize, precision, output };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
@@ -57,7 +59,7 @@ internal static class SampleCommand
                 parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16");
             var request = new GenerationRequest
             {
-                Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), loaded.Config),
+                Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), loaded.Config, parsed.GetValue(balanced)),
                 Seed = parsed.GetValue(seed),
                 Sampling = rules.Resolve(parsed, loaded.Config.Model),
             };
@@ -80,7 +82,8 @@ internal static class SampleCommand
     }
 
     /// <summary>One label per image: the classes asked for, in turn.</summary>
-    internal static int[] Labels(IReadOnlyList<string> classes, int count, CheckpointConfig config)
+    /// <exception cref="ConfigException">No images, an unknown class, or a count that cannot be balanced.</exception>
+    internal static int[] Labels(IReadOnlyList<string> classes, int count, CheckpointConfig config, bool isBalanced = false)
     {
         if (count < 1)
         {
@@ -89,6 +92,8 @@ internal static class SampleCommand
 
         var lookup = new ClassLookup(config.ClassNames, config.Model.ClassCount);
         var chosen = classes.SelectMany(name => name == "all" ? Enumerable.Range(0, config.Model.ClassCount) : [lookup.Find(name)]).ToArray();
-        return [.. Enumerable.Range(0, count).Select(i => chosen[i % chosen.Length])];
+        return !isBalanced || count % chosen.Length == 0
+            ? [.. Enumerable.Range(0, count).Select(i => chosen[i % chosen.Length])]
+            : throw new ConfigException($"--count {count} cannot be the same for each of {chosen.Length} classes; with --balanced ask for a multiple, such as {(count / chosen.Length * chosen.Length) + chosen.Length}.");
     }
 }
