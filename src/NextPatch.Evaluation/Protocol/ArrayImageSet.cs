@@ -18,26 +18,36 @@ public sealed class ArrayImageSet : ImageSet
     public override int Count => _shape.Count;
 
     /// <summary>Looks at the headers.</summary>
-    /// <returns>Null where the archive holds no array that could be images.</returns>
-    /// <exception cref="DataFormatException">Damaged, or its images are not RGB bytes.</exception>
-    public static ArrayImageSet? Find(string path)
+    /// <param name="path">The archive.</param>
+    /// <param name="labels">Class of each image, where something beside the archive says; null: what the archive says.</param>
+    /// <param name="classCount">Number of classes; null if unknown.</param>
+    /// <param name="drawing">How the images were drawn; null if unknown.</param>
+    /// <exception cref="DataFormatException">Damaged, or it holds no RGB images.</exception>
+    public static ArrayImageSet Open(string path, IReadOnlyList<int>? labels = null, int? classCount = null, Drawing? drawing = null)
     {
         using var file = NpzFile.Open(path);
-        if (FindImages(file) is not { } name)
-        {
-            return null;
-        }
-
+        var name = FindImages(file)
+            ?? throw new DataFormatException($"'{path}' holds no images: expected 'arr_0', uint8 [N, rows, columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
         var images = file.Tensors[name];
         if (images is not { Type: ElementType.UInt8, Shape: [> 0 and < int.MaxValue, > 0 and <= 1 << 14, > 0 and <= 1 << 14, 3] })
         {
             throw new DataFormatException($"'{path}' holds {name} {images}; expected RGB images, UInt8 [N, rows, columns, 3]{Advice(images)}.");
         }
 
-        return new ArrayImageSet(path, name, ((int)images.Shape[0], (int)images.Shape[1], (int)images.Shape[2]))
-        {
-            Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = ReadLabels(path, file, images.Shape[0]),
-        };
+        labels ??= ReadLabels(path, file, images.Shape[0]);
+        return labels is null || labels.Count == images.Shape[0]
+            ? new ArrayImageSet(path, name, ((int)images.Shape[0], (int)images.Shape[1], (int)images.Shape[2]))
+            {
+                Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = labels, ClassCount = classCount, Drawing = drawing,
+            }
+            : throw new DataFormatException($"'{path}' holds {images.Shape[0]} images, but samples.json beside it speaks of {labels.Count}; they do not belong together.");
+    }
+
+    /// <summary>Whether an archive holds an array of images, sound or not.</summary>
+    public static bool HasImages(string path)
+    {
+        using var file = NpzFile.Open(path);
+        return FindImages(file) is not null;
     }
 
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)

@@ -18,9 +18,10 @@ public sealed class CodeImageSet : ImageSet
     /// <summary>Opens a store and its tokenizer.</summary>
     /// <param name="folder">Folder of codes.</param>
     /// <param name="tokenizer">Tokenizer folder or weights file.</param>
+    /// <param name="tokenizerHash">Hash of its weights, to be compared with what the codes remember.</param>
     /// <param name="part">train or test (the images held out); null: all of them.</param>
     /// <exception cref="NextPatchException">Missing, damaged, of another tokenizer, or without that part.</exception>
-    public static CodeImageSet Open(string folder, string tokenizer, string? part)
+    public static CodeImageSet Open(string folder, string tokenizer, string tokenizerHash, string? part)
     {
         var store = CodeStore.Open(folder);
         try
@@ -29,6 +30,12 @@ public sealed class CodeImageSet : ImageSet
             if (part == "test" && heldOut == 0)
             {
                 throw new NextPatchException($"'{folder}' holds no images apart from training (heldOutCount is 0); leave the part out.");
+            }
+
+            if (store.Manifest.TokenizerHash is { } expected && expected != tokenizerHash)
+            {
+                throw new NextPatchException(
+                    $"The tokenizer in {tokenizer} has the hash {tokenizerHash[..12]}, but the codes in {folder} were made by {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one with --tokenizer.");
             }
 
             var loaded = VqTokenizer.Load(tokenizer, store.Manifest.GridSide);
