@@ -72,6 +72,7 @@ internal static class Application
               nextpatch plan          what a run costs before it starts
               nextpatch train         train on your own codes
               nextpatch sample        images from a trained model
+              nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
               nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
               nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
               nextpatch dataset       whether a dataset is whole, and what is in it
@@ -84,6 +85,7 @@ internal static class Application
         root.Add(PlanCommand.Create());
         root.Add(TrainCommand.Create());
         root.Add(SampleCommand.Create());
+        root.Add(EvaluateCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(ConvertCommand.Create());
         root.Add(DatasetCommand.Create());

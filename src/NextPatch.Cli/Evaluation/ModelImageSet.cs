@@ -24,6 +24,8 @@ internal sealed class ModelImageSet : ImageSet
 
     public override int Count => _request.Labels.Count;
 
+    public override (int Height, int Width) Size => (_tokenizer.Config.ImageSide, _tokenizer.Config.ImageSide);
+
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
     {
         var side = _tokenizer.Config.ImageSide;

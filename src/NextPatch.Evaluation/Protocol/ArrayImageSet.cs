@@ -17,6 +17,8 @@ public sealed class ArrayImageSet : ImageSet
 
     public override int Count => _shape.Count;
 
+    public override (int Height, int Width) Size => (_shape.Height, _shape.Width);
+
     /// <summary>Looks at the headers.</summary>
     /// <param name="path">The archive.</param>
     /// <param name="labels">Class of each image, where something beside the archive says; null: what the archive says.</param>

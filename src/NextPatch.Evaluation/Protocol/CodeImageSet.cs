@@ -15,6 +15,8 @@ public sealed class CodeImageSet : ImageSet
 
     public override int Count { get; }
 
+    public override (int Height, int Width) Size => (_tokenizer.Config.ImageSide, _tokenizer.Config.ImageSide);
+
     /// <summary>Opens a store and its tokenizer.</summary>
     /// <param name="folder">Folder of codes.</param>
     /// <param name="tokenizer">Tokenizer folder or weights file.</param>

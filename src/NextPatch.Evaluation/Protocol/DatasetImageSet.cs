@@ -11,10 +11,17 @@ public sealed class DatasetImageSet : ImageSet
     private readonly DatasetParts _parts;
     private readonly ImageSource _source;
     private readonly int? _side;
+    private readonly Lazy<(int Height, int Width)> _size;
 
-    private DatasetImageSet(DatasetParts parts, ImageSource source, int? side) => (_parts, _source, _side) = (parts, source, side);
+    private DatasetImageSet(DatasetParts parts, ImageSource source, int? side)
+    {
+        (_parts, _source, _side) = (parts, source, side);
+        _size = new Lazy<(int, int)>(() => side is { } s ? (s, s) : source.Decode(0) is var first ? (first.Height, first.Width) : default);
+    }
 
     public override int Count => _source.Count;
+
+    public override (int Height, int Width) Size => _size.Value;
 
     public override IReadOnlyList<string> Warnings
         => Enumerable.Range(0, Count).Count(i => IsJpeg(_source.PathOf(i))) is var jpegs and > 0
@@ -50,15 +57,13 @@ public sealed class DatasetImageSet : ImageSet
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
     {
         var waiting = new List<RgbImage>(BatchSize);
-        var first = default(RgbImage);
         var images = new ImageStream(_source, lookAhead: 2 * BatchSize);
         foreach (var image in images.Read((image, _) => _side is { } side ? ImageCrops.Centre(image, side) : image, cancellationToken: cancellation))
         {
-            first ??= image.Value;
-            if (image.Value.Width != first.Width || image.Value.Height != first.Height)
+            if (image.Value.Width != Size.Width || image.Value.Height != Size.Height)
             {
                 throw new DataFormatException(
-                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {first.Width}x{first.Height}: images must have one size. Say --image-size to crop them all, or take the odd ones out.");
+                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: images must have one size. Say --image-size to crop them all, or take the odd ones out.");
             }
 
             waiting.Add(image.Value);

@@ -1,14 +1,20 @@
+using NextPatch.Evaluation.Networks;
+
 namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>What two sets of features must agree in to be comparable.</summary>
 /// <param name="Network">Name of the network.</param>
 /// <param name="WeightsHash">SHA-256 of its weights, lower-case hexadecimal.</param>
-/// <param name="Resize">How images came to the network's size.</param>
+/// <param name="Resize">How images came to the network's size: adm, clean, legacy; none where it takes them as they are.</param>
 /// <param name="Height">Of the images, in pixels.</param>
 /// <param name="Width">Of the images, in pixels.</param>
-/// <param name="IsGrey">Whether no image has a colour.</param>
-public sealed record FeatureOrigin(string Network, string WeightsHash, string Resize, int Height, int Width, bool IsGrey)
+/// <param name="IsGrey">Whether no image has a colour; null where that is not known.</param>
+public sealed record FeatureOrigin(string Network, string WeightsHash, string Resize, int Height, int Width, bool? IsGrey)
 {
+    /// <summary>How a network's features of a set will come about.</summary>
+    public static FeatureOrigin Of(IFeatureNetwork network, ImageSet images)
+        => new(network.Name, network.WeightsHash, network.Resize?.ToString().ToLowerInvariant() ?? "none", images.Size.Height, images.Size.Width, IsGrey: null);
+
     /// <summary>One sentence per difference that makes a comparison misleading.</summary>
     /// <param name="other">The reference's.</param>
     public IEnumerable<string> DifferencesFrom(FeatureOrigin other)
@@ -32,9 +38,9 @@ public sealed record FeatureOrigin(string Network, string WeightsHash, string Re
             yield return $"The samples are {Width}x{Height} pixels but the reference's images {other.Width}x{other.Height}; bring both to one size (--image-size crops images of a dataset).";
         }
 
-        if (IsGrey != other.IsGrey)
+        if (IsGrey is { } grey && other.IsGrey is { } otherGrey && grey != otherGrey)
         {
-            yield return IsGrey
+            yield return grey
                 ? "Every sample is grey (one channel, or R = G = B) but the reference has colours; convert the samples, or name a grey reference."
                 : "Every reference image is grey (one channel, or R = G = B) but the samples have colours; name another reference.";
         }

@@ -18,6 +18,9 @@ public abstract class ImageSet : IDisposable
     /// <summary>Number of images.</summary>
     public abstract int Count { get; }
 
+    /// <summary>Of the images, in pixels; where they differ, of the first.</summary>
+    public abstract (int Height, int Width) Size { get; }
+
     /// <summary>Class of each image, [Count]; null where nothing says.</summary>
     public IReadOnlyList<int>? Labels { get; init; }
 

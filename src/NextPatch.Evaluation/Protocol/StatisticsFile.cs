@@ -64,7 +64,7 @@ public static class StatisticsFile
         {
             ["format"] = FormatName, ["name"] = images.Name, ["hash"] = images.Hash, ["hashOf"] = images.HashOf,
             ["images"] = Write(images.Images ?? 0), ["network"] = features.Network, ["weightsHash"] = features.WeightsHash, ["resize"] = features.Resize,
-            ["height"] = Write(features.Height), ["width"] = Write(features.Width), ["grey"] = features.IsGrey ? "true" : "false",
+            ["height"] = Write(features.Height), ["width"] = Write(features.Width), ["grey"] = features.IsGrey == true ? "true" : "false",
         };
         if (images.Part is { } part)
         {
