@@ -13,15 +13,22 @@ public interface IFeatureNetwork : IDisposable
     /// <summary>Values per image in <see cref="ImageFeatures.Pooled"/>.</summary>
     int FeatureCount { get; }
 
-    /// <summary>Values per image in <see cref="ImageFeatures.Spatial"/>; 0 where the network has none.</summary>
+    /// <summary>Values per image in <see cref="ImageFeatures.Spatial"/>, row by row of the map, channels innermost; 0 where the network has none.</summary>
     int SpatialCount { get; }
 
-    /// <summary>Classes in <see cref="ImageFeatures.Logits"/>; 0 where the network has none.</summary>
+    /// <summary>Classes in <see cref="ImageFeatures.Logits"/> (of the FID Inception network without bias, as the Inception Score wants them); 0 where the network has none.</summary>
     int ClassCount { get; }
+
+    /// <summary>Side of the squares that the network takes; null where it takes images of any size.</summary>
+    int? InputSide => null;
+
+    /// <summary>How images are brought to that size; null where they never are.</summary>
+    ResizeProtocol? Resize => null;
 
     /// <summary>Features of a batch of images, all of one size; the network's own resize comes first.</summary>
     /// <param name="pixels">RGB uint8 [N, height, width, 3].</param>
     /// <param name="height">In pixels.</param>
     /// <param name="width">In pixels.</param>
+    /// <exception cref="Core.NextPatchException">The bytes are no whole number of such images, or features are not finite.</exception>
     ImageFeatures Extract(ReadOnlySpan<byte> pixels, int height, int width);
 }

@@ -22,7 +22,8 @@ public sealed class SqueezeNetPerception : IPerceptualLoss
     /// <param name="tensors">Weights of <see cref="SqueezeNet"/>.</param>
     /// <param name="source">What messages call the file.</param>
     /// <exception cref="DataFormatException">These are not its weights.</exception>
-    public SqueezeNetPerception(IReadOnlyDictionary<string, StoredTensor> tensors, string source) => _network = new SqueezeNet(tensors, source);
+    public SqueezeNetPerception(IReadOnlyDictionary<string, StoredTensor> tensors, string source)
+        => _network = new SqueezeNet(new PretrainedWeights(tensors, source, SqueezeNet.Name));
 
     /// <inheritdoc/>
     /// <exception cref="NextPatchException">The images are not RGB or smaller than <see cref="SqueezeNet.MinimumSide"/>.</exception>

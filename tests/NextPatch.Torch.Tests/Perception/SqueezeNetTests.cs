@@ -21,7 +21,7 @@ public sealed class SqueezeNetTests
     {
         using var scope = NewDisposeScope();
         var tensors = Formula();
-        using var network = new SqueezeNet(tensors, "formula");
+        using var network = new SqueezeNet(new PretrainedWeights(tensors, "formula", SqueezeNet.Name));
         using var loss = new SqueezeNetPerception(tensors, "formula");
         manual_seed(3);
         var (images, other) = (rand(batch, 3, height, width) * 2 - 1, (rand(batch, 3, height, width) * 2 - 1).requires_grad_(true));
@@ -75,7 +75,7 @@ public sealed class SqueezeNetTests
         {
             var changed = new Dictionary<string, StoredTensor>(tensors);
             change(changed);
-            return Assert.Throws<DataFormatException>(() => new SqueezeNet(changed, "some.safetensors")).Message;
+            return Assert.Throws<DataFormatException>(() => new SqueezeNet(new PretrainedWeights(changed, "some.safetensors", SqueezeNet.Name))).Message;
         }
 
         Assert.Contains("'some.safetensors' does not hold the weights of SqueezeNet 1.1: it has no tensor 'fire9.expand3x3.bias'", Refusal(t => t.Remove("fire9.expand3x3.bias")), StringComparison.Ordinal);
@@ -84,7 +84,7 @@ public sealed class SqueezeNetTests
         Assert.Contains("1 of its 51 tensors have no place in it, the first is 'fire10.bias'", Refusal(t => t["fire10.bias"] = FormulaTensors.Make("x", 1, 0, 64)), StringComparison.Ordinal);
 
         using var scope = NewDisposeScope();
-        using var network = new SqueezeNet(tensors, "formula");
+        using var network = new SqueezeNet(new PretrainedWeights(tensors, "formula", SqueezeNet.Name));
         Assert.Contains("at least 31x31", Assert.Throws<NextPatchException>(() => network.Activations(zeros(1, 3, 30, 64))).Message, StringComparison.Ordinal);
         Assert.Contains("[1, 1, 64, 64]", Assert.Throws<NextPatchException>(() => network.Activations(zeros(1, 1, 64, 64))).Message, StringComparison.Ordinal);
     }
@@ -95,7 +95,7 @@ public sealed class SqueezeNetTests
         var recorded = JsonNode.Parse(File.ReadAllText(SharedData.PathOrSkip("weights", "reference-outputs.json")))!["squeezenet-1.1-features"]!["pattern128"]!;
         using var weights = WeightsFile.Open(SharedData.PathOrSkip("weights", "squeezenet-1.1-features.safetensors"));
         using var scope = NewDisposeScope();
-        using var network = new SqueezeNet(weights.Tensors, weights.Path);
+        using var network = new SqueezeNet(new PretrainedWeights(weights.Tensors, weights.Path, SqueezeNet.Name));
         var pattern = new float[3 * 128 * 128];
         for (var i = 0; i < pattern.Length; i++)
         {
