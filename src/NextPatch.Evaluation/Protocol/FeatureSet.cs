@@ -2,6 +2,7 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
+using NextPatch.Torch.Loading;
 
 namespace NextPatch.Evaluation.Protocol;
 
@@ -48,6 +49,7 @@ public sealed class FeatureSet
             throw new NextPatchException($"{images.Name} holds {images.Count} image(s); a distance between distributions needs at least 2, and says something from some thousands on.");
         }
 
+        NativeBackend.EnsureLoaded();
         using var marks = new ImageMarks();
         var pooled = new FeatureStatistics(network.FeatureCount);
         var spatial = network.SpatialCount > 0 ? new FeatureStatistics(network.SpatialCount) : null;

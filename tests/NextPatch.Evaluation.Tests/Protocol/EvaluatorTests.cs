@@ -7,6 +7,7 @@ using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;
 
+[NoTensorLeaks]
 public sealed class EvaluatorTests : IDisposable
 {
     private readonly TemporaryFolder _folder = new();

@@ -43,7 +43,9 @@ public sealed class StatisticsFileTests
         using var folder = new TemporaryFolder();
         Write(folder["both.safetensors"], ("train_mu", [1], [1]), ("train_sigma", [2], [1, 1]), ("test_mu", [3], [1]), ("test_sigma", [4], [1, 1]));
 
-        Assert.Equal(([3.0], "test"), StatisticsFile.TryRead(folder["both.safetensors"], "test") is var s ? (s!.Mean, s.Images.Part) : default);
+        var test = StatisticsFile.TryRead(folder["both.safetensors"], "test")!;
+        Assert.Equal([3.0], test.Mean);
+        Assert.Equal("test", test.Images.Part);
         var error = Assert.Throws<NextPatchException>(() => StatisticsFile.TryRead(folder["both.safetensors"], part: null));
         Assert.Contains("train_mu, test_mu", error.Message, StringComparison.Ordinal);
     }
