@@ -56,6 +56,12 @@ public sealed class Lpips : IPerceptualLoss
         return sum.MoveToOuterDisposeScope();
     }
 
+    Tensor IPerceptualLoss.Distance(Tensor images, Tensor reconstructions)
+    {
+        using var ofEach = Distance(images, reconstructions);
+        return ofEach.mean();
+    }
+
     /// <summary>The five tapped feature maps, [B, C, h, w], in the caller's dispose scope.</summary>
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
     public Tensor[] Features(Tensor images)

@@ -87,6 +87,25 @@ public sealed class TokenizerRun : IDisposable
 
     public CheckpointFolder Checkpoints { get; }
 
+    /// <summary>The precision that a run began with, as its newest readable checkpoint says; null where there is none.</summary>
+    /// <param name="run">The run's folder.</param>
+    public static ComputePrecision? PrecisionOf(string run)
+    {
+        foreach (var checkpoint in new CheckpointFolder(run).All().Reverse())
+        {
+            try
+            {
+                return TokenizerCheckpoint.ReadConfig(Path.Combine(run, checkpoint)).Precision;
+            }
+            catch (NextPatchException)
+            {
+                // Damaged, or removed meanwhile by a run that is still going on, which its lock says later.
+            }
+        }
+
+        return null;
+    }
+
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
     /// <exception cref="NextPatchException">
     /// Too many steps in a row had a loss or gradient that is not finite, an image cannot be read, or a checkpoint could not be written and
