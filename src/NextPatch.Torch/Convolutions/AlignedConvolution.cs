@@ -22,24 +22,34 @@ internal static class AlignedConvolution
     /// <param name="padding">Zeros around the image.</param>
     /// <returns>[B, O, h', w'] in the caller's dispose scope.</returns>
     public static Tensor Forward(Conv2d convolution, Tensor x, long stride, long padding)
+        => Forward(convolution.weight!, convolution.bias, x, [stride, stride], [padding, padding]);
+
+    /// <summary>The same for loose weights.</summary>
+    /// <param name="weight">float [O, I, kh, kw].</param>
+    /// <param name="bias">float [O].</param>
+    /// <param name="x">float [B, I, h, w].</param>
+    /// <param name="stride">Down and across.</param>
+    /// <param name="padding">Zeros above and below, left and right.</param>
+    /// <param name="groups">With more than one, gradients are not guaranteed.</param>
+    /// <returns>[B, O, h', w'] in the caller's dispose scope.</returns>
+    public static Tensor Forward(Tensor weight, Tensor? bias, Tensor x, long[] stride, long[] padding, long groups = 1)
     {
         using var scope = NewDisposeScope();
-        var (weight, bias) = (convolution.weight!, convolution.bias);
         var (outputs, inputs) = (weight.size(0), weight.size(1));
         var needsGradient = x.requires_grad && is_grad_enabled();
         var moreOutputs = needsGradient ? Missing(outputs, VectorWidth) : 0;
-        var moreInputs = inputs > VectorWidth ? Missing(inputs, needsGradient && stride > 1 ? 2 * VectorWidth : VectorWidth) : 0;
-        if (moreOutputs + moreInputs == 0 || weight.size(2) * weight.size(3) == 1)
+        var moreInputs = inputs > VectorWidth ? Missing(inputs, needsGradient && stride[0] > 1 ? 2 * VectorWidth : VectorWidth) : 0;
+        if (moreOutputs + moreInputs == 0 || weight.size(2) * weight.size(3) == 1 || groups > 1)
         {
-            return functional.conv2d(x, weight, bias, [stride, stride], [padding, padding]).MoveToOuterDisposeScope();
+            return functional.conv2d(x, weight, bias, stride, padding, groups: groups).MoveToOuterDisposeScope();
         }
 
         var y = functional.conv2d(
             moreInputs == 0 ? x : functional.pad(x, [0, 0, 0, 0, 0, moreInputs]),
             functional.pad(weight, [0, 0, 0, 0, 0, moreInputs, 0, moreOutputs]), // [O', I', kh, kw]
             bias is null ? null : functional.pad(bias, [0, moreOutputs]),
-            [stride, stride],
-            [padding, padding]);                                                 // [B, O', h', w']
+            stride,
+            padding);                                                            // [B, O', h', w']
         return y.narrow(1, 0, outputs).MoveToOuterDisposeScope();
     }
 

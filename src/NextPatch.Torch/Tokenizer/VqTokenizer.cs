@@ -62,6 +62,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <summary>Share of the codebook among the latest 65,536 codes of training, counted as published; 0 for small tokenizers.</summary>
     public double RecentCodebookUsage => _quantizer.RecentUsage;
 
+    /// <summary>Weight of the last layer that makes the images: where the adaptive weight of the adversarial loss is measured.</summary>
+    public Parameter LastLayer => _decoder is VqganDecoder vqgan ? vqgan.LastLayer : ((SmallDecoder)_decoder).LastLayer;
+
     /// <summary>Images per call of the network: small images in large batches, large ones one by one.</summary>
     private int BatchSize => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
 
@@ -114,12 +117,15 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <param name="perturbation">Null: none.</param>
     /// <param name="step">Counted from 0; with the place in the batch it decides what is perturbed.</param>
-    public TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step)
+    public TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step) => Reconstruct(images, perturbation, step, Latents, Render);
+
+    /// <summary>The same with an encoder and a decoder of another precision around this tokenizer's codebook.</summary>
+    internal TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step, Func<Tensor, Tensor> encode, Func<Tensor, Tensor> decode)
     {
         using var scope = NewDisposeScope();
-        var latents = Latents(images);
+        var latents = encode(images);
         var quantized = _quantizer.Quantize(latents, perturbation, step);
-        var output = Render(quantized.Vectors);
+        var output = decode(quantized.Vectors);
         return new TokenizerOutput(
             output.MoveToOuterDisposeScope(),
             latents.MoveToOuterDisposeScope(),
@@ -163,10 +169,13 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <summary>Training pass without quantisation: the decoder sees the latents. For the first steps of a training.</summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <returns>Reconstructions, float [B, 3, S, S], not clamped.</returns>
-    public Tensor ReconstructContinuously(Tensor images)
+    public Tensor ReconstructContinuously(Tensor images) => ReconstructContinuously(images, Latents, Render);
+
+    /// <summary>The same with an encoder and a decoder of another precision.</summary>
+    internal Tensor ReconstructContinuously(Tensor images, Func<Tensor, Tensor> encode, Func<Tensor, Tensor> decode)
     {
         using var scope = NewDisposeScope();
-        return Render(_quantizer.Compared(Latents(images))).MoveToOuterDisposeScope();
+        return decode(_quantizer.Compared(encode(images))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Latents as codes are compared with them, one row per grid cell.</summary>

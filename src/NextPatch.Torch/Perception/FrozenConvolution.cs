@@ -1,0 +1,70 @@
+using NextPatch.Torch.Convolutions;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Perception;
+
+// Shape letters used in this file: B batch, I and O input and output channels, G groups, h and w of a feature map.
+
+/// <summary>A convolution whose weights are given and never change; a gradient flows through it to the image.</summary>
+/// <remarks>Weights lie channels-last, so that images that do as well are computed without being laid out anew at every layer.</remarks>
+public sealed class FrozenConvolution : IDisposable
+{
+    private readonly Tensor _weight;
+    private readonly Tensor _bias;
+    private readonly long[] _stride;
+    private readonly long[] _padding;
+    private readonly long _groups;
+
+    /// <param name="weight">[O, I / G, kernel height, kernel width] in C order.</param>
+    /// <param name="bias">[O].</param>
+    /// <param name="inputs">I.</param>
+    /// <param name="kernel">Height and width of the kernel.</param>
+    /// <param name="stride">In both directions.</param>
+    /// <param name="padding">Zeros above and below, left and right.</param>
+    /// <param name="groups">G.</param>
+    public FrozenConvolution(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, int inputs, (int Height, int Width) kernel, int stride = 1, (int Height, int Width) padding = default, int groups = 1)
+    {
+        using var scope = NewDisposeScope();
+        (_stride, _padding, _groups) = ([stride, stride], [padding.Height, padding.Width], groups);
+        _bias = tensor(bias.ToArray()).DetachFromDisposeScope();
+        _weight = ChannelsLast(tensor(weight.ToArray(), [bias.Length, inputs / groups, kernel.Height, kernel.Width])).DetachFromDisposeScope();
+    }
+
+    /// <summary>Output channels.</summary>
+    public int Outputs => (int)_bias.size(0);
+
+    /// <summary>Reads <c>key.weight</c> [O, I, k, k] and <c>key.bias</c> [O].</summary>
+    /// <param name="weights">The file.</param>
+    /// <param name="key">The layer's name.</param>
+    /// <param name="inputs">I.</param>
+    /// <param name="outputs">O; -1 for what the file has.</param>
+    /// <param name="kernel">k.</param>
+    /// <param name="stride">In both directions.</param>
+    /// <param name="padding">Zeros on every side.</param>
+    /// <exception cref="Core.Checkpoints.DataFormatException">The file does not hold such a layer.</exception>
+    public static FrozenConvolution Read(PretrainedWeights weights, string key, int inputs, int outputs, int kernel, int stride = 1, int padding = 0)
+        => new(weights.Take($"{key}.weight", outputs, inputs, kernel, kernel), weights.Take($"{key}.bias", weights.ShapeOf($"{key}.weight")[0]), inputs, (kernel, kernel), stride, (padding, padding));
+
+    /// <summary>A copy whose channels lie next to each other in memory, if they do not already.</summary>
+    /// <param name="x">[B, C, h, w].</param>
+    /// <returns>The same shape, in the caller's dispose scope.</returns>
+    public static Tensor ChannelsLast(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        return x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).MoveToOuterDisposeScope();
+    }
+
+    /// <param name="x">float [B, I, h, w].</param>
+    /// <returns>[B, O, h', w'] in the caller's dispose scope.</returns>
+    public Tensor Forward(Tensor x) => AlignedConvolution.Forward(_weight, _bias, x, _stride, _padding, _groups);
+
+    /// <summary>The same and a ReLU.</summary>
+    /// <param name="x">float [B, I, h, w].</param>
+    public Tensor ForwardRelu(Tensor x) => Forward(x).relu_();
+
+    public void Dispose()
+    {
+        _weight.Dispose();
+        _bias.Dispose();
+    }
+}
