@@ -40,7 +40,7 @@ internal sealed class TokenizerImageInput
             "train" => parts.Train,
             _ => parts.Test ?? parts.Train,
         };
-        return CountOf(parsed) is { } count ? ChosenImages.Spread(source, count) : source;
+        return CountOf(parsed) is { } count ? SpreadImages.Of(source, count) : source;
     }
 
     /// <exception cref="ConfigException">Fewer than one.</exception>

@@ -2,13 +2,13 @@ using NextPatch.Core.Imaging;
 
 namespace NextPatch.Data.Datasets;
 
-/// <summary>Some images of another source, in its order. The other source stays its owner's to close.</summary>
-public sealed class ChosenImages : ImageSource
+/// <summary>Some images of another source, evenly spread over it. The other source stays its owner's to close.</summary>
+public sealed class SpreadImages : ImageSource
 {
     private readonly ImageSource _source;
     private readonly int _count;
 
-    private ChosenImages(ImageSource source, int count) => (_source, _count) = (source, count);
+    private SpreadImages(ImageSource source, int count) => (_source, _count) = (source, count);
 
     public override int Count => _count;
 
@@ -17,10 +17,10 @@ public sealed class ChosenImages : ImageSource
     /// <summary>So many images, evenly spread over the source, because sources are sorted by class.</summary>
     /// <param name="source">All images.</param>
     /// <param name="count">At least 1; a count beyond the source's means all.</param>
-    public static ChosenImages Spread(ImageSource source, int count)
+    public static SpreadImages Of(ImageSource source, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
-        return new ChosenImages(source, Math.Min(count, source.Count)) { Name = source.Name, Layout = source.Layout, ClassNames = source.ClassNames };
+        return new SpreadImages(source, Math.Min(count, source.Count)) { Name = source.Name, Layout = source.Layout, ClassNames = source.ClassNames };
     }
 
     public override int Label(int i) => _source.Label(Place(i));
