@@ -124,7 +124,7 @@ internal sealed class SampleWriter
         Version = Version,
     };
 
-    private static string Version => typeof(NextPatchException).Assembly.GetName().Version!.ToString(3);
+    public static string Version => typeof(NextPatchException).Assembly.GetName().Version!.ToString(3);
 
     /// <summary>The rules as options of <c>nextpatch sample</c>, so that they can be repeated.</summary>
     private static string DescribeRules(SamplingConfig rules)

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Planning;
 using NextPatch.Core.Configuration;
-using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 

@@ -12,6 +12,7 @@ using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 

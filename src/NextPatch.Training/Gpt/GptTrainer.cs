@@ -7,6 +7,7 @@ using NextPatch.Data.Codes;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Patches;
 using NextPatch.Training.Optimization;
+using NextPatch.Training.Runs;
 using static TorchSharp.torch;
 
 namespace NextPatch.Training.Gpt;
@@ -57,11 +58,11 @@ public sealed class GptTrainer : IDisposable
         _stageSeconds = new double[_schedule.Stages.Count];
         _skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
         Checkpoints = new CheckpointFolder(options.Output);
-        RunChecks.RequireWritable(options.Output);
+        options.RequireWritable();
         _lock = RunLock.Take(options.Output);
         try
         {
-            var start = ResumePoint.Find(Checkpoints, config, options);
+            var start = ResumePoint.Find(Checkpoints, options, RequireSame);
             Model = new GptModel(_modelConfig);
             if (start is null)
             {
@@ -92,7 +93,7 @@ public sealed class GptTrainer : IDisposable
 
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
     /// <exception cref="NextPatchException">
-    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunOptions.OnFullDisk"/>
+    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunFrame.OnFullDisk"/>
     /// says stop; the last checkpoint stays.
     /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default)
@@ -111,7 +112,7 @@ public sealed class GptTrainer : IDisposable
             var isSkipped = _skipped.InARow > 0;
             if (isSkipped)
             {
-                log.WriteSkipped(_step, stage, _skipped.Total);
+                GptMetrics.WriteSkipped(log, _step, stage, _skipped.Total);
             }
             else
             {
@@ -143,13 +144,16 @@ public sealed class GptTrainer : IDisposable
 
     private void Continue(string checkpoint)
     {
-        var state = CheckpointFolder.Load(checkpoint, Model, _optimizer);
+        var state = GptCheckpoint.Load(checkpoint, Model, _optimizer);
         _step = state.Step;
         _skipped.Restore(state.SkippedSteps, state.SkippedInARow);
         state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
         _pass.RefreshCopies();
         _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {_step} of {_schedule.TotalSteps}.");
     }
+
+    private void RequireSame(string checkpoint)
+        => RunComparison.RequireSame(ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig), _config, ConfigJson.Default.CheckpointConfig, checkpoint);
 
     private bool IsDue(long every) => every > 0 && _step % every == 0;
 
@@ -166,7 +170,7 @@ public sealed class GptTrainer : IDisposable
         var progress = new TrainingProgress(_step, _schedule.TotalSteps, stage, loss, _learningRate.At(_step - 1), norm, _step * _training.BatchSize,
             window.ImagesPerSecond, window.TokensPerSecond, SecondsLeft(), validation) { SkippedSteps = _skipped.Total, DataWaitShare = window.DataWaitShare };
         window.Reset();
-        log.Write(progress);
+        GptMetrics.Write(log, progress);
         _options.OnProgress?.Invoke(progress);
     }
 
@@ -176,7 +180,7 @@ public sealed class GptTrainer : IDisposable
         {
             Step = _step, Images = _step * _training.BatchSize, StageSeconds = _stageSeconds, SkippedSteps = _skipped.Total, SkippedInARow = _skipped.InARow,
         };
-        Checkpoints.Save(_config, state, Model, _optimizer, keep);
+        Checkpoints.Save(_step, folder => GptCheckpoint.Write(folder, _config, state, Model, _optimizer), keep);
     }
 
     private void Sample()

@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
 

@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 using TorchSharp;
 
 namespace NextPatch.Training.Tests.Gpt;

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>A text file that only grows, by whole lines: what a full disk refuses waits in memory, and nothing half-written stays.</summary>
 internal sealed class AppendedLines : IDisposable

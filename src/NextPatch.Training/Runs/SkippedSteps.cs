@@ -1,6 +1,6 @@
 using NextPatch.Core;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>Counts the steps that were not taken because their loss or gradient was not finite, and ends a run that takes none any more.</summary>
 internal sealed class SkippedSteps

@@ -1,4 +1,4 @@
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>Images, tokens and seconds since the last line of metrics.</summary>
 internal sealed class SpeedWindow

@@ -1,24 +1,23 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization.Metadata;
 using NextPatch.Core.Configuration;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>Refuses to continue a run with settings that would make it another one.</summary>
 internal static class RunComparison
 {
     /// <exception cref="ConfigException">Lists every setting that differs.</exception>
-    public static void RequireSame(CheckpointConfig stored, CheckpointConfig given, string checkpoint)
+    public static void RequireSame<T>(T stored, T given, JsonTypeInfo<T> type, string checkpoint)
     {
         var differences = new List<string>();
-        Compare(ToNode(stored), ToNode(given), "", differences);
+        Compare(JsonSerializer.SerializeToNode(stored, type), JsonSerializer.SerializeToNode(given, type), "", differences);
         if (differences.Count > 0)
         {
             throw new ConfigException([$"The run in {checkpoint} was started with other settings, so it cannot be resumed with these (leave them out, or use --init-from and another --output):", .. differences]);
         }
     }
-
-    private static JsonNode ToNode(CheckpointConfig config) => JsonSerializer.SerializeToNode(config, ConfigJson.Default.CheckpointConfig)!;
 
     private static void Compare(JsonNode? stored, JsonNode? given, string path, List<string> differences)
     {

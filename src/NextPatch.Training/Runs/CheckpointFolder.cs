@@ -1,17 +1,12 @@
 using System.Globalization;
-using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
-using NextPatch.Torch.Gpt;
-using NextPatch.Torch.Loading;
-using NextPatch.Training.Optimization;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>
-/// The checkpoints of a run: <c>step-00001200/</c> with <c>config.json</c>, <c>model.safetensors</c>, <c>ema.safetensors</c>,
-/// <c>optimizer.safetensors</c>, <c>state.json</c>, <c>SHA256SUMS</c>, and the file <c>latest</c> that names the newest. A checkpoint is
+/// The checkpoints of a run: <c>step-00001200/</c> with <c>config.json</c>, <c>model.safetensors</c>, <c>optimizer.safetensors</c>,
+/// <c>state.json</c>, what else the run has, <c>SHA256SUMS</c>; and the file <c>latest</c> that names the newest. A checkpoint is
 /// written under another name, flushed to the disk, renamed, and only then named in <c>latest</c>: whatever kills the process, the last
 /// one stays whole.
 /// </summary>
@@ -59,14 +54,17 @@ public sealed class CheckpointFolder
         : [];
 
     /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="write">Writes the files into the folder it is given.</param>
+    /// <param name="keep">How many stay.</param>
     /// <returns>Its folder.</returns>
     /// <exception cref="IOException">The disk did not take it; nothing of it is left, and the last checkpoint is as it was.</exception>
-    public string Save(CheckpointConfig config, RunState state, GptModel model, AdamW optimizer, int keep)
+    public string Save(long step, Action<string> write, int keep)
     {
-        var name = Prefix + state.Step.ToString("D8", CultureInfo.InvariantCulture);
+        var name = Prefix + step.ToString("D8", CultureInfo.InvariantCulture);
         try
         {
-            Write(At(Writing + name), config, state, model, optimizer);
+            Write(At(Writing + name), write);
             Publish(name);
         }
         catch
@@ -83,18 +81,6 @@ public sealed class CheckpointFolder
         }
 
         return At(name);
-    }
-
-    /// <summary>Loads a checkpoint into a model and its optimiser.</summary>
-    /// <returns>Where the run stood.</returns>
-    public static RunState Load(string folder, GptModel model, AdamW optimizer)
-    {
-        var state = ConfigJson.Read(Path.Combine(folder, "state.json"), ConfigJson.Default.RunState);
-        var weights = Path.Combine(folder, "model.safetensors");
-        StateLoader.Load(model, SafetensorsFile.Read(weights), weights);
-        var moments = Path.Combine(folder, "optimizer.safetensors");
-        optimizer.Restore(SafetensorsFile.Read(moments), optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, "ema.safetensors")) : null, state.Step - state.SkippedSteps, moments);
-        return state;
     }
 
     /// <summary>Finishes or removes what a killed run left half done. The folder must be locked.</summary>
@@ -165,19 +151,11 @@ public sealed class CheckpointFolder
 
     internal string At(string name) => Path.Combine(_run, name);
 
-    private static void Write(string folder, CheckpointConfig config, RunState state, GptModel model, AdamW optimizer)
+    private static void Write(string folder, Action<string> write)
     {
         DeleteIfThere(folder);
         Directory.CreateDirectory(folder);
-        File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
-        SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), StateLoader.Capture(model));
-        if (optimizer.HasAverage)
-        {
-            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), optimizer.CaptureAverage());
-        }
-
-        SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), optimizer.CaptureMoments());
-        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(state, ConfigJson.Default.RunState));
+        write(folder);
         CheckpointSums.Write(folder);
         foreach (var file in Directory.GetFiles(folder))
         {
@@ -214,7 +192,8 @@ public sealed class CheckpointFolder
         File.Move(temporary, At("latest"), overwrite: true);
     }
 
-    private static void Flush(string path)
+    /// <summary>Puts a file's content on the disk, so that it is there after a power cut.</summary>
+    internal static void Flush(string path)
     {
         using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
         RandomAccess.FlushToDisk(handle);

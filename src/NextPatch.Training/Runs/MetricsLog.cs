@@ -1,10 +1,9 @@
 using System.Text;
 using System.Text.Json;
-using NextPatch.Core.Patches;
 using TorchSharp;
 using TorchSharp.Modules;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>
 /// A run's numbers as JSON lines (<c>metrics.jsonl</c>) and TensorBoard events, readable at any moment, also after a kill. A full disk
@@ -30,49 +29,11 @@ internal sealed class MetricsLog : IDisposable
         _eventFile = Directory.GetFiles(events).MaxBy(File.GetCreationTimeUtc)!;
     }
 
-    public void Write(TrainingProgress progress)
-    {
-        WriteLine(json =>
-        {
-            WriteStage(json, progress.Step, progress.Stage);
-            json.WriteNumber("loss", progress.Loss);
-            json.WriteNumber("learningRate", progress.LearningRate);
-            json.WriteNumber("gradientNorm", progress.GradientNorm);
-            json.WriteNumber("images", progress.Images);
-            json.WriteNumber("imagesPerSecond", Math.Round(progress.ImagesPerSecond, 2));
-            json.WriteNumber("tokensPerSecond", Math.Round(progress.TokensPerSecond, 1));
-            json.WriteNumber("dataWaitShare", Math.Round(progress.DataWaitShare, 4));
-            if (progress.ValidationLoss is { } validation && double.IsFinite(validation))
-            {
-                json.WriteNumber("validationLoss", validation);
-            }
-
-            if (progress.SkippedSteps > 0)
-            {
-                json.WriteNumber("skippedSteps", progress.SkippedSteps);
-            }
-        });
-        WriteEvents(progress);
-    }
-
-    /// <summary>The line of a step that was not taken: JSON has no word for what its loss was.</summary>
-    public void WriteSkipped(long step, PatchStage stage, long skippedSteps) => WriteLine(json =>
-    {
-        WriteStage(json, step, stage);
-        json.WriteBoolean("skipped", true);
-        json.WriteNumber("skippedSteps", skippedSteps);
-    });
-
     public void Dispose() => _lines.Dispose();
 
-    private static void WriteStage(Utf8JsonWriter json, long step, PatchStage stage)
-    {
-        json.WriteNumber("step", step);
-        json.WriteNumber("stage", stage.Index);
-        json.WriteNumber("patchSide", stage.PatchSide);
-    }
-
-    private void WriteLine(Action<Utf8JsonWriter> write)
+    /// <summary>Adds a line.</summary>
+    /// <param name="write">Writes its members, "step" among them.</param>
+    public void WriteLine(Action<Utf8JsonWriter> write)
     {
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
@@ -105,20 +66,17 @@ internal sealed class MetricsLog : IDisposable
         _isFailing = false;
     }
 
-    private void WriteEvents(TrainingProgress progress)
+    /// <summary>Adds TensorBoard events.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="values">By tag: "train/loss".</param>
+    public void WriteEvents(long step, params IEnumerable<(string Tag, double Value)> values)
     {
-        var step = (int)progress.Step;
         var length = new FileInfo(_eventFile).Length;
         try
         {
-            _events.add_scalar("train/loss", (float)progress.Loss, step);
-            _events.add_scalar("train/learning_rate", (float)progress.LearningRate, step);
-            _events.add_scalar("train/gradient_norm", (float)progress.GradientNorm, step);
-            _events.add_scalar("train/patch_side", progress.Stage.PatchSide, step);
-            _events.add_scalar("speed/images_per_second", (float)progress.ImagesPerSecond, step);
-            if (progress.ValidationLoss is { } loss)
+            foreach (var (tag, value) in values)
             {
-                _events.add_scalar("validation/loss", (float)loss, step);
+                _events.add_scalar(tag, (float)value, (int)step);
             }
         }
         catch (Exception e) when (DiskTrouble.Is(e))

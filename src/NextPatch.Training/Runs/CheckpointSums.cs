@@ -2,9 +2,8 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>
 /// The SHA-256 of a checkpoint's files, in the file <c>SHA256SUMS</c> as <c>sha256sum</c> writes and checks it. Tells a damaged
@@ -69,8 +68,11 @@ internal static class CheckpointSums
 
     private static string? Malformed(string folder)
     {
-        _ = ConfigJson.Read(Path.Combine(folder, "config.json"), ConfigJson.Default.CheckpointConfig);
-        _ = ConfigJson.Read(Path.Combine(folder, "state.json"), ConfigJson.Default.RunState);
+        foreach (var file in Directory.GetFiles(folder, "*.json"))
+        {
+            using var _ = JsonDocument.Parse(File.ReadAllBytes(file));
+        }
+
         foreach (var file in Directory.GetFiles(folder, "*.safetensors"))
         {
             _ = SafetensorsFile.ReadHeader(file); // which compares the file's length with the one it declares

@@ -1,6 +1,6 @@
 using NextPatch.Core;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>Tells errors of the disk, which may pass, from errors of the program, which do not.</summary>
 internal static class DiskTrouble

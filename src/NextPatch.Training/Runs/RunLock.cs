@@ -1,7 +1,7 @@
 using System.Globalization;
 using NextPatch.Core;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>
 /// Keeps a second run out of a folder. A lock of the operating system on the file <c>.lock</c>, so it ends with its process however

@@ -1,15 +1,18 @@
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 
-namespace NextPatch.Training.Gpt;
+namespace NextPatch.Training.Runs;
 
 /// <summary>Finds what a run starts from in its folder, which must be locked.</summary>
 internal static class ResumePoint
 {
+    /// <param name="checkpoints">Those of the run.</param>
+    /// <param name="options">Whether to resume, and whom to tell.</param>
+    /// <param name="requireSame">Refuses a checkpoint, given as its folder, of a run with other settings.</param>
     /// <returns>The checkpoint's folder, or null for a fresh start.</returns>
     /// <exception cref="ConfigException">There is a run and it may not be continued, or not with these settings.</exception>
     /// <exception cref="DataFormatException">There are checkpoints and all are damaged.</exception>
-    public static string? Find(CheckpointFolder checkpoints, CheckpointConfig config, RunOptions options)
+    public static string? Find(CheckpointFolder checkpoints, RunFrame options, Action<string> requireSame)
     {
         foreach (var name in checkpoints.CleanUp())
         {
@@ -28,7 +31,7 @@ internal static class ResumePoint
         }
 
         var folder = checkpoints.At(newest);
-        RunComparison.RequireSame(ConfigJson.Read(Path.Combine(folder, "config.json"), ConfigJson.Default.CheckpointConfig), config, folder);
+        requireSame(folder);
         var renamed = checkpoints.FallBack(newest, damaged.Select(d => d.Name));
         foreach (var (name, problem) in damaged)
         {
