@@ -12,12 +12,14 @@ namespace NextPatch.Evaluation.Metrics;
 /// <remarks>
 /// With C = F^T F from the symmetric eigendecomposition of each, the trace of the root is the sum of the singular values of F1 F2^T; no square root
 /// of an unsymmetric matrix, no imaginary parts, and no noise of thousands of eigenvalues that are zero where there are fewer images than features.
-/// The published evaluator adds 1e-6 to both diagonals where its root fails, which is where the product has two or more rows or columns of zeros,
-/// as features that never fire make; the same is done here then, and there alone.
+/// The published evaluator adds 1e-6 to both diagonals where SciPy's root is not finite, and takes the traces outside the root without it. Tried on 2,500
+/// random pairs (SciPy 1.10) that is where each set has a feature that is constant in it and not in the other, and below 128 features, where SciPy takes
+/// the root in one piece; so that is where it is done here (1 pair in 60 differs). A distance in 2,048 features is never touched.
 /// </remarks>
 public static class FrechetDistance
 {
     private const double Epsilon = 1e-6;
+    private const int OnePieceBelow = 128;
 
     /// <summary>The squared distance, as it is published; tiny negative values are rounding.</summary>
     /// <exception cref="NextPatchException">The widths differ, or one has fewer than two rows.</exception>
@@ -31,7 +33,7 @@ public static class FrechetDistance
         var (width, first, second) = (a.Width, a.Covariance(), b.Covariance());
         var mean = a.Mean().Zip(b.Mean(), (x, y) => (x - y) * (x - y)).Sum();
         var traces = Trace(first, width) + Trace(second, width);
-        if (DeadFeatures(first, second, width) >= 2)
+        if (width < OnePieceBelow && HasConstantOf(first, second, width) && HasConstantOf(second, first, width))
         {
             for (var i = 0; i < width; i++)
             {
@@ -63,8 +65,9 @@ public static class FrechetDistance
         return (vectors.narrow(1, zeros, rank) * values.narrow(0, zeros, rank).sqrt()).t().MoveToOuterDisposeScope(); // [R, D]
     }
 
-    private static int DeadFeatures(double[] first, double[] second, int width)
-        => Enumerable.Range(0, width).Count(i => first[Diagonal(i, width)] == 0 || second[Diagonal(i, width)] == 0);
+    /// <summary>Whether a feature is constant in one set and not in the other.</summary>
+    private static bool HasConstantOf(double[] one, double[] other, int width)
+        => Enumerable.Range(0, width).Any(i => one[Diagonal(i, width)] == 0 && other[Diagonal(i, width)] != 0);
 
     private static double Trace(double[] matrix, int width) => Enumerable.Range(0, width).Sum(i => matrix[Diagonal(i, width)]);
 
