@@ -12,12 +12,9 @@ namespace NextPatch.Torch.Perception;
 /// One thread at a time.</remarks>
 public sealed class SqueezeNet : IDisposable
 {
-<<<<<<< HEAD
     /// <summary>What messages call it.</summary>
     public const string Name = "SqueezeNet 1.1";
 
-=======
->>>>>>> tokeval
     /// <summary>Smallest side of an image: below it nothing is left after the last pool.</summary>
     public const int MinimumSide = 31;
 
@@ -35,19 +32,10 @@ public sealed class SqueezeNet : IDisposable
     private readonly (FrozenConvolution Squeeze, FrozenConvolution Narrow, FrozenConvolution Wide)[] _fires;
     private readonly Tensor _means;
 
-<<<<<<< HEAD
     /// <param name="weights"><c>conv1</c> and <c>fire2</c> to <c>fire9</c> with <c>squeeze1x1</c>, <c>expand1x1</c>, <c>expand3x3</c>, weight and bias each.</param>
     /// <exception cref="DataFormatException">These are not the weights of this network.</exception>
     public SqueezeNet(PretrainedWeights weights)
     {
-=======
-    /// <param name="tensors"><c>conv1</c> and <c>fire2</c> to <c>fire9</c> with <c>squeeze1x1</c>, <c>expand1x1</c>, <c>expand3x3</c>, weight and bias each.</param>
-    /// <param name="source">What messages call the file.</param>
-    /// <exception cref="DataFormatException">These are not the weights of this network.</exception>
-    public SqueezeNet(IReadOnlyDictionary<string, StoredTensor> tensors, string source)
-    {
-        var weights = new PretrainedWeights(tensors, source, "SqueezeNet 1.1");
->>>>>>> tokeval
         _fires = new (FrozenConvolution, FrozenConvolution, FrozenConvolution)[Squeezed.Length];
         try
         {
