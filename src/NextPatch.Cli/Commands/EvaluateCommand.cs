@@ -64,8 +64,7 @@ internal static class EvaluateCommand
                 Sampling = model => rules.Resolve(parsed, model),
             }, cancellation);
             using var network = measure.OpenNetwork(parsed);
-            var reference = measure.OpenReference(
-                parsed, network, images is null ? null : FeatureOrigin.Of(network, images), (done, total) => progress.Report($"Reference, {network.Name}", done, total), cancellation);
+            var reference = measure.OpenReference(parsed, network, measure.Metrics(parsed), images is null ? null : FeatureOrigin.Of(network, images), progress, cancellation);
             Save(saveTo, reference, progress);
             if (images is not null)
             {

@@ -17,23 +17,8 @@ internal static class EvaluationTable
         }
     }
 
-    /// <summary>FID, or FD-resnet20: a Fréchet distance in other features has another name.</summary>
-    public static string NameOfDistance(string network) => network == MetricChoice.FidNetwork ? "FID" : $"FD-{network}";
-
-    /// <summary>Inception Score, or IS-resnet20.</summary>
-    public static string NameOfScore(string network) => network == MetricChoice.FidNetwork ? "Inception Score" : $"IS-{network}";
-
-    private static IEnumerable<(string Name, string Value)> Figures(EvaluationResult r)
-    {
-        var network = r.Protocol.Network;
-        string Named(string name) => network == MetricChoice.FidNetwork ? name : $"{name}-{network}";
-        (string, double?, double?)[] figures =
-        [
-            (NameOfDistance(network), r.Fd, null), ("sFID", r.Sfid, null), (NameOfScore(network), r.InceptionScore, r.InceptionScoreDeviation),
-            (Named("precision"), r.Precision, null), (Named("recall"), r.Recall, null), (Named("KID"), r.Kid, r.KidDeviation),
-        ];
-        return figures.Where(f => f.Item2 is not null).Select(f => (f.Item1, f.Item3 is { } deviation ? $"{Text(f.Item2!.Value)} ± {Text(deviation)}" : Text(f.Item2!.Value)));
-    }
+    private static IEnumerable<(string Name, string Value)> Figures(EvaluationResult result)
+        => FigureNames.Of(result).Select(f => (f.Name, f.Deviation is { } deviation ? $"{Text(f.Value)} ± {Text(deviation)}" : Text(f.Value)));
 
     private static IEnumerable<(string Name, string Value)> Facts(EvaluationProtocol p) =>
     [

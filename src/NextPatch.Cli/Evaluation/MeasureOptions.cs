@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Networks;
@@ -44,11 +45,13 @@ internal sealed class MeasureOptions
     /// <summary>Reads or computes what samples are measured against.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="network">The feature network.</param>
+    /// <param name="metrics">What will be computed; null = everything that is possible.</param>
     /// <param name="samples">How features of the samples will come about; null where there are none.</param>
-    /// <param name="progress">Receives the number of images done and their total.</param>
+    /// <param name="progress">Told after every batch.</param>
     /// <param name="cancellation">Checked between batches.</param>
     /// <exception cref="NextPatchException">Missing, damaged, or not to be compared with the samples.</exception>
-    public EvaluationReference OpenReference(ParseResult parsed, IFeatureNetwork network, FeatureOrigin? samples, Action<int, int> progress, CancellationToken cancellation)
+    public EvaluationReference OpenReference(
+        ParseResult parsed, IFeatureNetwork network, IReadOnlySet<EvaluationMetric>? metrics, FeatureOrigin? samples, ProgressReporter progress, CancellationToken cancellation)
     {
         var path = parsed.GetRequiredValue(Reference)!;
         var part = parsed.GetValue(_referencePart);
@@ -62,7 +65,7 @@ internal sealed class MeasureOptions
             new EvaluationReference(stored, null).RequireFit(samples, network.FeatureCount);
         }
 
-        if (stored is not null && (!hasImages || !MetricChoice.NeedsImages(Metrics(parsed))))
+        if (stored is not null && (!hasImages || !MetricChoice.NeedsImages(metrics)))
         {
             return new EvaluationReference(stored, null);
         }
@@ -73,13 +76,7 @@ internal sealed class MeasureOptions
             throw new ConfigException(problems);
         }
 
-        var count = images.Count;
-        return new EvaluationReference(stored, FeatureSet.Collect(network, images, MetricChoice.NeedsImages(Metrics(parsed)), new Counter(done => progress(done, count)), cancellation));
-    }
-
-    /// <summary>Reports at once, on the caller's thread, in order; the platform's class does not.</summary>
-    private sealed class Counter(Action<int> report) : IProgress<int>
-    {
-        public void Report(int value) => report(value);
+        var features = FeatureSet.Collect(network, images, MetricChoice.NeedsImages(metrics), progress.For($"Reference, {network.Name}", images.Count), cancellation);
+        return new EvaluationReference(stored, features);
     }
 }

@@ -48,6 +48,27 @@ internal sealed record TokenizerEvaluation
     /// <summary>The same after codes were replaced by neighbours, where that is asked for.</summary>
     public PerturbedQuality? Perturbed { get; init; }
 
+    /// <summary>Fréchet distance from the originals of the same images in the features of the FID Inception network; null under another network.</summary>
+    public double? Rfid { get; init; }
+
+    /// <summary>The same after codes were perturbed.</summary>
+    public double? Pfid { get; init; }
+
+    /// <summary>Fréchet distance from the originals in the features of <see cref="Network"/>, which is not Inception.</summary>
+    public double? Rfd { get; init; }
+
+    /// <summary>The same after codes were perturbed.</summary>
+    public double? Pfd { get; init; }
+
+    /// <summary>Name of the feature network; null where none was given.</summary>
+    public string? Network { get; init; }
+
+    /// <summary>SHA-256 of its weights.</summary>
+    public string? NetworkHash { get; init; }
+
+    /// <summary>How images came to its size: adm, clean or legacy.</summary>
+    public string? Resize { get; init; }
+
     public required double ImagesPerSecond { get; init; }
 
     /// <param name="CodeShare">Probability that a code is drawn anew (alpha).</param>

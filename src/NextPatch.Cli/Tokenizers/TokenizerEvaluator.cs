@@ -2,6 +2,7 @@ using System.Diagnostics;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Evaluation.Metrics;
+using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
@@ -9,14 +10,13 @@ using static TorchSharp.torch;
 namespace NextPatch.Cli.Tokenizers;
 
 /// <summary>Measures reconstructions batch by batch, so that memory does not grow with the number of images.</summary>
-/// <remarks>Metrics of sets (Fréchet distances) take <see cref="ReconstructedBatch.Originals"/> and <see cref="ReconstructedBatch.Reconstructions"/>
-/// in <see cref="Add"/>; those of perturbed codes what <see cref="Perturb"/> decodes.</remarks>
 internal sealed class TokenizerEvaluator
 {
     private readonly VqTokenizer _tokenizer;
     private readonly IPerceptualLoss? _perception;
     private readonly LatentPerturbationConfig? _perturbation;
     private readonly ulong _seed;
+    private readonly ReconstructionDistance? _distance;
     private readonly ReconstructionQuality _quality = new();
     private readonly ReconstructionQuality _perturbedQuality = new();
     private readonly CodeUsage _usage;
@@ -26,9 +26,10 @@ internal sealed class TokenizerEvaluator
     /// <param name="perception">Null: no perceptual distance.</param>
     /// <param name="perturbation">Null: no second look through perturbed codes.</param>
     /// <param name="seed">Decides which codes are perturbed.</param>
-    public TokenizerEvaluator(VqTokenizer tokenizer, IPerceptualLoss? perception, LatentPerturbationConfig? perturbation, ulong seed)
+    /// <param name="distance">Null: no Fréchet distances.</param>
+    public TokenizerEvaluator(VqTokenizer tokenizer, IPerceptualLoss? perception, LatentPerturbationConfig? perturbation, ulong seed, ReconstructionDistance? distance = null)
     {
-        (_tokenizer, _perception, _perturbation, _seed) = (tokenizer, perception, perturbation, seed);
+        (_tokenizer, _perception, _perturbation, _seed, _distance) = (tokenizer, perception, perturbation, seed, distance);
         _usage = new CodeUsage(tokenizer.Config.CodebookSize);
     }
 
@@ -70,13 +71,23 @@ internal sealed class TokenizerEvaluator
             Lpips = _perception is Lpips ? _distanceSum / _quality.Count : null,
             SqueezeNetDistance = _perception is SqueezeNetPerception ? _distanceSum / _quality.Count : null,
             Perturbed = _perturbation is { } p ? new(p.CodeShare, p.Neighbours, _seed, _perturbedQuality.Psnr, _perturbedQuality.Ssim) : null,
+            Rfid = IsFid ? _distance!.Value : null,
+            Pfid = IsFid ? _distance!.Perturbed : null,
+            Rfd = IsFid ? null : _distance?.Value,
+            Pfd = IsFid ? null : _distance?.Perturbed,
+            Network = _distance?.Network.Name,
+            NetworkHash = _distance?.Network.WeightsHash,
+            Resize = _distance?.Network.Resize?.ToString().ToLowerInvariant(),
             ImagesPerSecond = _quality.Count / clock.Elapsed.TotalSeconds,
         };
     }
 
+    private bool IsFid => _distance?.Network.Name == FeatureNetworks.Inception;
+
     private void Add(ReconstructedBatch batch)
     {
         var perturbed = Perturb(batch);
+        _distance?.Add(batch.Originals, batch.Reconstructions, perturbed, _tokenizer.Config.ImageSide);
         _usage.Add(Array.ConvertAll(batch.Codes, c => (long)c));
         for (var i = 0; i < batch.Images.Count; i++)
         {

@@ -15,7 +15,7 @@ public sealed record EvaluationResult
     /// <summary>Of the samples, mean over splits of 5,000 images in file order.</summary>
     public double? InceptionScore { get; init; }
 
-    /// <summary>Standard deviation over the splits.</summary>
+    /// <summary>Standard deviation over the splits; null where there is one.</summary>
     public double? InceptionScoreDeviation { get; init; }
 
     public double? Precision { get; init; }

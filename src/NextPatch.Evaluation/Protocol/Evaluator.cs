@@ -63,7 +63,7 @@ public sealed class Evaluator
         if (_metrics.Contains(EvaluationMetric.InceptionScore))
         {
             var (mean, deviation) = samples.Score!.Compute();
-            result = result with { InceptionScore = mean, InceptionScoreDeviation = deviation };
+            result = result with { InceptionScore = mean, InceptionScoreDeviation = samples.Score.Count > result.Protocol.InceptionScoreSplit ? deviation : null };
         }
 
         return ComputePairwise(result, samples, cancellation);

@@ -40,6 +40,19 @@ internal static class GptMetrics
         json.WriteNumber("skippedSteps", skippedSteps);
     });
 
+    /// <summary>The line of a measurement of drawn images.</summary>
+    public static void WriteMeasured(MetricsLog log, long step, PatchStage stage, bool isAverage, IReadOnlyDictionary<string, double> figures)
+    {
+        var finite = figures.Where(f => double.IsFinite(f.Value)).ToList();
+        log.WriteLine(json =>
+        {
+            WriteStage(json, step, stage);
+            json.WriteString("weights", isAverage ? "ema" : "model");
+            finite.ForEach(f => json.WriteNumber(f.Key, f.Value));
+        });
+        log.WriteEvents(step, finite.Select(f => ($"evaluation/{f.Key}", f.Value)));
+    }
+
     private static IEnumerable<(string Tag, double Value)> Events(TrainingProgress progress)
     {
         yield return ("train/loss", progress.Loss);

@@ -1,10 +1,13 @@
 using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;
 using NextPatch.Training.Optimization;
 using NextPatch.Training.Runs;
@@ -123,6 +126,11 @@ public sealed class GptTrainer : IDisposable
             if (IsDue(_options.SampleEvery))
             {
                 InEvaluationMode(Sample);
+            }
+
+            if (_options.Metric is { } metric && IsDue(_options.MeasureEvery))
+            {
+                Measure(metric, log, stage, cancellation);
             }
         }
 
@@ -274,23 +282,65 @@ public sealed class GptTrainer : IDisposable
 
     private double? AverageValidationLoss()
     {
-        if (!_optimizer.HasAverage)
+        var loss = default(double?);
+        if (_optimizer.HasAverage)
         {
-            return null;
+            WithAverage(() => loss = ValidationLoss());
         }
 
-        var trained = Torch.Loading.StateLoader.Capture(Model).ToDictionary();
-        Torch.Loading.StateLoader.Load(Model, _optimizer.CaptureAverage().ToDictionary(), "the weight average");
-        var loss = ValidationLoss();
-        Torch.Loading.StateLoader.Load(Model, trained, "the trained weights");
         return loss;
+    }
+
+    private void Measure(IGenerationMetric metric, MetricsLog log, PatchStage stage, CancellationToken cancellation)
+    {
+        void Draw() => InEvaluationMode(() =>
+        {
+            using var engine = new TorchGenerationEngine(Model, ownsModel: false);
+            GptMetrics.WriteMeasured(log, _step, stage, _optimizer.HasAverage, metric.Measure(engine, cancellation));
+        });
+        try
+        {
+            if (_optimizer.HasAverage)
+            {
+                WithAverage(Draw);
+            }
+            else
+            {
+                Draw();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop ends by itself and writes its checkpoint.
+        }
+    }
+
+    /// <summary>Puts the averaged weights into the model for a while.</summary>
+    private void WithAverage(Action action)
+    {
+        var trained = StateLoader.Capture(Model).ToDictionary();
+        StateLoader.Load(Model, _optimizer.CaptureAverage().ToDictionary(), "the weight average");
+        try
+        {
+            action();
+        }
+        finally
+        {
+            StateLoader.Load(Model, trained, "the trained weights");
+        }
     }
 
     private void InEvaluationMode(Action action)
     {
         Model.eval();
-        action();
-        Model.train();
+        try
+        {
+            action();
+        }
+        finally
+        {
+            Model.train();
+        }
     }
 
     /// <summary>Seconds of what is left, from the planned FLOPs of each stage and the seconds its FLOPs took so far.</summary>

@@ -1,3 +1,4 @@
+using NextPatch.Core.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Runs;
 
@@ -14,6 +15,12 @@ public sealed record RunOptions : RunFrame
 
     /// <summary>Draws a sample grid; receives the step and the model in evaluation mode.</summary>
     public Action<long, GptModel>? OnSample { get; init; }
+
+    /// <summary>Measures images that the averaged weights draw (the trained ones where there is no average); null = none.</summary>
+    public IGenerationMetric? Metric { get; init; }
+
+    /// <summary>Steps between measurements by <see cref="Metric"/>; 0 = never.</summary>
+    public long MeasureEvery { get; init; }
 
     /// <summary>Receives every line of metrics.</summary>
     public Action<TrainingProgress>? OnProgress { get; init; }
