@@ -26,6 +26,9 @@ internal sealed class ModelImageSet : ImageSet
 
     public override (int Height, int Width) Size => (_tokenizer.Config.ImageSide, _tokenizer.Config.ImageSide);
 
+    /// <summary>The first images, once they were read.</summary>
+    public ImageBatch? FirstBatch { get; private set; }
+
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
     {
         var side = _tokenizer.Config.ImageSide;
@@ -33,7 +36,9 @@ internal sealed class ModelImageSet : ImageSet
         {
             var part = _request with { Labels = [.. _request.Labels.Skip(first).Take(BatchSize)], FirstIndex = _request.FirstIndex + first };
             var codes = _engine.Generate(part, cancellation: cancellation); // [B, T]
-            yield return new ImageBatch(part.Labels.Count, side, side, _tokenizer.DecodePixels(codes, cancellation)); // [B, S, S, 3]
+            var batch = new ImageBatch(part.Labels.Count, side, side, _tokenizer.DecodePixels(codes, cancellation)); // [B, S, S, 3]
+            FirstBatch ??= batch;
+            yield return batch;
         }
     }
 

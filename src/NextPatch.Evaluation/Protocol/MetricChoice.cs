@@ -7,7 +7,7 @@ namespace NextPatch.Evaluation.Protocol;
 public static class MetricChoice
 {
     /// <summary>The network whose Fréchet distance is called FID.</summary>
-    public const string FidNetwork = "inception";
+    public const string FidNetwork = FeatureNetworks.Inception;
 
     private static readonly IReadOnlyDictionary<string, EvaluationMetric> Names = new Dictionary<string, EvaluationMetric>(StringComparer.OrdinalIgnoreCase)
     {
