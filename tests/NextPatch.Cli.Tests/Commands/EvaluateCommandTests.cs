@@ -1,5 +1,9 @@
+using System.Text.Json;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
+using NextPatch.Data.Codes;
+using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -172,6 +176,26 @@ public sealed class EvaluateCommandTests : IDisposable
         var bad = await CommandLine.RunAsync("sweep", "--model", model, "--cfg-scale", "1,x", "--reference", _reference, "--weights", _weights);
         Assert.Equal(ExitCode.Usage, bad.ExitCode);
         Assert.Contains("'x' is no number", bad.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Training_measures_its_averaged_weights_on_the_way()
+    {
+        using var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = Side, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
+        tokenizer.SaveTo(_folder["tokenizer"]);
+        CodeStore.Write(_folder["codes"], new CodeManifest { Name = "tiny", GridSide = 2, VocabularySize = 32, ClassNames = ["a", "b"], Count = 20 }, [.. Enumerable.Range(0, 80).Select(i => i % 32)], [.. Enumerable.Range(0, 20).Select(i => i % 2)]);
+        string[] train = ["train", "--codes", _folder["codes"], "--output", _folder["run"], "--preset", "tiny", "--steps", "4", "--batch-size", "4", "--precision", "fp32", "--evaluate-every", "2"];
+
+        var run = await CommandLine.RunAsync([.. train, "--evaluate-count", "6", "--reference", _reference, "--weights", _weights]);
+        var unreferenced = await CommandLine.RunAsync(train);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var measured = File.ReadLines(_folder["run/metrics.jsonl"]).Where(l => l.Contains("fd-resnet8", StringComparison.Ordinal)).Select(l => JsonDocument.Parse(l).RootElement).ToList();
+        Assert.Equal([2, 4], measured.Select(l => l.GetProperty("step").GetInt32()));
+        Assert.All(measured, l => Assert.Equal("ema", l.GetProperty("weights").GetString()));
+        Assert.Contains("FD-resnet8", run.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Usage, unreferenced.ExitCode);
+        Assert.Contains("--reference", unreferenced.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -81,6 +81,23 @@ public sealed class TokenizerCommandTests
     }
 
     [Fact]
+    public async Task With_a_feature_network_eval_gives_distances_under_its_name()
+    {
+        using var folder = new TemporaryFolder();
+        WriteImages(folder["set/a"], 6);
+        using var tokenizer = WriteTokenizer(folder["tok"]);
+        var weights = SmallResNet.Write(folder["net.safetensors"]);
+
+        var run = await CommandLine.RunAsync("tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["tok"], "--weights", weights, "--perturb-codes", "1", "--perturb-neighbours", "8", "--json");
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.True(run.Json.GetProperty("rfd").GetDouble() > 0);
+        Assert.NotEqual(run.Json.GetProperty("rfd").GetDouble(), run.Json.GetProperty("pfd").GetDouble());
+        Assert.False(run.Json.TryGetProperty("rfid", out _));
+        Assert.Equal((SmallResNet.Name, "clean"), (run.Json.GetProperty("network").GetString(), run.Json.GetProperty("resize").GetString()));
+    }
+
+    [Fact]
     public async Task Eval_without_json_is_a_table()
     {
         using var folder = new TemporaryFolder();
