@@ -31,5 +31,6 @@ internal static class EvaluationTable
     private static string Describe(ImageOrigin origin)
         => $"{origin.Name}{(origin.Part is { } part ? $" ({part})" : "")}, {(origin.Images is { } count ? count.ToString("N0", CultureInfo.InvariantCulture) + " images" : "statistics")}, SHA-256 of the {origin.HashOf} {origin.Hash[..ShownHash]}";
 
-    private static string Text(double value) => value.ToString(Math.Abs(value) >= 1 ? "0.0000" : "0.000000", CultureInfo.InvariantCulture);
+    // Adding zero turns -0.000000 into 0.000000.
+    private static string Text(double value) => (Math.Round(value, 6) + 0.0).ToString(Math.Abs(value) >= 1 ? "0.0000" : "0.000000", CultureInfo.InvariantCulture);
 }

@@ -23,7 +23,7 @@ public sealed class ArrayImageSet : ImageSet
     /// <param name="path">The archive.</param>
     /// <param name="labels">Class of each image, where something beside the archive says; null: what the archive says.</param>
     /// <param name="classCount">Number of classes; null if unknown.</param>
-    /// <param name="drawing">How the images were drawn; null if unknown.</param>
+    /// <param name="drawing">How <c>sample</c> drew the images; null if unknown.</param>
     /// <exception cref="DataFormatException">Damaged, or it holds no RGB images.</exception>
     public static ArrayImageSet Open(string path, IReadOnlyList<int>? labels = null, int? classCount = null, Drawing? drawing = null)
     {
@@ -41,6 +41,7 @@ public sealed class ArrayImageSet : ImageSet
             ? new ArrayImageSet(path, name, ((int)images.Shape[0], (int)images.Shape[1], (int)images.Shape[2]))
             {
                 Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = labels, ClassCount = classCount, Drawing = drawing,
+                Rounding = drawing is null ? "as stored" : CodeImageSet.TokenizerRounding,
             }
             : throw new DataFormatException($"'{path}' holds {images.Shape[0]} images, but samples.json beside it speaks of {labels.Count}; they do not belong together.");
     }
