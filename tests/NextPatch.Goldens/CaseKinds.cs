@@ -46,6 +46,9 @@ internal static class CaseKinds
         (c => c.IsAbout("TenCrop"), TenCropCase.Run),
         (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("items"), ImageCropCase.RunCentre),
         (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("file"), ImageCropCase.RunRealSizes),
+        (c => c.IsAbout("Inception network's resize"), InceptionNetworkCase.RunResize),
+        (c => c.IsAbout("Inception network's network"), InceptionNetworkCase.RunNetwork),
+        (c => c.IsAbout("Inception network's sets"), InceptionNetworkCase.RunSets),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>
