@@ -18,13 +18,14 @@ internal static class GramProduct
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         var all = frombuffer(sum, ScalarType.Float64).view(width, width);
-        var x = frombuffer(rows, ScalarType.Float64).view(-1, width);
+
+        // A copy, because libtorch's memory is aligned to 64 bytes and an array is not: the last bits of a product depend on that.
+        var x = frombuffer(rows, ScalarType.Float64).view(-1, width).clone();
         for (var first = 0; first < width; first += BlockColumns)
         {
             using var inner = NewDisposeScope();
             var columns = Math.Min(BlockColumns, width - first);
-            // [columns, first + columns] += [columns, N] [N, first + columns]
-            all.narrow(0, first, columns).narrow(1, 0, first + columns).addmm_(x.narrow(1, first, columns).t(), x.narrow(1, 0, first + columns), beta: 1f, alpha: 1f);
+            all.narrow(0, first, columns).narrow(1, 0, first + columns).add_(x.narrow(1, first, columns).t().mm(x.narrow(1, 0, first + columns))); // [columns, first + columns]
         }
     }
 }
