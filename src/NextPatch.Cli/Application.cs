@@ -70,6 +70,7 @@ internal static class Application
               nextpatch doctor        what works here, and what to do where something does not
               nextpatch quickstart    draw a dataset, train on it, sample, and write report.html (minutes)
               nextpatch plan          what a run costs before it starts
+              nextpatch encode        images into codes
               nextpatch train         train on your own codes
               nextpatch sample        images from a trained model
               nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
@@ -82,6 +83,7 @@ internal static class Application
         root.Add(DoctorCommand.Create());
         root.Add(QuickstartCommand.Create());
         root.Add(PlanCommand.Create());
+        root.Add(EncodeCommand.Create());
         root.Add(TrainCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(InfoCommand.Create());

@@ -8,11 +8,18 @@ internal static class HeldOutChoice
     /// <summary>Splits; both parts keep the order of the source. A class of two or more images keeps at least one in each part.</summary>
     public static DatasetSplit Split(ImageDataset all, ulong seed, double share)
     {
-        var heldOut = new bool[all.Count];
+        var heldOut = Choose(all.Labels, seed, share);
+        return new DatasetSplit(Part(all, i => !heldOut[i]), Part(all, i => heldOut[i]));
+    }
+
+    /// <summary>Whether each of the images with these labels is held out.</summary>
+    public static bool[] Choose(int[] labels, ulong seed, double share)
+    {
+        var heldOut = new bool[labels.Length];
         if (share > 0)
         {
             var random = new CounterRandom(seed, RandomStream.HeldOut);
-            foreach (var members in Enumerable.Range(0, all.Count).GroupBy(i => all.Labels[i]))
+            foreach (var members in Enumerable.Range(0, labels.Length).GroupBy(i => labels[i]))
             {
                 var order = members.OrderBy(i => random.Bits(i, 0)).ToArray();
                 var count = Math.Clamp((int)Math.Round(share * order.Length), Math.Min(1, order.Length - 1), order.Length - 1);
@@ -23,7 +30,7 @@ internal static class HeldOutChoice
             }
         }
 
-        return new DatasetSplit(Part(all, i => !heldOut[i]), Part(all, i => heldOut[i]));
+        return heldOut;
     }
 
     private static ImageDataset Part(ImageDataset all, Predicate<int> belongs)
