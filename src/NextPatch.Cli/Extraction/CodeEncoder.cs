@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -15,6 +16,7 @@ internal sealed class CodeEncoder : IDisposable
 
     private readonly VqTokenizer _tokenizer;
     private readonly bool _isBf16;
+    private readonly bool _isChannelsLast; // faster from about 64 channels on, slower below
     private readonly int _squareBytes;
 
     /// <param name="tokenizer">Disposed with this object.</param>
@@ -26,7 +28,9 @@ internal sealed class CodeEncoder : IDisposable
         var side = tokenizer.Config.ImageSide;
         BatchSize = batchSize ?? (tokenizer.Config.Architecture == TokenizerArchitecture.Small ? 64 : Math.Clamp(PixelsPerBatch / (side * side), 1, 64));
         _squareBytes = side * side * 3;
+        _isChannelsLast = tokenizer.Config.Architecture == TokenizerArchitecture.Vqgan;
         tokenizer.eval();
+        LargeBlocks.Keep();
         if (isBf16)
         {
             foreach (var (name, module) in tokenizer.named_children())
@@ -70,6 +74,12 @@ internal sealed class CodeEncoder : IDisposable
         if (count < BatchSize)
         {
             images = cat([images, zeros(BatchSize - count, 3, images.size(2), images.size(3))]);          // [B, 3, S, S]
+        }
+
+        if (_isChannelsLast)
+        {
+            // The same shape with another order in memory, which every layer then keeps.
+            images = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
         }
 
         var latents = _tokenizer.Latents(_isBf16 ? images.to(ScalarType.BFloat16) : images);              // [B, W, h, w]
