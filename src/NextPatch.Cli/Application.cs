@@ -76,7 +76,7 @@ internal static class Application
               nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
               nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
               nextpatch dataset       whether a dataset is whole, and what is in it
-              nextpatch bench train   what a training step costs here, and how near that is to the machine's limit
+              nextpatch bench         what a training step (train) or an extraction (encode) costs here, and how near that is to the machine's limit
 
             Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
             """);
