@@ -17,7 +17,7 @@ public static class NpyFile
         }
         catch
         {
-            ((IDisposable)file).Dispose();
+            file.Dispose();
             throw;
         }
     }

@@ -23,7 +23,7 @@ internal sealed class StoredZip : IDisposable
         }
         catch
         {
-            ((IDisposable)_file).Dispose();
+            _file.Dispose();
             throw;
         }
     }
@@ -44,7 +44,6 @@ internal sealed class StoredZip : IDisposable
     /// <exception cref="DataFormatException">Its local header is damaged.</exception>
     public long OffsetOf(ZipMember member)
     {
-        // Not through the mapping: a fault there reads megabytes around it.
         Span<byte> header = stackalloc byte[ZipDirectory.LocalHeaderBytes];
         _file.Read(member.HeaderOffset, header);
         var start = member.HeaderOffset + ZipDirectory.LocalHeaderBytes + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
@@ -100,7 +99,7 @@ internal sealed class StoredZip : IDisposable
         }
     }
 
-    public void Dispose() => ((IDisposable)_file).Dispose();
+    public void Dispose() => _file.Dispose();
 
     /// <summary>Damaged data surface in the platform's inflater as several exception types.</summary>
     private T Guard<T>(string name, Func<Stream, T> read)

@@ -31,8 +31,8 @@ internal sealed class TorchZipContainer : ITorchContainer
 
     public object? Unpickle()
     {
-        var globals = new TorchGlobals(_path, _zip.File.Length);
-        return new Unpickler(_zip.Read(_root + PickleName, PyTorchFile.MaxPickleBytes), _path, globals.Find, FindStorage).Load();
+        using var pickle = new MemoryStream(_zip.Read(_root + PickleName, PyTorchFile.MaxPickleBytes));
+        return new Unpickler(new PickleCursor(pickle, _path), _path, new TorchGlobals(_path, _zip.File.Length).Find, FindStorage).Load();
     }
 
     public StoredTensor Locate(TorchTensor tensor)
