@@ -52,15 +52,16 @@ internal static class SampleCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.Of(parsed);
+            GenerationRequest request = null!;
             using var loaded = SampleModel.Load(
                 parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
-                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16");
-            var request = new GenerationRequest
-            {
-                Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), loaded.Config),
-                Seed = parsed.GetValue(seed),
-                Sampling = rules.Resolve(parsed, loaded.Config.Model),
-            };
+                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16",
+                config => request = new GenerationRequest // here, so that a mistyped class is said at once
+                {
+                    Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config),
+                    Seed = parsed.GetValue(seed),
+                    Sampling = rules.Resolve(parsed, config.Model),
+                });
             var folder = parsed.GetRequiredValue(output);
             terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "averaged weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
             using (var progress = terminal.CreateProgress())

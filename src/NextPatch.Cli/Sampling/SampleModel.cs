@@ -42,11 +42,14 @@ internal sealed class SampleModel : IDisposable
     /// <param name="kind">Which weights, where there is a choice.</param>
     /// <param name="imageSize">Side of the images in pixels, for files that do not say it; null = 256.</param>
     /// <param name="halved">Computes in bfloat16, in half the memory.</param>
+    /// <param name="onConfig">Told the configuration before the weights load, which may take minutes; what it throws ends the loading.</param>
     /// <exception cref="NextPatchException">Something is missing or damaged, or model and tokenizer do not belong together.</exception>
-    public static SampleModel Load(string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null, bool halved = false)
+    public static SampleModel Load(
+        string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null, bool halved = false, Action<CheckpointConfig>? onConfig = null)
     {
         using var source = ModelSource.Open(model, kind);
         var config = source.ResolveConfig(imageSize);
+        onConfig?.Invoke(config);
         var tokenizerFolder = tokenizer ?? source.FindTokenizer();
         var gpt = new GptModel(config.Model);
         VqTokenizer? decoder = null;

@@ -163,6 +163,21 @@ public sealed class SampleCommandTests
         Assert.Contains(reason, run.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>The tokenizer loads after the weights, which may take minutes.</summary>
+    [Theory]
+    [InlineData("--class", "heart")]
+    [InlineData("--temperature", "-1")]
+    public async Task Mistakes_are_said_before_anything_is_loaded(string option, string value)
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--tokenizer", "nowhere", option, value, "--output", folder["out"]);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains(value, run.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_tokenizer_of_another_run_is_refused()
     {
