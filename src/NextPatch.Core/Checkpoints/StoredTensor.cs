@@ -73,16 +73,27 @@ public abstract class StoredTensor
     /// <param name="onRead">Receives the number of bytes of every part that is given out; what it throws ends the reading.</param>
     public StoredTensor Watched(Action<long> onRead) => new WatchedTensor(this, onRead);
 
-    /// <summary>Gives out the C-contiguous little-endian elements part by part.</summary>
+    /// <summary>Gives out the C-contiguous little-endian elements part by part. While one is taken, another thread reads the next.</summary>
     /// <exception cref="DataFormatException">The elements are damaged.</exception>
     internal void WriteTo(PartAction write)
     {
-        var buffer = new byte[(int)Math.Min(PartBytes, ByteCount)];
-        for (var at = 0L; at < ByteCount; at += PartBytes)
+        var (current, other) = (new byte[(int)Math.Min(PartBytes, ByteCount)], new byte[(int)Math.Clamp(ByteCount - PartBytes, 0, PartBytes)]);
+        int LengthAt(long at) => (int)Math.Min(PartBytes, ByteCount - at);
+        CopyTo(0, current);
+        for (var at = 0L; at < ByteCount; at += PartBytes, (current, other) = (other, current))
         {
-            var part = buffer.AsSpan(0, (int)Math.Min(PartBytes, ByteCount - at));
-            CopyTo(at, part);
-            write(part);
+            var (next, buffer) = (at + PartBytes, other);
+            var reading = next < ByteCount ? Task.Run(() => CopyTo(next, buffer.AsSpan(0, LengthAt(next)))) : Task.CompletedTask;
+            try
+            {
+                write(current.AsSpan(0, LengthAt(at)));
+            }
+            finally
+            {
+                Task.WaitAny(reading); // nothing may be read any more when the caller closes the file
+            }
+
+            reading.GetAwaiter().GetResult();
         }
     }
 
