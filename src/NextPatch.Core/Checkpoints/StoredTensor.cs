@@ -1,10 +1,12 @@
+using System.Buffers;
+
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>A tensor of an open file, not read yet. Valid as long as its file is open; tensors of any size.</summary>
 public abstract class StoredTensor
 {
-    // Stays in a core's cache between reading, checksum and writing; a multiple of every element size.
-    private const int PartBytes = 1 << 18;
+    // Two of them stay in the cache; fewer would cost more in handing them from thread to thread. A multiple of every element size.
+    private const int PartBytes = 1 << 20;
 
     protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
     {
@@ -77,9 +79,10 @@ public abstract class StoredTensor
     /// <exception cref="DataFormatException">The elements are damaged.</exception>
     internal void WriteTo(PartAction write)
     {
-        var (current, other) = (new byte[(int)Math.Min(PartBytes, ByteCount)], new byte[(int)Math.Clamp(ByteCount - PartBytes, 0, PartBytes)]);
+        // Not new ones for every tensor: clearing them costs as much as to fill them.
+        var (current, other) = (ArrayPool<byte>.Shared.Rent(PartBytes), ArrayPool<byte>.Shared.Rent(PartBytes));
         int LengthAt(long at) => (int)Math.Min(PartBytes, ByteCount - at);
-        CopyTo(0, current);
+        CopyTo(0, current.AsSpan(0, LengthAt(0)));
         for (var at = 0L; at < ByteCount; at += PartBytes, (current, other) = (other, current))
         {
             var (next, buffer) = (at + PartBytes, other);
@@ -95,6 +98,9 @@ public abstract class StoredTensor
 
             reading.GetAwaiter().GetResult();
         }
+
+        ArrayPool<byte>.Shared.Return(current);
+        ArrayPool<byte>.Shared.Return(other);
     }
 
     public override string ToString() => $"{Type} {HostTensor.Describe(Shape)}";

@@ -6,7 +6,7 @@ namespace NextPatch.Core.Tests.Checkpoints;
 /// <summary>A flipped bit in an archive is found however its elements are read, and not much later than it must be.</summary>
 public sealed class MemberCheckTests
 {
-    private const int Bytes = 600_000; // more than two of the parts in which tensors are written
+    private const int Bytes = 2_300_000; // more than two of the parts in which tensors are written
 
     [Theory]
     [InlineData("a.pt")]
