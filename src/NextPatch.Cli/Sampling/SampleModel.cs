@@ -7,6 +7,7 @@ using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
+using NextPatch.Training.Gpt;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -50,6 +51,13 @@ internal sealed class SampleModel : IDisposable
         using var source = ModelSource.Open(model, kind);
         var config = source.ResolveConfig(imageSize);
         onConfig?.Invoke(config);
+        var hash = WeightsHash.OfFile(source.Weights.Path);
+        CheckpointSums.RequireIntact(source.Weights.Path, hash);
+        if (source.Config is not null)
+        {
+            CheckpointSums.RequireIntact(Path.Combine(source.Folder!, "config.json"));
+        }
+
         var tokenizerFolder = tokenizer ?? source.FindTokenizer();
         var gpt = new GptModel(config.Model);
         VqTokenizer? decoder = null;
@@ -68,7 +76,7 @@ internal sealed class SampleModel : IDisposable
                 RequireFit(config, decoder, tokenizerFolder);
             }
 
-            return new SampleModel(new TorchGenerationEngine(gpt), config, decoder, source.KindName, WeightsHash.OfFile(source.Weights.Path));
+            return new SampleModel(new TorchGenerationEngine(gpt), config, decoder, source.KindName, hash);
         }
         catch
         {
