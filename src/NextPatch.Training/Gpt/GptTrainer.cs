@@ -90,7 +90,7 @@ public sealed class GptTrainer : IDisposable
     /// <summary>Planned cost of the whole run.</summary>
     public TrainingCost Cost => _cost;
 
-    /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
+    /// <summary>Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are null.</summary>
     /// <exception cref="NextPatchException">
     /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunOptions.OnFullDisk"/>
     /// says stop; the last checkpoint stays.
@@ -128,7 +128,7 @@ public sealed class GptTrainer : IDisposable
         saver.AtEnd(_step, _skipped.InARow > 0, cancellation);
         var isComplete = _step >= _schedule.TotalSteps;
         return new TrainingResult(_step, isComplete, Checkpoints.Latest, _stageSeconds, StageImages(),
-            isComplete ? ValidationLoss() : null, isComplete ? AverageValidationLoss() : null) { SkippedSteps = _skipped.Total };
+            isComplete ? ValidationLoss(cancellation) : null, isComplete ? AverageValidationLoss(cancellation) : null) { SkippedSteps = _skipped.Total };
     }
 
     public void Dispose()
@@ -242,7 +242,8 @@ public sealed class GptTrainer : IDisposable
         return (tensor(codes, [count, _modelConfig.CodesPerImage]), tensor(labels, [count])); // [B, T], [B]
     }
 
-    private double? ValidationLoss()
+    /// <returns>Null without held-out images, or when cancelled on the way.</returns>
+    private double? ValidationLoss(CancellationToken cancellation = default)
     {
         var heldOut = _store.Manifest.HeldOutCount;
         if (heldOut == 0)
@@ -256,7 +257,7 @@ public sealed class GptTrainer : IDisposable
             using var noGrad = no_grad();
             var grouping = new MeanPatchGrouping(new PatchGeometry(_modelConfig.GridSide, 1));
             var batch = Math.Min(heldOut, Math.Max(1, _training.MicroBatchFor(1)));
-            for (var first = 0; first < heldOut; first += batch)
+            for (var first = 0; first < heldOut && !cancellation.IsCancellationRequested; first += batch)
             {
                 using var scope = NewDisposeScope();
                 var count = Math.Min(batch, heldOut - first);
@@ -265,19 +266,19 @@ public sealed class GptTrainer : IDisposable
                 total += PatchLoss.Evaluate(hidden, Model.Head, grouping.Targets(codes)).item<float>() * count;
             }
         });
-        return total / heldOut;
+        return cancellation.IsCancellationRequested ? null : total / heldOut;
     }
 
-    private double? AverageValidationLoss()
+    private double? AverageValidationLoss(CancellationToken cancellation)
     {
-        if (!_optimizer.HasAverage)
+        if (!_optimizer.HasAverage || cancellation.IsCancellationRequested)
         {
             return null;
         }
 
         var trained = Torch.Loading.StateLoader.Capture(Model).ToDictionary();
         Torch.Loading.StateLoader.Load(Model, _optimizer.CaptureAverage().ToDictionary(), "the weight average");
-        var loss = ValidationLoss();
+        var loss = ValidationLoss(cancellation);
         Torch.Loading.StateLoader.Load(Model, trained, "the trained weights");
         return loss;
     }
