@@ -64,15 +64,16 @@ internal static class SampleCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.Of(parsed);
+            GenerationRequest request = null!;
             using var loaded = SampleModel.Load(
                 parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
-                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16");
-            var request = new GenerationRequest
-            {
-                Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), loaded.Config, parsed.GetValue(balanced)),
-                Seed = parsed.GetValue(seed),
-                Sampling = rules.Resolve(parsed, loaded.Config.Model),
-            };
+                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16",
+                config => request = new GenerationRequest // here, so that a mistyped class is said at once
+                {
+                    Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced)),
+                    Seed = parsed.GetValue(seed),
+                    Sampling = rules.Resolve(parsed, config.Model),
+                });
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
             var paths = parsed.GetValue(layout) == "published"
                 ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetRequiredValue(model), loaded, size, request))

@@ -210,6 +210,48 @@ public sealed class SampleCommandTests
         Assert.Contains(reason, run.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>The tokenizer loads after the weights, which may take minutes.</summary>
+    [Theory]
+    [InlineData("--class", "heart")]
+    [InlineData("--temperature", "-1")]
+    public async Task Mistakes_are_said_before_anything_is_loaded(string option, string value)
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--tokenizer", "nowhere", option, value, "--output", folder["out"]);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains(value, run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("model.safetensors", "")]
+    [InlineData("model.safetensors", "model.safetensors")]
+    [InlineData("config.json", "config.json")]
+    public async Task A_checkpoint_that_is_not_what_its_sums_say_is_not_sampled(string summed, string damaged)
+    {
+        using var folder = new TemporaryFolder();
+        var checkpoint = Path.Combine(SmallModel.Write(folder, withTokenizer: false), "step-00000005");
+        var file = Path.Combine(checkpoint, summed);
+        File.WriteAllText(Path.Combine(checkpoint, "SHA256SUMS"), $"{Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file)))}  {summed}\n");
+        if (damaged == "config.json")
+        {
+            await File.AppendAllTextAsync(file, " ");
+        }
+        else if (damaged.Length > 0)
+        {
+            var bytes = await File.ReadAllBytesAsync(file);
+            bytes[^1] ^= 1;
+            await File.WriteAllBytesAsync(file, bytes);
+        }
+
+        var run = await CommandLine.RunAsync("sample", "--model", checkpoint, "--weights", "model", "--count", "1", "--output", folder["out"]);
+
+        Assert.Equal(damaged.Length > 0 ? ExitCode.Failure : ExitCode.Success, run.ExitCode);
+        Assert.Equal(damaged.Length > 0, run.Error.Contains($"{summed}' does not have the SHA-256", StringComparison.Ordinal));
+    }
+
     [Fact]
     public async Task The_tokenizer_of_another_run_is_refused()
     {
