@@ -34,13 +34,13 @@ internal static class VqganCases
             run.Close($"gen_loss.{index}", terms.Total.reshape(1), arrays[$"gen_loss.{index}"], run.Golden.Tolerance("losses"));
             if (item["adaptive_weight"] is { } adaptive)
             {
-                run.Close($"adaptive_weight.{index}", terms.AdaptiveWeight.item<float>(), (double)adaptive, run.Golden.Tolerance("adaptive_weight"));
+                run.Close($"adaptive_weight.{index}", terms.AdaptiveWeight!.item<float>(), (double)adaptive, run.Golden.Tolerance("adaptive_weight"));
             }
 
             terms.Total.backward();
             run.Close($"grad_W.{index}", layer.grad!, arrays[$"grad_W.{index}"], run.Golden.Tolerance("grad_W"));
             discriminator.zero_grad();
-            var loss = objective.Discriminator(images, reconstructions, step);
+            var loss = objective.Discriminator(images, reconstructions, step)!;
             run.Close($"disc_loss {index}", loss.item<float>(), (double)item["disc_loss_value"]!, run.Golden.Tolerance("losses"));
             loss.backward();
             CheckDiscriminator(run, discriminator, index, item["disc_grad_norms"] as JsonObject ?? []);
@@ -54,21 +54,22 @@ internal static class VqganCases
         using var tokenizer = TokenizerCase.Load(golden.Sibling((string)settings["vq"]!), (double)settings["entropy_loss_ratio"]!);
         using var discriminator = AdversarialCases.LoadPatchDiscriminator(golden, (int)arrays["disc.main.0.weight"].Shape[0], depth: 3);
         using var perception = AdversarialCases.LoadLpips(golden);
-        var step = new VqganStep(tokenizer, discriminator, perception, new VqganTrainingConfig
+        var rate = (double)settings["lr"]!;
+        using var step = new TokenizerStep(tokenizer, new VqganTrainingConfig
         {
-            LearningRate = (double)settings["lr"]!, Beta1 = (double)settings["betas"]![0]!, Beta2 = (double)settings["betas"]![1]!, ClipNorm = (double)settings["clip"]!,
+            LearningRate = rate, Beta1 = (double)settings["betas"]![0]!, Beta2 = (double)settings["betas"]![1]!, ClipNorm = (double)settings["clip"]!,
             EmaDecay = (double)settings["ema_decay"]!, AdversarialWeight = (double)settings["disc_weight"]!, DiscriminatorStart = (long)settings["disc_start"]!,
-        });
+        }, discriminator, perception);
         var (losses, log) = (golden.Tolerance("losses"), arrays["log__f64"].ToDoubles());
         for (var i = 0; i < (int)settings["steps"]!; i++)
         {
             using var scope = NewDisposeScope();
-            var result = step.Run(StateLoader.ToTensor(arrays["x"]).select(0, i));
+            var result = step.Run(StateLoader.ToTensor(arrays["x"]).select(0, i), i, rate);
             var (at, expected) = ($"step {i + 1}", log.AsSpan(i * 8, 8).ToArray());
-            run.Close($"{at} loss_gen", result.GeneratorLoss, expected[0], losses);
-            run.Close($"{at} loss_disc", result.DiscriminatorLoss, expected[1], losses);
-            run.Close($"{at} grad_norm", result.GeneratorNorm, expected[2], Loose);
-            run.Close($"{at} disc grad_norm", result.DiscriminatorNorm, expected[3], Loose);
+            run.Close($"{at} loss_gen", result.Loss, expected[0], losses);
+            run.Close($"{at} loss_disc", result.DiscriminatorLoss!.Value, expected[1], losses);
+            run.Close($"{at} grad_norm", result.Norm, expected[2], Loose);
+            run.Close($"{at} disc grad_norm", result.DiscriminatorNorm!.Value, expected[3], Loose);
             run.Close($"{at} vq_loss", result.CodebookLoss, expected[4], losses);
             run.Close($"{at} commit_loss", result.CommitmentLoss, expected[5], losses);
             run.Close($"{at} codebook_usage", tokenizer.RecentCodebookUsage, expected[7], Loose);
@@ -81,7 +82,7 @@ internal static class VqganCases
 
     private static VqganTrainingConfig Configuration(JsonObject item) => new()
     {
-        IsAbsoluteReconstruction = (string?)item["reconstruction_loss"] == "l1",
+        Reconstruction = (string?)item["reconstruction_loss"] == "l1" ? ReconstructionLoss.Absolute : ReconstructionLoss.Squared,
         ReconstructionWeight = (double?)item["reconstruction_weight"] ?? 1,
         PerceptualWeight = (double?)item["perceptual_weight"] ?? 1,
         AdversarialWeight = (double?)item["disc_weight"] ?? 1,
