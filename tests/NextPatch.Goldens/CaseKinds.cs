@@ -46,6 +46,10 @@ internal static class CaseKinds
         (c => c.IsAbout("TenCrop"), TenCropCase.Run),
         (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("items"), ImageCropCase.RunCentre),
         (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("file"), ImageCropCase.RunRealSizes),
+        (c => c.IsAbout("FIDStatistics.frechet_distance"), EvaluatorCases.RunFrechet),
+        (c => c.IsAbout("compute_inception_score"), EvaluatorCases.RunInceptionScore),
+        (c => c.IsAbout("compute_prec_recall"), EvaluatorCases.RunPrecisionRecall),
+        (c => c.IsAbout("Inception network's pipeline"), InceptionSetCase.Run),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>

@@ -40,11 +40,25 @@ internal sealed class GoldenFolder
                 throw new NextPatchException($"'{manifest}' lists no cases; a goldens manifest has a non-empty list under \"cases\".");
             }
 
-            return new GoldenFolder(path, [.. cases.Select((c, i) => new GoldenCase(path, c as JsonObject ?? throw new JsonException($"case {i} is not an object")))]);
+            return new GoldenFolder(path, [.. cases.Select((c, i) => new GoldenCase(path, c as JsonObject ?? throw new JsonException($"case {i} is not an object"))), .. InceptionCases(System.IO.Path.Combine(path, "inception"))]);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
         {
             throw new NextPatchException($"The goldens manifest '{manifest}' cannot be read: {e.Message} Point {Variable} at a folder that holds manifest.json, or unset it to use the subset.", e);
+        }
+    }
+
+    /// <summary>The feature network's recordings have a manifest of another form: its figures as one case.</summary>
+    private static IEnumerable<GoldenCase> InceptionCases(string folder)
+    {
+        var manifest = System.IO.Path.Combine(folder, "manifest.json");
+        if (File.Exists(manifest) && JsonNode.Parse(File.ReadAllText(manifest)) is JsonObject recorded && recorded["pipeline"] is JsonObject pipeline)
+        {
+            yield return new GoldenCase(folder, new JsonObject
+            {
+                ["name"] = "inception.pipeline", ["official"] = "the FID Inception network's pipeline", ["salt"] = (string?)recorded["salt"],
+                ["config"] = pipeline.DeepClone(), ["files"] = new JsonArray("set_activations.npz"),
+            });
         }
     }
 }
