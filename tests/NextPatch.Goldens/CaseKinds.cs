@@ -50,6 +50,9 @@ internal static class CaseKinds
         (c => c.IsAbout("compute_inception_score"), EvaluatorCases.RunInceptionScore),
         (c => c.IsAbout("compute_prec_recall"), EvaluatorCases.RunPrecisionRecall),
         (c => c.IsAbout("Inception network's pipeline"), InceptionSetCase.Run),
+        (c => c.IsAbout("Inception network's resize"), InceptionNetworkCase.RunResize),
+        (c => c.IsAbout("Inception network's network"), InceptionNetworkCase.RunNetwork),
+        (c => c.IsAbout("Inception network's sets"), InceptionNetworkCase.RunSets),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>

@@ -92,7 +92,8 @@ internal sealed class BilinearResize
             var scale = (float)from / to;
             for (var i = 0; i < to; i++)
             {
-                var place = halfPixel ? Math.Max((scale * (i + 0.5f)) - 0.5f, 0) : i * scale;
+                // PyTorch's compilers fuse this product and sum; rounding in between would move a pixel by a thousandth of a level.
+                var place = halfPixel ? Math.Max(MathF.FusedMultiplyAdd(scale, i + 0.5f, -0.5f), 0) : i * scale;
                 Low[i] = Math.Min((int)place, from - 1);
                 High[i] = Math.Min(Low[i] + 1, from - 1);
                 Share[i] = place - Low[i];

@@ -6,9 +6,15 @@ namespace NextPatch.Torch.Perception;
 // Shape letters used in this file: B batch, I and O input and output channels, G groups, h and w of a feature map.
 
 /// <summary>A convolution whose weights are given and never change; a gradient flows through it to the image.</summary>
-/// <remarks>Weights lie channels-last, so that images that do as well are computed without being laid out anew at every layer.</remarks>
+/// <remarks>
+/// Weights lie channels-last, so that images that do as well are computed without being laid out anew at every layer. There, with several threads
+/// on a processor with AVX-512, libtorch 2.10 computes 1x1 convolutions wrongly whose outputs are above 64 and no multiple of it
+/// (64 -> 80 at 73x73: off by 3.3): such a layer gets further outputs, whose weights are zero.
+/// </remarks>
 public sealed class FrozenConvolution : IDisposable
 {
+    private const int PointOutputs = 64;
+
     private readonly Tensor _weight;
     private readonly Tensor _bias;
     private readonly long[] _stride;
@@ -26,12 +32,15 @@ public sealed class FrozenConvolution : IDisposable
     {
         using var scope = NewDisposeScope();
         (_stride, _padding, _groups) = ([stride, stride], [padding.Height, padding.Width], groups);
-        _bias = tensor(bias.ToArray()).DetachFromDisposeScope();
-        _weight = ChannelsLast(tensor(weight.ToArray(), [bias.Length, inputs / groups, kernel.Height, kernel.Width])).DetachFromDisposeScope();
+        Outputs = bias.Length;
+        var more = kernel == (1, 1) && Outputs > PointOutputs && groups == 1 ? (PointOutputs - (Outputs % PointOutputs)) % PointOutputs : 0;
+        _bias = nn.functional.pad(tensor(bias.ToArray()), [0, more]).DetachFromDisposeScope();
+        _weight = ChannelsLast(nn.functional.pad(
+            tensor(weight.ToArray(), [Outputs, inputs / groups, kernel.Height, kernel.Width]), [0, 0, 0, 0, 0, 0, 0, more])).DetachFromDisposeScope(); // [O', I / G, kh, kw]
     }
 
     /// <summary>Output channels.</summary>
-    public int Outputs => (int)_bias.size(0);
+    public int Outputs { get; }
 
     /// <summary>Reads <c>key.weight</c> [O, I, k, k] and <c>key.bias</c> [O].</summary>
     /// <param name="weights">The file.</param>
@@ -56,7 +65,12 @@ public sealed class FrozenConvolution : IDisposable
 
     /// <param name="x">float [B, I, h, w].</param>
     /// <returns>[B, O, h', w'] in the caller's dispose scope.</returns>
-    public Tensor Forward(Tensor x) => AlignedConvolution.Forward(_weight, _bias, x, _stride, _padding, _groups);
+    public Tensor Forward(Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        var y = AlignedConvolution.Forward(_weight, _bias, x, _stride, _padding, _groups);
+        return (y.size(1) == Outputs ? y : y.narrow(1, 0, Outputs)).MoveToOuterDisposeScope();
+    }
 
     /// <summary>The same and a ReLU.</summary>
     /// <param name="x">float [B, I, h, w].</param>
