@@ -69,7 +69,9 @@ public sealed class FrozenConvolution : IDisposable
     {
         using var scope = NewDisposeScope();
         var y = AlignedConvolution.Forward(_weight, _bias, x, _stride, _padding, _groups);
-        return (y.size(1) == Outputs ? y : y.narrow(1, 0, Outputs)).MoveToOuterDisposeScope();
+        y = y.size(1) == Outputs ? y : y.narrow(1, 0, Outputs);
+        ConvolutionTrace.Note(this, x, y, _weight.size(1) * _weight.size(2) * _weight.size(3));
+        return y.MoveToOuterDisposeScope();
     }
 
     /// <summary>The same and a ReLU.</summary>
