@@ -57,11 +57,19 @@ internal sealed class GoldenFolder
             yield break;
         }
 
-        foreach (var part in (string[])["pipeline", "resize", "network", "sets"])
+        if (recorded["pipeline"] is JsonObject pipeline)
+        {
+            yield return new GoldenCase(folder, new JsonObject
+            {
+                ["name"] = "inception.pipeline", ["official"] = "the FID Inception network's pipeline", ["salt"] = (string?)recorded["salt"],
+                ["config"] = pipeline.DeepClone(), ["files"] = new JsonArray("set_activations.npz"),
+            });
+        }
+
+        foreach (var part in (string[])["resize", "network", "sets"])
         {
             var entry = (JsonObject)recorded.DeepClone();
             (entry["name"], entry["official"]) = ($"inception.{part}", $"the FID Inception network's {part}");
-            (entry["config"], entry["files"]) = (recorded["pipeline"]?.DeepClone(), new JsonArray("set_activations.npz"));
             yield return new GoldenCase(folder, entry);
         }
     }

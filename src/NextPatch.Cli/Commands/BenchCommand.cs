@@ -6,19 +6,20 @@ using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Loading;
+using NextPatch.Torch.Tokenizer;
 using Spectre.Console;
 using TorchSharp;
 
 namespace NextPatch.Cli.Commands;
 
-/// <summary><c>nextpatch bench</c>: what a training step or the metrics cost on this machine, and how near that is to what it could.</summary>
+/// <summary><c>nextpatch bench</c>: what a training step, the extraction of codes or the metrics cost on this machine, and how near that is to what it could.</summary>
 internal static class BenchCommand
 {
     private const int ImagesAtSideOne = 4;
 
     public static Command Create()
     {
-        var command = new Command("bench", "Measures what this machine can do.") { CreateTrain(), CreateEvaluate() };
+        var command = new Command("bench", "Measures what this machine can do.") { CreateTrain(), CreateEncode(), CreateEvaluate() };
         return command;
     }
 
@@ -59,6 +60,60 @@ internal static class BenchCommand
             return Finish(terminal, parsed.GetValue(json), new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation));
         });
         return command;
+    }
+
+    private static Command CreateEncode()
+    {
+        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder or weights file. [default: VQ-16 with random weights, which take as long]", HelpName = "path" };
+        var size = new Option<int>("--image-size") { Description = "Side in pixels of what is encoded, where the tokenizer leaves it open.", HelpName = "px", DefaultValueFactory = _ => 256 };
+        var images = new Option<int>("--images") { Description = "Images per round; ten crops are encoded of each.", HelpName = "n", DefaultValueFactory = _ => 2 };
+        var rounds = new Option<int>("--rounds") { Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 3 };
+        var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" };
+        var precision = new Option<string>("--precision") { Description = "Arithmetic of the encoder; the published way stays fp32.", HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32" };
+        precision.AcceptOnlyFromAmong("fp32", "bf16");
+        var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
+        var command = new Command(
+            "encode",
+            """
+            Times the way from JPEG files of 500x375 to codes: decoding, ten crops, the tokenizer's encoder beside its bare convolutions, and all
+            together beside the published way (one image after the other, its ten crops as a batch, fp32), in turn in every round.
+
+            Examples:
+              nextpatch bench encode
+              nextpatch bench encode --precision bf16 --json
+              nextpatch bench encode --tokenizer vq_ds16_c2i.pt --images 4
+            """)
+        { tokenizer, size, images, rounds, batch, precision, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            NativeBackend.EnsureLoaded();
+            var terminal = Terminal.Of(parsed);
+            var (path, side) = (parsed.GetValue(tokenizer), AtLeastOne("--image-size", parsed.GetRequiredValue(size)));
+            terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
+            return Finish(terminal, parsed.GetValue(json), new EncodeBench(
+                new EncodeBenchPlan(() => CreateTokenizer(path, side), AtLeastOne("--images", parsed.GetRequiredValue(images)), AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), parsed.GetValue(batch), parsed.GetValue(precision) == "bf16"),
+                terminal.Log.WriteLine).Run(cancellation));
+        });
+        return command;
+    }
+
+    private static VqTokenizer CreateTokenizer(string? path, int side)
+    {
+        if (path is null)
+        {
+            return new VqTokenizer(TokenizerPresets.Get("VQ-16") with { ImageSide = side }, seed: 1);
+        }
+
+        var tokenizer = VqTokenizer.Load(path);
+        if (tokenizer.Config.Architecture == TokenizerArchitecture.Small || tokenizer.Config.ImageSide == side)
+        {
+            return tokenizer;
+        }
+
+        using (tokenizer)
+        {
+            return VqTokenizer.Load(path, side / tokenizer.Config.DownsamplingFactor);
+        }
     }
 
     private static Command CreateEvaluate()

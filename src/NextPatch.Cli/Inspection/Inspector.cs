@@ -4,7 +4,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
-using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Inspection;
 

@@ -66,7 +66,10 @@ internal sealed class Terminal
     }
 
     /// <summary>An object on stdout as indented JSON, in camel case.</summary>
-    public void WriteJson<T>(T value) => Data.WriteLine(JsonSerializer.Serialize(value, JsonFormat));
+    public void WriteJson<T>(T value) => Data.WriteLine(ToJson(value));
+
+    /// <summary>The same as text, for files.</summary>
+    public static string ToJson<T>(T value) => JsonSerializer.Serialize(value, JsonFormat);
 
     private static IAnsiConsole CreateConsole(TextWriter writer, bool isTerminal)
     {

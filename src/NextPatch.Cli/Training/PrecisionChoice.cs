@@ -28,9 +28,14 @@ internal static class PrecisionChoice
     /// <param name="model">Its widths are measured.</param>
     /// <returns>The precision, and a sentence that says why.</returns>
     /// <exception cref="ConfigException">This machine cannot compute so.</exception>
-    public static (ComputePrecision Precision, string Reason) Choose(string asked, GptConfig model) => asked switch
+    public static (ComputePrecision Precision, string Reason) Choose(string asked, GptConfig model)
+        => IsAuto(asked) ? PrecisionMeasurement.Choose(model, Processor.Detect().IsBf16Fast) : AsAsked(asked);
+
+    /// <param name="asked">What the option says, not auto.</param>
+    /// <returns>The precision, and a sentence that says why.</returns>
+    /// <exception cref="ConfigException">This machine cannot compute so.</exception>
+    public static (ComputePrecision Precision, string Reason) AsAsked(string asked) => asked switch
     {
-        Auto => PrecisionMeasurement.Choose(model, Processor.Detect().IsBf16Fast),
         "bf16" when !Processor.Detect().IsBf16Fast => (ComputePrecision.Bf16, "Precision: bf16, as asked; this processor has no bf16 dot products, so fp32 would be several times as fast."),
         "fp32" or "bf16" => (Enum.Parse<ComputePrecision>(asked, ignoreCase: true), $"Precision: {asked}, as asked."),
         _ => throw new ConfigException($"--precision {asked} needs CUDA, and this build computes on the processor. Use auto, fp32 or bf16."),

@@ -1,7 +1,8 @@
 using System.CommandLine;
+using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
 using NextPatch.Core.Configuration;
-using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 
@@ -29,7 +30,7 @@ internal sealed class TrainOptions
 
     public Option<bool> Resume { get; } = new("--resume") { Description = "Continue the run in --output from its newest checkpoint, or start where there is none." };
 
-    public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights (run, checkpoint, .safetensors, .pt); the number of classes may differ.", HelpName = "path" };
+    public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights: a run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file (.pt, .pth, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz); the number of classes may differ.", HelpName = "path" };
 
     public Option<long> CheckpointEvery { get; } = new("--checkpoint-every") { Description = "Steps between checkpoints; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
 
@@ -47,6 +48,13 @@ internal sealed class TrainOptions
 
     public Option<long> LogEvery { get; } = new("--log-every") { Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => 20 };
 
+    public Option<long> EvaluateEvery { get; } = new("--evaluate-every") { Description = "Steps between measurements of images that the averaged weights draw, against --reference (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
+
+    public Option<int> EvaluateCount { get; } = new("--evaluate-count") { Description = "Images to draw for it, classes in turn.", HelpName = "n", DefaultValueFactory = _ => 2048 };
+
+    /// <summary>What they are measured against, and how.</summary>
+    public MeasureOptions Measure { get; } = new(isRequired: false);
+
     public Option<string> Precision { get; } = PrecisionChoice.CreateOption();
 
     public Option<bool> Recompute { get; } = new("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them: the same numbers, less memory, more time." };
@@ -56,8 +64,9 @@ internal sealed class TrainOptions
         command.Add(Codes);
         command.Add(Output);
         Settings.AddTo(command);
+        Measure.AddTo(command);
         foreach (var option in (Option[])[
-            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, OnFullDisk, StopAfterSkips, ValidateEvery, SampleEvery, Tokenizer, LogEvery, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
+            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, OnFullDisk, StopAfterSkips, ValidateEvery, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, LogEvery, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
             _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
         {
             command.Add(option);

@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using System.CommandLine;
+using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
 using NextPatch.Core.Configuration;
@@ -12,6 +13,7 @@ using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 
@@ -46,7 +48,10 @@ internal sealed class TrainingJob
         };
         using var tokenizer = OpenTokenizer(folder);
         var initFrom = _parsed.GetValue(_options.InitFrom);
-        using var trainer = new GptTrainer(config, store, RunOptions(tokenizer, config),
+        using var evaluation = _parsed.GetRequiredValue(_options.EvaluateEvery) == 0
+            ? null
+            : TrainingEvaluation.Open(_options.Measure, _parsed, _parsed.GetRequiredValue(_options.EvaluateCount), config, tokenizer!, _progress, cancellation);
+        using var trainer = new GptTrainer(config, store, RunOptions(tokenizer, config) with { Metric = evaluation?.Metric, MeasureEvery = _parsed.GetRequiredValue(_options.EvaluateEvery) },
             initFrom is null ? null : m => _progress.WriteLine(InitialWeights.Load(initFrom, m, training.Seed)));
         foreach (var line in TrainingDisplay.Plan(model, trainer.Cost))
         {
@@ -117,7 +122,7 @@ internal sealed class TrainingJob
 
     private VqTokenizer? OpenTokenizer(string codes)
     {
-        if (_parsed.GetRequiredValue(_options.SampleEvery) == 0)
+        if (_parsed.GetRequiredValue(_options.SampleEvery) == 0 && _parsed.GetRequiredValue(_options.EvaluateEvery) == 0)
         {
             return null;
         }
@@ -125,7 +130,7 @@ internal sealed class TrainingJob
         var folder = _parsed.GetValue(_options.Tokenizer) ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(codes))!, "tokenizer");
         return Directory.Exists(folder)
             ? VqTokenizer.Load(folder)
-            : throw new ConfigException($"--sample-every needs the tokenizer of the codes, and {folder} does not exist. Name it with --tokenizer, or leave --sample-every out.");
+            : throw new ConfigException($"--sample-every and --evaluate-every need the tokenizer of the codes, and {folder} does not exist. Name it with --tokenizer, or leave them out.");
     }
 
     private void WriteSamples(long step, GptModel model, VqTokenizer tokenizer, CheckpointConfig config)

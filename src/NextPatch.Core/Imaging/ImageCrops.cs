@@ -43,7 +43,17 @@ public static class ImageCrops
     public static RgbImage Random(RgbImage image, int size, CounterRandom random, long place)
     {
         var (least, most) = RandomSides(size);
-        var smallerSide = least + random.Below(most - least + 1, place, 0);
+        return Random(image, size, least + random.Below(most - least + 1, place, 0), random, place);
+    }
+
+    /// <summary>A random crop of the image resized to a given smaller side.</summary>
+    /// <param name="image">Any size.</param>
+    /// <param name="size">Width and height of the result.</param>
+    /// <param name="smallerSide">At least <paramref name="size"/>.</param>
+    /// <param name="random">The stream; positions 1 and 2 of <paramref name="place"/> are used.</param>
+    /// <param name="place">For instance the place in the stream of training images.</param>
+    public static RgbImage Random(RgbImage image, int size, int smallerSide, CounterRandom random, long place)
+    {
         var (width, height) = ScaledSize(image.Width, image.Height, smallerSide);
         return At(image, size, smallerSide, random.Below(height - size + 1, place, 1), random.Below(width - size + 1, place, 2));
     }

@@ -35,4 +35,7 @@ public enum RandomStream
 
     /// <summary>Which images are kept from training when a dataset brings no test part.</summary>
     HeldOut = 11,
+
+    /// <summary>Which codes are replaced by neighbours while a tokenizer is trained or judged.</summary>
+    Perturbation = 12,
 }

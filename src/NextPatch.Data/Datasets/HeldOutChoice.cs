@@ -3,16 +3,20 @@ using NextPatch.Core.Sampling;
 namespace NextPatch.Data.Datasets;
 
 /// <summary>Holds out the same share of every class, chosen by the seed.</summary>
-internal static class HeldOutChoice
+public static class HeldOutChoice
 {
-    /// <summary>Splits; both parts keep the order of the source. A class of two or more images keeps at least one in each part.</summary>
-    public static DatasetSplit Split(ImageDataset all, ulong seed, double share)
+    /// <summary>Chooses among images by their labels. A class of two or more images keeps at least one in each part.</summary>
+    /// <param name="labels">Label of each image.</param>
+    /// <param name="seed">Decides which.</param>
+    /// <param name="share">Share of each class, in [0, 1).</param>
+    /// <returns>For each image, whether it is held out.</returns>
+    public static bool[] Choose(IReadOnlyList<int> labels, ulong seed, double share)
     {
-        var heldOut = new bool[all.Count];
+        var heldOut = new bool[labels.Count];
         if (share > 0)
         {
             var random = new CounterRandom(seed, RandomStream.HeldOut);
-            foreach (var members in Enumerable.Range(0, all.Count).GroupBy(i => all.Labels[i]))
+            foreach (var members in Enumerable.Range(0, labels.Count).GroupBy(i => labels[i]))
             {
                 var order = members.OrderBy(i => random.Bits(i, 0)).ToArray();
                 var count = Math.Clamp((int)Math.Round(share * order.Length), Math.Min(1, order.Length - 1), order.Length - 1);
@@ -23,6 +27,13 @@ internal static class HeldOutChoice
             }
         }
 
+        return heldOut;
+    }
+
+    /// <summary>Splits; both parts keep the order of the source.</summary>
+    internal static DatasetSplit Split(ImageDataset all, ulong seed, double share)
+    {
+        var heldOut = Choose(all.Labels, seed, share);
         return new DatasetSplit(Part(all, i => !heldOut[i]), Part(all, i => heldOut[i]));
     }
 

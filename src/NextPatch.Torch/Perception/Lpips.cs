@@ -9,7 +9,7 @@ namespace NextPatch.Torch.Perception;
 // Shape letters used in this file: B batch, H and W rows and columns of pixels, C channels, h and w of a feature map.
 
 /// <summary>LPIPS: how different two images look, as VGG-16 features see it (Zhang et al., arXiv 1801.03924).</summary>
-public sealed class Lpips : IDisposable
+public sealed class Lpips : IPerceptualLoss
 {
     private static readonly float[] Shift = [-0.030f, -0.088f, -0.188f];
     private static readonly float[] Scale = [0.458f, 0.448f, 0.450f];
@@ -54,6 +54,12 @@ public sealed class Lpips : IDisposable
         }
 
         return sum.MoveToOuterDisposeScope();
+    }
+
+    Tensor IPerceptualLoss.Distance(Tensor images, Tensor reconstructions)
+    {
+        using var ofEach = Distance(images, reconstructions);
+        return ofEach.mean();
     }
 
     /// <summary>The five tapped feature maps, [B, C, h, w], in the caller's dispose scope.</summary>

@@ -7,6 +7,12 @@ public sealed class CodeUsage
 
     public CodeUsage(int codebookSize) => _counts = new long[codebookSize];
 
+    /// <summary>How often each code was chosen.</summary>
+    public ReadOnlySpan<long> Counts => _counts;
+
+    /// <summary>Codes counted.</summary>
+    public long Total => _counts.Sum();
+
     /// <summary>Codes chosen at least once.</summary>
     public int UsedCount => _counts.Count(c => c > 0);
 
@@ -27,6 +33,9 @@ public sealed class CodeUsage
             _counts[code]++;
         }
     }
+
+    /// <summary>Goes on from counts as <see cref="Counts"/> gave them.</summary>
+    public void Restore(ReadOnlySpan<long> counts) => counts.CopyTo(_counts);
 
     public void Clear() => Array.Clear(_counts);
 

@@ -36,6 +36,9 @@ internal sealed class SmallDecoder : Module<Tensor, Tensor>
         RegisterComponents();
     }
 
+    /// <summary>The last layer's weight, float [C0, 3, 4, 4].</summary>
+    public Parameter LastLayer => ((ConvTranspose2d)_layers[^1]).weight!;
+
     /// <param name="vectors">float [B, W, g, g].</param>
     /// <returns>Images, nominally in [-1, 1] but not clamped, float [B, 3, S, S].</returns>
     public override Tensor forward(Tensor vectors)

@@ -55,7 +55,13 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
     }
 
     /// <param name="latents">float [B, W, h, w], not normalised.</param>
-    public override QuantizerOutput forward(Tensor latents)
+    public override QuantizerOutput forward(Tensor latents) => Quantize(latents, perturbation: null, step: 0);
+
+    /// <summary>As <see cref="forward"/>, but the vectors are those of perturbed codes; codes and losses know nothing of it.</summary>
+    /// <param name="latents">float [B, W, h, w], not normalised.</param>
+    /// <param name="perturbation">Null: none.</param>
+    /// <param name="step">Counted from 0; with the place in the batch it decides what is perturbed.</param>
+    public QuantizerOutput Quantize(Tensor latents, LatentPerturbation? perturbation, long step)
     {
         using var scope = NewDisposeScope();
         var compared = Compared(latents);                                              // [B, W, h, w]
@@ -71,7 +77,10 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         var codebookLoss = (chosen - compared.detach()).square().mean();
         var commitmentLoss = (chosen.detach() - compared).square().mean();
         var entropyLoss = _config.EntropyWeight > 0 ? EntropyLoss(-Distances(rows, codebook)) : zeros(1).squeeze();
-        var straightThrough = compared + (chosen - compared).detach();                 // value of the code, gradient of the latent
+        var seen = perturbation is null
+            ? chosen
+            : Lookup(Perturb(codes.view(latents.size(0), -1), rows, codebook, perturbation, step, firstImage: 0), latents.size(2), latents.size(3)); // [B, W, h, w]
+        var straightThrough = compared + (seen - compared).detach();                   // value of the code, gradient of the latent
         return new QuantizerOutput(
             straightThrough.MoveToOuterDisposeScope(),
             codes.view(latents.size(0), -1).MoveToOuterDisposeScope(),                 // [B, T]
@@ -86,6 +95,18 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         using var scope = NewDisposeScope();
         var rows = Compared(latents).permute(0, 2, 3, 1).reshape(-1, _config.CodeWidth); // [R, W]
         return Nearest(rows, Codebook()).view(latents.size(0), -1).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Codes of latents after perturbation, int64 [B, T].</summary>
+    /// <param name="latents">float [B, W, h, w], not normalised.</param>
+    /// <param name="perturbation">What is perturbed; its step is 0.</param>
+    /// <param name="firstImage">Index of the first image.</param>
+    public Tensor EncodePerturbed(Tensor latents, LatentPerturbation perturbation, long firstImage)
+    {
+        using var scope = NewDisposeScope();
+        var rows = Compared(latents).permute(0, 2, 3, 1).reshape(-1, _config.CodeWidth); // [R, W]
+        var codebook = Codebook();                                                       // [K, W]
+        return Perturb(Nearest(rows, codebook).view(latents.size(0), -1), rows, codebook, perturbation, step: 0, firstImage).MoveToOuterDisposeScope();
     }
 
     /// <summary>Vectors of codes, as the decoder sees them.</summary>
@@ -131,8 +152,25 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
     private Tensor Codebook() => _config.NormalizeCodes ? functional.normalize(_codebook.weight!, dim: 1) : _codebook.weight!.alias();
 
     /// <summary>Squared distances [R, K].</summary>
-    private static Tensor Distances(Tensor rows, Tensor codebook)
+    internal static Tensor Distances(Tensor rows, Tensor codebook)
         => rows.square().sum(1, keepdim: true) + codebook.square().sum(1) - (2 * functional.linear(rows, codebook));
+
+    /// <returns>int64 [B, T].</returns>
+    private static Tensor Perturb(Tensor codes, Tensor rows, Tensor codebook, LatentPerturbation perturbation, long step, long firstImage)
+    {
+        using var scope = NewDisposeScope();
+        var length = codes.size(1);
+        var images = new Tensor[codes.size(0)];
+        for (var i = 0; i < images.Length; i++)
+        {
+            // One image at a time: its distances to all codes are the largest tensor here.
+            images[i] = perturbation.Chooses(step, firstImage + i)
+                ? perturbation.Replace(codes[i], rows.narrow(0, i * length, length), codebook, step, firstImage + i)
+                : codes[i];
+        }
+
+        return stack(images).MoveToOuterDisposeScope();
+    }
 
     private Tensor Nearest(Tensor rows, Tensor codebook)
     {

@@ -62,6 +62,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <summary>Share of the codebook among the latest 65,536 codes of training, counted as published; 0 for small tokenizers.</summary>
     public double RecentCodebookUsage => _quantizer.RecentUsage;
 
+    /// <summary>Weight of the last layer that makes the images: where the adaptive weight of the adversarial loss is measured.</summary>
+    public Parameter LastLayer => _decoder is VqganDecoder vqgan ? vqgan.LastLayer : ((SmallDecoder)_decoder).LastLayer;
+
     /// <summary>Images per call of the network: small images in large batches, large ones one by one.</summary>
     private int BatchSize => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
 
@@ -108,12 +111,21 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
 
     /// <summary>Training pass: encode, quantise with a straight-through gradient, decode.</summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
-    public override TokenizerOutput forward(Tensor images)
+    public override TokenizerOutput forward(Tensor images) => Reconstruct(images, perturbation: null, step: 0);
+
+    /// <summary>As <see cref="forward"/>, but the decoder sees perturbed codes; codes, latents and losses of quantisation know nothing of it.</summary>
+    /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
+    /// <param name="perturbation">Null: none.</param>
+    /// <param name="step">Counted from 0; with the place in the batch it decides what is perturbed.</param>
+    public TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step) => Reconstruct(images, perturbation, step, Latents, Render);
+
+    /// <summary>The same with an encoder and a decoder of another precision around this tokenizer's codebook.</summary>
+    internal TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step, Func<Tensor, Tensor> encode, Func<Tensor, Tensor> decode)
     {
         using var scope = NewDisposeScope();
-        var latents = Latents(images);
-        var quantized = _quantizer.forward(latents);
-        var output = Render(quantized.Vectors);
+        var latents = encode(images);
+        var quantized = _quantizer.Quantize(latents, perturbation, step);
+        var output = decode(quantized.Vectors);
         return new TokenizerOutput(
             output.MoveToOuterDisposeScope(),
             latents.MoveToOuterDisposeScope(),
@@ -157,10 +169,13 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <summary>Training pass without quantisation: the decoder sees the latents. For the first steps of a training.</summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <returns>Reconstructions, float [B, 3, S, S], not clamped.</returns>
-    public Tensor ReconstructContinuously(Tensor images)
+    public Tensor ReconstructContinuously(Tensor images) => ReconstructContinuously(images, Latents, Render);
+
+    /// <summary>The same with an encoder and a decoder of another precision.</summary>
+    internal Tensor ReconstructContinuously(Tensor images, Func<Tensor, Tensor> encode, Func<Tensor, Tensor> decode)
     {
         using var scope = NewDisposeScope();
-        return Render(_quantizer.Compared(Latents(images))).MoveToOuterDisposeScope();
+        return decode(_quantizer.Compared(encode(images))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Latents as codes are compared with them, one row per grid cell.</summary>
@@ -189,7 +204,18 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Encode(Tensor images)
     {
         Require(images, "images", [-1, 3, Config.ImageSide, Config.ImageSide]);
-        return InFixedBatches(images, batch => _quantizer.Encode(Latents(batch)));
+        return InFixedBatches(images, (batch, _) => _quantizer.Encode(Latents(batch)));
+    }
+
+    /// <summary>Images to perturbed codes, as the perturbed Fréchet distance (pFID) decodes them.</summary>
+    /// <param name="images">float [N, 3, S, S] in [-1, 1].</param>
+    /// <param name="perturbation">Its step is 0.</param>
+    /// <param name="firstImage">Index of the first image; with its seed it decides what is perturbed.</param>
+    /// <returns>int64 [N, T], row-major over the grid.</returns>
+    public Tensor EncodePerturbed(Tensor images, LatentPerturbation perturbation, long firstImage)
+    {
+        Require(images, "images", [-1, 3, Config.ImageSide, Config.ImageSide]);
+        return InFixedBatches(images, (batch, first) => _quantizer.EncodePerturbed(Latents(batch), perturbation, firstImage + first));
     }
 
     /// <summary>Codes to images.</summary>
@@ -198,7 +224,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Decode(Tensor codes)
     {
         Require(codes, "codes", [-1, Config.CodesPerImage]);
-        return InFixedBatches(codes, batch => Render(_quantizer.Lookup(batch, Config.GridSide, Config.GridSide)));
+        return InFixedBatches(codes, (batch, _) => Render(_quantizer.Lookup(batch, Config.GridSide, Config.GridSide)));
     }
 
     /// <summary>Images in bytes to codes, without holding all of them as floats.</summary>
@@ -243,7 +269,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         return pixels;
     }
 
-    private Tensor InFixedBatches(Tensor items, Func<Tensor, Tensor> compute)
+    /// <param name="items">N of them.</param>
+    /// <param name="compute">Given a batch and the index of its first item.</param>
+    private Tensor InFixedBatches(Tensor items, Func<Tensor, long, Tensor> compute)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
@@ -258,7 +286,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
                 batch = cat([batch, batch.narrow(0, 0, 1).repeat_interleave(BatchSize - count, 0)]);
             }
 
-            results.Add(compute(batch).narrow(0, 0, count));
+            results.Add(compute(batch, first).narrow(0, 0, count));
         }
 
         return cat(results).MoveToOuterDisposeScope();

@@ -1,12 +1,16 @@
 using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;
 using NextPatch.Training.Optimization;
+using NextPatch.Training.Runs;
 using static TorchSharp.torch;
 
 namespace NextPatch.Training.Gpt;
@@ -57,11 +61,11 @@ public sealed class GptTrainer : IDisposable
         _stageSeconds = new double[_schedule.Stages.Count];
         _skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
         Checkpoints = new CheckpointFolder(options.Output);
-        RunChecks.RequireWritable(options.Output);
+        options.RequireWritable();
         _lock = RunLock.Take(options.Output);
         try
         {
-            var start = ResumePoint.Find(Checkpoints, config, options);
+            var start = ResumePoint.Find(Checkpoints, options, RequireSame);
             Model = new GptModel(_modelConfig);
             if (start is null)
             {
@@ -90,9 +94,9 @@ public sealed class GptTrainer : IDisposable
     /// <summary>Planned cost of the whole run.</summary>
     public TrainingCost Cost => _cost;
 
-    /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
+    /// <summary>Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are null.</summary>
     /// <exception cref="NextPatchException">
-    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunOptions.OnFullDisk"/>
+    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunFrame.OnFullDisk"/>
     /// says stop; the last checkpoint stays.
     /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default)
@@ -111,7 +115,7 @@ public sealed class GptTrainer : IDisposable
             var isSkipped = _skipped.InARow > 0;
             if (isSkipped)
             {
-                log.WriteSkipped(_step, stage, _skipped.Total);
+                GptMetrics.WriteSkipped(log, _step, stage, _skipped.Total);
             }
             else
             {
@@ -123,12 +127,17 @@ public sealed class GptTrainer : IDisposable
             {
                 InEvaluationMode(Sample);
             }
+
+            if (_options.Metric is { } metric && IsDue(_options.MeasureEvery))
+            {
+                Measure(metric, log, stage, cancellation);
+            }
         }
 
         saver.AtEnd(_step, _skipped.InARow > 0, cancellation);
         var isComplete = _step >= _schedule.TotalSteps;
         return new TrainingResult(_step, isComplete, Checkpoints.Latest, _stageSeconds, StageImages(),
-            isComplete ? ValidationLoss() : null, isComplete ? AverageValidationLoss() : null) { SkippedSteps = _skipped.Total };
+            isComplete ? ValidationLoss(cancellation) : null, isComplete ? AverageValidationLoss(cancellation) : null) { SkippedSteps = _skipped.Total };
     }
 
     public void Dispose()
@@ -143,13 +152,16 @@ public sealed class GptTrainer : IDisposable
 
     private void Continue(string checkpoint)
     {
-        var state = CheckpointFolder.Load(checkpoint, Model, _optimizer);
+        var state = GptCheckpoint.Load(checkpoint, Model, _optimizer);
         _step = state.Step;
         _skipped.Restore(state.SkippedSteps, state.SkippedInARow);
         state.StageSeconds.Take(_stageSeconds.Length).ToArray().CopyTo(_stageSeconds, 0);
         _pass.RefreshCopies();
         _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {_step} of {_schedule.TotalSteps}.");
     }
+
+    private void RequireSame(string checkpoint)
+        => RunComparison.RequireSame(ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig), _config, ConfigJson.Default.CheckpointConfig, checkpoint);
 
     private bool IsDue(long every) => every > 0 && _step % every == 0;
 
@@ -166,7 +178,7 @@ public sealed class GptTrainer : IDisposable
         var progress = new TrainingProgress(_step, _schedule.TotalSteps, stage, loss, _learningRate.At(_step - 1), norm, _step * _training.BatchSize,
             window.ImagesPerSecond, window.TokensPerSecond, SecondsLeft(), validation) { SkippedSteps = _skipped.Total, DataWaitShare = window.DataWaitShare };
         window.Reset();
-        log.Write(progress);
+        GptMetrics.Write(log, progress);
         _options.OnProgress?.Invoke(progress);
     }
 
@@ -176,7 +188,7 @@ public sealed class GptTrainer : IDisposable
         {
             Step = _step, Images = _step * _training.BatchSize, StageSeconds = _stageSeconds, SkippedSteps = _skipped.Total, SkippedInARow = _skipped.InARow,
         };
-        Checkpoints.Save(_config, state, Model, _optimizer, keep);
+        Checkpoints.Save(_step, folder => GptCheckpoint.Write(folder, _config, state, Model, _optimizer), keep);
     }
 
     private void Sample()
@@ -242,7 +254,8 @@ public sealed class GptTrainer : IDisposable
         return (tensor(codes, [count, _modelConfig.CodesPerImage]), tensor(labels, [count])); // [B, T], [B]
     }
 
-    private double? ValidationLoss()
+    /// <returns>Null without held-out images, or when cancelled on the way.</returns>
+    private double? ValidationLoss(CancellationToken cancellation = default)
     {
         var heldOut = _store.Manifest.HeldOutCount;
         if (heldOut == 0)
@@ -256,7 +269,7 @@ public sealed class GptTrainer : IDisposable
             using var noGrad = no_grad();
             var grouping = new MeanPatchGrouping(new PatchGeometry(_modelConfig.GridSide, 1));
             var batch = Math.Min(heldOut, Math.Max(1, _training.MicroBatchFor(1)));
-            for (var first = 0; first < heldOut; first += batch)
+            for (var first = 0; first < heldOut && !cancellation.IsCancellationRequested; first += batch)
             {
                 using var scope = NewDisposeScope();
                 var count = Math.Min(batch, heldOut - first);
@@ -265,28 +278,70 @@ public sealed class GptTrainer : IDisposable
                 total += PatchLoss.Evaluate(hidden, Model.Head, grouping.Targets(codes)).item<float>() * count;
             }
         });
-        return total / heldOut;
+        return cancellation.IsCancellationRequested ? null : total / heldOut;
     }
 
-    private double? AverageValidationLoss()
+    private double? AverageValidationLoss(CancellationToken cancellation)
     {
-        if (!_optimizer.HasAverage)
+        var loss = default(double?);
+        if (_optimizer.HasAverage && !cancellation.IsCancellationRequested)
         {
-            return null;
+            WithAverage(() => loss = ValidationLoss(cancellation));
         }
 
-        var trained = Torch.Loading.StateLoader.Capture(Model).ToDictionary();
-        Torch.Loading.StateLoader.Load(Model, _optimizer.CaptureAverage().ToDictionary(), "the weight average");
-        var loss = ValidationLoss();
-        Torch.Loading.StateLoader.Load(Model, trained, "the trained weights");
         return loss;
+    }
+
+    private void Measure(IGenerationMetric metric, MetricsLog log, PatchStage stage, CancellationToken cancellation)
+    {
+        void Draw() => InEvaluationMode(() =>
+        {
+            using var engine = new TorchGenerationEngine(Model, ownsModel: false);
+            GptMetrics.WriteMeasured(log, _step, stage, _optimizer.HasAverage, metric.Measure(engine, cancellation));
+        });
+        try
+        {
+            if (_optimizer.HasAverage)
+            {
+                WithAverage(Draw);
+            }
+            else
+            {
+                Draw();
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            // The loop ends by itself and writes its checkpoint.
+        }
+    }
+
+    /// <summary>Puts the averaged weights into the model for a while.</summary>
+    private void WithAverage(Action action)
+    {
+        var trained = StateLoader.Capture(Model).ToDictionary();
+        StateLoader.Load(Model, _optimizer.CaptureAverage().ToDictionary(), "the weight average");
+        try
+        {
+            action();
+        }
+        finally
+        {
+            StateLoader.Load(Model, trained, "the trained weights");
+        }
     }
 
     private void InEvaluationMode(Action action)
     {
         Model.eval();
-        action();
-        Model.train();
+        try
+        {
+            action();
+        }
+        finally
+        {
+            Model.train();
+        }
     }
 
     /// <summary>Seconds of what is left, from the planned FLOPs of each stage and the seconds its FLOPs took so far.</summary>

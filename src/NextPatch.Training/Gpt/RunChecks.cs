@@ -1,4 +1,3 @@
-using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 
@@ -34,22 +33,6 @@ internal static class RunChecks
         if (problems.Count > 0)
         {
             throw new ConfigException(problems);
-        }
-    }
-
-    /// <exception cref="NextPatchException">The folder cannot be made or written.</exception>
-    public static void RequireWritable(string folder)
-    {
-        try
-        {
-            Directory.CreateDirectory(folder);
-            var test = Path.Combine(folder, ".write-test");
-            File.WriteAllText(test, "");
-            File.Delete(test);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new NextPatchException($"The run's folder {folder} cannot be written: {e.Message} Choose another with --output.", e);
         }
     }
 }

@@ -60,9 +60,34 @@ public sealed class AdamW
         var decayed = plain with { Keep = (float)(1 - (learningRate * _config.WeightDecay)) };
         FindGradients();
         InParallel((chunk, _) => AdamWKernel.Update(chunk.Weights, chunk.Gradients, chunk.FirstMoments, chunk.SecondMoments, chunk.Average, chunk.Copy, chunk.Slot.IsDecayed ? decayed : plain));
+        DropGradients();
+    }
+
+    /// <summary>Forgets the gradients without applying them.</summary>
+    public void DropGradients()
+    {
         foreach (var slot in _slots)
         {
             slot.Parameter.grad = null;
+        }
+    }
+
+    /// <summary>Forgets what is remembered of some rows of a parameter whose weights were replaced: moments become zero, the average the weights.</summary>
+    /// <param name="name">State key of the parameter.</param>
+    /// <param name="rows">Indices in its first dimension.</param>
+    public void RestartRows(string name, ReadOnlySpan<long> rows)
+    {
+        var slot = _slots.Single(s => s.Name == name);
+        var width = slot.FirstMoments.Length / (int)slot.Shape[0];
+        foreach (var row in rows)
+        {
+            var start = checked((int)row) * width;
+            slot.FirstMoments.AsSpan(start, width).Clear();
+            slot.SecondMoments.AsSpan(start, width).Clear();
+            if (slot.Average.Length > 0)
+            {
+                slot.Weights.Slice(start, width).CopyTo(slot.Average.AsSpan(start));
+            }
         }
     }
 

@@ -10,6 +10,9 @@ internal static class CodebookStart
 {
     private const int Iterations = 12;
 
+    // Their products with all centres are the largest tensor here.
+    private const int RowsAtOnce = 4096;
+
     /// <param name="rows">Unit vectors, float [R, W], R at least 1.</param>
     /// <param name="centres">K; may exceed R, then some centres coincide until revival moves them.</param>
     /// <param name="random">Chooses the first centres.</param>
@@ -23,7 +26,7 @@ internal static class CodebookStart
         for (var i = 0; i < Iterations; i++)
         {
             using var inner = NewDisposeScope();
-            var nearest = nn.functional.linear(rows, current).argmax(1);                       // [R]
+            var nearest = cat([.. rows.split(RowsAtOnce).Select(part => nn.functional.linear(part, current).argmax(1))]); // [R]
             var sums = zeros_like(current).index_add(0, nearest, rows, 1);                     // [K, W]
             var isEmpty = sums.square().sum(1, keepdim: true).lt(1e-12);                       // [K, 1]
             current = where(isEmpty, current, nn.functional.normalize(sums, dim: 1)).MoveToOuterDisposeScope();

@@ -11,13 +11,13 @@ namespace NextPatch.Training.Tokenizer;
 public sealed class VqganObjective
 {
     private readonly VqganTrainingConfig _config;
-    private readonly nn.Module<Tensor, Tensor> _discriminator;
-    private readonly Lpips? _perception;
+    private readonly nn.Module<Tensor, Tensor>? _discriminator;
+    private readonly IPerceptualLoss? _perception;
 
     /// <param name="config">Weights and kinds of losses.</param>
-    /// <param name="discriminator">Of any kind; verdicts large for real.</param>
+    /// <param name="discriminator">Of any kind; verdicts large for real. Null: no adversarial losses.</param>
     /// <param name="perception">Null: the perceptual loss is left out.</param>
-    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor> discriminator, Lpips? perception)
+    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator, IPerceptualLoss? perception)
     {
         _config = config;
         _discriminator = discriminator;
@@ -33,7 +33,13 @@ public sealed class VqganObjective
     {
         using var scope = NewDisposeScope();
         var difference = reconstructions - images;
-        var reconstruction = (_config.IsAbsoluteReconstruction ? difference.abs() : difference.square()).mean();
+        var squaredError = difference.square().mean();
+        var reconstruction = _config.Reconstruction switch
+        {
+            ReconstructionLoss.Squared => squaredError,
+            ReconstructionLoss.Absolute => difference.abs().mean(),
+            _ => difference.abs().mean() + squaredError,
+        };
         var perceptual = _perception?.Distance(images, reconstructions).mean();
         var likeness = _config.ReconstructionWeight * reconstruction;
         if (perceptual is not null)
@@ -41,19 +47,32 @@ public sealed class VqganObjective
             likeness = likeness + (_config.PerceptualWeight * perceptual);
         }
 
-        var adversarial = AdversarialLosses.Generator(_discriminator.forward(reconstructions), _config.GeneratorLoss);
-        var adaptive = _config.IsAdaptive ? AdversarialLosses.AdaptiveWeight(likeness, adversarial, lastLayer) : ones(1).squeeze();
-        var total = likeness + (adaptive * _config.AdversarialWeightAt(step) * adversarial) + quantizationLoss;
+        var total = likeness + quantizationLoss;
+        Tensor? adversarial = null;
+        Tensor? adaptive = null;
+        if (_discriminator is not null && _config.RunsDiscriminatorAt(step))
+        {
+            adversarial = AdversarialLosses.Generator(_discriminator.forward(reconstructions), _config.GeneratorLoss);
+            adaptive = _config.IsAdaptive ? AdversarialLosses.AdaptiveWeight(likeness, adversarial, lastLayer) : ones(1).squeeze();
+            total = likeness + (adaptive * _config.AdversarialWeightAt(step) * adversarial) + quantizationLoss;
+        }
+
         return new GeneratorTerms(
-            total.MoveToOuterDisposeScope(), reconstruction.MoveToOuterDisposeScope(), perceptual?.MoveToOuterDisposeScope(), adversarial.MoveToOuterDisposeScope(), adaptive.MoveToOuterDisposeScope());
+            total.MoveToOuterDisposeScope(), squaredError.detach().MoveToOuterDisposeScope(), reconstruction.MoveToOuterDisposeScope(), perceptual?.MoveToOuterDisposeScope(),
+            adversarial?.MoveToOuterDisposeScope(), adaptive?.MoveToOuterDisposeScope());
     }
 
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
     /// <param name="reconstructions">float [B, 3, H, W]; their gradient is cut here.</param>
     /// <param name="step">Counted from 1.</param>
-    /// <returns>Scalar in the caller's dispose scope.</returns>
-    public Tensor Discriminator(Tensor images, Tensor reconstructions, long step)
+    /// <returns>Scalar in the caller's dispose scope; null where the discriminator takes no part.</returns>
+    public Tensor? Discriminator(Tensor images, Tensor reconstructions, long step)
     {
+        if (_discriminator is null || !_config.RunsDiscriminatorAt(step))
+        {
+            return null;
+        }
+
         using var scope = NewDisposeScope();
         var real = _discriminator.forward(images.detach());
         var fake = _discriminator.forward(reconstructions.detach());

@@ -19,8 +19,11 @@ public sealed record VqganTrainingConfig
     /// <summary>Decay of the weight average; 0 = none.</summary>
     public double EmaDecay { get; init; } = 0.9999;
 
-    /// <summary>Absolute instead of squared differences of pixels.</summary>
-    public bool IsAbsoluteReconstruction { get; init; }
+    /// <summary>Let the decay of the weight average grow with the steps, so that the average of a short run is not its start.</summary>
+    public bool EmaWarmup { get; init; }
+
+    /// <summary>How pixels are compared.</summary>
+    public ReconstructionLoss Reconstruction { get; init; }
 
     public double ReconstructionWeight { get; init; } = 1;
 
@@ -35,6 +38,9 @@ public sealed record VqganTrainingConfig
     /// <summary>Scale the adversarial loss so that it pulls at the last layer as hard as the reconstruction.</summary>
     public bool IsAdaptive { get; init; }
 
+    /// <summary>Run the discriminator before its start too, with weight 0, as published: its batch statistics and Adam's count of steps learn from that, at the price of its passes.</summary>
+    public bool WarmsDiscriminator { get; init; } = true;
+
     public DiscriminatorLoss DiscriminatorLoss { get; init; } = DiscriminatorLoss.Hinge;
 
     public GeneratorLoss GeneratorLoss { get; init; } = GeneratorLoss.Hinge;
@@ -43,9 +49,13 @@ public sealed record VqganTrainingConfig
     /// <param name="step">Counted from 1.</param>
     public double AdversarialWeightAt(long step) => step < DiscriminatorStart ? 0 : AdversarialWeight;
 
+    /// <summary>Whether the discriminator takes part in a step.</summary>
+    /// <param name="step">Counted from 1.</param>
+    internal bool RunsDiscriminatorAt(long step) => WarmsDiscriminator || AdversarialWeightAt(step) > 0;
+
     /// <summary>What the optimiser needs of this.</summary>
     internal TrainingConfig Optimizer(bool hasAverage) => new()
     {
-        LearningRate = LearningRate, Beta1 = Beta1, Beta2 = Beta2, WeightDecay = 0, ClipNorm = ClipNorm, EmaDecay = hasAverage ? EmaDecay : 0, EmaWarmup = false,
+        LearningRate = LearningRate, Beta1 = Beta1, Beta2 = Beta2, WeightDecay = 0, ClipNorm = ClipNorm, EmaDecay = hasAverage ? EmaDecay : 0, EmaWarmup = EmaWarmup,
     };
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Gpt;
 

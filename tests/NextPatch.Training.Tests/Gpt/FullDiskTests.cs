@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Gpt;
 

@@ -4,6 +4,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Data.Codes;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 using TorchSharp;
 
 namespace NextPatch.Training.Tests.Gpt;

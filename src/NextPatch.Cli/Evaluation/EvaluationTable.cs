@@ -1,0 +1,36 @@
+using System.Globalization;
+using NextPatch.Cli.Rendering;
+using NextPatch.Evaluation.Protocol;
+
+namespace NextPatch.Cli.Evaluation;
+
+/// <summary>Figures as lines for people; their names carry the network.</summary>
+internal static class EvaluationTable
+{
+    private const int ShownHash = 12;
+
+    public static void Write(Terminal terminal, EvaluationResult result)
+    {
+        foreach (var (name, value) in Figures(result).Concat(Facts(result.Protocol)))
+        {
+            terminal.Data.WriteLine($"{name,-24} {value}");
+        }
+    }
+
+    private static IEnumerable<(string Name, string Value)> Figures(EvaluationResult result)
+        => FigureNames.Of(result).Select(f => (f.Name, f.Deviation is { } deviation ? $"{Text(f.Value)} ± {Text(deviation)}" : Text(f.Value)));
+
+    private static IEnumerable<(string Name, string Value)> Facts(EvaluationProtocol p) =>
+    [
+        ("network", $"{p.Network}, weights {p.WeightsHash[..ShownHash]}, resize {p.Resize}"),
+        ("samples", $"{Describe(p.Samples)}, {p.ImageSize[1]}x{p.ImageSize[0]}, labels {p.Labels}, rounding {p.Rounding}"),
+        ("reference", Describe(p.Reference) + (p.ReferenceFeatures is { } n && n != p.Reference.Images ? $"; precision, recall and KID of {n:N0} images" : "")),
+        ("seeds", $"samples {p.Seeds.Samples?.ToString(CultureInfo.InvariantCulture) ?? "unknown"}, KID {p.Seeds.Kid}"),
+    ];
+
+    private static string Describe(ImageOrigin origin)
+        => $"{origin.Name}{(origin.Part is { } part ? $" ({part})" : "")}, {(origin.Images is { } count ? count.ToString("N0", CultureInfo.InvariantCulture) + " images" : "statistics")}, SHA-256 of the {origin.HashOf} {origin.Hash[..ShownHash]}";
+
+    // Adding zero turns -0.000000 into 0.000000.
+    private static string Text(double value) => (Math.Round(value, 6) + 0.0).ToString(Math.Abs(value) >= 1 ? "0.0000" : "0.000000", CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,78 @@
+using NextPatch.Cli.Models;
+using NextPatch.Cli.Sampling;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Data.Codes;
+using NextPatch.Evaluation.Protocol;
+
+namespace NextPatch.Cli.Evaluation;
+
+/// <summary>Opens whatever a person names as images: an npz, a folder that <c>sample</c> wrote, a dataset, codes, a model.</summary>
+internal static class ImageSetOpener
+{
+    private static readonly string[] WeightsEndings = [".pt", ".pth", ".ckpt", ".safetensors"];
+
+    /// <param name="path">File or folder.</param>
+    /// <param name="part">Part of a dataset or of codes: train or test; null = the only one, or as the layout decides.</param>
+    /// <param name="side">Images of a dataset are cropped to squares of this side; null: they stay as they are.</param>
+    /// <param name="drawing">How a model draws; null where a model makes no sense.</param>
+    /// <param name="cancellation">Stops the listing of a dataset.</param>
+    /// <exception cref="NextPatchException">Missing, damaged, or none of these.</exception>
+    public static ImageSet Open(string path, string? part, int? side, DrawingOptions? drawing, CancellationToken cancellation)
+    {
+        if (File.Exists(Path.Combine(path, "samples.json")) && File.Exists(Path.Combine(path, "samples.npz")))
+        {
+            return OpenSamples(Path.Combine(path, "samples.npz"), Path.Combine(path, "samples.json"));
+        }
+
+        if (File.Exists(path) && path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase))
+        {
+            var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "samples.json");
+            return Path.GetFileName(path) == "samples.npz" && File.Exists(beside) ? OpenSamples(path, beside)
+                : ArrayImageSet.Open(path);
+        }
+
+        if (CodeStore.IsCodeFolder(path))
+        {
+            return OpenCodes(path, part, drawing?.Tokenizer);
+        }
+
+        if (!IsModel(path))
+        {
+            return DatasetImageSet.Open(path, part, side, cancellation);
+        }
+
+        var model = drawing?.Load(path) ?? throw new ConfigException($"'{path}' is a model; it can be --samples but no reference. Name real images or their statistics.");
+        try
+        {
+            return drawing.Draw(model, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))), owned: model);
+        }
+        catch
+        {
+            model.Dispose();
+            throw;
+        }
+    }
+
+    private static ArrayImageSet OpenSamples(string archive, string description)
+    {
+        var set = ConfigJson.Read(description, SampleSetJson.Default.SampleSet);
+        return ArrayImageSet.Open(archive, set.Labels, set.ClassNames.Count, new Drawing(set.Seed, set.Sampling, set.ModelHash, set.Weights));
+    }
+
+    private static CodeImageSet OpenCodes(string path, string? part, string? tokenizer)
+    {
+        var named = tokenizer ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "tokenizer");
+        if (!Path.Exists(named))
+        {
+            throw new ConfigException($"'{path}' holds codes, and '{named}' does not exist; name the tokenizer that made them with --tokenizer.");
+        }
+
+        return CodeImageSet.Open(path, named, WeightsHash.OfTokenizer(named), part);
+    }
+
+    private static bool IsModel(string path) => Directory.Exists(path)
+        ? File.Exists(Path.Combine(path, "latest")) || WeightsFile.FindIn(path, WeightsKind.Auto) is not null
+        : WeightsEndings.Contains(Path.GetExtension(path), StringComparer.OrdinalIgnoreCase);
+}

@@ -1,0 +1,82 @@
+using System.Globalization;
+using System.Net;
+using System.Text;
+using NextPatch.Cli.Reports;
+using NextPatch.Core.Imaging;
+using NextPatch.Data.Imaging;
+using NextPatch.Evaluation.Protocol;
+
+namespace NextPatch.Cli.Evaluation;
+
+/// <summary>The files of a sweep, written anew after every point: sweep.csv, sweep.html, grid.png.</summary>
+internal static class SweepReport
+{
+    private const int PixelsPerImage = 64;
+
+    /// <summary>Writes all three.</summary>
+    /// <param name="folder">Exists.</param>
+    /// <param name="points">At least one.</param>
+    public static void Write(string folder, IReadOnlyList<SweepPoint> points)
+    {
+        var picture = PngWriter.Encode(Picture(points));
+        File.WriteAllBytes(Path.Combine(folder, "grid.png"), picture);
+        File.WriteAllText(Path.Combine(folder, "sweep.csv"), Csv(points));
+        File.WriteAllText(Path.Combine(folder, "sweep.html"), Page(points, picture));
+    }
+
+    /// <summary>One row per point; a column holds images of one seed and class.</summary>
+    private static RgbImage Picture(IReadOnlyList<SweepPoint> points)
+        => ImageGrid.Compose([.. points.SelectMany(p => p.Images)], points[0].Images.Count, Math.Max(1, PixelsPerImage / points[0].Images[0].Width), [.. points.Select(p => p.Label)]);
+
+    private static string Csv(IReadOnlyList<SweepPoint> points)
+    {
+        var text = new StringBuilder("cfgScale,temperature,topK,topP,images,network,fd,fid,sfid,inceptionScore,precision,recall,kid\n");
+        foreach (var (s, r, _) in points)
+        {
+            double?[] figures = [r.Fd, r.Fid, r.Sfid, r.InceptionScore, r.Precision, r.Recall, r.Kid];
+            text.Append(Invariant($"{s.GuidanceScale},{s.Temperature},{s.TopK},{s.TopP},{r.Protocol.Images},{r.Protocol.Network},"))
+                .AppendJoin(',', figures.Select(f => f?.ToString("R", CultureInfo.InvariantCulture) ?? "")).Append('\n');
+        }
+
+        return text.ToString();
+    }
+
+    private static string Page(IReadOnlyList<SweepPoint> points, byte[] picture)
+    {
+        var protocol = points[0].Result.Protocol;
+        var names = FigureNames.Of(points[0].Result).Select(f => f.Name).ToList();
+        var rows = points.Select(p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.Of(p.Result).Select(f => Invariant($"<td>{f.Value:0.####}</td>")))}</tr>");
+        return $$"""
+            <!doctype html>
+            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>NextPatch sweep</title>
+            <style>
+            body{font:15px/1.5 system-ui,sans-serif;max-width:940px;margin:2rem auto;padding:0 1rem;color:#0f172a}
+            table{border-collapse:collapse} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right} td:first-child,th:first-child{text-align:left}
+            img{image-rendering:pixelated;max-width:100%}
+            </style></head><body>
+            <h1>Sweep</h1>
+            <p>{{Invariant($"{protocol.Images:N0} images per point, the same seeds and classes at each, against {Encode(protocol.Reference.Name)}; features of {Encode(protocol.Network)} (weights {protocol.WeightsHash[..12]}), resize {protocol.Resize}, labels {protocol.Labels}.")}}</p>
+            {{Chart(points, FigureNames.Distance(protocol.Network), r => r.Fd)}}
+            {{Chart(points, FigureNames.Score(protocol.Network), r => r.InceptionScore)}}
+            <table><tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table>
+            {{string.Concat(points.SelectMany(p => p.Result.Warnings).Distinct().Select(w => $"<p>Warning: {Encode(w)}</p>"))}}
+            <h2>Images</h2><img alt="one row per setting" src="data:image/png;base64,{{Convert.ToBase64String(picture)}}">
+            </body></html>
+            """;
+    }
+
+    private static string Chart(IReadOnlyList<SweepPoint> points, string name, Func<EvaluationResult, double?> figure)
+    {
+        var chart = new SvgChart("guidance scale", name);
+        foreach (var curve in points.Where(p => figure(p.Result) is not null).GroupBy(p => p.Curve))
+        {
+            chart.AddLine(curve.Key, curve.OrderBy(p => p.Sampling.GuidanceScale).Select(p => (p.Sampling.GuidanceScale, figure(p.Result)!.Value)));
+        }
+
+        return chart.Render();
+    }
+
+    private static string Encode(string text) => WebUtility.HtmlEncode(text);
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

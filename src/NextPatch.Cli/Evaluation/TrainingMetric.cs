@@ -1,0 +1,29 @@
+using NextPatch.Core.Generation;
+using NextPatch.Evaluation.Protocol;
+using NextPatch.Torch.Tokenizer;
+
+namespace NextPatch.Cli.Evaluation;
+
+/// <summary>Distances of images that a model draws while it is trained: the same images, by seed and class, each time.</summary>
+internal sealed class TrainingMetric : IGenerationMetric
+{
+    private readonly Evaluator _evaluator;
+    private readonly VqTokenizer _tokenizer;
+    private readonly GenerationRequest _request;
+    private readonly Action<EvaluationResult> _onResult;
+
+    /// <param name="evaluator">With its reference; stays the caller's, as the tokenizer.</param>
+    /// <param name="tokenizer">Turns codes into images.</param>
+    /// <param name="request">What is drawn.</param>
+    /// <param name="onResult">Receives every measurement.</param>
+    public TrainingMetric(Evaluator evaluator, VqTokenizer tokenizer, GenerationRequest request, Action<EvaluationResult> onResult)
+        => (_evaluator, _tokenizer, _request, _onResult) = (evaluator, tokenizer, request, onResult);
+
+    public IReadOnlyDictionary<string, double> Measure(IGenerationEngine engine, CancellationToken cancellation)
+    {
+        using var images = new ModelImageSet(engine, _tokenizer, _request) { Name = "run", Layout = "model" };
+        var result = _evaluator.Measure(images, cancellation: cancellation);
+        _onResult(result);
+        return FigureNames.Of(result).ToDictionary(f => f.Name.ToLowerInvariant().Replace(' ', '-'), f => f.Value);
+    }
+}

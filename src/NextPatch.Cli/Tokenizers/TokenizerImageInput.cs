@@ -1,0 +1,69 @@
+using System.CommandLine;
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Data.Datasets;
+using NextPatch.Torch.Tokenizer;
+
+namespace NextPatch.Cli.Tokenizers;
+
+/// <summary>Which images go through which tokenizer: options of <c>tokenizer eval</c> and <c>tokenizer reconstruct</c>.</summary>
+internal sealed class TokenizerImageInput
+{
+    private readonly Option<int?> _count = new("--count") { Description = "Only so many images, evenly spread over the dataset. [default: all]", HelpName = "n" };
+    private readonly Option<int?> _imageSize = new("--image-size") { Description = "Side of the centre crops in pixels. [default: the tokenizer's; 256 for a published file]", HelpName = "px" };
+
+    private readonly Option<string?> _part = new Option<string?>("--part") { Description = "Which part of the dataset. [default: test, or val, where there is one]", HelpName = "train|test" }.AcceptOnlyFromAmong("train", "test");
+
+    private readonly Option<OnBadImage> _onError = new("--on-error") { Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail };
+
+    public Option<string> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt).", HelpName = "path", Required = true };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[Tokenizer, _imageSize, _part, _count, _onError])
+        {
+            command.Add(option);
+        }
+    }
+
+    public OnBadImage OnErrorOf(ParseResult parsed) => parsed.GetValue(_onError);
+
+    /// <summary>The part's name, or null where the dataset is one set of images.</summary>
+    public string? PartOf(ParseResult parsed, DatasetParts parts) => parts.Test is null ? null : parsed.GetValue(_part) ?? "test";
+
+    /// <exception cref="NextPatchException">The dataset has no such part.</exception>
+    public ImageSource Choose(ParseResult parsed, DatasetParts parts)
+    {
+        var source = parsed.GetValue(_part) switch
+        {
+            "test" => parts.Test ?? throw new NextPatchException($"'{parts.Train.Name}' has no test part; it is one set of images. Leave --part out."),
+            "train" => parts.Train,
+            _ => parts.Test ?? parts.Train,
+        };
+        return CountOf(parsed) is { } count ? SpreadImages.Of(source, count) : source;
+    }
+
+    /// <exception cref="ConfigException">Fewer than one.</exception>
+    public int? CountOf(ParseResult parsed) => parsed.GetValue(_count) is { } count && count < 1 ? throw new ConfigException($"--count {count} must be at least 1.") : parsed.GetValue(_count);
+
+    /// <summary>Opens the tokenizer at the size that is asked for.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="gridSide">Codes per side, where codes are given instead of images.</param>
+    /// <exception cref="ConfigException">The size does not fit the tokenizer.</exception>
+    public VqTokenizer Load(ParseResult parsed, int? gridSide = null)
+    {
+        var path = parsed.GetRequiredValue(Tokenizer);
+        var tokenizer = VqTokenizer.Load(path, gridSide);
+        if (parsed.GetValue(_imageSize) is not { } side || side == tokenizer.Config.ImageSide)
+        {
+            return tokenizer;
+        }
+
+        var config = tokenizer.Config;
+        tokenizer.Dispose();
+        return config.Architecture == TokenizerArchitecture.Vqgan && gridSide is null && side > 0 && side % config.DownsamplingFactor == 0
+            ? VqTokenizer.Load(path, side / config.DownsamplingFactor)
+            : throw new ConfigException(
+                $"--image-size {side} does not fit the tokenizer in {path}: {(config.Architecture == TokenizerArchitecture.Vqgan && gridSide is null ? $"it must be a multiple of {config.DownsamplingFactor}" : $"it works at {config.ImageSide} pixels only")}.");
+    }
+}

@@ -1,0 +1,94 @@
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Evaluation.Protocol;
+
+// Shape letters used in this file: N images, H rows, W columns.
+
+/// <summary>Images in a NumPy archive as evaluators write it: <c>arr_0</c> (or the only such array) uint8 [N, H, W, 3]. Read as a stream.</summary>
+public sealed class ArrayImageSet : ImageSet
+{
+    private static readonly string[] LabelNames = ["labels", "label", "y", "arr_1"];
+
+    private readonly string _path;
+    private readonly string _array;
+    private readonly (int Count, int Height, int Width) _shape;
+
+    private ArrayImageSet(string path, string array, (int, int, int) shape) => (_path, _array, _shape) = (path, array, shape);
+
+    public override int Count => _shape.Count;
+
+    public override (int Height, int Width) Size => (_shape.Height, _shape.Width);
+
+    /// <summary>Looks at the headers.</summary>
+    /// <param name="path">The archive.</param>
+    /// <param name="labels">Class of each image, where something beside the archive says; null: what the archive says.</param>
+    /// <param name="classCount">Number of classes; null if unknown.</param>
+    /// <param name="drawing">How <c>sample</c> drew the images; null if unknown.</param>
+    /// <exception cref="DataFormatException">Damaged, or it holds no RGB images.</exception>
+    public static ArrayImageSet Open(string path, IReadOnlyList<int>? labels = null, int? classCount = null, Drawing? drawing = null)
+    {
+        using var file = NpzFile.Open(path);
+        var name = FindImages(file)
+            ?? throw new DataFormatException($"'{path}' holds no images: expected 'arr_0', uint8 [N, rows, columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
+        var images = file.Tensors[name];
+        if (images is not { Type: ElementType.UInt8, Shape: [> 0 and < int.MaxValue, > 0 and <= 1 << 14, > 0 and <= 1 << 14, 3] })
+        {
+            throw new DataFormatException($"'{path}' holds {name} {images}; expected RGB images, UInt8 [N, rows, columns, 3]{Advice(images)}.");
+        }
+
+        labels ??= ReadLabels(path, file, images.Shape[0]);
+        return labels is null || labels.Count == images.Shape[0]
+            ? new ArrayImageSet(path, name, ((int)images.Shape[0], (int)images.Shape[1], (int)images.Shape[2]))
+            {
+                Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = labels, ClassCount = classCount, Drawing = drawing,
+                Rounding = drawing is null ? "as stored" : CodeImageSet.TokenizerRounding,
+            }
+            : throw new DataFormatException($"'{path}' holds {images.Shape[0]} images, but samples.json beside it speaks of {labels.Count}; they do not belong together.");
+    }
+
+    /// <summary>Whether an archive holds an array of images, sound or not.</summary>
+    public static bool HasImages(string path)
+    {
+        using var file = NpzFile.Open(path);
+        return FindImages(file) is not null;
+    }
+
+    public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
+    {
+        var (count, height, width) = _shape;
+        var size = height * width * 3;
+        using var reader = new NpzArrayReader(_path, _array);
+        for (var first = 0; first < count; first += BatchSize)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var images = Math.Min(BatchSize, count - first);
+            var batch = new ImageBatch(images, height, width, new byte[images * size]);
+            reader.Read(batch.Pixels);
+            yield return batch;
+        }
+    }
+
+    private static string? FindImages(TensorFile file)
+        => file.Tensors.ContainsKey("arr_0") ? "arr_0" : file.Tensors.Where(t => t.Value.Shape.Count is 4 && t.Value.Type == ElementType.UInt8).Select(t => t.Key).SingleOrDefault();
+
+    private static string Advice(StoredTensor images) => images.Shape switch
+    {
+        [_, _, _] or [_, _, _, 1] => "; these have one channel, and the networks were trained on colours: repeat it three times if that is what you want",
+        [_, 3, _, _] => "; these are [N, 3, rows, columns]: transpose them",
+        [0, ..] => "; there is none",
+        _ => "",
+    };
+
+    private static IReadOnlyList<int>? ReadLabels(string path, TensorFile file, long count)
+    {
+        if (LabelNames.Select(n => file.Tensors.GetValueOrDefault(n)).FirstOrDefault(t => t is { Shape.Count: 1 }) is not { } stored)
+        {
+            return null;
+        }
+
+        var labels = stored.Type.IsFloating() ? null : stored.Read().ToInt64();
+        return labels is not null && labels.Length == count && labels.All(l => l is >= 0 and <= int.MaxValue)
+            ? Array.ConvertAll(labels, l => (int)l)
+            : throw new DataFormatException($"'{path}' has labels {stored}; expected {count} integers from 0 on, one per image.");
+    }
+}

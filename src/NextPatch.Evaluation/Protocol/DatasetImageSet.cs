@@ -1,0 +1,97 @@
+using System.Globalization;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Imaging;
+using NextPatch.Data.Datasets;
+
+namespace NextPatch.Evaluation.Protocol;
+
+/// <summary>Images of a dataset: files of a folder or an archive, records.</summary>
+public sealed class DatasetImageSet : ImageSet
+{
+    private readonly DatasetParts _parts;
+    private readonly ImageSource _source;
+    private readonly int? _side;
+    private readonly Lazy<(int Height, int Width)> _size;
+
+    private DatasetImageSet(DatasetParts parts, ImageSource source, int? side)
+    {
+        (_parts, _source, _side) = (parts, source, side);
+        _size = new Lazy<(int, int)>(() => side is { } s ? (s, s) : source.Decode(0) is var first ? (first.Height, first.Width) : default);
+    }
+
+    public override int Count => _source.Count;
+
+    public override (int Height, int Width) Size => _size.Value;
+
+    public override IReadOnlyList<string> Warnings
+        => Enumerable.Range(0, Count).Count(i => IsJpeg(_source.PathOf(i))) is var jpegs and > 0
+            ? [$"{jpegs.ToString("N0", CultureInfo.InvariantCulture)} of the {Count.ToString("N0", CultureInfo.InvariantCulture)} images of {Name} are JPEG files, whose compression moves every figure; write samples as PNG or npz, and compare only with images of the same compression."]
+            : [];
+
+    /// <summary>Opens one part of a dataset.</summary>
+    /// <param name="path">What <see cref="DatasetReader.OpenParts"/> opens.</param>
+    /// <param name="part">train or test; null: the only part, or train.</param>
+    /// <param name="side">Side of the square that images are cropped to (<see cref="ImageCrops.Centre"/>); null: as they are, which must be one size.</param>
+    /// <param name="cancellation">Stops the listing.</param>
+    /// <exception cref="NextPatch.Core.NextPatchException">Not a dataset, or without that part.</exception>
+    public static DatasetImageSet Open(string path, string? part, int? side, CancellationToken cancellation = default)
+    {
+        var parts = DatasetReader.OpenParts(path, cancellation);
+        if (part == "test" && parts.Test is null)
+        {
+            parts.Dispose();
+            throw new Core.NextPatchException($"'{path}' has no test part; it is one set of images. Leave the part out.");
+        }
+
+        var source = part == "test" ? parts.Test! : parts.Train;
+        return new DatasetImageSet(parts, source, side)
+        {
+            Name = source.Name,
+            Layout = source.Layout,
+            Part = parts.Test is null ? part : part ?? "train",
+            Labels = source.ClassNames.Count > 1 ? [.. Enumerable.Range(0, source.Count).Select(source.Label)] : null,
+            ClassCount = source.ClassNames.Count > 1 ? source.ClassNames.Count : null,
+        };
+    }
+
+    public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
+    {
+        var waiting = new List<RgbImage>(BatchSize);
+        var images = new ImageStream(_source, lookAhead: 2 * BatchSize);
+        foreach (var image in images.Read((image, _) => _side is { } side ? ImageCrops.Centre(image, side) : image, cancellationToken: cancellation))
+        {
+            if (image.Value.Width != Size.Width || image.Value.Height != Size.Height)
+            {
+                throw new DataFormatException(
+                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: images must have one size. Say --image-size to crop them all, or take the odd ones out.");
+            }
+
+            waiting.Add(image.Value);
+            if (waiting.Count == BatchSize || image.Index == Count - 1)
+            {
+                yield return Join(waiting);
+                waiting.Clear();
+            }
+        }
+    }
+
+    protected override void Dispose(bool disposing)
+    {
+        _parts.Dispose();
+        base.Dispose(disposing);
+    }
+
+    private static ImageBatch Join(List<RgbImage> images)
+    {
+        var size = images[0].Pixels.Length;
+        var pixels = new byte[images.Count * size]; // [N, H, W, 3]
+        for (var i = 0; i < images.Count; i++)
+        {
+            images[i].Pixels.CopyTo(pixels, i * size);
+        }
+
+        return new ImageBatch(images.Count, images[0].Height, images[0].Width, pixels);
+    }
+
+    private static bool IsJpeg(string path) => Path.GetExtension(path) is var e && (e.Equals(".jpg", StringComparison.OrdinalIgnoreCase) || e.Equals(".jpeg", StringComparison.OrdinalIgnoreCase));
+}

@@ -1,0 +1,35 @@
+namespace NextPatch.Evaluation.Protocol;
+
+/// <summary>Figures, the protocol they were measured by, and what speaks against them. Figures that were not asked for are null.</summary>
+public sealed record EvaluationResult
+{
+    /// <summary>Fréchet distance in the network's pooled features.</summary>
+    public double? Fd { get; init; }
+
+    /// <summary>The same, where the network is the FID Inception network.</summary>
+    public double? Fid { get; init; }
+
+    /// <summary>Fréchet distance in spatial features.</summary>
+    public double? Sfid { get; init; }
+
+    /// <summary>Of the samples, mean over splits of 5,000 images in file order.</summary>
+    public double? InceptionScore { get; init; }
+
+    /// <summary>Standard deviation over the splits; null where there is one.</summary>
+    public double? InceptionScoreDeviation { get; init; }
+
+    public double? Precision { get; init; }
+
+    public double? Recall { get; init; }
+
+    /// <summary>Mean over the subsets.</summary>
+    public double? Kid { get; init; }
+
+    /// <summary>Standard deviation over the subsets.</summary>
+    public double? KidDeviation { get; init; }
+
+    public required EvaluationProtocol Protocol { get; init; }
+
+    /// <summary>Sentences for a person.</summary>
+    public required IReadOnlyList<string> Warnings { get; init; }
+}

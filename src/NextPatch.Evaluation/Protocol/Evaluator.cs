@@ -1,0 +1,114 @@
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Evaluation.Metrics;
+using NextPatch.Evaluation.Networks;
+
+namespace NextPatch.Evaluation.Protocol;
+
+/// <summary>Measures samples against a reference: runs them through the network, checks that a comparison makes sense, computes the figures.</summary>
+public sealed class Evaluator
+{
+    private readonly IFeatureNetwork _network;
+    private readonly EvaluationReference _reference;
+    private readonly IReadOnlySet<EvaluationMetric> _metrics;
+    private readonly ulong _seed;
+
+    /// <param name="network">The network; stays the caller's.</param>
+    /// <param name="reference">Made with the same network.</param>
+    /// <param name="metrics">What was asked for; null = everything that is possible.</param>
+    /// <param name="seed">Seed of the subsets of the kernel distance.</param>
+    /// <exception cref="ConfigException">Something was asked for that is impossible.</exception>
+    public Evaluator(IFeatureNetwork network, EvaluationReference reference, IReadOnlySet<EvaluationMetric>? metrics = null, ulong seed = 0)
+        => (_network, _reference, _metrics, _seed) = (network, reference, MetricChoice.Resolve(metrics, network, reference), seed);
+
+    /// <summary>What is computed.</summary>
+    public IReadOnlySet<EvaluationMetric> Metrics => _metrics;
+
+    /// <summary>Reads the samples once and measures them.</summary>
+    /// <param name="samples">The samples.</param>
+    /// <param name="progress">Receives the number of images done.</param>
+    /// <param name="onMetrics">Called when all images are done and the figures are computed, which may take minutes.</param>
+    /// <param name="cancellation">Reaches every loop.</param>
+    /// <exception cref="ConfigException">The comparison would mislead; says why.</exception>
+    /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite.</exception>
+    public EvaluationResult Measure(ImageSet samples, IProgress<int>? progress = null, Action? onMetrics = null, CancellationToken cancellation = default)
+    {
+        _reference.RequireFit(FeatureOrigin.Of(_network, samples), _network.FeatureCount); // before hours of work
+        var features = FeatureSet.Collect(_network, samples, MetricChoice.NeedsImages(_metrics), progress, cancellation);
+        _reference.RequireFit(features.Features, _network.FeatureCount);
+        onMetrics?.Invoke();
+        var labels = LabelBalance.Of(samples);
+        var result = new EvaluationResult
+        {
+            Protocol = Describe(samples, features, labels),
+            Warnings = [.. ProtocolWarnings.Of(samples, features, _reference, _network, _metrics)],
+        };
+        return Compute(result, features, cancellation);
+    }
+
+    private EvaluationResult Compute(EvaluationResult result, FeatureSet samples, CancellationToken cancellation)
+    {
+        if (_metrics.Contains(EvaluationMetric.Fd) || _metrics.Contains(EvaluationMetric.Fid))
+        {
+            var distance = FrechetDistance.Between(_reference.Pooled, samples.Pooled);
+            result = result with { Fd = distance, Fid = _network.Name == MetricChoice.FidNetwork ? distance : null };
+        }
+
+        cancellation.ThrowIfCancellationRequested();
+        if (_metrics.Contains(EvaluationMetric.Sfid))
+        {
+            result = result with { Sfid = FrechetDistance.Between(_reference.Spatial!, samples.Spatial!) };
+        }
+
+        if (_metrics.Contains(EvaluationMetric.InceptionScore))
+        {
+            var (mean, deviation) = samples.Score!.Compute();
+            result = result with { InceptionScore = mean, InceptionScoreDeviation = samples.Score.Count > result.Protocol.InceptionScoreSplit ? deviation : null };
+        }
+
+        return ComputePairwise(result, samples, cancellation);
+    }
+
+    private EvaluationResult ComputePairwise(EvaluationResult result, FeatureSet samples, CancellationToken cancellation)
+    {
+        if (_metrics.Contains(EvaluationMetric.Precision) || _metrics.Contains(EvaluationMetric.Recall))
+        {
+            var both = PrecisionRecall.Compute(_reference.Images!.Rows, samples.Rows, _network.FeatureCount, result.Protocol.Neighbours, cancellation);
+            result = result with
+            {
+                Precision = _metrics.Contains(EvaluationMetric.Precision) ? both.Precision : null,
+                Recall = _metrics.Contains(EvaluationMetric.Recall) ? both.Recall : null,
+            };
+        }
+
+        if (_metrics.Contains(EvaluationMetric.Kid))
+        {
+            var (mean, deviation) = KernelDistance.Compute(
+                _reference.Images!.Rows, samples.Rows, _network.FeatureCount, _seed, result.Protocol.KidSubsets, result.Protocol.KidSubsetSize, cancellation);
+            result = result with { Kid = mean, KidDeviation = deviation };
+        }
+
+        return result;
+    }
+
+    private EvaluationProtocol Describe(ImageSet samples, FeatureSet features, string labels)
+    {
+        var smallest = Math.Min(samples.Count, _reference.Images?.Images.Images ?? int.MaxValue);
+        var protocol = new EvaluationProtocol
+        {
+            Network = features.Features.Network,
+            WeightsHash = features.Features.WeightsHash,
+            Resize = features.Features.Resize,
+            Images = samples.Count,
+            ImageSize = [features.Features.Height, features.Features.Width],
+            Labels = labels,
+            Rounding = samples.Rounding,
+            Samples = features.Images,
+            Reference = _reference.Origin,
+            ReferenceFeatures = MetricChoice.NeedsImages(_metrics) ? _reference.Images?.Images.Images : null,
+            Seeds = new EvaluationSeeds(samples.Drawing?.Seed, _seed),
+            Version = typeof(NextPatchException).Assembly.GetName().Version!.ToString(3),
+        };
+        return protocol with { KidSubsetSize = Math.Min(protocol.KidSubsetSize, smallest) };
+    }
+}

@@ -1,0 +1,62 @@
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+
+namespace NextPatch.Evaluation.Protocol;
+
+/// <summary>Images to be measured, or to measure against: given out in order, in batches, however many they are.</summary>
+public abstract class ImageSet : IDisposable
+{
+    /// <summary>Largest batch that is given out: some 12 MB of images of 256x256.</summary>
+    protected const int BatchSize = 64;
+
+    /// <summary>What it is called in results: a file or folder name.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>How the images are stored: "NumPy archive", "image folder", "codes", "model".</summary>
+    public required string Layout { get; init; }
+
+    /// <summary>Number of images.</summary>
+    public abstract int Count { get; }
+
+    /// <summary>Of the images, in pixels; where they differ, of the first.</summary>
+    public abstract (int Height, int Width) Size { get; }
+
+    /// <summary>Class of each image, [Count]; null where nothing says.</summary>
+    public IReadOnlyList<int>? Labels { get; init; }
+
+    /// <summary>Number of classes that could occur; null where nothing says.</summary>
+    public int? ClassCount { get; init; }
+
+    /// <summary>Which part of a dataset: train or test; null where it has no parts.</summary>
+    public string? Part { get; init; }
+
+    /// <summary>The file whose hash identifies the images; null: their pixels do.</summary>
+    public string? File { get; init; }
+
+    /// <summary>How bytes came out of floating-point images.</summary>
+    public string Rounding { get; init; } = "as stored";
+
+    /// <summary>How they were drawn, where a model drew them.</summary>
+    public Drawing? Drawing { get; init; }
+
+    /// <summary>Whether the images are originals that went through a tokenizer.</summary>
+    public bool IsReconstruction { get; init; }
+
+    /// <summary>Sentences about what makes figures of these images questionable; complete after the images were read.</summary>
+    public virtual IReadOnlyList<string> Warnings => [];
+
+    /// <summary>Gives out the images; may be called again.</summary>
+    /// <exception cref="NextPatchException">An image cannot be read; names it.</exception>
+    /// <exception cref="DataFormatException">Data are damaged, or images differ in size.</exception>
+    public abstract IEnumerable<ImageBatch> Read(CancellationToken cancellation = default);
+
+    public void Dispose()
+    {
+        Dispose(disposing: true);
+        GC.SuppressFinalize(this);
+    }
+
+    protected virtual void Dispose(bool disposing)
+    {
+    }
+}

@@ -1,0 +1,40 @@
+using System.Text.Json;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Loading;
+using NextPatch.Training.Optimization;
+
+namespace NextPatch.Training.Gpt;
+
+/// <summary>
+/// The files of a transformer's checkpoint: <c>config.json</c>, <c>model.safetensors</c>, <c>ema.safetensors</c>,
+/// <c>optimizer.safetensors</c>, <c>state.json</c>.
+/// </summary>
+internal static class GptCheckpoint
+{
+    public static void Write(string folder, CheckpointConfig config, RunState state, GptModel model, AdamW optimizer)
+    {
+        File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
+        SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), StateLoader.Capture(model));
+        if (optimizer.HasAverage)
+        {
+            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), optimizer.CaptureAverage());
+        }
+
+        SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), optimizer.CaptureMoments());
+        File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(state, ConfigJson.Default.RunState));
+    }
+
+    /// <summary>Loads a checkpoint into a model and its optimiser.</summary>
+    /// <returns>Where the run stood.</returns>
+    public static RunState Load(string folder, GptModel model, AdamW optimizer)
+    {
+        var state = ConfigJson.Read(Path.Combine(folder, "state.json"), ConfigJson.Default.RunState);
+        var weights = Path.Combine(folder, "model.safetensors");
+        StateLoader.Load(model, SafetensorsFile.Read(weights), weights);
+        var moments = Path.Combine(folder, "optimizer.safetensors");
+        optimizer.Restore(SafetensorsFile.Read(moments), optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, "ema.safetensors")) : null, state.Step - state.SkippedSteps, moments);
+        return state;
+    }
+}

@@ -1,0 +1,48 @@
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+
+namespace NextPatch.Training.Runs;
+
+/// <summary>Finds what a run starts from in its folder, which must be locked.</summary>
+internal static class ResumePoint
+{
+    /// <param name="checkpoints">Those of the run.</param>
+    /// <param name="options">Whether to resume, and whom to tell.</param>
+    /// <param name="requireSame">Refuses a checkpoint, given as its folder, of a run with other settings.</param>
+    /// <returns>The checkpoint's folder, or null for a fresh start.</returns>
+    /// <exception cref="ConfigException">There is a run and it may not be continued, or not with these settings.</exception>
+    /// <exception cref="DataFormatException">There are checkpoints and all are damaged.</exception>
+    public static string? Find(CheckpointFolder checkpoints, RunFrame options, Action<string> requireSame)
+    {
+        foreach (var name in checkpoints.CleanUp())
+        {
+            options.OnNote?.Invoke($"Removed {name} from {options.Output}, a checkpoint that an interrupted run left half-written.");
+        }
+
+        if (!options.Resume && checkpoints.All() is [.., var last])
+        {
+            throw new ConfigException($"{options.Output} already holds a run ({last}). Continue it with --resume, or choose another --output.");
+        }
+
+        var (newest, damaged) = checkpoints.FindIntact();
+        if (newest is null)
+        {
+            return null;
+        }
+
+        var folder = checkpoints.At(newest);
+        requireSame(folder);
+        var renamed = checkpoints.FallBack(newest, damaged.Select(d => d.Name));
+        foreach (var (name, problem) in damaged)
+        {
+            options.OnNote?.Invoke($"The checkpoint {name} is damaged: {problem}.{(renamed.Contains("damaged-" + name) ? $" It is now called damaged-{name}." : "")}");
+        }
+
+        if (damaged.Count > 0)
+        {
+            options.OnNote?.Invoke($"The run falls back to {newest}.");
+        }
+
+        return folder;
+    }
+}

@@ -1,0 +1,66 @@
+using System.Text.Json;
+using NextPatch.Training.Runs;
+
+namespace NextPatch.Training.Tokenizer;
+
+/// <summary>The lines of a tokenizer's <c>metrics.jsonl</c> and its TensorBoard events.</summary>
+internal static class TokenizerMetrics
+{
+    public static void Write(MetricsLog log, TokenizerRunProgress progress)
+    {
+        log.WriteLine(json =>
+        {
+            json.WriteNumber("step", progress.Step);
+            foreach (var (name, value) in Values(progress))
+            {
+                json.WriteNumber(name, value);
+            }
+
+            json.WriteNumber("images", progress.Images);
+            json.WriteNumber("imagesPerSecond", Math.Round(progress.ImagesPerSecond, 2));
+            json.WriteNumber("dataWaitShare", Math.Round(progress.DataWaitShare, 4));
+            if (progress.SkippedSteps > 0)
+            {
+                json.WriteNumber("skippedSteps", progress.SkippedSteps);
+            }
+
+            if (progress.HeldOut is { } heldOut)
+            {
+                WriteJudgement(json, heldOut);
+            }
+        });
+        log.WriteEvents(progress.Step, Values(progress).Select(v => ($"train/{v.Name}", v.Value))
+            .Append(("speed/imagesPerSecond", progress.ImagesPerSecond))
+            .Concat(progress.HeldOut is { } judged ? [("heldOut/psnr", judged.Psnr), ("heldOut/codebookUsage", judged.CodebookUsage), ("heldOut/perplexity", judged.Perplexity)] : []));
+    }
+
+    /// <summary>The line of a step that was not taken: JSON has no word for what its loss was.</summary>
+    public static void WriteSkipped(MetricsLog log, long step, long skippedSteps) => log.WriteLine(json =>
+    {
+        json.WriteNumber("step", step);
+        json.WriteBoolean("skipped", true);
+        json.WriteNumber("skippedSteps", skippedSteps);
+    });
+
+    private static void WriteJudgement(Utf8JsonWriter json, TokenizerJudgement heldOut)
+    {
+        json.WriteStartObject("heldOut");
+        json.WriteNumber("psnr", heldOut.Psnr);
+        json.WriteNumber("codebookUsage", heldOut.CodebookUsage);
+        json.WriteNumber("perplexity", heldOut.Perplexity);
+        json.WriteEndObject();
+    }
+
+    private static IEnumerable<(string Name, double Value)> Values(TokenizerRunProgress progress)
+    {
+        var last = progress.Last;
+        (string Name, double? Value)[] all =
+        [
+            ("loss", progress.Loss), ("psnr", progress.Psnr), ("perceptual", progress.Perceptual), ("codebookUsage", progress.CodebookUsage), ("perplexity", progress.Perplexity),
+            ("revived", progress.Revived), ("codebookLoss", last.CodebookLoss), ("commitmentLoss", last.CommitmentLoss), ("entropyLoss", last.EntropyLoss),
+            ("adversarial", last.Adversarial), ("adaptiveWeight", last.AdaptiveWeight), ("discriminatorLoss", last.DiscriminatorLoss), ("discriminatorNorm", last.DiscriminatorNorm),
+            ("learningRate", progress.LearningRate), ("gradientNorm", last.Norm),
+        ];
+        return all.Where(v => v.Value is { } value && double.IsFinite(value)).Select(v => (v.Name, v.Value!.Value));
+    }
+}

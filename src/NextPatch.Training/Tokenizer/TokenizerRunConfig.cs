@@ -1,0 +1,123 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Tokenizer;
+
+namespace NextPatch.Training.Tokenizer;
+
+/// <summary>Everything that decides what a tokenizer's run computes; a run is resumed with equal settings only.</summary>
+public sealed record TokenizerRunConfig
+{
+    public int FormatVersion { get; init; } = 1;
+
+    public required TokenizerConfig Tokenizer { get; init; }
+
+    /// <summary>Losses and optimiser.</summary>
+    public VqganTrainingConfig Objective { get; init; } = new();
+
+    public DiscriminatorKind Discriminator { get; init; }
+
+    /// <summary>Null: the decoder sees the codes as they are.</summary>
+    public LatentPerturbationConfig? Perturbation { get; init; }
+
+    /// <summary>Optimiser steps.</summary>
+    public required int Steps { get; init; }
+
+    /// <summary>Images per step.</summary>
+    public required int BatchSize { get; init; }
+
+    /// <summary>First steps, over which the learning rate rises in a line.</summary>
+    public int WarmupSteps { get; init; }
+
+    /// <summary>Share of the steps, at the end, over which the rate falls in a line to zero; codes are revived only before.</summary>
+    public double DecayShare { get; init; }
+
+    /// <summary>First steps without quantisation; the codebook then starts at the k-means centres of the latents.</summary>
+    public int ContinuousSteps { get; init; }
+
+    /// <summary>Steps between two looks for codes that no latent chose since the last; 0 = codes are left to die.</summary>
+    public int RevivalInterval { get; init; }
+
+    /// <summary>Images are cut at random, as published, where they are large enough; else the centre is taken.</summary>
+    public bool HasRandomCrops { get; init; } = true;
+
+    /// <summary>Every other image is mirrored.</summary>
+    public bool HasFlips { get; init; } = true;
+
+    /// <summary>Seed of weights, data order, crops, codebook start, revivals and perturbation.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>Arithmetic of encoder and decoder.</summary>
+    public ComputePrecision Precision { get; init; }
+
+    /// <summary>What the images are called, how many are trained on and how many are judged: another number is another run.</summary>
+    public required TokenizerRunData Data { get; init; }
+
+    /// <summary>Where the weights come from that the run starts with; null = drawn from the seed.</summary>
+    public string? InitialWeights { get; init; }
+
+    /// <summary>File of the perceptual loss; null = none.</summary>
+    public string? Perception { get; init; }
+
+    /// <exception cref="ConfigException">Names every value that cannot work.</exception>
+    public TokenizerRunConfig Validated()
+    {
+        Tokenizer.Validate();
+        Perturbation?.Validate(Tokenizer.CodebookSize);
+        var problems = new List<string>();
+        foreach (var (name, value, least) in new[]
+        {
+            (nameof(Steps), Steps, 1), (nameof(BatchSize), BatchSize, 1), (nameof(WarmupSteps), WarmupSteps, 0),
+            (nameof(ContinuousSteps), ContinuousSteps, 0), (nameof(RevivalInterval), RevivalInterval, 0),
+        })
+        {
+            if (value < least)
+            {
+                problems.Add($"Tokenizer training {name} is {value} but must be at least {least}.");
+            }
+        }
+
+        foreach (var (name, value) in new[]
+        {
+            (nameof(Objective.ReconstructionWeight), Objective.ReconstructionWeight), (nameof(Objective.PerceptualWeight), Objective.PerceptualWeight),
+            (nameof(Objective.AdversarialWeight), Objective.AdversarialWeight), (nameof(Objective.ClipNorm), Objective.ClipNorm),
+        })
+        {
+            if (!(value >= 0 && double.IsFinite(value)))
+            {
+                problems.Add($"Tokenizer training {name} is {value} but must be a finite number, at least 0.");
+            }
+        }
+
+        if (!(Objective.LearningRate > 0 && double.IsFinite(Objective.LearningRate)))
+        {
+            problems.Add($"Tokenizer training LearningRate is {Objective.LearningRate} but must be a positive finite number.");
+        }
+
+        if (!(Objective.EmaDecay is >= 0 and < 1))
+        {
+            problems.Add($"Tokenizer training EmaDecay is {Objective.EmaDecay} but must lie in [0, 1).");
+        }
+
+        if (!(DecayShare is >= 0 and <= 1))
+        {
+            problems.Add($"Tokenizer training DecayShare is {DecayShare} but must lie in [0, 1].");
+        }
+
+        if (ContinuousSteps >= Steps && Steps >= 1)
+        {
+            problems.Add($"Tokenizer training has {ContinuousSteps} continuous steps of {Steps}; none is left to learn the codebook.");
+        }
+
+        return problems.Count > 0 ? throw new ConfigException(problems) : this;
+    }
+
+    /// <summary>Learning rate of a step, counted from 0.</summary>
+    public double LearningRateAt(long step)
+    {
+        var warmup = step < WarmupSteps ? (step + 1.0) / WarmupSteps : 1;
+        var decay = step < DecayStart ? 1 : (double)(Steps - step) / (Steps - DecayStart + 1);
+        return Objective.LearningRate * Math.Min(warmup, decay);
+    }
+
+    /// <summary>First step of the decay.</summary>
+    internal int DecayStart => Steps - (int)Math.Round(Steps * DecayShare);
+}

@@ -1,0 +1,105 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Perception;
+using NextPatch.Torch.Tokenizer;
+using NextPatch.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace NextPatch.Training.Tokenizer;
+
+/// <summary>Trains a tokenizer, and a discriminator where there is one, batch by batch, in the order of the published loop.</summary>
+/// <remarks>
+/// Tokenizer: forward, backward, clip, Adam, average; then the discriminator on the same images and the same reconstructions. Both
+/// gradients are formed before either network moves, which gives the same numbers and lets a step that is not finite change neither.
+/// </remarks>
+public sealed class TokenizerStep : IDisposable
+{
+    private readonly VqTokenizer _tokenizer;
+    private readonly nn.Module<Tensor, Tensor>? _discriminator;
+    private readonly VqganObjective _objective;
+    private readonly LatentPerturbation? _perturbation;
+    private readonly HalvedTokenizer? _halved;
+
+    /// <param name="tokenizer">On the CPU; stays the caller's.</param>
+    /// <param name="config">Losses and optimiser.</param>
+    /// <param name="discriminator">Trained along; null: none. Stays the caller's.</param>
+    /// <param name="perception">Null: no perceptual loss. Stays the caller's.</param>
+    /// <param name="perturbation">Null: the decoder sees the codes as they are.</param>
+    /// <param name="precision"><see cref="ComputePrecision.Bf16"/>: encoder and decoder compute in bfloat16.</param>
+    public TokenizerStep(
+        VqTokenizer tokenizer, VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator = null, IPerceptualLoss? perception = null,
+        LatentPerturbation? perturbation = null, ComputePrecision precision = ComputePrecision.Fp32)
+    {
+        (_tokenizer, _discriminator, _perturbation) = (tokenizer, discriminator, perturbation);
+        _objective = new VqganObjective(config, discriminator, perception);
+        _halved = precision == ComputePrecision.Bf16 ? new HalvedTokenizer(tokenizer) : null;
+        Optimizer = new AdamW(tokenizer.named_parameters(), config.Optimizer(hasAverage: true), _halved?.Copies);
+        DiscriminatorOptimizer = discriminator is null ? null : new AdamW(discriminator.named_parameters(), config.Optimizer(hasAverage: false));
+    }
+
+    public AdamW Optimizer { get; }
+
+    /// <summary>Null without a discriminator.</summary>
+    public AdamW? DiscriminatorOptimizer { get; }
+
+    /// <summary>Runs one step; changes nothing where <see cref="TokenizerStepResult.IsTaken"/> is false afterwards.</summary>
+    /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
+    /// <param name="step">Counted from 0.</param>
+    /// <param name="learningRate">Of both networks.</param>
+    /// <param name="isContinuous">Nothing is quantised: the decoder sees the latents.</param>
+    public TokenizerStepResult Run(Tensor images, long step, double learningRate, bool isContinuous = false)
+    {
+        using var scope = NewDisposeScope();
+        _tokenizer.train();
+        _discriminator?.train();
+        var output = isContinuous ? default(TokenizerOutput?) : _halved?.Reconstruct(images, _perturbation, step) ?? _tokenizer.Reconstruct(images, _perturbation, step);
+        var reconstructions = output?.Images ?? _halved?.ReconstructContinuously(images) ?? _tokenizer.ReconstructContinuously(images);
+        var terms = _objective.Generator(images, reconstructions, output?.QuantizationLoss() ?? zeros(1).squeeze(), _halved?.LastLayer ?? _tokenizer.LastLayer, step + 1);
+        terms.Total.backward();
+        _halved?.CollectGradients();
+        var norm = Optimizer.GradientNorm();
+
+        // What the generator's pass left there belongs to the tokenizer.
+        DiscriminatorOptimizer?.DropGradients();
+        var discriminatorLoss = _objective.Discriminator(images, reconstructions, step + 1);
+        discriminatorLoss?.backward();
+        var result = new TokenizerStepResult
+        {
+            Loss = terms.Total.item<float>(),
+            Norm = norm,
+            SquaredError = terms.SquaredError.item<float>(),
+            Perceptual = terms.Perceptual?.item<float>(),
+            Adversarial = terms.Adversarial?.item<float>(),
+            AdaptiveWeight = terms.AdaptiveWeight?.item<float>(),
+            DiscriminatorLoss = discriminatorLoss?.item<float>(),
+            DiscriminatorNorm = discriminatorLoss is null ? null : DiscriminatorOptimizer!.GradientNorm(),
+            CodebookLoss = output?.CodebookLoss.item<float>() ?? 0,
+            CommitmentLoss = output?.CommitmentLoss.item<float>() ?? 0,
+            EntropyLoss = output?.EntropyLoss.item<float>() ?? 0,
+            Codes = output?.Codes.data<long>().ToArray() ?? [],
+            Latents = output?.Latents.detach().MoveToOuterDisposeScope(),
+        };
+        Move(result, learningRate);
+        return result;
+    }
+
+    /// <summary>Rounds the weights anew where the step computes in bfloat16: call it after loading weights.</summary>
+    public void Refresh() => _halved?.Refresh();
+
+    public void Dispose() => _halved?.Dispose();
+
+    private void Move(TokenizerStepResult result, double learningRate)
+    {
+        if (!result.IsTaken)
+        {
+            Optimizer.DropGradients();
+            DiscriminatorOptimizer?.DropGradients();
+            return;
+        }
+
+        Optimizer.Step(learningRate, result.Norm);
+        if (result.DiscriminatorNorm is { } norm)
+        {
+            DiscriminatorOptimizer!.Step(learningRate, norm);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+using System.Text.Json;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Imaging;
+using NextPatch.Data.Codes;
+using NextPatch.Torch.Tokenizer;
+
+namespace NextPatch.Cli.Tests.Commands;
+
+[NoTensorLeaks]
+public sealed class EvaluateCommandTests : IDisposable
+{
+    private const int Side = 8;
+    private readonly TemporaryFolder _folder = new();
+    private readonly string _weights;
+    private readonly string _reference;
+
+    public EvaluateCommandTests()
+    {
+        _weights = SmallResNet.Write(_folder["net.safetensors"]);
+        _reference = WriteImages("reference.npz", 90, seed: 1);
+    }
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public async Task Figures_protocol_and_warnings_come_as_JSON()
+    {
+        var run = await Evaluate("--samples", WriteImages("samples.npz", 80, seed: 2), "--json");
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var (result, protocol) = (run.Json, run.Json.GetProperty("protocol"));
+        Assert.All(["fd", "inceptionScore", "precision", "recall", "kid"], name => Assert.True(double.IsFinite(result.GetProperty(name).GetDouble())));
+        Assert.False(result.TryGetProperty("fid", out _));
+        Assert.Equal(
+            (SmallResNet.Name, "clean", 80, "unknown", "reference.npz", "as stored"),
+            (protocol.GetProperty("network").GetString(), protocol.GetProperty("resize").GetString(), protocol.GetProperty("images").GetInt32(),
+                protocol.GetProperty("labels").GetString(), protocol.GetProperty("reference").GetProperty("name").GetString(), protocol.GetProperty("rounding").GetString()));
+        Assert.Equal(64, protocol.GetProperty("weightsHash").GetString()!.Length);
+        Assert.Contains("fewer than 2,048", result.GetProperty("warnings")[0].GetString(), StringComparison.Ordinal);
+        Assert.Contains("Warning: samples.npz has 80 images", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task People_read_the_networks_name_in_the_figures()
+    {
+        var run = await Evaluate("--samples", _reference);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Matches(@"FD-resnet8 +0\.0000", run.Output);
+        Assert.Contains("IS-resnet8", run.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("FID", run.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_evaluated_directly_gives_the_figures_of_its_samples_on_disk()
+    {
+        var model = SmallModel.Write(_folder);
+        var sample = await CommandLine.RunAsync("sample", "--model", model, "--count", "66", "--balanced", "--seed", "3", "--output", _folder["out"]);
+        Assert.True(sample.ExitCode == ExitCode.Success, sample.Error);
+
+        var direct = await Evaluate("--samples", model, "--count", "66", "--seed", "3", "--json");
+        var stored = await Evaluate("--samples", _folder["out"], "--seed", "3", "--json");
+
+        Assert.True(direct.ExitCode == ExitCode.Success, direct.Error);
+        Assert.True(stored.ExitCode == ExitCode.Success, stored.Error);
+        Assert.Equal(direct.Json.GetProperty("fd").GetDouble(), stored.Json.GetProperty("fd").GetDouble());
+        Assert.Equal(direct.Json.GetProperty("kid").GetDouble(), stored.Json.GetProperty("kid").GetDouble());
+        Assert.All([direct, stored], run => Assert.Equal("balanced", run.Json.GetProperty("protocol").GetProperty("labels").GetString()));
+        Assert.All([direct, stored], run => Assert.Equal(3, run.Json.GetProperty("protocol").GetProperty("seeds").GetProperty("samples").GetInt32()));
+        Assert.All([direct, stored], run => Assert.Equal("truncate(127.5 x + 128)", run.Json.GetProperty("protocol").GetProperty("rounding").GetString()));
+    }
+
+    [Fact]
+    public async Task Saved_statistics_serve_as_reference()
+    {
+        var samples = WriteImages("samples.npz", 70, seed: 2);
+        var saved = await Evaluate("--save-statistics", _folder["r.safetensors"]);
+        Assert.True(saved.ExitCode == ExitCode.Success, saved.Error);
+        var fromImages = await Evaluate("--samples", samples, "--metrics", "fd", "--json");
+        var fromStatistics = await CommandLine.RunAsync("evaluate", "--reference", _folder["r.safetensors"], "--weights", _weights, "--samples", samples, "--json");
+
+        Assert.Equal(fromImages.Json.GetProperty("fd").GetDouble(), fromStatistics.Json.GetProperty("fd").GetDouble(), 9);
+        Assert.False(fromStatistics.Json.TryGetProperty("kid", out _));
+        Assert.Equal(90, fromStatistics.Json.GetProperty("protocol").GetProperty("reference").GetProperty("images").GetInt32());
+        var other = await CommandLine.RunAsync("evaluate", "--reference", _folder["r.safetensors"], "--weights", SmallResNet.Write(_folder["other.safetensors"], 0.5f), "--samples", samples);
+        Assert.Equal(ExitCode.Usage, other.ExitCode);
+        Assert.Contains("other weights of resnet8", other.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_folder_of_images_must_match_the_reference_in_size()
+    {
+        Directory.CreateDirectory(_folder["png"]);
+        for (var i = 0; i < 12; i++)
+        {
+            var image = new RgbImage(10, 10);
+            new Random(i).NextBytes(image.Pixels);
+            File.WriteAllBytes(_folder[$"png/{i}.png"], PngWriter.Encode(image));
+        }
+
+        var refused = await Evaluate("--samples", _folder["png"], "--metrics", "fd");
+        var cropped = await Evaluate("--samples", _folder["png"], "--metrics", "fd", "--image-size", "8");
+
+        Assert.Equal(ExitCode.Usage, refused.ExitCode);
+        Assert.Contains("10x10 pixels but the reference's images 8x8", refused.Error, StringComparison.Ordinal);
+        Assert.True(cropped.ExitCode == ExitCode.Success, cropped.Error);
+    }
+
+    [Fact]
+    public async Task Damaged_files_and_wrong_weights_are_named()
+    {
+        var samples = WriteImages("samples.npz", 70, seed: 2);
+        var bytes = File.ReadAllBytes(samples);
+        bytes[5000] ^= 1;
+        File.WriteAllBytes(_folder["damaged.npz"], bytes);
+        File.WriteAllBytes(_folder["cut.npz"], bytes[..5000]);
+        SafetensorsFile.Write(_folder["wrong.safetensors"], [KeyValuePair.Create("weight", HostTensor.FromSingles([1], [1]))]);
+        Directory.CreateDirectory(_folder["empty"]);
+
+        foreach (var (path, reason) in new[] { ("damaged.npz", "checksum"), ("cut.npz", "cut.npz"), ("empty", "empty"), ("missing", "missing") })
+        {
+            var run = await Evaluate("--samples", _folder[path], "--metrics", "fd");
+            Assert.Equal(ExitCode.Failure, run.ExitCode);
+            Assert.Contains(reason, run.Error, StringComparison.Ordinal);
+        }
+
+        var wrong = await CommandLine.RunAsync("evaluate", "--reference", _reference, "--weights", _folder["wrong.safetensors"], "--samples", samples);
+        Assert.Equal(ExitCode.Failure, wrong.ExitCode);
+        Assert.Contains("wrong.safetensors", wrong.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("--metrics", "fid", "FD-resnet8")]
+    [InlineData("--metrics", "psnr", "'psnr' is no metric")]
+    [InlineData("--image-size", "0", "--image-size 0")]
+    [InlineData("--network", "vgg", "vgg")]
+    [InlineData("--save-statistics", "s.npz", ".safetensors")]
+    public async Task Settings_that_cannot_work_are_usage_errors(string option, string value, string reason)
+    {
+        var run = await Evaluate("--samples", _reference, option, value);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains(reason, run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_model_needs_a_count_and_is_no_reference()
+    {
+        var model = SmallModel.Write(_folder);
+
+        var uncounted = await Evaluate("--samples", model);
+        var reference = await CommandLine.RunAsync("evaluate", "--reference", model, "--weights", _weights, "--samples", _reference);
+
+        Assert.Contains("--count is missing", uncounted.Error, StringComparison.Ordinal);
+        Assert.Contains("no reference", reference.Error, StringComparison.Ordinal);
+        Assert.Equal((ExitCode.Usage, ExitCode.Usage), (uncounted.ExitCode, reference.ExitCode));
+    }
+
+    [Fact]
+    public async Task A_sweep_writes_its_points_curves_and_picture()
+    {
+        var model = SmallModel.Write(_folder);
+
+        var run = await CommandLine.RunAsync(
+            "sweep", "--model", model, "--count", "12", "--cfg-scale", "1,2", "--top-k", "0,4", "--reference", _reference, "--weights", _weights, "--output", _folder["sweep"], "--json");
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Equal(["grid.png", "sweep.csv", "sweep.html", "sweep.json"], Directory.GetFiles(_folder["sweep"]).Select(Path.GetFileName).Order());
+        var lines = File.ReadAllLines(_folder["sweep/sweep.csv"]);
+        Assert.Equal(5, lines.Length);
+        Assert.StartsWith("1,1,0,1,12,resnet8,", lines[1], StringComparison.Ordinal);
+        Assert.Contains("FD-resnet8", File.ReadAllText(_folder["sweep/sweep.html"]), StringComparison.Ordinal);
+        var single = await Evaluate("--samples", model, "--count", "12", "--cfg-scale", "2", "--top-k", "4", "--metrics", "fd", "--json");
+        Assert.Contains(single.Json.GetProperty("fd").GetDouble().ToString("R", System.Globalization.CultureInfo.InvariantCulture), lines[4], StringComparison.Ordinal);
+        var bad = await CommandLine.RunAsync("sweep", "--model", model, "--cfg-scale", "1,x", "--reference", _reference, "--weights", _weights);
+        Assert.Equal(ExitCode.Usage, bad.ExitCode);
+        Assert.Contains("'x' is no number", bad.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Training_measures_its_averaged_weights_on_the_way()
+    {
+        using var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = Side, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
+        tokenizer.SaveTo(_folder["tokenizer"]);
+        CodeStore.Write(_folder["codes"], new CodeManifest { Name = "tiny", GridSide = 2, VocabularySize = 32, ClassNames = ["a", "b"], Count = 20 }, [.. Enumerable.Range(0, 80).Select(i => i % 32)], [.. Enumerable.Range(0, 20).Select(i => i % 2)]);
+        string[] train = ["train", "--codes", _folder["codes"], "--output", _folder["run"], "--preset", "tiny", "--steps", "4", "--batch-size", "4", "--precision", "fp32", "--evaluate-every", "2"];
+
+        var run = await CommandLine.RunAsync([.. train, "--evaluate-count", "6", "--reference", _reference, "--weights", _weights]);
+        var unreferenced = await CommandLine.RunAsync(train);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var measured = File.ReadLines(_folder["run/metrics.jsonl"]).Where(l => l.Contains("fd-resnet8", StringComparison.Ordinal)).Select(l => JsonDocument.Parse(l).RootElement).ToList();
+        Assert.Equal([2, 4], measured.Select(l => l.GetProperty("step").GetInt32()));
+        Assert.All(measured, l => Assert.Equal("ema", l.GetProperty("weights").GetString()));
+        Assert.Contains("FD-resnet8", run.Error, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Usage, unreferenced.ExitCode);
+        Assert.Contains("--reference", unreferenced.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Samples_are_balanced_exactly_or_not_at_all()
+    {
+        var model = SmallModel.Write(_folder);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--count", "10", "--balanced", "--output", _folder["out"]);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains("such as 12", run.Error, StringComparison.Ordinal);
+    }
+
+    private Task<CommandLine> Evaluate(params string[] options) => CommandLine.RunAsync(["evaluate", "--reference", _reference, "--weights", _weights, .. options]);
+
+    private string WriteImages(string name, int count, int seed)
+    {
+        var pixels = new byte[count * Side * Side * 3];
+        new Random(seed).NextBytes(pixels);
+        using var archive = new NpzWriter(_folder[name]);
+        archive.Add("arr_0", new HostTensor(ElementType.UInt8, [count, Side, Side, 3], pixels));
+        return _folder[name];
+    }
+}
