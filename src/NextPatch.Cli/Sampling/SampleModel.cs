@@ -7,7 +7,7 @@ using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
-using NextPatch.Training.Gpt;
+using NextPatch.Training.Runs;
 using TorchSharp;
 using static TorchSharp.torch;
 
