@@ -5,6 +5,7 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
+using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using Spectre.Console;
@@ -121,18 +122,22 @@ internal static class BenchCommand
         var images = new Option<int>("--images") { Description = "Images of the reference, and of the samples for all but precision and recall.", HelpName = "n", DefaultValueFactory = _ => 50_000 };
         var samples = new Option<int>("--samples") { Description = "Samples whose precision and recall are measured against the reference.", HelpName = "n", DefaultValueFactory = _ => 10_000 };
         var width = new Option<int>("--features") { Description = "Features per image.", HelpName = "n", DefaultValueFactory = _ => 2048 };
+        var weights = new Option<string?>("--weights") { Description = "Also extract features by the network in this file.", HelpName = "file" };
+        var side = new Option<int>("--image-side") { Description = "Side of the images whose features are extracted.", HelpName = "pixels", DefaultValueFactory = _ => 256 };
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
             "evaluate",
             """
             Times the metrics on drawn features: FID, Inception Score, KID of 100 subsets of 1,000, precision and recall; and how near that is to
             the bare matrix products. bench/evaluate_numpy.py does the same in NumPy and SciPy.
+            With --weights, images per second of that network beside its convolutions alone (bench/inception_torch.py: the same network in PyTorch).
 
             Examples:
               nextpatch bench evaluate
+              nextpatch bench evaluate --weights pt_inception-2015-12-05-6726825d.pth
               nextpatch bench evaluate --images 10000 --samples 2000 --json > bench.json
             """)
-        { images, samples, width, json };
+        { images, samples, width, weights, side, json };
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
@@ -145,7 +150,16 @@ internal static class BenchCommand
 
             var plan = new EvaluateBenchPlan(count, few, AtLeastOne("--features", parsed.GetRequiredValue(width)), SubsetSize: Math.Min(1000, count));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
-            return Finish(terminal, parsed.GetValue(json), new EvaluateBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            var figures = new List<BenchFigure>();
+            if (parsed.GetValue(weights) is { } path)
+            {
+                using var network = FeatureNetworks.Open(null, path);
+                terminal.Log.WriteLine($"features of {network.Name}");
+                figures.AddRange(FeatureBench.Run(network, images: 16, AtLeastOne("--image-side", parsed.GetRequiredValue(side)), rounds: 8, cancellation));
+            }
+
+            figures.AddRange(new EvaluateBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            return Finish(terminal, parsed.GetValue(json), figures);
         });
         return command;
     }

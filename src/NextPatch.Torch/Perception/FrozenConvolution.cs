@@ -7,19 +7,18 @@ namespace NextPatch.Torch.Perception;
 
 /// <summary>A convolution whose weights are given and never change; a gradient flows through it to the image.</summary>
 /// <remarks>
-/// Weights lie channels-last, so that images that do as well are computed without being laid out anew at every layer. There, with several threads
-/// on a processor with AVX-512, libtorch 2.10 computes 1x1 convolutions wrongly whose outputs are above 64 and no multiple of it
-/// (64 -> 80 at 73x73: off by 3.3): such a layer gets further outputs, whose weights are zero.
+/// Weights lie channels-last, so that images that do as well are computed without being laid out anew at every layer. A 1x1 convolution is then a
+/// matrix product and computed as one: libtorch 2.10 gives wrong values for many numbers of outputs (64 -> 80 at 73x73 is off by 3.3) where it runs
+/// on several threads of a processor with AVX-512.
 /// </remarks>
 public sealed class FrozenConvolution : IDisposable
 {
-    private const int PointOutputs = 64;
-
     private readonly Tensor _weight;
     private readonly Tensor _bias;
     private readonly long[] _stride;
     private readonly long[] _padding;
     private readonly long _groups;
+    private readonly bool _isProduct;
 
     /// <param name="weight">[O, I / G, kernel height, kernel width] in C order.</param>
     /// <param name="bias">[O].</param>
@@ -33,10 +32,10 @@ public sealed class FrozenConvolution : IDisposable
         using var scope = NewDisposeScope();
         (_stride, _padding, _groups) = ([stride, stride], [padding.Height, padding.Width], groups);
         Outputs = bias.Length;
-        var more = kernel == (1, 1) && Outputs > PointOutputs && groups == 1 ? (PointOutputs - (Outputs % PointOutputs)) % PointOutputs : 0;
-        _bias = nn.functional.pad(tensor(bias.ToArray()), [0, more]).DetachFromDisposeScope();
-        _weight = ChannelsLast(nn.functional.pad(
-            tensor(weight.ToArray(), [Outputs, inputs / groups, kernel.Height, kernel.Width]), [0, 0, 0, 0, 0, 0, 0, more])).DetachFromDisposeScope(); // [O', I / G, kh, kw]
+        _isProduct = kernel == (1, 1) && stride == 1 && padding == default && groups == 1;
+        _bias = tensor(bias.ToArray()).DetachFromDisposeScope();
+        var all = tensor(weight.ToArray(), [Outputs, inputs / groups, kernel.Height, kernel.Width]);
+        _weight = (_isProduct ? all.flatten(1) : ChannelsLast(all)).DetachFromDisposeScope();
     }
 
     /// <summary>Output channels.</summary>
@@ -68,8 +67,11 @@ public sealed class FrozenConvolution : IDisposable
     public Tensor Forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var y = AlignedConvolution.Forward(_weight, _bias, x, _stride, _padding, _groups);
-        return (y.size(1) == Outputs ? y : y.narrow(1, 0, Outputs)).MoveToOuterDisposeScope();
+        var y = _isProduct
+            ? nn.functional.linear(x.permute(0, 2, 3, 1), _weight, _bias).permute(0, 3, 1, 2)
+            : AlignedConvolution.Forward(_weight, _bias, x, _stride, _padding, _groups);    // [B, O, h', w']
+        ConvolutionTrace.Note(this, x, y, _weight.numel() / Outputs);
+        return y.MoveToOuterDisposeScope();
     }
 
     /// <summary>The same and a ReLU.</summary>
