@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# What the tests show in short, at length: kills at random moments of a run that checkpoints at every step, and a disk that is full for
-# a while. Each must end with the same bytes as an uninterrupted run.
+# What the tests show in short, at length: kills at random moments of a run that checkpoints at every step, of an extraction of codes in
+# both layouts, and a disk that is full for a while. Each must end with the same bytes as an uninterrupted run.
 #
-#   dotnet build -c Release src/NextPatch.Cli && tests/durability.sh [kills=50] [seed=1]
+#   dotnet build -c Release bench/NextPatch.Benchmarks && dotnet build -c Release src/NextPatch.Cli && tests/durability.sh [kills=50] [seed=1]
 #
 # The disk is a tmpfs of 8 MiB in a mount namespace of its own (unshare --map-root-user --mount; needs no rights where user namespaces
 # are allowed, and is left out where they are not).
@@ -88,6 +88,34 @@ fill_disk() {
   grep 'could not be written' "$work/stop.log"
 }
 
+# Images of noise in 3 classes.
+make_images() {
+  local i
+  for ((i = 0; i < 3000; i++)); do
+    mkdir -p "$1/$((i % 3))"
+    { printf 'P6\n32 32\n255\n'; head -c 3072 /dev/urandom; } >"$1/$((i % 3))/$i.ppm"
+  done
+}
+
+encode() {
+  exec "${program[@]}" encode --images "$work/images" --tokenizer "$work/tokenizer" --crops ten --held-out 0.1 "$@"
+}
+
+kill_encodes() {
+  local layout=$1 killed=0 pid
+  (encode --layout "$layout" --output "$work/encoded-$layout" 2>/dev/null >/dev/null)
+  until [[ -f $work/killed-$layout/dataset.json ]]; do
+    encode --layout "$layout" --output "$work/killed-$layout" 2>/dev/null >/dev/null &
+    pid=$!
+    sleep "$((5 + RANDOM % 5)).$((RANDOM % 10))"
+    kill -9 $pid 2>/dev/null && killed=$((killed + 1))
+    wait $pid 2>/dev/null || true
+  done
+  (encode --layout "$layout" --output "$work/killed-$layout" 2>/dev/null >/dev/null) # a kill may have fallen between two names
+  diff -r "$work/encoded-$layout" "$work/killed-$layout" || { echo "FAILED: $layout codes end with other bytes" >&2; exit 1; }
+  echo "encode --layout $layout: killed $killed times, the same bytes"
+}
+
 verify=(bash -c 'cd "$0" && sha256sum --quiet --check SHA256SUMS')
 steps=$((kills * 40))
 make_codes "$work/codes"
@@ -95,6 +123,10 @@ make_codes "$work/codes"
 kill_runs
 same "$work/whole" "$work/killed"
 echo "the killed run ends with the bytes of the uninterrupted one"
+make_images "$work/images"
+dotnet artifacts/bin/NextPatch.Benchmarks/release/NextPatch.Benchmarks.dll make-tokenizer --output "$work/tokenizer"
+kill_encodes store
+kill_encodes published
 if unshare --map-root-user --mount true 2>/dev/null; then
   export -f fill_disk train same sums
   export work steps

@@ -1,5 +1,8 @@
 using System.CommandLine;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Loading;
+using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Benchmarks.Formats;
 
@@ -7,7 +10,7 @@ namespace NextPatch.Benchmarks.Formats;
 internal static class FormatCommands
 {
     /// <summary>Whether these arguments name one of the commands.</summary>
-    public static bool Know(string[] args) => args is ["make-weights" or "convert-speed", ..];
+    public static bool Know(string[] args) => args is ["make-weights" or "make-tokenizer" or "convert-speed", ..];
 
     public static int Run(string[] args)
     {
@@ -23,10 +26,21 @@ internal static class FormatCommands
             _ => ElementType.Float32,
         }));
 
+        var network = new Option<string>("--preset") { Description = "small (32x32 pixels, 8x8 codes), VQ-16 or VQ-8.", DefaultValueFactory = _ => "small" };
+        var place = new Option<string>("--output") { Description = "A folder.", Required = true };
+        var tokenizer = new Command("make-tokenizer", "Writes an untrained tokenizer.") { network, place };
+        tokenizer.SetAction(parsed =>
+        {
+            NativeBackend.EnsureLoaded();
+            var name = parsed.GetRequiredValue(network);
+            using var made = new VqTokenizer(name == "small" ? new TokenizerConfig() : TokenizerPresets.Get(name), seed: 1);
+            made.SaveTo(parsed.GetRequiredValue(place));
+        });
+
         var folder = new Option<string>("--folder") { Description = "Where the files go, four times 1.4 GB for L; deleted afterwards.", DefaultValueFactory = _ => "convert-speed" };
         var rounds = new Option<int>("--rounds") { Description = "Conversions and copies of each kind.", DefaultValueFactory = _ => 5 };
         var speed = new Command("convert-speed", "Measures 'nextpatch convert' against 'cp --reflink=never' and fsync, in turn, and the memory of the conversion.") { preset, folder, rounds };
         speed.SetAction(parsed => ConvertSpeed.Run(parsed.GetRequiredValue(preset), parsed.GetRequiredValue(folder), parsed.GetValue(rounds)));
-        return new RootCommand("Benchmarks of files.") { make, speed }.Parse(args).Invoke();
+        return new RootCommand("Benchmarks of files.") { make, tokenizer, speed }.Parse(args).Invoke();
     }
 }

@@ -18,7 +18,7 @@ namespace NextPatch.Cli.Benchmarking;
 internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
 {
     private const int PreparedImages = 100;
-    private readonly List<double> _decode = [], _crops = [], _prepared = [], _own = [], _published = [], _encoder = [], _floor = [];
+    private readonly List<double> _decode = [], _crops = [], _prepared = [], _own = [], _published = [], _publishedKept = [], _encoder = [], _floor = [];
     private EncodeShares? _shares;
     private double _agreement;
 
@@ -36,8 +36,9 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
             cancellation.ThrowIfCancellationRequested();
             Prepare(source, views);
             LargeBlocks.GiveBack();
-            var expected = ExtractPublished(few, views, published, cancellation);
+            var expected = ExtractPublished(few, views, published, _published, cancellation);
             LargeBlocks.Keep();
+            ExtractPublished(few, views, published, _publishedKept, cancellation);
             var codes = Extract(few, views, own, cancellation);
             _agreement = codes.Zip(expected).Count(p => p.First == p.Second) / (double)codes.Length;
             EncodeOne(own, views, few, cancellation);
@@ -66,7 +67,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         }
     }
 
-    private int[] ExtractPublished(DrawnPhotographs source, ImageViews views, VqTokenizer tokenizer, CancellationToken cancellation)
+    private static int[] ExtractPublished(DrawnPhotographs source, ImageViews views, VqTokenizer tokenizer, List<double> seconds, CancellationToken cancellation)
     {
         var codes = new List<int>();
         var pixels = new byte[views.Count * views.Side * views.Side * 3];
@@ -81,7 +82,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
             codes.AddRange(chosen.to(ScalarType.Int32).data<int>().ToArray());
         }
 
-        _published.Add(Stopwatch.GetElapsedTime(started).TotalSeconds / source.Count);
+        seconds.Add(Stopwatch.GetElapsedTime(started).TotalSeconds / source.Count);
         return [.. codes];
     }
 
@@ -134,6 +135,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         yield return new BenchFigure("preprocess.images", _prepared.Max(), "images/s");
         yield return new BenchFigure("extract.median", Median(_own), "s/image", Median(_published), Median([.. _own.Zip(_published, (a, b) => a / b)]));
         yield return new BenchFigure("extract.min", _own.Min(), "s/image", _published.Min(), _own.Min() / _published.Min());
+        yield return new BenchFigure("extract.publishedKeptPages.min", _publishedKept.Min(), "s/image", _published.Min(), _publishedKept.Min() / _published.Min());
         yield return new BenchFigure("extract.sameCodes", _agreement, "share");
         yield return new BenchFigure("extract.share.decode", _shares!.Decode, "share");
         yield return new BenchFigure("extract.share.preprocess", _shares.Preprocess, "share");
