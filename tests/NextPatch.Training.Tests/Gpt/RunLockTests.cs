@@ -2,7 +2,6 @@ using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Gpt;
 
