@@ -7,13 +7,13 @@ namespace NextPatch.Torch.Convolutions;
 /// <summary>Chooses between fp32 and bf16 by what the processor has and by a convolution of the tokenizer's own size, forward and backward.</summary>
 public static class ConvolutionMeasurement
 {
-    private const int Runs = 4;
+    private const int Runs = 8;
 
     /// <summary>Below this gain bf16 is not worth its rounding.</summary>
     private const double WorthIt = 1.3;
 
     // Larger ones only take longer to tell the same.
-    private const int LargestBatch = 8;
+    private const int LargestBatch = 16;
     private const int LargestSide = 64;
 
     /// <param name="tokenizer">Its innermost level is measured.</param>
@@ -30,10 +30,11 @@ public static class ConvolutionMeasurement
         var (channels, side) = (tokenizer.Channels[^1], Math.Min(tokenizer.GridSide, LargestSide));
         var shape = (Batch: Math.Min(batchSize, LargestBatch), channels, side);
         double fp32 = double.MaxValue, bf16 = double.MaxValue;
-        for (var run = 0; run <= Runs; run++)
+        for (var run = 0; run < Runs; run++)
         {
-            var (a, b) = (Seconds(shape, ScalarType.Float32), Seconds(shape, ScalarType.BFloat16));
-            (fp32, bf16) = run == 0 ? (fp32, bf16) : (Math.Min(fp32, a), Math.Min(bf16, b)); // the first starts threads and compiles kernels
+            // In turns, and the best of each: other programs disturb, and the first run starts threads and compiles kernels.
+            fp32 = Math.Min(fp32, Seconds(shape, ScalarType.Float32));
+            bf16 = Math.Min(bf16, Seconds(shape, ScalarType.BFloat16));
         }
 
         var flops = 3 * 2.0 * 9 * channels * channels * side * side * shape.Batch;

@@ -1,0 +1,209 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Tokenizer;
+using NextPatch.Training.Runs;
+using NextPatch.Training.Tokenizer;
+using TorchSharp;
+
+namespace NextPatch.Training.Tests.Tokenizer;
+
+[NoTensorLeaks]
+public sealed class TokenizerRunTests
+{
+    public static TheoryData<string, long> Interruptions { get; } = new()
+    {
+        { "plain", 2 }, { "plain", 4 }, { "plain", 11 }, { "without average", 7 }, { "perception and perturbation", 13 }, { "bf16", 10 }, { "discriminator", 5 },
+    };
+
+    /// <summary>Stopped before the codebook starts, right when it does, between two revivals, before and after the discriminator begins.</summary>
+    [Theory]
+    [MemberData(nameof(Interruptions))]
+    public void A_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(string kind, long stopAfter)
+    {
+        using var folder = new TemporaryFolder();
+        var path = TinyTokenizerRun.WriteImages(folder["data"]);
+        using var perception = kind.StartsWith("perception", StringComparison.Ordinal) ? new TinyTokenizerRun.Perception() : null;
+        TokenizerRunResult Train(string name, long until) => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder[name], Resume = true, ValidateEvery = 9 }, c => Changed(c, kind), perception, until);
+        var whole = Train("whole", long.MaxValue);
+        var stopped = Train("parts", stopAfter);
+        Assert.Equal((false, stopAfter), (stopped.IsComplete, stopped.Step));
+        var resumed = Train("parts", long.MaxValue);
+
+        Assert.True(resumed.IsComplete);
+        Assert.Equal(TinyTokenizerRun.Contents(whole.Checkpoint!), TinyTokenizerRun.Contents(resumed.Checkpoint!));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(folder["whole"], "model.safetensors")), File.ReadAllBytes(Path.Combine(folder["parts"], "model.safetensors")));
+        Assert.Equal(whole.HeldOut, resumed.HeldOut);
+        Assert.Equal(Lines(folder["whole"]), Lines(folder["parts"]));
+    }
+
+    [Fact]
+    public void The_runs_folder_is_a_tokenizer_with_the_average()
+    {
+        using var folder = new TemporaryFolder();
+        var result = TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"] });
+        using var tokenizer = VqTokenizer.Load(folder["run"]);
+        Assert.Equal(TinyTokenizerRun.Tokenizer.CodebookSize, tokenizer.Config.CodebookSize);
+        var exported = SafetensorsFile.Read(Path.Combine(folder["run"], "model.safetensors"));
+        var average = SafetensorsFile.Read(Path.Combine(result.Checkpoint!, "ema.safetensors"));
+        Assert.All(average, p => Assert.Equal(p.Value.ToSingles(), exported[p.Key].ToSingles()));
+        Assert.True(Directory.GetFiles(folder["run"], ".*").All(f => Path.GetFileName(f).StartsWith(".lock", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Training_learns_and_says_what_it_does()
+    {
+        using var folder = new TemporaryFolder();
+        var lines = new List<TokenizerRunProgress>();
+        var grids = new List<(long Step, int Originals, int Reconstructions)>();
+        var result = TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
+        {
+            Output = folder["run"], ValidateEvery = 60, GridEvery = 100, OnProgress = lines.Add, OnGrid = (step, a, b) => grids.Add((step, a.Length, b.Length)),
+        }, c => c with { Steps = 120, ContinuousSteps = 20 });
+        Assert.True(result.HeldOut!.Psnr > lines[0].Psnr + 6, $"from {lines[0].Psnr} dB in training to {result.HeldOut.Psnr} dB held out");
+        Assert.InRange(result.HeldOut.CodebookUsage, 0.5, 1);
+        Assert.All(lines.Take(20), l => Assert.Null(l.CodebookUsage));
+        Assert.All(lines.Skip(20), l => Assert.NotNull(l.CodebookUsage));
+        Assert.Equal([60L], lines.Where(l => l.HeldOut is not null).Select(l => l.Step));
+        Assert.Equal([(100L, 8 * 16 * 16 * 3, 8 * 16 * 16 * 3), (120L, 8 * 16 * 16 * 3, 8 * 16 * 16 * 3)], grids);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_step_that_is_not_finite_changes_nothing_and_is_counted(bool hasDiscriminator)
+    {
+        using var folder = new TemporaryFolder();
+        var notes = new List<string>();
+        var calls = 0;
+        using var perception = new TinyTokenizerRun.Perception(d => ++calls == 9 ? d * double.NaN : d);
+        var result = TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], CheckpointEvery = 8, OnNote = notes.Add },
+            c => (hasDiscriminator ? Changed(c, "discriminator") : c) with { Steps = 9, DecayShare = 0 }, perception);
+
+        Assert.Equal((9, 1), (result.Step, result.SkippedSteps));
+        var (before, after) = (TinyTokenizerRun.Contents(Path.Combine(folder["run"], "step-00000008")), TinyTokenizerRun.Contents(Path.Combine(folder["run"], "step-00000009")));
+        foreach (var file in before.Keys.Where(f => f is "model.safetensors" or "ema.safetensors" or "optimizer.safetensors" or "discriminator-optimizer.safetensors"))
+        {
+            Assert.Equal(before[file], after[file]);
+        }
+
+        Assert.Contains(notes, n => n.StartsWith("The loss of step 8 is NaN", StringComparison.Ordinal));
+        Assert.Equal([4L, 16L, 16L, 3L], NpyFile.Read(Path.Combine(folder["run"], "nan-step-00000008", "images.npy")).Shape);
+        Assert.Equal("""{"step":9,"skipped":true,"skippedSteps":1}""", File.ReadAllLines(Path.Combine(folder["run"], "metrics.jsonl"))[^1]);
+    }
+
+    [Fact]
+    public void Too_many_of_them_in_a_row_end_the_run_and_the_last_good_checkpoint_stays()
+    {
+        using var folder = new TemporaryFolder();
+        var calls = 0;
+        using var perception = new TinyTokenizerRun.Perception(d => ++calls > 6 ? d * double.NaN : d);
+        var error = Assert.Throws<NextPatchException>(() => TinyTokenizerRun.Train(
+            TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], CheckpointEvery = 1, StopAfterSkips = 3 }, perception: perception));
+        Assert.Contains("3 in a row were not finite", error.Message, StringComparison.Ordinal);
+        Assert.EndsWith("step-00000006", new CheckpointFolder(folder["run"]).Latest, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Perturbation_of_no_image_is_none_and_of_all_is_another_run()
+    {
+        using var folder = new TemporaryFolder();
+        var path = TinyTokenizerRun.WriteImages(folder["data"]);
+        string Weights(string name, LatentPerturbationConfig? perturbation)
+            => TinyTokenizerRun.Contents(TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder[name] }, c => c with { Perturbation = perturbation }).Checkpoint!)["model.safetensors"];
+        var off = Weights("off", null);
+        Assert.Equal(off, Weights("none", new LatentPerturbationConfig { ImageShare = 0, Neighbours = 4 }));
+        Assert.NotEqual(off, Weights("all", new LatentPerturbationConfig { ImageShare = 1, Neighbours = 4 }));
+    }
+
+    [Fact]
+    public void A_codebook_that_falls_out_of_use_raises_the_alarm_once()
+    {
+        using var folder = new TemporaryFolder();
+        var notes = new List<string>();
+        var lines = new List<TokenizerRunProgress>();
+
+        // Random codes far from the latents, and no help for them.
+        TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], OnNote = notes.Add, OnProgress = lines.Add, UsageAlarm = 0.95 },
+            c => c with { ContinuousSteps = 0, RevivalInterval = 0, BatchSize = 16, Tokenizer = c.Tokenizer with { CodebookSize = 24 } });
+        Assert.True(lines[^1].CodebookUsage < 0.95);
+        Assert.Single(notes, n => n.Contains("of the codebook is in use", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Dead_codes_are_revived_until_the_decay_begins()
+    {
+        using var folder = new TemporaryFolder();
+        var lines = new List<TokenizerRunProgress>();
+        TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], OnProgress = lines.Add },
+            c => c with { ContinuousSteps = 0, BatchSize = 16, Steps = 60, Tokenizer = c.Tokenizer with { CodebookSize = 64 } });
+        Assert.True(lines.Sum(l => l.Revived) > 20, $"{lines.Sum(l => l.Revived)} revived");
+        Assert.All(lines.Where(l => l.Step % 3 != 0 || l.Step > 48), l => Assert.Equal(0, l.Revived));
+        Assert.True(lines[^1].CodebookUsage > lines[0].CodebookUsage + 0.2, $"usage went from {lines[0].CodebookUsage} to {lines[^1].CodebookUsage}");
+    }
+
+    [Fact]
+    public void Resuming_with_other_settings_or_images_says_what_differs()
+    {
+        using var folder = new TemporaryFolder();
+        var path = TinyTokenizerRun.WriteImages(folder["data"]);
+        TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] }, stopAfter: 3);
+        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        var error = Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"], Resume = true },
+            c => c with { BatchSize = 5, Data = c.Data with { TrainingCount = 7 }, Tokenizer = c.Tokenizer with { CodebookSize = 8 } }));
+        Assert.Contains("batchSize: 4 in the checkpoint, 5 now", error.Message, StringComparison.Ordinal);
+        Assert.Contains("data.trainingCount: 30 in the checkpoint, 7 now", error.Message, StringComparison.Ordinal);
+        Assert.Contains("tokenizer.codebookSize: 16 in the checkpoint, 8 now", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Settings_that_cannot_work_are_refused_together()
+    {
+        using var folder = new TemporaryFolder();
+        using var images = TokenizerImages.Open(TinyTokenizerRun.WriteImages(folder["data"]), TinyTokenizerRun.ImageOptions);
+        var config = TinyTokenizerRun.Config(images);
+        var broken = config with { BatchSize = 0, ContinuousSteps = 30, DecayShare = 2, Objective = config.Objective with { LearningRate = double.NaN, EmaDecay = 1, ClipNorm = -1 } };
+        Assert.Equal(6, Assert.Throws<ConfigException>(broken.Validated).Problems.Count);
+    }
+
+    [Fact]
+    public void The_rate_rises_is_flat_and_falls()
+    {
+        using var folder = new TemporaryFolder();
+        using var images = TokenizerImages.Open(TinyTokenizerRun.WriteImages(folder["data"]), TinyTokenizerRun.ImageOptions);
+        var config = TinyTokenizerRun.Config(images) with { Steps = 10, WarmupSteps = 2, DecayShare = 0.3, Objective = new VqganTrainingConfig { LearningRate = 1 } };
+        Assert.Equal([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25], Enumerable.Range(0, 10).Select(s => config.LearningRateAt(s)));
+    }
+
+    [Fact]
+    public void Memory_does_not_grow()
+    {
+        using var folder = new TemporaryFolder();
+        var live = new List<long>();
+        TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
+        {
+            Output = folder["run"], CheckpointEvery = 50, ValidateEvery = 40, OnProgress = _ => { GC.Collect(); live.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount); },
+        }, c => c with { Steps = 200 });
+        Assert.Single(live.Skip(100).Distinct());
+    }
+
+    private static TokenizerRunConfig Changed(TokenizerRunConfig config, string kind) => kind switch
+    {
+        "without average" => config with { Objective = config.Objective with { EmaDecay = 0 } },
+        "perception and perturbation" => config with { Perturbation = new LatentPerturbationConfig { ImageShare = 0.5, Neighbours = 4, AnnealStart = 2, AnnealEnd = 20 } },
+        "bf16" => config with { Precision = ComputePrecision.Bf16 },
+        "discriminator" => config with { Discriminator = DiscriminatorKind.PatchGan, Steps = 8, Objective = config.Objective with { DiscriminatorStart = 5, IsAdaptive = true } },
+        _ => config,
+    };
+
+    /// <summary>The lines of metrics without what depends on the clock.</summary>
+    private static List<string> Lines(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line =>
+    {
+        var json = JsonNode.Parse(line)!.AsObject();
+        json.Remove("imagesPerSecond");
+        json.Remove("dataWaitShare");
+        return json.ToJsonString(new JsonSerializerOptions());
+    })];
+}
