@@ -11,14 +11,14 @@ using TorchSharp;
 
 namespace NextPatch.Cli.Commands;
 
-/// <summary><c>nextpatch bench train</c>: what a training step costs on this machine, and how near that is to what it could.</summary>
+/// <summary><c>nextpatch bench</c>: what a training step or the metrics cost on this machine, and how near that is to what it could.</summary>
 internal static class BenchCommand
 {
     private const int ImagesAtSideOne = 4;
 
     public static Command Create()
     {
-        var command = new Command("bench", "Measures what this machine can do.") { CreateTrain() };
+        var command = new Command("bench", "Measures what this machine can do.") { CreateTrain(), CreateEvaluate() };
         return command;
     }
 
@@ -56,19 +56,57 @@ internal static class BenchCommand
                 AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), !parsed.GetValue(noBaseline));
             terminal.Log.WriteLine(reason);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");
-            var figures = new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation);
-            if (parsed.GetValue(json))
-            {
-                terminal.WriteJson(figures);
-            }
-            else
-            {
-                Show(terminal.Output, figures);
-            }
-
-            return Task.FromResult(ExitCode.Success);
+            return Finish(terminal, parsed.GetValue(json), new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation));
         });
         return command;
+    }
+
+    private static Command CreateEvaluate()
+    {
+        var images = new Option<int>("--images") { Description = "Images of the reference, and of the samples for all but precision and recall.", HelpName = "n", DefaultValueFactory = _ => 50_000 };
+        var samples = new Option<int>("--samples") { Description = "Samples whose precision and recall are measured against the reference.", HelpName = "n", DefaultValueFactory = _ => 10_000 };
+        var width = new Option<int>("--features") { Description = "Features per image.", HelpName = "n", DefaultValueFactory = _ => 2048 };
+        var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
+        var command = new Command(
+            "evaluate",
+            """
+            Times the metrics on drawn features: FID, Inception Score, KID of 100 subsets of 1,000, precision and recall; and how near that is to
+            the bare matrix products. bench/evaluate_numpy.py does the same in NumPy and SciPy.
+
+            Examples:
+              nextpatch bench evaluate
+              nextpatch bench evaluate --images 10000 --samples 2000 --json > bench.json
+            """)
+        { images, samples, width, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            NativeBackend.EnsureLoaded();
+            var terminal = Terminal.Of(parsed);
+            var (count, few) = (parsed.GetRequiredValue(images), parsed.GetRequiredValue(samples));
+            if (count < 4 || few < 4 || few > count)
+            {
+                throw new ConfigException($"--images {count} and --samples {few} must be at least 4, and no more samples than images.");
+            }
+
+            var plan = new EvaluateBenchPlan(count, few, AtLeastOne("--features", parsed.GetRequiredValue(width)), SubsetSize: Math.Min(1000, count));
+            terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
+            return Finish(terminal, parsed.GetValue(json), new EvaluateBench(plan, terminal.Log.WriteLine).Run(cancellation));
+        });
+        return command;
+    }
+
+    private static Task<int> Finish(Terminal terminal, bool asJson, IReadOnlyList<BenchFigure> figures)
+    {
+        if (asJson)
+        {
+            terminal.WriteJson(figures);
+        }
+        else
+        {
+            Show(terminal.Output, figures);
+        }
+
+        return Task.FromResult(ExitCode.Success);
     }
 
     private static List<(int Side, int Images)> MicroBatches(GptConfig model, string sides, string? images)

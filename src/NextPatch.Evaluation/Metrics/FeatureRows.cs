@@ -1,3 +1,4 @@
+using System.Numerics;
 using NextPatch.Core;
 
 namespace NextPatch.Evaluation.Metrics;
@@ -17,7 +18,12 @@ internal static class FeatureRows
             throw new NextPatchException($"{rows.Length} values are not whole rows of {width} features; the features come from another network or are cut off.");
         }
 
-        for (var i = 0; i < rows.Length; i++)
+        var at = 0;
+        for (; at <= rows.Length - Vector<float>.Count && Vector.LessThanAll(Vector.Abs(new Vector<float>(rows[at..])), new Vector<float>(float.PositiveInfinity)); at += Vector<float>.Count)
+        {
+        }
+
+        for (var i = at; i < rows.Length; i++)
         {
             if (!float.IsFinite(rows[i]))
             {

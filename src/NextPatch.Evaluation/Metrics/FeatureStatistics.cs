@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using static TorchSharp.torch;
 
 namespace NextPatch.Evaluation.Metrics;
 
@@ -13,6 +14,7 @@ namespace NextPatch.Evaluation.Metrics;
 public sealed class FeatureStatistics
 {
     private const int BlockRows = 1024;
+    private const int BlockColumns = 512;
 
     private readonly double[] _mean;
     private readonly double[] _scatter; // sums of (x - mean)(x - mean)^T; of blocks above the diagonal nothing
@@ -144,34 +146,32 @@ public sealed class FeatureStatistics
             return;
         }
 
-        var (rows, width) = (_pendingRows, Width);
-        var mean = new double[width];
-        var centred = new double[(rows + 1) * width];
-        for (var n = 0; n < rows; n++)
-        {
-            for (var i = 0; i < width; i++)
-            {
-                mean[i] += _pending[(n * width) + i];
-            }
-        }
-
-        for (var i = 0; i < width; i++)
-        {
-            mean[i] /= rows;
-        }
-
-        for (var n = 0; n < rows; n++)
-        {
-            for (var i = 0; i < width; i++)
-            {
-                centred[(n * width) + i] = _pending[(n * width) + i] - mean[i];
-            }
-        }
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var rows = _pendingRows;
+        _pendingRows = 0;
+        var centred = empty(rows + 1, Width, ScalarType.Float64);
+        var block = centred.narrow(0, 0, rows); // [N, D]
+        block.copy_(frombuffer(_pending, ScalarType.Float32, (long)rows * Width).view(rows, Width));
+        var mean = block.mean([0L]);
+        block.sub_(mean);
 
         // The distance of the two means counts like one more row.
-        Reconcile(mean, rows).CopyTo(centred.AsSpan(rows * width));
-        _pendingRows = 0;
-        GramProduct.Add(_scatter, centred, width);
+        centred.narrow(0, rows, 1).copy_(frombuffer(Reconcile(mean.data<double>().ToArray(), rows), ScalarType.Float64));
+        AddGram(centred);
+    }
+
+    /// <summary>Adds X^T X to the scatter, in blocks on and below the diagonal alone.</summary>
+    /// <param name="x">[N, D], in libtorch's memory, which is aligned as an array is not: the last bits of a product depend on that.</param>
+    private void AddGram(Tensor x)
+    {
+        var scatter = frombuffer(_scatter, ScalarType.Float64).view(Width, Width);
+        for (var first = 0; first < Width; first += BlockColumns)
+        {
+            using var inner = NewDisposeScope();
+            var columns = Math.Min(BlockColumns, Width - first);
+            scatter.narrow(0, first, columns).narrow(1, 0, first + columns).add_(x.narrow(1, first, columns).t().mm(x.narrow(1, 0, first + columns))); // [columns, first + columns]
+        }
     }
 
     /// <summary>Moves the mean, and returns the row whose square the scatter of both together has more than the scatter of each.</summary>

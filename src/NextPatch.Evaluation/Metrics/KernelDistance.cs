@@ -72,7 +72,9 @@ public readonly record struct KernelDistance(double Mean, double StandardDeviati
     {
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
-        var (x, y) = (frombuffer(first, ScalarType.Float64).view(-1, width), frombuffer(second, ScalarType.Float64).view(-1, width)); // [S, D]
+
+        // Copies lie in libtorch's aligned memory, as equal bits from equal rows need.
+        var (x, y) = (frombuffer(first, ScalarType.Float64).view(-1, width).clone(), frombuffer(second, ScalarType.Float64).view(-1, width).clone()); // [S, D]
         double size = x.size(0), pairs = size * (size - 1);
         double Sum(Tensor a, Tensor b) => Kernel(a.mm(b.t())).sum().item<double>();
         double Diagonal(Tensor a) => Kernel(a.square().sum(1)).sum().item<double>();

@@ -58,4 +58,20 @@ public sealed class BenchCommandTests
         Assert.Equal(2, result.ExitCode);
         Assert.Contains(value[..1], result.Error, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public async Task Metrics_have_a_time_and_a_share_of_their_products()
+    {
+        var result = await CommandLine.RunAsync(["bench", "evaluate", "--images", "60", "--samples", "20", "--features", "8", "--json"]);
+        Assert.Equal(0, result.ExitCode);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        foreach (var name in (string[])["fid.statistics", "inceptionScore", "kid", "precisionRecall"])
+        {
+            Assert.True(figures[name].GetProperty("value").GetDouble() > 0, name);
+            Assert.True(figures[name].GetProperty("floorShare").GetDouble() > 0, name);
+        }
+
+        Assert.Equal("bytes", figures["peakMemory"].GetProperty("unit").GetString());
+        Assert.Equal(2, (await CommandLine.RunAsync(["bench", "evaluate", "--images", "60", "--samples", "70"])).ExitCode);
+    }
 }

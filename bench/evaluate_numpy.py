@@ -1,0 +1,105 @@
+"""The metrics of `nextpatch bench evaluate` written plainly in NumPy and SciPy, as the published evaluators do, for comparison.
+
+Debian: apt install python3-numpy python3-scipy libopenblas0-pthread
+
+usage: python3 bench/evaluate_numpy.py [--images 50000] [--samples 10000] [--features 2048] [--only fid,is,kid,pr]
+Prints JSON: seconds per metric and peak memory. Without libopenblas NumPy multiplies on one thread and without vectors.
+"""
+import argparse
+import json
+import resource
+import sys
+import time
+
+import numpy as np
+import scipy.linalg
+
+CLASSES, SUBSETS, SUBSET, BATCH, NEIGHBOURS = 1008, 100, 1000, 10000, 3
+
+
+def draw(seed, count, width, scale):
+    rows = np.random.default_rng(seed).random((count, width), dtype=np.float32)
+    rows *= scale / (1 + np.arange(width, dtype=np.float32) % 16)
+    return rows
+
+
+def statistics(rows):
+    return np.mean(rows, axis=0), np.cov(rows, rowvar=False)
+
+
+def frechet(a, b):
+    (mu1, sigma1), (mu2, sigma2) = a, b
+    root = scipy.linalg.sqrtm(sigma1.dot(sigma2), disp=False)[0].real
+    return np.sum((mu1 - mu2) ** 2) + np.trace(sigma1) + np.trace(sigma2) - 2 * np.trace(root)
+
+
+def inception_score(rows, weights):
+    scores = []
+    for i in range(0, len(rows), 5000):
+        logits = rows[i : i + 5000] @ weights
+        p = np.exp(logits - logits.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        scores.append(np.exp(np.mean(np.sum(p * (np.log(p) - np.log(p.mean(0, keepdims=True))), 1))))
+    return np.mean(scores)
+
+
+def kernel_distance(x, y):
+    random, values = np.random.default_rng(0), []
+    for _ in range(SUBSETS):
+        a = x[random.choice(len(x), SUBSET, replace=False)].astype(np.float64)
+        b = y[random.choice(len(y), SUBSET, replace=False)].astype(np.float64)
+        aa, bb, ab = ((u @ v.T / a.shape[1] + 1) ** 3 for u, v in ((a, a), (b, b), (a, b)))
+        pairs = SUBSET * (SUBSET - 1)
+        values.append((aa.sum() - np.trace(aa) + bb.sum() - np.trace(bb)) / pairs - 2 * ab.mean())
+    return np.mean(values)
+
+
+def distances(a, b):
+    return np.maximum((a * a).sum(1)[:, None] - 2 * a @ b.T + (b * b).sum(1)[None, :], 0)
+
+
+def radii(rows):
+    result = np.empty(len(rows), np.float32)
+    for i in range(0, len(rows), BATCH):
+        # a few thousand columns at a time, as the evaluator does: the whole would be 10 GB
+        near = [np.partition(distances(rows[i : i + BATCH], rows[j : j + BATCH]), NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1] for j in range(0, len(rows), BATCH)]
+        result[i : i + BATCH] = np.partition(np.concatenate(near, 1), NEIGHBOURS, axis=1)[:, NEIGHBOURS]
+    return result
+
+
+def precision_recall(reference, samples):
+    reference_radii, sample_radii = radii(reference), radii(samples)
+    good, reached = np.zeros(len(samples), bool), np.zeros(len(reference), bool)
+    for i in range(0, len(samples), BATCH):
+        for j in range(0, len(reference), BATCH):
+            d = distances(samples[i : i + BATCH], reference[j : j + BATCH])
+            good[i : i + BATCH] |= (d <= reference_radii[None, j : j + BATCH]).any(1)
+            reached[j : j + BATCH] |= (d <= sample_radii[i : i + BATCH, None]).any(0)
+    return good.mean(), reached.mean()
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--images", type=int, default=50000)
+    parser.add_argument("--samples", type=int, default=10000)
+    parser.add_argument("--features", type=int, default=2048)
+    parser.add_argument("--only", default="fid,is,kid,pr")
+    args = parser.parse_args()
+    reference, samples = draw(0, args.images, args.features, 1.0), draw(1, args.images, args.features, 1.05)
+    weights = (np.random.default_rng(2).standard_normal((args.features, CLASSES)) * (4 / args.features) ** 0.5).astype(np.float32)
+    runs = {
+        "fid": lambda: frechet(statistics(reference), statistics(samples)),
+        "is": lambda: inception_score(samples, weights),
+        "kid": lambda: kernel_distance(reference, samples),
+        "pr": lambda: precision_recall(reference, samples[: args.samples]),
+    }
+    seconds = {}
+    for name in args.only.split(","):
+        print(name, file=sys.stderr)
+        started = time.perf_counter()
+        runs[name]()
+        seconds[name] = time.perf_counter() - started
+    print(json.dumps({"seconds": seconds, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10, "numpy": np.__version__, "scipy": scipy.__version__}))
+
+
+main()
