@@ -70,6 +70,7 @@ internal static class Application
               nextpatch doctor        what works here, and what to do where something does not
               nextpatch quickstart    draw a dataset, train on it, sample, and write report.html (minutes)
               nextpatch plan          what a run costs before it starts
+              nextpatch encode        images into codes
               nextpatch train         train on your own codes
               nextpatch sample        images from a trained model
               nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
@@ -77,14 +78,15 @@ internal static class Application
               nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
               nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
               nextpatch dataset       whether a dataset is whole, and what is in it
-              nextpatch tokenizer     trains tokenizers, which turn images into codes and back
-              nextpatch bench train   what a training step costs here, and how near that is to the machine's limit
+              nextpatch tokenizer     trains tokenizers, which turn images into codes and back, and judges them
+              nextpatch bench         what a training step (train), an extraction (encode) or the metrics (evaluate) cost here, beside the machine's limit
 
             Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
             """);
         root.Add(DoctorCommand.Create());
         root.Add(QuickstartCommand.Create());
         root.Add(PlanCommand.Create());
+        root.Add(EncodeCommand.Create());
         root.Add(TrainCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(EvaluateCommand.Create());

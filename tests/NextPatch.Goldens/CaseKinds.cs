@@ -41,6 +41,7 @@ internal static class CaseKinds
         (c => c.IsAbout("datasets.ImageFolder"), ImageFolderOrderCase.Run),
         (c => c.IsAbout("extract_codes_c2i.py main()"), CodeFilesCase.Run),
         (c => c.IsAbout("create_npz_from_sample_folder"), SamplePostprocessCase.Run),
+        (c => c.IsAbout("utils.save_image"), SamplePostprocessCase.RunGrid),
         (c => c.IsAbout("imagenet.py::CustomDataset"), run => run.Incomplete("rules in prose; PublishedCodesTests and BatchSourceTests claim them")),
         (c => c.IsAbout("random_crop_arr"), ImageCropCase.RunRandom),
         (c => c.IsAbout("TenCrop"), TenCropCase.Run),
@@ -50,6 +51,9 @@ internal static class CaseKinds
         (c => c.IsAbout("compute_inception_score"), EvaluatorCases.RunInceptionScore),
         (c => c.IsAbout("compute_prec_recall"), EvaluatorCases.RunPrecisionRecall),
         (c => c.IsAbout("Inception network's pipeline"), InceptionSetCase.Run),
+        (c => c.IsAbout("Inception network's resize"), InceptionNetworkCase.RunResize),
+        (c => c.IsAbout("Inception network's network"), InceptionNetworkCase.RunNetwork),
+        (c => c.IsAbout("Inception network's sets"), InceptionNetworkCase.RunSets),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>

@@ -48,17 +48,29 @@ internal sealed class GoldenFolder
         }
     }
 
-    /// <summary>The feature network's recordings have a manifest of another form: its figures as one case.</summary>
+    /// <summary>The feature network's recordings have a manifest of another form: its parts as cases.</summary>
     private static IEnumerable<GoldenCase> InceptionCases(string folder)
     {
         var manifest = System.IO.Path.Combine(folder, "manifest.json");
-        if (File.Exists(manifest) && JsonNode.Parse(File.ReadAllText(manifest)) is JsonObject recorded && recorded["pipeline"] is JsonObject pipeline)
+        if (!File.Exists(manifest) || JsonNode.Parse(File.ReadAllText(manifest)) is not JsonObject recorded)
+        {
+            yield break;
+        }
+
+        if (recorded["pipeline"] is JsonObject pipeline)
         {
             yield return new GoldenCase(folder, new JsonObject
             {
                 ["name"] = "inception.pipeline", ["official"] = "the FID Inception network's pipeline", ["salt"] = (string?)recorded["salt"],
                 ["config"] = pipeline.DeepClone(), ["files"] = new JsonArray("set_activations.npz"),
             });
+        }
+
+        foreach (var part in (string[])["resize", "network", "sets"])
+        {
+            var entry = (JsonObject)recorded.DeepClone();
+            (entry["name"], entry["official"]) = ($"inception.{part}", $"the FID Inception network's {part}");
+            yield return new GoldenCase(folder, entry);
         }
     }
 }

@@ -5,20 +5,22 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
+using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;
+using NextPatch.Torch.Tokenizer;
 using Spectre.Console;
 using TorchSharp;
 
 namespace NextPatch.Cli.Commands;
 
-/// <summary><c>nextpatch bench</c>: what a training step or the metrics cost on this machine, and how near that is to what it could.</summary>
+/// <summary><c>nextpatch bench</c>: what a training step, the extraction of codes or the metrics cost on this machine, and how near that is to what it could.</summary>
 internal static class BenchCommand
 {
     private const int ImagesAtSideOne = 4;
 
     public static Command Create()
     {
-        var command = new Command("bench", "Measures what this machine can do.") { CreateTrain(), CreateEvaluate() };
+        var command = new Command("bench", "Measures what this machine can do.") { CreateTrain(), CreateEncode(), CreateEvaluate() };
         return command;
     }
 
@@ -61,23 +63,81 @@ internal static class BenchCommand
         return command;
     }
 
+    private static Command CreateEncode()
+    {
+        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder or weights file. [default: VQ-16 with random weights, which take as long]", HelpName = "path" };
+        var size = new Option<int>("--image-size") { Description = "Side in pixels of what is encoded, where the tokenizer leaves it open.", HelpName = "px", DefaultValueFactory = _ => 256 };
+        var images = new Option<int>("--images") { Description = "Images per round; ten crops are encoded of each.", HelpName = "n", DefaultValueFactory = _ => 2 };
+        var rounds = new Option<int>("--rounds") { Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 3 };
+        var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" };
+        var precision = new Option<string>("--precision") { Description = "Arithmetic of the encoder; the published way stays fp32.", HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32" };
+        precision.AcceptOnlyFromAmong("fp32", "bf16");
+        var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
+        var command = new Command(
+            "encode",
+            """
+            Times the way from JPEG files of 500x375 to codes: decoding, ten crops, the tokenizer's encoder beside its bare convolutions, and all
+            together beside the published way (one image after the other, its ten crops as a batch, fp32), in turn in every round.
+
+            Examples:
+              nextpatch bench encode
+              nextpatch bench encode --precision bf16 --json
+              nextpatch bench encode --tokenizer vq_ds16_c2i.pt --images 4
+            """)
+        { tokenizer, size, images, rounds, batch, precision, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            NativeBackend.EnsureLoaded();
+            var terminal = Terminal.Of(parsed);
+            var (path, side) = (parsed.GetValue(tokenizer), AtLeastOne("--image-size", parsed.GetRequiredValue(size)));
+            terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
+            return Finish(terminal, parsed.GetValue(json), new EncodeBench(
+                new EncodeBenchPlan(() => CreateTokenizer(path, side), AtLeastOne("--images", parsed.GetRequiredValue(images)), AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), parsed.GetValue(batch), parsed.GetValue(precision) == "bf16"),
+                terminal.Log.WriteLine).Run(cancellation));
+        });
+        return command;
+    }
+
+    private static VqTokenizer CreateTokenizer(string? path, int side)
+    {
+        if (path is null)
+        {
+            return new VqTokenizer(TokenizerPresets.Get("VQ-16") with { ImageSide = side }, seed: 1);
+        }
+
+        var tokenizer = VqTokenizer.Load(path);
+        if (tokenizer.Config.Architecture == TokenizerArchitecture.Small || tokenizer.Config.ImageSide == side)
+        {
+            return tokenizer;
+        }
+
+        using (tokenizer)
+        {
+            return VqTokenizer.Load(path, side / tokenizer.Config.DownsamplingFactor);
+        }
+    }
+
     private static Command CreateEvaluate()
     {
         var images = new Option<int>("--images") { Description = "Images of the reference, and of the samples for all but precision and recall.", HelpName = "n", DefaultValueFactory = _ => 50_000 };
         var samples = new Option<int>("--samples") { Description = "Samples whose precision and recall are measured against the reference.", HelpName = "n", DefaultValueFactory = _ => 10_000 };
         var width = new Option<int>("--features") { Description = "Features per image.", HelpName = "n", DefaultValueFactory = _ => 2048 };
+        var weights = new Option<string?>("--weights") { Description = "Also extract features by the network in this file.", HelpName = "file" };
+        var side = new Option<int>("--image-side") { Description = "Side of the images whose features are extracted.", HelpName = "pixels", DefaultValueFactory = _ => 256 };
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
             "evaluate",
             """
             Times the metrics on drawn features: FID, Inception Score, KID of 100 subsets of 1,000, precision and recall; and how near that is to
             the bare matrix products. bench/evaluate_numpy.py does the same in NumPy and SciPy.
+            With --weights, images per second of that network beside its convolutions alone (bench/inception_torch.py: the same network in PyTorch).
 
             Examples:
               nextpatch bench evaluate
+              nextpatch bench evaluate --weights pt_inception-2015-12-05-6726825d.pth
               nextpatch bench evaluate --images 10000 --samples 2000 --json > bench.json
             """)
-        { images, samples, width, json };
+        { images, samples, width, weights, side, json };
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
@@ -90,7 +150,16 @@ internal static class BenchCommand
 
             var plan = new EvaluateBenchPlan(count, few, AtLeastOne("--features", parsed.GetRequiredValue(width)), SubsetSize: Math.Min(1000, count));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
-            return Finish(terminal, parsed.GetValue(json), new EvaluateBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            var figures = new List<BenchFigure>();
+            if (parsed.GetValue(weights) is { } path)
+            {
+                using var network = FeatureNetworks.Open(null, path);
+                terminal.Log.WriteLine($"features of {network.Name}");
+                figures.AddRange(FeatureBench.Run(network, images: 16, AtLeastOne("--image-side", parsed.GetRequiredValue(side)), rounds: 8, cancellation));
+            }
+
+            figures.AddRange(new EvaluateBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            return Finish(terminal, parsed.GetValue(json), figures);
         });
         return command;
     }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
@@ -29,6 +30,14 @@ internal static class SampleCommand
         var weights = new Option<string?>("--weights") { Description = "Which weights: ema (their average over training) or model. [default: ema where there is one]", HelpName = "ema|model" };
         weights.AcceptOnlyFromAmong("ema", "model");
         var imageSize = new Option<int?>("--image-size") { Description = "Side of the images in pixels, 16 per code, where the file does not say it: 256 or 384. [default: 256]", HelpName = "px" };
+        var evaluationSize = new Option<int?>("--image-size-eval") { Description = "Write images of this side: models of 384 pixels are judged at 256. [default: as drawn]", HelpName = "px" };
+        var antialias = new Option<bool>("--antialias") { Description = "Resize to --image-size-eval by Pillow's bicubic filter, which looks at every pixel, instead of the published interpolation, which does not." };
+        var layout = new Option<string>("--layout")
+        {
+            Description = "plain: everything in --output. published: a folder named after model and settings in it, with .npz and .png beside it, as the published evaluation scripts expect them.",
+            HelpName = "plain|published", DefaultValueFactory = _ => "plain",
+        };
+        layout.AcceptOnlyFromAmong("plain", "published");
         var precision = new Option<string>("--precision")
         {
             Description = "Element type of the weights in memory: bf16 halves it, and is slow on processors without bf16 instructions.", HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32",
@@ -47,30 +56,35 @@ internal static class SampleCommand
               nextpatch sample --model run --class 207 --cfg-scale 4 --cfg-shape power --cfg-power 2 --top-k 2000
               nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
+              nextpatch sample --model c2i_L_384.pt --tokenizer vq_ds16_c2i.pt --image-size 384 --image-size-eval 256 --count 50000 --layout published
 
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
-            """) { model, tokenizer, classes, count, balanced, seed, weights, imageSize, precision, output };
+            """) { model, tokenizer, classes, count, balanced, seed, weights, imageSize, evaluationSize, antialias, precision, layout, output };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.Of(parsed);
+            GenerationRequest request = null!;
             using var loaded = SampleModel.Load(
                 parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
-                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16");
-            var request = new GenerationRequest
-            {
-                Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), loaded.Config, parsed.GetValue(balanced)),
-                Seed = parsed.GetValue(seed),
-                Sampling = rules.Resolve(parsed, loaded.Config.Model),
-            };
-            var folder = parsed.GetRequiredValue(output);
+                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16",
+                config => request = new GenerationRequest // here, so that a mistyped class is said at once
+                {
+                    Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced)),
+                    Seed = parsed.GetValue(seed),
+                    Sampling = rules.Resolve(parsed, config.Model),
+                });
+            var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
+            var paths = parsed.GetValue(layout) == "published"
+                ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetRequiredValue(model), loaded, size, request))
+                : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "averaged weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
             using (var progress = terminal.CreateProgress())
             {
-                new SampleWriter(loaded).Write(folder, imageFolder: null, request, progress, cancellation);
+                new SampleWriter(loaded, size).Write(paths, request, progress, cancellation);
             }
 
-            terminal.Data.WriteLine(Path.Combine(folder, loaded.Tokenizer is null ? "codes.npz" : "grid.png"));
+            terminal.Data.WriteLine(loaded.Tokenizer is null ? paths.Archive : paths.Grid);
             if (loaded.Tokenizer is null)
             {
                 terminal.Log.WriteLine("No tokenizer was found, so codes were written instead of images; name one with --tokenizer.");
@@ -79,6 +93,26 @@ internal static class SampleCommand
             return Task.FromResult(ExitCode.Success);
         });
         return command;
+    }
+
+    private static EvaluationSize? Size(int? side, bool isAntialiased, SampleModel model) => side switch
+    {
+        null when isAntialiased => throw new ConfigException("--antialias says how images are resized; say to what with --image-size-eval."),
+        null => null,
+        _ when model.Tokenizer is null => throw new ConfigException("--image-size-eval needs a tokenizer: codes cannot be resized. Name one with --tokenizer."),
+        < 1 or > 4096 => throw new ConfigException($"--image-size-eval {side} must be from 1 to 4096."),
+        _ => side == model.Tokenizer.Config.ImageSide ? null : new EvaluationSize(side.Value, isAntialiased),
+    };
+
+    private static string PublishedName(string path, SampleModel model, EvaluationSize? size, GenerationRequest request)
+    {
+        var gpt = model.Config.Model;
+        var shape = GptPresets.Names.FirstOrDefault(name => GptPresets.Get(name) is var p && (p.LayerCount, p.HeadCount, p.Width) == (gpt.LayerCount, gpt.HeadCount, gpt.Width))
+            ?? string.Create(CultureInfo.InvariantCulture, $"{gpt.LayerCount}x{gpt.Width}");
+        var factor = model.Tokenizer?.Config.DownsamplingFactor ?? ModelSource.PublishedDownsampling;
+        var side = gpt.GridSide * factor;
+        return PublishedNames.OfFolder(
+            $"GPT-{shape}", PublishedNames.OfCheckpoint(Path.TrimEndingDirectorySeparator(path)), side, size?.Side ?? side, $"VQ-{factor}", request.Sampling, request.Seed);
     }
 
     /// <summary>One label per image: the classes asked for, in turn.</summary>

@@ -7,6 +7,7 @@ using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
+using NextPatch.Training.Runs;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -42,11 +43,21 @@ internal sealed class SampleModel : IDisposable
     /// <param name="kind">Which weights, where there is a choice.</param>
     /// <param name="imageSize">Side of the images in pixels, for files that do not say it; null = 256.</param>
     /// <param name="halved">Computes in bfloat16, in half the memory.</param>
+    /// <param name="onConfig">Told the configuration before the weights load, which may take minutes; what it throws ends the loading.</param>
     /// <exception cref="NextPatchException">Something is missing or damaged, or model and tokenizer do not belong together.</exception>
-    public static SampleModel Load(string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null, bool halved = false)
+    public static SampleModel Load(
+        string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null, bool halved = false, Action<CheckpointConfig>? onConfig = null)
     {
         using var source = ModelSource.Open(model, kind);
         var config = source.ResolveConfig(imageSize);
+        onConfig?.Invoke(config);
+        var hash = WeightsHash.OfFile(source.Weights.Path);
+        CheckpointSums.RequireIntact(source.Weights.Path, hash);
+        if (source.Config is not null)
+        {
+            CheckpointSums.RequireIntact(Path.Combine(source.Folder!, "config.json"));
+        }
+
         var tokenizerFolder = tokenizer ?? source.FindTokenizer();
         var gpt = new GptModel(config.Model);
         VqTokenizer? decoder = null;
@@ -65,7 +76,7 @@ internal sealed class SampleModel : IDisposable
                 RequireFit(config, decoder, tokenizerFolder);
             }
 
-            return new SampleModel(new TorchGenerationEngine(gpt), config, decoder, source.KindName, WeightsHash.OfFile(source.Weights.Path));
+            return new SampleModel(new TorchGenerationEngine(gpt), config, decoder, source.KindName, hash);
         }
         catch
         {

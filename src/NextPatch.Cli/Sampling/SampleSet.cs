@@ -23,5 +23,14 @@ internal sealed record SampleSet
 
     public required string Engine { get; init; }
 
+    /// <summary>Side in pixels at which images are drawn; null where there are only codes.</summary>
+    public int? ImageSize { get; init; }
+
+    /// <summary>Side at which they are written; null = as drawn.</summary>
+    public int? ImageSizeEval { get; init; }
+
+    /// <summary>How they come to that size; null where they need not.</summary>
+    public string? ResizeFilter { get; init; }
+
     public required string Version { get; init; }
 }

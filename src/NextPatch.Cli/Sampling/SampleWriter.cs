@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
@@ -19,9 +20,15 @@ internal sealed class SampleWriter
     // A multiple of the engine's internal batches, so that no row of them is wasted.
     private const int Part = 64;
 
-    private readonly SampleModel _model;
+    private const int PublishedGridImages = 16;
+    private const int PublishedGridColumns = 4;
 
-    public SampleWriter(SampleModel model) => _model = model;
+    private readonly SampleModel _model;
+    private readonly EvaluationSize? _size;
+
+    /// <param name="model">Draws and decodes.</param>
+    /// <param name="size">Size of the images where it is not that of the model; null: as drawn.</param>
+    public SampleWriter(SampleModel model, EvaluationSize? size = null) => (_model, _size) = (model, size);
 
     /// <summary>Draws and writes; files of an earlier set with the same numbers are replaced.</summary>
     /// <param name="folder">Takes grid.png, samples.npz and samples.json; made if need be.</param>
@@ -30,59 +37,71 @@ internal sealed class SampleWriter
     /// <param name="progress">Told after every part.</param>
     /// <param name="cancellation">Checked at every position; PNG files written so far stay.</param>
     public void Write(string folder, string? imageFolder, GenerationRequest request, ProgressReporter progress, CancellationToken cancellation)
+        => Write(SamplePaths.In(folder, imageFolder, _model.Tokenizer is not null), request, progress, cancellation);
+
+    /// <summary>The same into other places.</summary>
+    public void Write(SamplePaths paths, GenerationRequest request, ProgressReporter progress, CancellationToken cancellation)
     {
-        Directory.CreateDirectory(folder);
-        Directory.CreateDirectory(imageFolder ?? folder);
+        Directory.CreateDirectory(paths.Images);
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(paths.Archive))!);
         if (_model.Tokenizer is null)
         {
-            WriteCodes(folder, request, progress, cancellation);
+            WriteCodes(paths.Archive, request, progress, cancellation);
         }
         else
         {
-            WriteImages(folder, imageFolder ?? folder, request, progress, cancellation);
+            WriteImages(paths, new SampleDecoder(_model.Tokenizer, _size), request, progress, cancellation);
         }
 
-        File.WriteAllText(Path.Combine(folder, "samples.json"), JsonSerializer.Serialize(Describe(request), SampleSetJson.Default.SampleSet));
+        File.WriteAllText(paths.Description, JsonSerializer.Serialize(Describe(request), SampleSetJson.Default.SampleSet));
     }
 
     /// <summary>File name of an image: 000012.png.</summary>
     public static string FileName(long index) => index.ToString("D6", CultureInfo.InvariantCulture) + ".png";
 
-    private void WriteImages(string folder, string imageFolder, GenerationRequest request, ProgressReporter progress, CancellationToken cancellation)
+    private void WriteImages(SamplePaths paths, SampleDecoder decoder, GenerationRequest request, ProgressReporter progress, CancellationToken cancellation)
     {
-        var side = _model.Tokenizer!.Config.ImageSide;
-        var sheet = new SampleSheet(_model.Config.ClassNames);
-        using var archive = new NpzWriter(Path.Combine(folder, "samples.npz"));
-        using (var array = archive.BeginArray("arr_0", ElementType.UInt8, [request.Labels.Count, side, side, 3]))
+        var (side, sheet) = (decoder.Side, new SampleSheet(_model.Config.ClassNames));
+        int[] firstCodes = [];
+        using (var archive = new NpzWriter(paths.Archive))
         {
+            using var array = archive.BeginArray("arr_0", ElementType.UInt8, [request.Labels.Count, side, side, 3]);
             foreach (var (first, labels, codes) in Draw(request, progress, cancellation))
             {
-                var pixels = _model.Tokenizer.DecodePixels(codes, cancellation);
+                firstCodes = first == 0 ? codes : firstCodes;
+                var pixels = decoder.Decode(codes, cancellation);
                 array.Write(pixels);
                 for (var i = 0; i < labels.Length; i++)
                 {
                     var image = new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray());
                     var index = request.FirstIndex + first + i;
-                    using var file = File.Create(Path.Combine(imageFolder, FileName(index)));
+                    using var file = File.Create(Path.Combine(paths.Images, FileName(index)));
                     PngWriter.Write(file, image, Metadata(request, index, labels[i]));
                     sheet.Add(labels[i], image);
                 }
             }
         }
 
-        File.WriteAllBytes(Path.Combine(folder, "grid.png"), PngWriter.Encode(sheet.Compose()));
+        File.WriteAllBytes(paths.Grid, PngWriter.Encode(paths.HasPublishedGrid ? PublishedSheet(decoder, firstCodes) : sheet.Compose()));
     }
 
-    private void WriteCodes(string folder, GenerationRequest request, ProgressReporter progress, CancellationToken cancellation)
+    private RgbImage PublishedSheet(SampleDecoder decoder, int[] codes)
     {
-        var all = new int[request.Labels.Count * _model.Config.Model.CodesPerImage];
-        foreach (var (first, _, codes) in Draw(request, progress, cancellation))
+        var (length, side) = (_model.Config.Model.CodesPerImage, _model.Tokenizer!.Config.ImageSide);
+        return PublishedGrid.Compose(decoder.DecodePlanes(codes.AsMemory(0, Math.Min(codes.Length, PublishedGridImages * length))), side, side, PublishedGridColumns);
+    }
+
+    private void WriteCodes(string path, GenerationRequest request, ProgressReporter progress, CancellationToken cancellation)
+    {
+        using var archive = new NpzWriter(path);
+        using (var array = archive.BeginArray("codes", ElementType.Int32, [request.Labels.Count, _model.Config.Model.CodesPerImage]))
         {
-            codes.CopyTo(all, first * _model.Config.Model.CodesPerImage);
+            foreach (var (_, _, codes) in Draw(request, progress, cancellation))
+            {
+                array.Write(MemoryMarshal.AsBytes(codes.AsSpan()));
+            }
         }
 
-        using var archive = new NpzWriter(Path.Combine(folder, "codes.npz"));
-        archive.Add("codes", HostTensor.From<int>(ElementType.Int32, [request.Labels.Count, _model.Config.Model.CodesPerImage], all));
         archive.Add("labels", HostTensor.From<int>(ElementType.Int32, [request.Labels.Count], request.Labels.ToArray()));
     }
 
@@ -106,7 +125,7 @@ internal sealed class SampleWriter
         ["index"] = index.ToString(CultureInfo.InvariantCulture),
         ["class"] = label.ToString(CultureInfo.InvariantCulture),
         ["className"] = SampleSheet.NameOf(label, _model.Config.ClassNames),
-        ["settings"] = DescribeRules(request.Sampling),
+        ["settings"] = DescribeRules(request.Sampling) + DescribeSize(),
         ["weights"] = _model.KindName,
         ["modelHash"] = _model.Hash,
     };
@@ -121,10 +140,15 @@ internal sealed class SampleWriter
         Weights = _model.KindName,
         ModelHash = _model.Hash,
         Engine = _model.Engine.Name,
+        ImageSize = _model.Tokenizer?.Config.ImageSide,
+        ImageSizeEval = _size?.Side,
+        ResizeFilter = _size?.Filter,
         Version = Version,
     };
 
     public static string Version => typeof(NextPatchException).Assembly.GetName().Version!.ToString(3);
+
+    private string DescribeSize() => _size is null ? "" : string.Create(CultureInfo.InvariantCulture, $" --image-size-eval {_size.Side}{(_size.IsAntialiased ? " --antialias" : "")}");
 
     /// <summary>The rules as options of <c>nextpatch sample</c>, so that they can be repeated.</summary>
     private static string DescribeRules(SamplingConfig rules)

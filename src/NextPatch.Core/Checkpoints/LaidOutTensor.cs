@@ -11,7 +11,7 @@ internal sealed class LaidOutTensor : StoredTensor
     private readonly Lazy<long> _offset;
     private readonly long[]? _strides;
     private readonly bool _isBigEndian;
-    private readonly Action? _verify;
+    private readonly MemberCheck? _check;
 
     /// <param name="source">The caller has checked that every element lies inside.</param>
     /// <param name="offset">Bytes from the start of the source to the first element; asked for when elements are, because finding it may touch the file.</param>
@@ -19,20 +19,20 @@ internal sealed class LaidOutTensor : StoredTensor
     /// <param name="shape">Extents, outermost first.</param>
     /// <param name="strides">Elements between neighbours along each axis; null = C order.</param>
     /// <param name="isBigEndian">Elements are stored most significant byte first.</param>
-    /// <param name="verify">Called before elements are given out; throws where they are damaged.</param>
-    public LaidOutTensor(SpanSource source, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
+    /// <param name="check">Throws where the elements are damaged, which fill its member.</param>
+    public LaidOutTensor(SpanSource source, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, MemberCheck? check = null)
         : base(type, shape)
     {
         _source = source;
         _offset = offset;
         _strides = strides is not null && !StoredShape.IsContiguous(shape, strides) ? strides : null;
         _isBigEndian = isBigEndian && type.Size() > 1;
-        _verify = verify;
+        _check = check;
     }
 
-    /// <inheritdoc cref="LaidOutTensor(SpanSource, Lazy{long}, ElementType, IReadOnlyList{long}, long[], bool, Action)"/>
-    public LaidOutTensor(MappedFile file, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, Action? verify = null)
-        : this(file.Span, offset, type, shape, strides, isBigEndian, verify) => _file = file;
+    /// <inheritdoc cref="LaidOutTensor(SpanSource, Lazy{long}, ElementType, IReadOnlyList{long}, long[], bool, MemberCheck)"/>
+    public LaidOutTensor(MappedFile file, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, MemberCheck? check = null)
+        : this(file.Span, offset, type, shape, strides, isBigEndian, check) => _file = file;
 
     /// <summary>Gives out bytes that lie end to end.</summary>
     public delegate ReadOnlySpan<byte> SpanSource(long offset, int length);
@@ -45,7 +45,7 @@ internal sealed class LaidOutTensor : StoredTensor
             return false;
         }
 
-        _verify?.Invoke();
+        _check?.Whole();
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteCount - length);
         part = length == 0 ? default : _source(_offset.Value + offset, length);
         return true;
@@ -59,10 +59,11 @@ internal sealed class LaidOutTensor : StoredTensor
             return;
         }
 
-        _verify?.Invoke();
         if (_strides is null && _file is not null)
         {
+            _check?.Before(offset);
             _file.Read(_offset.Value + offset, destination);
+            _check?.After(offset, destination);
         }
         else if (_strides is null)
         {
@@ -70,6 +71,7 @@ internal sealed class LaidOutTensor : StoredTensor
         }
         else
         {
+            _check?.Whole();
             Gather(offset / Type.Size(), destination, _strides);
         }
 

@@ -17,7 +17,7 @@ public static class NpyFile
         }
         catch
         {
-            ((IDisposable)file).Dispose();
+            file.Dispose();
             throw;
         }
     }
@@ -64,12 +64,12 @@ public static class NpyFile
     public static void WriteHeader(Stream stream, ElementType type, IReadOnlyList<long> shape) => stream.Write(NpyHeaderFormat.Write(type, shape));
 
     /// <summary>The array that fills a part of a mapped file exactly.</summary>
-    internal static StoredTensor In(MappedFile file, long offset, long length, string name, Action? verify = null)
+    internal static StoredTensor In(MappedFile file, long offset, long length, string name, Func<NpyHeader, MemberCheck>? check = null)
     {
         using var stream = file.OpenStream(offset, length);
         var header = ReadHeader(stream, name);
         return header.DataOffset + header.ByteCount == length
-            ? new LaidOutTensor(file, new Lazy<long>(offset + header.DataOffset), header.Type, header.Shape, header.Strides, header.BigEndian, verify)
+            ? new LaidOutTensor(file, new Lazy<long>(offset + header.DataOffset), header.Type, header.Shape, header.Strides, header.BigEndian, check?.Invoke(header))
             : throw new DataFormatException($"'{name}' is truncated or damaged: its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount} bytes but it has {length}.");
     }
 }

@@ -64,7 +64,7 @@ public static class NpzFile
     {
         if (!member.IsDeflated)
         {
-            return NpyFile.In(zip.File, zip.OffsetOf(member), member.StoredLength, shown, () => zip.Verify(member));
+            return NpyFile.In(zip.File, zip.OffsetOf(member), member.StoredLength, shown, header => new MemberCheck(zip, member, header.DataOffset, header.ByteCount));
         }
 
         // The header first: a member whose declared length is not what its shape needs is refused before it is inflated.

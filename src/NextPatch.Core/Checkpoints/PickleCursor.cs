@@ -1,23 +1,33 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace NextPatch.Core.Checkpoints;
 
-/// <summary>Reads the operands of pickle opcodes; never past the end.</summary>
+/// <summary>Reads the operands of pickle opcodes; never past the end, and little further than they go.</summary>
 internal sealed class PickleCursor
 {
     private static readonly UTF8Encoding StrictUtf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
 
-    private readonly ReadOnlyMemory<byte> _bytes;
-    private readonly string _name;
+    private const int BufferBytes = 1 << 14;
+    private const int MaxLineBytes = 1000;
 
-    public PickleCursor(ReadOnlyMemory<byte> bytes, string name)
+    private readonly Stream _input;
+    private readonly string _name;
+    private byte[] _buffer = new byte[BufferBytes];
+    private int _next;
+    private int _end;
+
+    /// <param name="input">Seekable, at its start.</param>
+    /// <param name="name">What messages call it.</param>
+    public PickleCursor(Stream input, string name)
     {
-        _bytes = bytes;
+        _input = input;
         _name = name;
     }
 
-    public int Position { get; private set; }
+    /// <summary>Bytes taken so far.</summary>
+    public long Position => _input.Position - (_end - _next);
 
     public byte Byte() => Take(1)[0];
 
@@ -31,36 +41,56 @@ internal sealed class PickleCursor
 
     public double Double() => BinaryPrimitives.ReadDoubleBigEndian(Take(8));
 
-    public string Text(ulong length)
+    public string Text(ulong length) => Decode(Take(length));
+
+    /// <summary>Text up to a line feed, which is consumed: half of a global's name.</summary>
+    public string Line()
+    {
+        var line = new List<byte>();
+        for (byte next; (next = Byte()) != (byte)'\n';)
+        {
+            line.Add(line.Count < MaxLineBytes ? next : throw new DataFormatException($"'{_name}' has a name of more than {MaxLineBytes} bytes before byte {Position}; the file is damaged."));
+        }
+
+        return Decode(CollectionsMarshal.AsSpan(line));
+    }
+
+    /// <summary>The next bytes; valid until the next call.</summary>
+    public ReadOnlySpan<byte> Take(ulong length)
+    {
+        if (length > (ulong)(_end - _next))
+        {
+            Buffer(length);
+        }
+
+        var taken = _buffer.AsSpan(_next, (int)length);
+        _next += taken.Length;
+        return taken;
+    }
+
+    private void Buffer(ulong length)
+    {
+        if (length > (ulong)(_input.Length - Position))
+        {
+            throw new DataFormatException($"'{_name}' ends in the middle of a value at byte {Position} of {_input.Length}; the file is truncated or damaged.");
+        }
+
+        var rest = _buffer.AsSpan(_next.._end);
+        var buffer = (int)length > _buffer.Length ? new byte[(int)length] : _buffer;
+        rest.CopyTo(buffer);
+        (_buffer, _next, _end) = (buffer, 0, rest.Length);
+        _end += _input.ReadAtLeast(_buffer.AsSpan(_end), (int)length - _end);
+    }
+
+    private string Decode(ReadOnlySpan<byte> text)
     {
         try
         {
-            return StrictUtf8.GetString(Take(length));
+            return StrictUtf8.GetString(text);
         }
         catch (DecoderFallbackException e)
         {
             throw new DataFormatException($"'{_name}' has text that is not UTF-8 before byte {Position}; the file is damaged.", e);
         }
-    }
-
-    /// <summary>Text up to a line feed, which is consumed.</summary>
-    public string Line()
-    {
-        var length = _bytes.Span[Position..].IndexOf((byte)'\n');
-        var text = Text(length >= 0 ? (ulong)length : ulong.MaxValue);
-        Position++;
-        return text;
-    }
-
-    public ReadOnlySpan<byte> Take(ulong length)
-    {
-        if (length > (ulong)(_bytes.Length - Position))
-        {
-            throw new DataFormatException($"'{_name}' ends in the middle of a value at byte {Position} of {_bytes.Length}; the file is truncated or damaged.");
-        }
-
-        var taken = _bytes.Span.Slice(Position, (int)length);
-        Position += taken.Length;
-        return taken;
     }
 }

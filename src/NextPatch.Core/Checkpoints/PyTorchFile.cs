@@ -93,7 +93,7 @@ public static class PyTorchFile
 
     private static ITorchContainer OpenContainer(string path)
     {
-        using var stream = StoredFile.OpenRead(path);
+        using var stream = StoredFile.OpenRead(path, FileOptions.RandomAccess);
         var start = new byte[4];
         var read = stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false);
         if (read == start.Length && start.AsSpan().SequenceEqual("PK\x03\x04"u8))

@@ -73,7 +73,7 @@ public static class SafetensorsFile
         }
         catch
         {
-            ((IDisposable)file).Dispose();
+            file.Dispose();
             throw;
         }
     }

@@ -13,11 +13,11 @@ internal static class StoredFile
     private static readonly TimeSpan FlushInterval = TimeSpan.FromMilliseconds(10);
 
     /// <exception cref="NextPatchException">The file is missing or unreadable.</exception>
-    public static FileStream OpenRead(string path)
+    public static FileStream OpenRead(string path, FileOptions options = FileOptions.None)
     {
         try
         {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read);
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 4096, options);
         }
         catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
         {

@@ -1,10 +1,12 @@
+using System.Buffers;
+
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>A tensor of an open file, not read yet. Valid as long as its file is open; tensors of any size.</summary>
 public abstract class StoredTensor
 {
-    // Stays in a core's cache between reading, checksum and writing; a multiple of every element size.
-    private const int PartBytes = 1 << 18;
+    // Two of them stay in the cache; fewer would cost more in handing them from thread to thread. A multiple of every element size.
+    private const int PartBytes = 1 << 20;
 
     protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
     {
@@ -73,17 +75,32 @@ public abstract class StoredTensor
     /// <param name="onRead">Receives the number of bytes of every part that is given out; what it throws ends the reading.</param>
     public StoredTensor Watched(Action<long> onRead) => new WatchedTensor(this, onRead);
 
-    /// <summary>Gives out the C-contiguous little-endian elements part by part.</summary>
+    /// <summary>Gives out the C-contiguous little-endian elements part by part. While one is taken, another thread reads the next.</summary>
     /// <exception cref="DataFormatException">The elements are damaged.</exception>
     internal void WriteTo(PartAction write)
     {
-        var buffer = new byte[(int)Math.Min(PartBytes, ByteCount)];
-        for (var at = 0L; at < ByteCount; at += PartBytes)
+        // Not new ones for every tensor: clearing them costs as much as to fill them.
+        var (current, other) = (ArrayPool<byte>.Shared.Rent(PartBytes), ArrayPool<byte>.Shared.Rent(PartBytes));
+        int LengthAt(long at) => (int)Math.Min(PartBytes, ByteCount - at);
+        CopyTo(0, current.AsSpan(0, LengthAt(0)));
+        for (var at = 0L; at < ByteCount; at += PartBytes, (current, other) = (other, current))
         {
-            var part = buffer.AsSpan(0, (int)Math.Min(PartBytes, ByteCount - at));
-            CopyTo(at, part);
-            write(part);
+            var (next, buffer) = (at + PartBytes, other);
+            var reading = next < ByteCount ? Task.Run(() => CopyTo(next, buffer.AsSpan(0, LengthAt(next)))) : Task.CompletedTask;
+            try
+            {
+                write(current.AsSpan(0, LengthAt(at)));
+            }
+            finally
+            {
+                Task.WaitAny(reading); // nothing may be read any more when the caller closes the file
+            }
+
+            reading.GetAwaiter().GetResult();
         }
+
+        ArrayPool<byte>.Shared.Return(current);
+        ArrayPool<byte>.Shared.Return(other);
     }
 
     public override string ToString() => $"{Type} {HostTensor.Describe(Shape)}";

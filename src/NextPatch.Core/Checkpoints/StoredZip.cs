@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Collections.Concurrent;
 using System.IO.Compression;
 using System.IO.Hashing;
 
@@ -11,7 +12,7 @@ internal sealed class StoredZip : IDisposable
 
     private readonly MappedFile _file;
     private readonly Dictionary<string, ZipMember> _members;
-    private readonly HashSet<string> _verified = [];
+    private readonly ConcurrentDictionary<string, uint> _verified = [];
 
     /// <exception cref="DataFormatException">Not a zip archive, or a damaged one.</exception>
     public StoredZip(string path)
@@ -23,7 +24,7 @@ internal sealed class StoredZip : IDisposable
         }
         catch
         {
-            ((IDisposable)_file).Dispose();
+            _file.Dispose();
             throw;
         }
     }
@@ -44,7 +45,6 @@ internal sealed class StoredZip : IDisposable
     /// <exception cref="DataFormatException">Its local header is damaged.</exception>
     public long OffsetOf(ZipMember member)
     {
-        // Not through the mapping: a fault there reads megabytes around it.
         Span<byte> header = stackalloc byte[ZipDirectory.LocalHeaderBytes];
         _file.Read(member.HeaderOffset, header);
         var start = member.HeaderOffset + ZipDirectory.LocalHeaderBytes + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
@@ -76,31 +76,36 @@ internal sealed class StoredZip : IDisposable
         return Crc32.HashToUInt32(bytes) == entry.Checksum ? bytes : throw Damaged(member);
     }
 
+    /// <summary>Whether the bytes of a member are known to have its checksum.</summary>
+    public bool IsVerified(ZipMember member) => _verified.ContainsKey(member.Name);
+
     /// <summary>Checks a stored member against its checksum; the first time, which reads it whole.</summary>
+    /// <exception cref="DataFormatException">It is damaged.</exception>
     public void Verify(ZipMember member)
     {
-        lock (_verified)
+        if (IsVerified(member))
         {
-            if (_verified.Contains(member.Name))
-            {
-                return;
-            }
-
-            var crc = new Crc32();
-            var start = OffsetOf(member);
-            var buffer = new byte[(int)Math.Min(VerifiedPart, member.StoredLength)];
-            for (var at = 0L; at < member.StoredLength; at += VerifiedPart)
-            {
-                var part = buffer.AsSpan(0, (int)Math.Min(VerifiedPart, member.StoredLength - at));
-                _file.Read(start + at, part);
-                crc.Append(part);
-            }
-
-            _ = crc.GetCurrentHashAsUInt32() == member.Checksum && _verified.Add(member.Name) ? true : throw Damaged(member.Name);
+            return;
         }
+
+        var crc = new Crc32();
+        var start = OffsetOf(member);
+        var buffer = new byte[(int)Math.Min(VerifiedPart, member.StoredLength)];
+        for (var at = 0L; at < member.StoredLength; at += VerifiedPart)
+        {
+            var part = buffer.AsSpan(0, (int)Math.Min(VerifiedPart, member.StoredLength - at));
+            _file.Read(start + at, part);
+            crc.Append(part);
+        }
+
+        Accept(member, crc.GetCurrentHashAsUInt32());
     }
 
-    public void Dispose() => ((IDisposable)_file).Dispose();
+    /// <summary>Takes note of the checksum that all bytes of a member have.</summary>
+    /// <exception cref="DataFormatException">It is not the member's.</exception>
+    public void Accept(ZipMember member, uint checksum) => _verified[member.Name] = checksum == member.Checksum ? checksum : throw Damaged(member.Name);
+
+    public void Dispose() => _file.Dispose();
 
     /// <summary>Damaged data surface in the platform's inflater as several exception types.</summary>
     private T Guard<T>(string name, Func<Stream, T> read)

@@ -29,43 +29,36 @@ internal sealed class TorchLegacyContainer : ITorchContainer
 
     public object? Unpickle()
     {
-        var start = (ReadOnlyMemory<byte>)_file.Memory[..(int)Math.Min(_file.Length, PyTorchFile.MaxPickleBytes)];
+        using var start = _file.OpenStream(0, Math.Min(_file.Length, PyTorchFile.MaxPickleBytes));
+        var input = new PickleCursor(start, _path);
         var globals = new TorchGlobals(_path, _file.Length);
-        var position = 0;
-        var magic = Next(start, globals, ref position);
+        object? Next() => new Unpickler(input, _path, globals.Find, FindStorage).Load();
+        var magic = Next();
         if (magic is not BigInteger number || number != Magic)
         {
             throw new DataFormatException($"'{_path}' is a bare pickle, not a PyTorch checkpoint: its first value is not torch.save's mark. Write it with torch.save.");
         }
 
-        var protocol = Next(start, globals, ref position);
+        var protocol = Next();
         if (protocol is not ProtocolVersion)
         {
             throw Bad($"the protocol version is {StoredFile.Quote($"{protocol}")}, expected {ProtocolVersion}");
         }
 
-        if (Next(start, globals, ref position) is not Dictionary<object, object?> machine || machine.GetValueOrDefault("little_endian") is not true)
+        if (Next() is not Dictionary<object, object?> machine || machine.GetValueOrDefault("little_endian") is not true)
         {
             throw Bad("it was not written on a little-endian machine");
         }
 
-        var content = Next(start, globals, ref position);
-        Locate(Next(start, globals, ref position), position);
+        var content = Next();
+        Locate(Next(), input.Position);
         return content;
     }
 
     public StoredTensor Locate(TorchTensor tensor)
         => new LaidOutTensor(_file, new Lazy<long>(_offsets[tensor.Storage.Key] + tensor.ByteOffset), tensor.Type, tensor.Shape, tensor.Strides);
 
-    public void Dispose() => ((IDisposable)_file).Dispose();
-
-    private object? Next(ReadOnlyMemory<byte> start, TorchGlobals globals, ref int position)
-    {
-        var unpickler = new Unpickler(start[position..], _path, globals.Find, FindStorage);
-        var value = unpickler.Load();
-        position += unpickler.Position;
-        return value;
-    }
+    public void Dispose() => _file.Dispose();
 
     /// <summary>('storage', type, key, device, element count, view), where a view is None or (its key, first element, element count).</summary>
     private TorchStorage FindStorage(object? id)
@@ -101,7 +94,7 @@ internal sealed class TorchLegacyContainer : ITorchContainer
                 throw Bad("its list of storages names one twice or one that no tensor uses");
             }
 
-            _file.Read(position, countBytes); // not through the mapping: a fault there reads megabytes around it
+            _file.Read(position, countBytes);
             var count = BinaryPrimitives.ReadInt64LittleEndian(countBytes);
             position += CountBytes;
 

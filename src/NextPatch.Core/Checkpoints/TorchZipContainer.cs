@@ -31,8 +31,8 @@ internal sealed class TorchZipContainer : ITorchContainer
 
     public object? Unpickle()
     {
-        var globals = new TorchGlobals(_path, _zip.File.Length);
-        return new Unpickler(_zip.Read(_root + PickleName, PyTorchFile.MaxPickleBytes), _path, globals.Find, FindStorage).Load();
+        using var pickle = new MemoryStream(_zip.Read(_root + PickleName, PyTorchFile.MaxPickleBytes));
+        return new Unpickler(new PickleCursor(pickle, _path), _path, new TorchGlobals(_path, _zip.File.Length).Find, FindStorage).Load();
     }
 
     public StoredTensor Locate(TorchTensor tensor)
@@ -40,8 +40,9 @@ internal sealed class TorchZipContainer : ITorchContainer
         var member = _zip.Find(MemberOf(tensor.Storage.Key));
 
         // Reading a small part of a large storage must not cost the whole, so that is not checked against the checksum.
-        var isWhole = HostTensor.CountElements(tensor.Shape) * tensor.Type.Size() == member.Length || member.Length <= AlwaysVerifiedBytes;
-        return new LaidOutTensor(_zip.File, new Lazy<long>(() => _zip.OffsetOf(member) + tensor.ByteOffset), tensor.Type, tensor.Shape, tensor.Strides, verify: isWhole ? () => _zip.Verify(member) : null);
+        var bytes = HostTensor.CountElements(tensor.Shape) * tensor.Type.Size();
+        var check = bytes == member.Length || member.Length <= AlwaysVerifiedBytes ? new MemberCheck(_zip, member, headerBytes: 0, bytes) : null;
+        return new LaidOutTensor(_zip.File, new Lazy<long>(() => _zip.OffsetOf(member) + tensor.ByteOffset), tensor.Type, tensor.Shape, tensor.Strides, check: check);
     }
 
     public void Dispose() => _zip.Dispose();

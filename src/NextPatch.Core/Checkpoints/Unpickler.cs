@@ -30,20 +30,17 @@ internal sealed class Unpickler
     private int _objects;
     private int _numberKeys;
 
-    /// <param name="pickle">The bytes.</param>
+    /// <param name="input">At the pickle's first byte; <see cref="Load"/> leaves it behind the last.</param>
     /// <param name="name">What messages call them.</param>
     /// <param name="findGlobal">Turns "module.name" into a value, a <see cref="PickleCallable"/> or a <see cref="PickleUnknownClass"/>.</param>
     /// <param name="loadPersistent">Turns a persistent id into a value, or throws.</param>
-    public Unpickler(ReadOnlyMemory<byte> pickle, string name, Func<string, object> findGlobal, Func<object?, object> loadPersistent)
+    public Unpickler(PickleCursor input, string name, Func<string, object> findGlobal, Func<object?, object> loadPersistent)
     {
-        _input = new PickleCursor(pickle, name);
+        _input = input;
         _name = name;
         _findGlobal = findGlobal;
         _loadPersistent = loadPersistent;
     }
-
-    /// <summary>Bytes read so far: after <see cref="Load"/>, the length of the pickle.</summary>
-    public int Position => _input.Position;
 
     /// <exception cref="DataFormatException">Damaged, too large, or uses a name that is not on the list (see <see cref="UnknownPickleValue"/>).</exception>
     public object? Load()

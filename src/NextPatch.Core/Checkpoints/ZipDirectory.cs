@@ -21,6 +21,7 @@ internal sealed class ZipDirectory
     private const int EndBytes = 22;
     private const int Zip64LocatorBytes = 20;
     private const int Zip64EndBytes = 56;
+    private const int MaxDirectoryBytes = 64 << 20; // half a million members
     private const int Zip64Field = 1;
     private const int LinkType = 0xA000;
     private const int TypeMask = 0xF000;
@@ -41,12 +42,12 @@ internal sealed class ZipDirectory
     private List<ZipMember> Read()
     {
         var (start, length, count) = FindDirectory();
-        if (start < 0 || length < 0 || start > _file.Length - length || count > length / DirectoryHeaderBytes || length > Array.MaxLength)
+        if (start < 0 || length < 0 || start > _file.Length - length || count > length / DirectoryHeaderBytes || length > MaxDirectoryBytes)
         {
             throw Bad($"its directory of {count} members at byte {start} does not fit the file of {_file.Length} bytes");
         }
 
-        var directory = _file.Span(start, (int)length);
+        ReadOnlySpan<byte> directory = _file.Read(start, (int)length);
         var members = new List<ZipMember>((int)count);
         var names = new HashSet<string>();
         for (var i = 0L; i < count; i++)
@@ -61,7 +62,7 @@ internal sealed class ZipDirectory
     private (long Start, long Length, long Count) FindDirectory()
     {
         // The end record is last but for a comment whose length it states.
-        var tail = _file.Span(Math.Max(0, _file.Length - EndBytes - ushort.MaxValue), (int)Math.Min(_file.Length, EndBytes + ushort.MaxValue));
+        ReadOnlySpan<byte> tail = _file.Read(Math.Max(0, _file.Length - EndBytes - ushort.MaxValue), (int)Math.Min(_file.Length, EndBytes + ushort.MaxValue));
         for (var at = tail.Length - EndBytes; at >= 0; at--)
         {
             var end = tail[at..];
@@ -85,7 +86,7 @@ internal sealed class ZipDirectory
     }
 
     private ReadOnlySpan<byte> Record(long offset, int length, uint signature)
-        => offset >= 0 && offset <= _file.Length - length && _file.Span(offset, length) is var record && BinaryPrimitives.ReadUInt32LittleEndian(record) == signature
+        => offset >= 0 && offset <= _file.Length - length && _file.Read(offset, length) is var record && BinaryPrimitives.ReadUInt32LittleEndian(record) == signature
             ? record
             : throw Bad("its directory is damaged");
 

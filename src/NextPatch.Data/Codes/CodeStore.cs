@@ -63,7 +63,7 @@ public sealed class CodeStore : IDisposable
         {
             var labels = published?.ReadLabels() ?? CodeStoreChecks.ReadLabels(Path.Combine(folder, LabelsName));
             var manifestPath = Path.Combine(folder, ManifestName);
-            var manifest = File.Exists(manifestPath) ? ReadManifest(manifestPath) : CodeStoreChecks.Infer(folder, codes, labels);
+            var manifest = File.Exists(manifestPath) ? ReadManifest(manifestPath, published) : CodeStoreChecks.Infer(folder, codes, labels);
             CodeStoreChecks.Agree(manifest, codes, labels, folder);
             return new CodeStore(folder, manifest, codes, labels);
         }
@@ -141,12 +141,17 @@ public sealed class CodeStore : IDisposable
         }
     }
 
-    private static CodeManifest ReadManifest(string path)
+    private static CodeManifest ReadManifest(string path, PublishedCodes? published)
     {
         try
         {
-            return JsonSerializer.Deserialize(File.ReadAllBytes(path), CodeManifestJson.Default.CodeManifest)
+            var manifest = JsonSerializer.Deserialize(File.ReadAllBytes(path), CodeManifestJson.Default.CodeManifest)
                 ?? throw new DataFormatException($"'{path}' holds null instead of a manifest.");
+
+            // It describes its own folder, and the sibling brings as many variants again.
+            return published is { HasSibling: true } && manifest.Augmentations * 2 == published.Variants
+                ? manifest with { Augmentations = published.Variants, CropPolicy = published.CropPolicy }
+                : manifest;
         }
         catch (JsonException e)
         {

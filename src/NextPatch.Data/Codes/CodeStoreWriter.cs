@@ -1,44 +1,23 @@
-using System.Runtime.InteropServices;
-using System.Text.Json;
-using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
-
 namespace NextPatch.Data.Codes;
 
-/// <summary>Writes the files of a <see cref="CodeStore"/>.</summary>
+/// <summary>Writes a whole <see cref="CodeStore"/> at once.</summary>
 internal static class CodeStoreWriter
 {
-    private const int LargestShortVocabulary = 1 << 16;
-
     public static void Write(string folder, CodeManifest manifest, ReadOnlySpan<int> codes, ReadOnlySpan<int> labels)
     {
         Check(manifest, codes, labels);
         try
         {
             Directory.CreateDirectory(folder);
-            var codesPath = Path.Combine(folder, CodeStore.CodesName);
-            var labelsPath = Path.Combine(folder, CodeStore.LabelsName);
-            var manifestPath = Path.Combine(folder, CodeStore.ManifestName);
-            WriteCodes(Temporary(codesPath), manifest, codes);
-            WriteLabels(Temporary(labelsPath), labels);
-            using (var stream = File.Create(Temporary(manifestPath)))
-            {
-                var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal)
-                {
-                    [CodeStore.CodesName] = CodeHashes.Of(Temporary(codesPath)), [CodeStore.LabelsName] = CodeHashes.Of(Temporary(labelsPath)),
-                };
-                JsonSerializer.Serialize(stream, manifest with { FileHashes = hashes }, CodeManifestJson.Default.CodeManifest);
-                stream.Flush(flushToDisk: true);
-            }
-
-            foreach (var path in (ReadOnlySpan<string>)[codesPath, labelsPath, manifestPath])
-            {
-                File.Move(Temporary(path), path, overwrite: true);
-            }
+            using var files = new StoreFiles(folder, manifest, count: 0);
+            files.Append(codes, labels);
+            var names = files.Finish(manifest);
+            File.Delete(Path.Combine(folder, CodeStore.CodesName)); // a store that is replaced must not be read with the new labels
+            PartialName.Publish(folder, names);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new NextPatchException($"Code folder '{folder}' cannot be written: {e.Message}", e);
+            throw PartialName.CannotWrite(folder, e);
         }
     }
 
@@ -62,47 +41,5 @@ internal static class CodeStoreWriter
         {
             throw new ArgumentException($"Code {codes[bad]} at element {bad} does not fit the vocabulary of {manifest.VocabularySize}.", nameof(codes));
         }
-    }
-
-    private static string Temporary(string path) => path + ".tmp";
-
-    private static void WriteCodes(string path, CodeManifest manifest, ReadOnlySpan<int> codes)
-    {
-        var small = manifest.VocabularySize <= LargestShortVocabulary;
-        using var stream = File.Create(path);
-        NpyFile.WriteHeader(
-            stream,
-            small ? ElementType.UInt16 : ElementType.Int32,
-            [manifest.Count, manifest.Augmentations, (long)manifest.GridSide * manifest.GridSide]);
-        if (small)
-        {
-            var part = new ushort[Math.Min(codes.Length, 1 << 16)];
-            for (var rest = codes; rest.Length > 0; rest = rest[Math.Min(part.Length, rest.Length)..])
-            {
-                var count = Math.Min(part.Length, rest.Length);
-                for (var i = 0; i < count; i++)
-                {
-                    part[i] = (ushort)rest[i];
-                }
-
-                stream.Write(MemoryMarshal.AsBytes(part.AsSpan(0, count)));
-            }
-        }
-        else
-        {
-            for (var rest = codes; rest.Length > 0; rest = rest[Math.Min(1 << 20, rest.Length)..])
-            {
-                stream.Write(MemoryMarshal.AsBytes(rest[..Math.Min(1 << 20, rest.Length)]));
-            }
-        }
-
-        stream.Flush(flushToDisk: true);
-    }
-
-    private static void WriteLabels(string path, ReadOnlySpan<int> labels)
-    {
-        using var stream = File.Create(path);
-        NpyFile.Write(stream, HostTensor.From(ElementType.Int32, [labels.Length], labels));
-        stream.Flush(flushToDisk: true);
     }
 }

@@ -31,7 +31,9 @@ public sealed class PublishedCodeWriter
     /// <param name="label">Its class.</param>
     /// <exception cref="ArgumentException">The codes are no whole number of variants.</exception>
     /// <exception cref="NextPatchException">A file cannot be written.</exception>
-    public void Write(long image, ReadOnlySpan<int> codes, int variants, int label)
+    public void Write(long image, ReadOnlySpan<int> codes, int variants, int label) => Write(_codes, _labels, image, codes, variants, label);
+
+    internal static void Write(string codesFolder, string labelsFolder, long image, ReadOnlySpan<int> codes, int variants, int label)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(image);
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(variants);
@@ -46,10 +48,10 @@ public sealed class PublishedCodeWriter
             wide[i] = codes[i];
         }
 
-        var path = PublishedCodes.FileOf(_codes, image);
+        var path = PublishedCodes.FileOf(codesFolder, image);
         Try(path, () =>
         {
-            NpyFile.Write(PublishedCodes.FileOf(_labels, image), HostTensor.From<long>(ElementType.Int64, [1], [label]));
+            NpyFile.Write(PublishedCodes.FileOf(labelsFolder, image), HostTensor.From<long>(ElementType.Int64, [1], [label]));
             NpyFile.Write(path + ".tmp", HostTensor.From<long>(ElementType.Int64, [1, variants, wide.Length / variants], wide));
             File.Move(path + ".tmp", path, overwrite: true);
         });

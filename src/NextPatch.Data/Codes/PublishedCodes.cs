@@ -16,8 +16,8 @@ internal sealed class PublishedCodes : StoredCodes
     /// <summary>Codebook size of the published tokenizers, which the files do not say.</summary>
     public const int VocabularySize = 16384;
 
-    private const string CodesSuffix = "_codes";
-    private const string LabelsSuffix = "_labels";
+    internal const string CodesSuffix = "_codes";
+    internal const string LabelsSuffix = "_labels";
     private const string TenCrop = "ten_crop";
     private const string SmallerRange = "_105";
 
@@ -40,7 +40,10 @@ internal sealed class PublishedCodes : StoredCodes
 
     public override IReadOnlyList<long> Shape { get; }
 
-    public string CropPolicy => _folders.Length > 1 ? "ten-crop 1.1 and 1.05" : Variants switch { 1 => "none", 2 => "flip", 10 => "ten-crop", _ => "unknown" };
+    /// <summary>Whether the smaller crops of a sibling folder are the second half of the variants.</summary>
+    public bool HasSibling => _folders.Length > 1;
+
+    public string CropPolicy => HasSibling ? "ten-crop 1.1 and 1.05" : Variants switch { 1 => "none", 2 => "flip", 10 => "ten-crop", _ => "unknown" };
 
     private int VariantsPerFile => Variants / _folders.Length;
 

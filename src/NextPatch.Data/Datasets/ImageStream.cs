@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Core.Imaging;
 
@@ -16,6 +17,8 @@ public sealed class ImageStream
     private readonly OnBadImage _onBad;
     private readonly int _lookAhead;
     private readonly List<BadImage> _bad = [];
+    private long _decodeTicks;
+    private long _prepareTicks;
 
     /// <param name="source">Where the images come from; stays open.</param>
     /// <param name="onBad">What happens to images that cannot be read.</param>
@@ -35,6 +38,12 @@ public sealed class ImageStream
     /// <summary>The first thousand of them.</summary>
     public IReadOnlyList<BadImage> Skipped => _bad;
 
+    /// <summary>Seconds spent on reading and decoding so far, of all threads together.</summary>
+    public double DecodeSeconds => Volatile.Read(ref _decodeTicks) / (double)Stopwatch.Frequency;
+
+    /// <summary>Seconds spent on what is done to the images so far, of all threads together.</summary>
+    public double PrepareSeconds => Volatile.Read(ref _prepareTicks) / (double)Stopwatch.Frequency;
+
     /// <summary>Reads the images from <paramref name="first"/> on.</summary>
     /// <param name="prepare">Runs on other threads, for several images at a time: crops and the like. Gets the image and its place in the source.</param>
     /// <param name="first">Place of the first image.</param>
@@ -52,7 +61,7 @@ public sealed class ImageStream
                 for (; next < _source.Count && next - i < _lookAhead; next++)
                 {
                     var place = next;
-                    work.Enqueue(Task.Run(() => prepare(_source.Decode(place), place), cancellationToken));
+                    work.Enqueue(Task.Run(() => Prepare(prepare, place), cancellationToken));
                 }
 
                 if (Take(work.Dequeue(), i, out var value))
@@ -69,6 +78,17 @@ public sealed class ImageStream
             // What was begun may still read the source, which the caller is free to close after this.
             ((Task)Task.WhenAll(work)).ContinueWith(_ => { }, TaskScheduler.Default).Wait(CancellationToken.None);
         }
+    }
+
+    private T Prepare<T>(Func<RgbImage, int, T> prepare, int place)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var image = _source.Decode(place);
+        var decoded = Stopwatch.GetTimestamp();
+        Interlocked.Add(ref _decodeTicks, decoded - started);
+        var result = prepare(image, place);
+        Interlocked.Add(ref _prepareTicks, Stopwatch.GetTimestamp() - decoded);
+        return result;
     }
 
     private bool Take<T>(Task<T> task, int index, out T value)

@@ -83,7 +83,7 @@ internal sealed class BilinearResize
         }
     }
 
-    /// <summary>Per output pixel the two source pixels along an axis and the share of the second, all in float32 as the originals compute them.</summary>
+    /// <summary>Per output pixel the two source pixels along an axis and the share of the second, rounded where the originals round.</summary>
     private sealed class Axis
     {
         public Axis(int from, int to, bool halfPixel)
@@ -92,10 +92,11 @@ internal sealed class BilinearResize
             var scale = (float)from / to;
             for (var i = 0; i < to; i++)
             {
-                var place = halfPixel ? Math.Max((scale * (i + 0.5f)) - 0.5f, 0) : i * scale;
+                // PyTorch's scale is a float32, but its compilers fuse what follows, so that places are not rounded.
+                var place = halfPixel ? Math.Max((scale * (i + 0.5)) - 0.5, 0) : i * scale;
                 Low[i] = Math.Min((int)place, from - 1);
                 High[i] = Math.Min(Low[i] + 1, from - 1);
-                Share[i] = place - Low[i];
+                Share[i] = (float)(place - Low[i]);
             }
         }
 

@@ -38,6 +38,7 @@ public static partial class FeatureNetworks
         }
 
         NativeBackend.EnsureLoaded();
+        LargeBlocks.Keep(); // extraction was half as fast again
         var path = weightsPath ?? PublishedInception.Find();
         using var file = WeightsFile.Open(path);
         using var stream = File.OpenRead(file.Path);

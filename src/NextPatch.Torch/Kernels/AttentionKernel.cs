@@ -10,7 +10,7 @@ namespace NextPatch.Torch.Kernels;
 /// Causal attention with rotary positions and its backward pass, one head at a time in cache, in float whatever the element type. Scores are formed
 /// in blocks of queries, only up to the diagonal, and never kept: the backward pass forms them again from the logarithm of their sums.
 /// </summary>
-internal sealed unsafe class AttentionKernel
+internal sealed unsafe partial class AttentionKernel
 {
     /// <summary>Queries of a block: the scores of 256 keys then take 32 KiB.</summary>
     private const int QueryBlock = 32;
@@ -49,24 +49,10 @@ internal sealed unsafe class AttentionKernel
             }
         });
 
-    /// <param name="batch">B.</param>
-    /// <param name="qkv">As in the forward pass; becomes its gradient.</param>
-    /// <param name="mixedGradient">[R, H D].</param>
-    /// <param name="logSums">What the forward pass wrote.</param>
-    public void Backward<T>(int batch, T* qkv, T* mixedGradient, float* logSums)
-        where T : unmanaged, IElement<T>
-        => RowSplit.Run(batch * _kvHeads, 2L * _tokens * (_tokens + _width), (first, end) =>
-        {
-            for (var item = first; item < end; item++)
-            {
-                BackwardHeads(item / _kvHeads, item % _kvHeads, qkv, mixedGradient, logSums);
-            }
-        });
-
     private void ForwardHeads<T>(int image, int kvHead, T* qkv, T* mixed, float* logSums)
         where T : unmanaged, IElement<T>
     {
-        var room = new Scratch(_tokens, _width);
+        var room = new AttentionScratch(_tokens, QueryBlock, _width);
         var rows = qkv + ((long)image * _tokens * _qkvWidth);
         Keys(rows, kvHead, room.Keys, room.KeysTransposed);
         Values(rows, kvHead, room.Values);
@@ -93,68 +79,8 @@ internal sealed unsafe class AttentionKernel
         }
     }
 
-    private void BackwardHeads<T>(int image, int kvHead, T* qkv, T* mixedGradient, float* logSums)
-        where T : unmanaged, IElement<T>
-    {
-        var room = new Scratch(_tokens, _width);
-        var rows = qkv + ((long)image * _tokens * _qkvWidth);
-        Keys(rows, kvHead, room.Keys, room.KeysTransposed);
-        Values(rows, kvHead, room.Values);
-        Transpose(room.Values, room.ValuesTransposed);
-        new Span<float>(room.KeyGradients, _tokens * _width).Clear();
-        new Span<float>(room.ValueGradients, _tokens * _width).Clear();
-        for (var head = kvHead * (_heads / _kvHeads); head < (kvHead + 1) * (_heads / _kvHeads); head++)
-        {
-            var sums = logSums + ((((long)image * _heads) + head) * _tokens);
-            for (var start = 0; start < _tokens; start += QueryBlock)
-            {
-                BackwardBlock(image, head, start, rows, mixedGradient, sums, room);
-            }
-        }
-
-        for (var token = 0; token < _tokens; token++)
-        {
-            var row = rows + ((long)token * _qkvWidth);
-            _rotary.Rotate(token, (Single32*)(room.KeyGradients + (token * _width)), row + ((_heads + kvHead) * _width), 1, -1);
-            Copy(room.ValueGradients + (token * _width), 1, row + ((_heads + _kvHeads + kvHead) * _width));
-        }
-    }
-
-    private void BackwardBlock<T>(int image, int head, int start, T* rows, T* mixedGradient, float* logSums, Scratch room)
-        where T : unmanaged, IElement<T>
-    {
-        var (count, seen) = (Math.Min(QueryBlock, _tokens - start), Math.Min(start + QueryBlock, _tokens));
-        Scores(rows, head, start, count, seen, room);                                                           // [Q, S]
-        for (var i = 0; i < count; i++)
-        {
-            Widen(mixedGradient + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width), room.Mixed + (i * _width));
-        }
-
-        MatrixTile.Multiply((count, seen, _width), room.Mixed, _width, 1, room.ValuesTransposed, _tokens, room.WeightGradients, _tokens, false, _vectors); // [Q, S]
-        for (var i = 0; i < count; i++)
-        {
-            float* weights = room.Scores + (i * _tokens), gradients = room.WeightGradients + (i * _tokens), dropped = room.Dropped + (i * _tokens);
-            Exponentials(weights, start + i + 1, seen, logSums[start + i]);
-            if (_drop.IsActive)
-            {
-                Drop(image, head, start + i, gradients, gradients);
-                Drop(image, head, start + i, weights, dropped);
-            }
-
-            ScoreGradients(weights, gradients, start + i + 1, seen);
-        }
-
-        MatrixTile.Multiply((seen, _width, count), _drop.IsActive ? room.Dropped : room.Scores, 1, _tokens, room.Mixed, _width, room.ValueGradients, _width, true, _vectors); // [S, D]
-        MatrixTile.Multiply((seen, _width, count), room.WeightGradients, 1, _tokens, room.Queries, _width, room.KeyGradients, _width, true, _vectors);    // [S, D]
-        MatrixTile.Multiply((count, _width, seen), room.WeightGradients, _tokens, 1, room.Keys, _width, room.Mixed, _width, false, _vectors);             // [Q, D]
-        for (var i = 0; i < count; i++)
-        {
-            _rotary.Rotate(start + i, (Single32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);
-        }
-    }
-
     /// <summary>Rotated, scaled queries of a block and their products with the keys they may see.</summary>
-    private void Scores<T>(T* rows, int head, int start, int count, int seen, Scratch room)
+    private void Scores<T>(T* rows, int head, int start, int count, int seen, AttentionScratch room)
         where T : unmanaged, IElement<T>
     {
         for (var i = 0; i < count; i++)
@@ -264,35 +190,6 @@ internal sealed unsafe class AttentionKernel
         return sum;
     }
 
-    /// <summary>Turns gradients of weights into gradients of scores: w (g - sum w g).</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ScoreGradients(float* weights, float* gradients, int visible, int seen)
-    {
-        var (sums, j) = (Vector256<float>.Zero, 0);
-        for (; j <= visible - 8; j += 8)
-        {
-            sums += Vector256.Load(weights + j) * Vector256.Load(gradients + j);
-        }
-
-        var sum = Vector256.Sum(sums);
-        for (; j < visible; j++)
-        {
-            sum += weights[j] * gradients[j];
-        }
-
-        for (j = 0; j <= visible - 8; j += 8)
-        {
-            (Vector256.Load(weights + j) * (Vector256.Load(gradients + j) - Vector256.Create(sum))).Store(gradients + j);
-        }
-
-        for (; j < visible; j++)
-        {
-            gradients[j] = weights[j] * (gradients[j] - sum);
-        }
-
-        new Span<float>(gradients + visible, seen - visible).Clear();
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Drop(int image, int head, int query, float* from, float* to)
     {
@@ -338,67 +235,6 @@ internal sealed unsafe class AttentionKernel
         for (; d < _width; d++)
         {
             to[d] = T.Narrow(from[d] * factor);
-        }
-    }
-
-    /// <summary>A thread's working memory for one head; it stays with the thread.</summary>
-    private readonly ref struct Scratch
-    {
-        [ThreadStatic]
-        private static float[]? _memory;
-
-        public Scratch(int tokens, int width)
-        {
-            var (head, block) = (Padded(tokens * width), Padded(QueryBlock * tokens));
-            var needed = (6 * head) + (3 * block) + (2 * Padded(QueryBlock * width)) + 16;
-            if (_memory is null || _memory.Length < needed)
-            {
-                _memory = GC.AllocateUninitializedArray<float>(needed, pinned: true);
-            }
-
-            var next = (float*)(((nint)Unsafe.AsPointer(ref _memory[0]) + 63) & ~63);
-            Keys = Take(ref next, head);
-            KeysTransposed = Take(ref next, head);
-            Values = Take(ref next, head);
-            ValuesTransposed = Take(ref next, head);
-            KeyGradients = Take(ref next, head);
-            ValueGradients = Take(ref next, head);
-            Scores = Take(ref next, block);
-            WeightGradients = Take(ref next, block);
-            Dropped = Take(ref next, block);
-            Queries = Take(ref next, Padded(QueryBlock * width));
-            Mixed = Take(ref next, Padded(QueryBlock * width));
-        }
-
-        public float* Keys { get; }
-
-        public float* KeysTransposed { get; }
-
-        public float* Values { get; }
-
-        public float* ValuesTransposed { get; }
-
-        public float* KeyGradients { get; }
-
-        public float* ValueGradients { get; }
-
-        public float* Scores { get; }
-
-        public float* WeightGradients { get; }
-
-        public float* Dropped { get; }
-
-        public float* Queries { get; }
-
-        public float* Mixed { get; }
-
-        private static int Padded(int floats) => (floats + 15) & ~15;
-
-        private static float* Take(ref float* next, int floats)
-        {
-            var taken = next;
-            next += floats;
-            return taken;
         }
     }
 }

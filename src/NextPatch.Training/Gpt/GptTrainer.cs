@@ -94,7 +94,7 @@ public sealed class GptTrainer : IDisposable
     /// <summary>Planned cost of the whole run.</summary>
     public TrainingCost Cost => _cost;
 
-    /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
+    /// <summary>Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are null.</summary>
     /// <exception cref="NextPatchException">
     /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunFrame.OnFullDisk"/>
     /// says stop; the last checkpoint stays.
@@ -137,7 +137,7 @@ public sealed class GptTrainer : IDisposable
         saver.AtEnd(_step, _skipped.InARow > 0, cancellation);
         var isComplete = _step >= _schedule.TotalSteps;
         return new TrainingResult(_step, isComplete, Checkpoints.Latest, _stageSeconds, StageImages(),
-            isComplete ? ValidationLoss() : null, isComplete ? AverageValidationLoss() : null) { SkippedSteps = _skipped.Total };
+            isComplete ? ValidationLoss(cancellation) : null, isComplete ? AverageValidationLoss(cancellation) : null) { SkippedSteps = _skipped.Total };
     }
 
     public void Dispose()
@@ -254,7 +254,8 @@ public sealed class GptTrainer : IDisposable
         return (tensor(codes, [count, _modelConfig.CodesPerImage]), tensor(labels, [count])); // [B, T], [B]
     }
 
-    private double? ValidationLoss()
+    /// <returns>Null without held-out images, or when cancelled on the way.</returns>
+    private double? ValidationLoss(CancellationToken cancellation = default)
     {
         var heldOut = _store.Manifest.HeldOutCount;
         if (heldOut == 0)
@@ -268,7 +269,7 @@ public sealed class GptTrainer : IDisposable
             using var noGrad = no_grad();
             var grouping = new MeanPatchGrouping(new PatchGeometry(_modelConfig.GridSide, 1));
             var batch = Math.Min(heldOut, Math.Max(1, _training.MicroBatchFor(1)));
-            for (var first = 0; first < heldOut; first += batch)
+            for (var first = 0; first < heldOut && !cancellation.IsCancellationRequested; first += batch)
             {
                 using var scope = NewDisposeScope();
                 var count = Math.Min(batch, heldOut - first);
@@ -277,15 +278,15 @@ public sealed class GptTrainer : IDisposable
                 total += PatchLoss.Evaluate(hidden, Model.Head, grouping.Targets(codes)).item<float>() * count;
             }
         });
-        return total / heldOut;
+        return cancellation.IsCancellationRequested ? null : total / heldOut;
     }
 
-    private double? AverageValidationLoss()
+    private double? AverageValidationLoss(CancellationToken cancellation)
     {
         var loss = default(double?);
-        if (_optimizer.HasAverage)
+        if (_optimizer.HasAverage && !cancellation.IsCancellationRequested)
         {
-            WithAverage(() => loss = ValidationLoss());
+            WithAverage(() => loss = ValidationLoss(cancellation));
         }
 
         return loss;

@@ -17,11 +17,12 @@ public static class InitialWeights
     /// <param name="model">Filled; where the number of classes differs, its class table is drawn anew and only the null class is taken over.</param>
     /// <param name="seed">Seed of a class table that is drawn anew.</param>
     /// <returns>A sentence that says what was loaded.</returns>
-    /// <exception cref="NextPatchException">Nothing loadable is there, or the shapes do not fit.</exception>
+    /// <exception cref="NextPatchException">Nothing loadable is there, it is damaged, or the shapes do not fit.</exception>
     public static string Load(string path, GptModel model, ulong seed)
     {
         var isRun = Directory.Exists(path) && WeightsFile.FindIn(path, WeightsKind.Auto) is null;
         using var file = WeightsFile.Open(isRun ? CheckpointFolder.Resolve(path) : path);
+        CheckpointSums.RequireIntact(file.Path);
         var weights = file.Tensors.ToDictionary();
         var note = $"Initial weights from {file.Path}{(file.Kind == WeightsKind.Ema ? ", their average (ema)" : "")}.";
         if (weights.TryGetValue(ClassTable, out var table) && table.Shape is [var rows, var width] && rows != model.Config.ClassRows && width == model.Config.Width)

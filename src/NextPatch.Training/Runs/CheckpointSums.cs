@@ -9,13 +9,13 @@ namespace NextPatch.Training.Runs;
 /// The SHA-256 of a checkpoint's files, in the file <c>SHA256SUMS</c> as <c>sha256sum</c> writes and checks it. Tells a damaged
 /// checkpoint from a whole one before anything of it is used.
 /// </summary>
-internal static class CheckpointSums
+public static class CheckpointSums
 {
     public const string FileName = "SHA256SUMS";
     private static readonly string[] Required = ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"];
 
     /// <summary>Adds the sums of all files of a folder to it.</summary>
-    public static void Write(string folder)
+    internal static void Write(string folder)
     {
         var lines = Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(file => $"{Sum(file)}  {Path.GetFileName(file)}\n");
         File.WriteAllText(Path.Combine(folder, FileName), string.Concat(lines));
@@ -37,6 +37,24 @@ internal static class CheckpointSums
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or NextPatchException or JsonException)
         {
             return e.Message;
+        }
+    }
+
+    /// <summary>Compares one file of a checkpoint with the sum beside it; without one, from before there were any or of another program, nothing is compared.</summary>
+    /// <param name="file">A file in the checkpoint's folder.</param>
+    /// <param name="sum">Its SHA-256 in hexadecimal, where the caller has it already; else it is computed, which reads the file.</param>
+    /// <exception cref="DataFormatException">The file is not what was written.</exception>
+    public static void RequireIntact(string file, string? sum = null)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
+        var sums = Path.Combine(folder, FileName);
+        var expected = File.Exists(sums)
+            ? File.ReadLines(sums).Select(line => line.Split("  ", 2)).FirstOrDefault(parts => parts.Length == 2 && parts[1] == Path.GetFileName(file))?[0]
+            : null;
+        if (expected is not null && !string.Equals(expected, sum ?? Sum(file), StringComparison.OrdinalIgnoreCase))
+        {
+            throw new DataFormatException(
+                $"'{file}' does not have the SHA-256 that {FileName} beside it states, so it is damaged or was changed; take another checkpoint of the run, or fetch this one again. If it was changed on purpose, delete {sums}.");
         }
     }
 

@@ -1,3 +1,6 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Tokenizer;
+
 namespace NextPatch.Cli.Tests.Commands;
 
 [NoTensorLeaks]
@@ -73,5 +76,24 @@ public sealed class BenchCommandTests
 
         Assert.Equal("bytes", figures["peakMemory"].GetProperty("unit").GetString());
         Assert.Equal(2, (await CommandLine.RunAsync(["bench", "evaluate", "--images", "60", "--samples", "70"])).ExitCode);
+    }
+
+    [Fact]
+    public async Task Extraction_is_compared_with_the_published_way_and_the_bare_convolutions()
+    {
+        using var folder = new TemporaryFolder();
+        using (var tokenizer = new VqTokenizer(new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 16, DownsamplingFactor = 2, CodebookSize = 32, Channels = [32, 64], BlockCounts = [1, 1], LatentChannels = 32 }, seed: 1))
+        {
+            tokenizer.SaveTo(folder.Path);
+        }
+
+        var result = await CommandLine.RunAsync("bench", "encode", "--tokenizer", folder.Path, "--image-size", "32", "--images", "1", "--rounds", "1", "--json");
+        Assert.True(result.ExitCode == 0, result.Error);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        Assert.True(figures["preprocess.images"].GetProperty("value").GetDouble() > 0);
+        Assert.True(figures["extract.min"].GetProperty("baseline").GetDouble() > 0);
+        Assert.InRange(figures["extract.sameCodes"].GetProperty("value").GetDouble(), 0.99, 1);
+        Assert.True(figures["encoder.min"].GetProperty("floorShare").GetDouble() > 0);
+        Assert.Equal(1, new[] { "decode", "preprocess", "encode" }.Sum(s => figures[$"extract.share.{s}"].GetProperty("value").GetDouble()), 1e-6);
     }
 }

@@ -134,6 +134,53 @@ public sealed class SampleCommandTests
         Assert.Equal("207", PngText.Read(image)["class"]);
     }
 
+    [Theory]
+    [InlineData(false, "bicubic")]
+    [InlineData(true, "bicubic, antialiased")]
+    public async Task Images_are_written_at_the_size_they_are_judged_at(bool isAntialiased, string filter)
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync(["sample", "--model", model, "--count", "3", "--output", folder["out"], "--image-size-eval", "6", .. isAntialiased ? ["--antialias"] : Array.Empty<string>()], CancellationToken.None);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var written = NpzFile.Read(folder["out/samples.npz"])["arr_0"];
+        Assert.Equal([3L, 6, 6, 3], written.Shape);
+        Assert.Equal(JudgedAtSix(model, isAntialiased), written.Bytes.ToArray());
+        var set = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/samples.json"])).RootElement;
+        Assert.Equal((8, 6, filter), (set.GetProperty("imageSize").GetInt32(), set.GetProperty("imageSizeEval").GetInt32(), set.GetProperty("resizeFilter").GetString()));
+        using var image = File.OpenRead(folder["out/000000.png"]);
+        Assert.EndsWith(isAntialiased ? " --image-size-eval 6 --antialias" : " --image-size-eval 6", PngText.Read(image)["settings"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_size_to_judge_at_needs_images()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder, withTokenizer: false);
+
+        Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync("sample", "--model", model, "--image-size-eval", "6", "--output", folder["out"])).ExitCode);
+        Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync("sample", "--model", model, "--antialias", "--output", folder["out"])).ExitCode);
+    }
+
+    [Fact]
+    public async Task The_published_layout_is_a_named_folder_with_its_archive_beside_it()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--count", "5", "--image-size-eval", "6", "--seed", "3", "--layout", "published", "--output", folder["out"]);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        const string Name = "GPT-tiny-model-size-8-size-6-VQ-4-topk-0-topp-1.0-temperature-1.0-cfg-2.0-seed-3";
+        Assert.Equal([Name, Name + ".json", Name + ".npz", Name + ".png"], Directory.GetFileSystemEntries(folder["out"]).Select(Path.GetFileName).Order());
+        Assert.Equal(Enumerable.Range(0, 5).Select(i => $"{i:D6}.png"), Directory.GetFiles(folder[$"out/{Name}"]).Select(Path.GetFileName).Order());
+        Assert.Equal([5L, 6, 6, 3], NpzFile.Read(folder[$"out/{Name}.npz"])["arr_0"].Shape);
+        var sheet = NextPatch.Data.Imaging.ImageDecoder.Decode(folder[$"out/{Name}.png"]);
+        Assert.Equal((2 + (4 * 10), 2 + (2 * 10)), (sheet.Width, sheet.Height)); // the images as drawn, four in a row
+    }
+
     [Fact]
     public async Task A_file_draws_what_the_run_with_the_same_weights_draws()
     {
@@ -161,6 +208,48 @@ public sealed class SampleCommandTests
 
         Assert.Equal(ExitCode.Usage, run.ExitCode);
         Assert.Contains(reason, run.Error, StringComparison.Ordinal);
+    }
+
+    /// <summary>The tokenizer loads after the weights, which may take minutes.</summary>
+    [Theory]
+    [InlineData("--class", "heart")]
+    [InlineData("--temperature", "-1")]
+    public async Task Mistakes_are_said_before_anything_is_loaded(string option, string value)
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync("sample", "--model", model, "--tokenizer", "nowhere", option, value, "--output", folder["out"]);
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains(value, run.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("model.safetensors", "")]
+    [InlineData("model.safetensors", "model.safetensors")]
+    [InlineData("config.json", "config.json")]
+    public async Task A_checkpoint_that_is_not_what_its_sums_say_is_not_sampled(string summed, string damaged)
+    {
+        using var folder = new TemporaryFolder();
+        var checkpoint = Path.Combine(SmallModel.Write(folder, withTokenizer: false), "step-00000005");
+        var file = Path.Combine(checkpoint, summed);
+        File.WriteAllText(Path.Combine(checkpoint, "SHA256SUMS"), $"{Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file)))}  {summed}\n");
+        if (damaged == "config.json")
+        {
+            await File.AppendAllTextAsync(file, " ");
+        }
+        else if (damaged.Length > 0)
+        {
+            var bytes = await File.ReadAllBytesAsync(file);
+            bytes[^1] ^= 1;
+            await File.WriteAllBytesAsync(file, bytes);
+        }
+
+        var run = await CommandLine.RunAsync("sample", "--model", checkpoint, "--weights", "model", "--count", "1", "--output", folder["out"]);
+
+        Assert.Equal(damaged.Length > 0 ? ExitCode.Failure : ExitCode.Success, run.ExitCode);
+        Assert.Equal(damaged.Length > 0, run.Error.Contains($"{summed}' does not have the SHA-256", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -231,5 +320,21 @@ public sealed class SampleCommandTests
     {
         using var stream = File.OpenRead(path);
         return PngText.Read(stream)["modelHash"];
+    }
+
+    /// <summary>Three images of the model, resized from 8x8 to 6x6: as published before they become bytes, antialiased after.</summary>
+    private static byte[] JudgedAtSix(string path, bool isAntialiased)
+    {
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        using var model = SampleModel.Load(path);
+        var codes = model.Engine.Generate(new GenerationRequest { Labels = [0, 1, 2], Sampling = new() { GuidanceScale = 2 } });
+        var decoded = model.Tokenizer!.Decode(TorchSharp.torch.tensor(codes, [3, 4], dtype: TorchSharp.torch.ScalarType.Int64));
+        if (!isAntialiased)
+        {
+            var planes = BicubicInterpolation.Resize(decoded.contiguous().data<float>().ToArray(), 8, 8, 6, 6);
+            return ImageTensors.ToPixels(TorchSharp.torch.tensor(planes, [3, 3, 6, 6]));
+        }
+
+        return [.. ImageTensors.ToPixels(decoded).Chunk(8 * 8 * 3).SelectMany(p => PillowResize.Resize(new RgbImage(8, 8, p), 6, 6, ResampleFilter.Bicubic).Pixels)];
     }
 }

@@ -5,7 +5,7 @@ namespace NextPatch.Core.Tests.Checkpoints;
 public sealed class StreamedTensorTests
 {
     // More than two of the parts in which tensors are written.
-    private const int Count = 200_001;
+    private const int Count = 600_003;
 
     [Theory]
     [InlineData("made.safetensors")]

@@ -1,3 +1,4 @@
+using CsCheck;
 using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Core.Tests.Checkpoints;
@@ -145,6 +146,22 @@ public sealed class UnpicklerTests
         Assert.Contains("objects", Assert.Throws<DataFormatException>(() => Load(builder.Bytes())).Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Values_of_any_length_are_read() => Gen.Int[0, 60_000].Array[0, 12].Sample(lengths =>
+    {
+        var builder = new PickleBuilder().Raw((byte)']', (byte)'(');
+        foreach (var length in lengths)
+        {
+            builder.Text(new string('x', length)).Integer(length);
+        }
+
+        Assert.Equal(lengths.SelectMany(n => (object[])[new string('x', n), (long)n]), Assert.IsType<List<object?>>(Load(builder.Raw((byte)'e').Bytes())));
+    }, iter: 30);
+
+    [Fact]
+    public void A_name_without_end_is_refused()
+        => Assert.Contains("name of more than", Stored.Refused(() => Load(new PickleBuilder().Global(new string('a', 100_000), "b").Bytes())).Message, StringComparison.Ordinal);
+
     [Theory]
     [InlineData(new byte[] { (byte)'.' })]
     [InlineData(new byte[] { (byte)'(', (byte)'.' })]
@@ -162,7 +179,7 @@ public sealed class UnpicklerTests
     public void Malformed_pickles_are_refused(byte[] pickle) => Stored.Refused(() => Load(pickle));
 
     private static object? Load(byte[] pickle)
-        => new Unpickler(pickle, "a.pt", new TorchGlobals("a.pt", 1000).Find, id => throw new DataFormatException($"no storage {id}")).Load();
+        => new Unpickler(new PickleCursor(new MemoryStream(pickle), "a.pt"), "a.pt", new TorchGlobals("a.pt", 1000).Find, id => throw new DataFormatException($"no storage {id}")).Load();
 
     private static DataFormatException Refused(byte[] pickle)
     {

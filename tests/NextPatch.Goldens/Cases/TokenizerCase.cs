@@ -13,7 +13,7 @@ internal static class TokenizerCase
     private const string GradientPrefix = "grad.";
 
     // A code whose distance to the second best is within rounding may be another.
-    private const double SmallestGap = 1e-4;
+    public const double SmallestGap = 1e-4;
 
     public static void Run(CaseRun run)
     {

@@ -49,6 +49,21 @@ public sealed class GptTrainerTests
     }
 
     [Fact]
+    public void A_run_stopped_after_its_last_step_is_whole_but_not_validated()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        var whole = TinyRun.Train(codes, new RunOptions { Output = folder["whole"] });
+        using var stop = new CancellationTokenSource();
+
+        var stopped = TinyRun.Train(codes, new RunOptions { Output = folder["stopped"], OnProgress = p => (p.Step == TinyRun.Training.Steps ? stop : null)?.Cancel() }, null, stop.Token);
+
+        Assert.Equal((true, null, null), (stopped.IsComplete, stopped.ValidationLoss, stopped.AverageValidationLoss));
+        Assert.NotNull(whole.ValidationLoss);
+        Assert.All(["model", "ema", "optimizer"], file => Assert.Equal(TinyRun.Weights(whole.Checkpoint!, file), TinyRun.Weights(stopped.Checkpoint!, file)));
+    }
+
+    [Fact]
     public void Checkpoints_do_not_change_the_run_and_the_oldest_go()
     {
         using var folder = new TemporaryFolder();
@@ -205,5 +220,17 @@ public sealed class GptTrainerTests
         Assert.Equal(expected["layers.1.attention.wo.weight"].ToSingles(), loaded["layers.1.attention.wo.weight"].ToSingles());
         Assert.Equal(expected["cls_embedding.embedding_table.weight"].ToSingles()[^16..], loaded["cls_embedding.embedding_table.weight"].ToSingles()[^16..]);
         Assert.Equal([8L, 16L], loaded["cls_embedding.embedding_table.weight"].Shape);
+    }
+
+    [Fact]
+    public void Damaged_weights_start_no_run()
+    {
+        using var folder = new TemporaryFolder();
+        var average = Path.Combine(TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions { Output = folder["run"] }).Checkpoint!, "ema.safetensors");
+        var bytes = File.ReadAllBytes(average);
+        bytes[^1] ^= 1;
+        File.WriteAllBytes(average, bytes);
+        using var model = new NextPatch.Torch.Gpt.GptModel(TinyRun.Model);
+        Assert.Contains("ema.safetensors' does not have the SHA-256", Assert.Throws<DataFormatException>(() => InitialWeights.Load(folder["run"], model, 1)).Message, StringComparison.Ordinal);
     }
 }

@@ -1,0 +1,194 @@
+using System.Text.Json;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+
+namespace NextPatch.Data.Codes;
+
+// Shape letters used in this file: n images in this call, A stored variants of an image, T codes of an image.
+
+/// <summary>
+/// Writes a folder of codes part by part. A writer that was killed continues after its last <see cref="Save"/> and ends with the same bytes;
+/// before <see cref="Publish"/> the folder is not taken for one of codes.
+/// </summary>
+public sealed class CodeAppender : IDisposable
+{
+    private const string LockName = ".encoding.lock";
+
+    private readonly string _folder;
+    private readonly CodeManifest _planned;
+    private readonly FileStream _lock;
+    private CodeJournal _journal;
+    private CodeFiles? _files;
+
+    private CodeAppender(string folder, CodeManifest planned, CodeJournal journal, FileStream @lock) => (_folder, _planned, _journal, _lock) = (folder, planned, journal, @lock);
+
+    /// <summary>What is done.</summary>
+    public AppendProgress Progress => _journal.Progress;
+
+    /// <summary>Whether nothing is left to do.</summary>
+    public bool IsComplete => _journal.Finished is not null;
+
+    /// <summary>Begins a folder of codes, or continues one.</summary>
+    /// <param name="folder">Made if it is missing.</param>
+    /// <param name="planned">What the codes are. <see cref="CodeManifest.Count"/> is the largest number of images there may be; counts are set by <see cref="Publish"/>.</param>
+    /// <param name="layout">How they are stored.</param>
+    /// <param name="settings">All that decides the codes, by name. A folder that was begun with others is refused.</param>
+    /// <exception cref="ConfigException">The folder was begun with other settings, or holds codes of which nothing says how they were made.</exception>
+    /// <exception cref="NextPatchException">Another writer is at work in the folder, or it cannot be written.</exception>
+    public static CodeAppender Open(string folder, CodeManifest planned, CodeLayout layout, IReadOnlyDictionary<string, string> settings)
+    {
+        var wanted = new CodeJournal { Layout = layout, Settings = new SortedDictionary<string, string>(settings.ToDictionary(), StringComparer.Ordinal) };
+        var @lock = Lock(folder);
+        try
+        {
+            var found = ReadJournal(folder);
+            if (found is not null)
+            {
+                RequireSame(folder, found, wanted);
+            }
+            else if (CodeStore.IsCodeFolder(folder))
+            {
+                throw new ConfigException($"'{folder}' already holds codes, and no {CodeJournal.Name} says how they were made. Choose another folder, or remove this one.");
+            }
+
+            var appender = new CodeAppender(folder, planned, found ?? wanted, @lock);
+            appender.Begin();
+            return appender;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            @lock.Dispose();
+            throw PartialName.CannotWrite(folder, e);
+        }
+        catch
+        {
+            @lock.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Adds images; they are kept only from the next <see cref="Save"/> on.</summary>
+    /// <param name="codes">[n, A, T], each below the vocabulary size.</param>
+    /// <param name="labels">[n].</param>
+    /// <param name="after">What is done with them.</param>
+    /// <exception cref="ArgumentException">Codes or labels do not fit the manifest.</exception>
+    public void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels, AppendProgress after)
+    {
+        var perImage = _planned.Augmentations * _planned.GridSide * _planned.GridSide;
+        if (codes.Length != labels.Length * perImage || codes.IndexOfAnyExceptInRange(0, _planned.VocabularySize - 1) >= 0
+            || labels.IndexOfAnyExceptInRange(0, _planned.ClassNames.Count - 1) >= 0 || after.Count != Progress.Count + labels.Length || after.Count > _planned.Count)
+        {
+            throw new ArgumentException($"{codes.Length} codes and {labels.Length} labels do not fit {perImage} codes per image below {_planned.VocabularySize}, {_planned.ClassNames.Count} classes and image {after.Count} of {_planned.Count}.", nameof(codes));
+        }
+
+        try
+        {
+            _files!.Append(codes, labels);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw PartialName.CannotWrite(_folder, e);
+        }
+
+        _journal = _journal with { Progress = after };
+    }
+
+    /// <summary>Returns when the disk has all that was added; a later run continues here.</summary>
+    public void Save() => Try(() =>
+    {
+        _files!.Flush();
+        WriteJournal();
+    });
+
+    /// <summary>Completes the folder and makes it one of codes.</summary>
+    /// <exception cref="NextPatchException">There is no image to train on, or the folder cannot be written.</exception>
+    public void Publish() => Try(() =>
+    {
+        Save();
+        var manifest = _planned with { Count = Progress.Count, HeldOutCount = Progress.HeldOutCount };
+        if (manifest.Count <= manifest.HeldOutCount)
+        {
+            throw new NextPatchException($"None of the images to train on could be read, so '{_folder}' is not made a folder of codes; {Progress.SkippedCount} were left out.");
+        }
+
+        _journal = _journal with { Finished = _files!.Finish(manifest) };
+        WriteJournal();
+        PartialName.Publish(_folder, _journal.Finished);
+    });
+
+    public void Dispose()
+    {
+        _files?.Dispose();
+        _lock.Dispose();
+    }
+
+    private void Begin()
+    {
+        if (_journal.Finished is { } names)
+        {
+            PartialName.Publish(_folder, names); // the writer may have been killed in the middle of this
+        }
+        else
+        {
+            _files = _journal.Layout == CodeLayout.Store ? new StoreFiles(_folder, _planned, Progress.Count) : new PublishedFiles(_folder, _planned, Progress.Count);
+            WriteJournal();
+        }
+    }
+
+    private void WriteJournal()
+        => PartialName.Replace(Path.Combine(_folder, CodeJournal.Name), stream => JsonSerializer.Serialize(stream, _journal, CodeManifestJson.Default.CodeJournal));
+
+    private void Try(Action write)
+    {
+        try
+        {
+            write();
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw PartialName.CannotWrite(_folder, e);
+        }
+    }
+
+    private static CodeJournal? ReadJournal(string folder)
+    {
+        var path = Path.Combine(folder, CodeJournal.Name);
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllBytes(path), CodeManifestJson.Default.CodeJournal) : null;
+        }
+        catch (JsonException e)
+        {
+            throw new DataFormatException($"'{path}' does not say how the codes beside it were begun: {e.Message} Remove the folder and encode again.", e);
+        }
+    }
+
+    private static void RequireSame(string folder, CodeJournal found, CodeJournal wanted)
+    {
+        var names = found.Settings.Keys.Union(wanted.Settings.Keys).Order(StringComparer.Ordinal);
+        string[] differences =
+        [
+            .. found.Layout == wanted.Layout ? Array.Empty<string>() : [$"layout: {found.Layout} there, now {wanted.Layout}"],
+            .. names.Where(n => found.Settings.GetValueOrDefault(n) != wanted.Settings.GetValueOrDefault(n))
+                .Select(n => $"{n}: {found.Settings.GetValueOrDefault(n, "nothing")} there, now {wanted.Settings.GetValueOrDefault(n, "nothing")}"),
+        ];
+        if (differences.Length > 0)
+        {
+            throw new ConfigException($"'{folder}' was begun with other settings: {string.Join("; ", differences)}. Use the same ones to continue, choose another folder, or remove this one.");
+        }
+    }
+
+    private static FileStream Lock(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            return new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NextPatchException($"'{folder}' cannot be written, or another run is writing into it: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,17 @@
+namespace NextPatch.Data.Codes;
+
+/// <summary><c>encoding.json</c> of a folder of codes: what is being written into it and how far that is; in a finished one, how it was made.</summary>
+internal sealed record CodeJournal
+{
+    public const string Name = "encoding.json";
+
+    public required CodeLayout Layout { get; init; }
+
+    /// <summary>What decides the codes, by name.</summary>
+    public required IReadOnlyDictionary<string, string> Settings { get; init; }
+
+    public AppendProgress Progress { get; init; } = new();
+
+    /// <summary>Once all files are whole: their names, in the order in which they get them. Null before.</summary>
+    public IReadOnlyList<string>? Finished { get; init; }
+}
