@@ -1,12 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
-using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
-using NextPatch.Torch.Convolutions;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
@@ -30,7 +28,8 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var tokenizer = options.Model.Resolve(parsed, initial?.Config);
         using var images = TokenizerImages.Open(parsed.GetRequiredValue(options.Images), options.ImageOptions(parsed), cancellation);
         using var perception = PerceptualWeights.Open(parsed.GetRequiredValue(options.Perceptual));
-        var config = options.Resolve(parsed, tokenizer, images.Data, Precision(tokenizer));
+        CheckPrecision();
+        var config = options.Resolve(parsed, tokenizer, images.Data);
         using var run = new TokenizerRun(config, images, RunOptions(tokenizer), perception, initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
         Introduce(config, run, perception);
         var result = run.Run(cancellation);
@@ -56,20 +55,13 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         OnNote = progress.WriteLine,
     };
 
-    /// <summary>As asked; a run that is resumed keeps its own, because a measurement may come out otherwise today.</summary>
-    private ComputePrecision Precision(TokenizerConfig tokenizer)
+    /// <summary>fp32 whatever the processor has: libtorch 2.10's bfloat16 convolutions are wrong (docs/log.md).</summary>
+    private void CheckPrecision()
     {
-        var asked = parsed.GetRequiredValue(options.Precision);
-        if (PrecisionChoice.IsAuto(asked) && parsed.GetValue(options.Resume) && TokenizerRun.PrecisionOf(parsed.GetRequiredValue(options.Output)) is { } before)
+        if (parsed.GetRequiredValue(options.Precision) is var asked && !PrecisionChoice.IsAuto(asked) && asked != "fp32")
         {
-            progress.WriteLine($"Precision: {(before == ComputePrecision.Bf16 ? "bf16" : "fp32")}, as the run began.");
-            return before;
+            throw new ConfigException($"--precision {asked} cannot be used for tokenizers: libtorch 2.10 computes bfloat16 convolutions of these shapes wrongly, by 15 to 30 % and differently from call to call. Use fp32.");
         }
-
-        var hasBf16 = Processor.Detect().IsBf16Fast;
-        var (precision, reason) = PrecisionChoice.IsAuto(asked) ? ConvolutionMeasurement.Choose(tokenizer, options.BatchSize(parsed), hasBf16) : PrecisionChoice.AsAsked(asked);
-        progress.WriteLine(reason);
-        return precision;
     }
 
     private void Introduce(TokenizerRunConfig config, TokenizerRun run, IPerceptualLoss? perception)

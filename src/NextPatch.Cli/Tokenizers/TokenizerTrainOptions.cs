@@ -101,7 +101,7 @@ internal sealed class TokenizerTrainOptions
     };
 
     /// <exception cref="ConfigException">Settings cannot work; every problem is listed.</exception>
-    public TokenizerRunConfig Resolve(ParseResult parsed, TokenizerConfig tokenizer, TokenizerRunData data, ComputePrecision precision)
+    public TokenizerRunConfig Resolve(ParseResult parsed, TokenizerConfig tokenizer, TokenizerRunData data)
     {
         var steps = Steps(parsed, data);
         var initFrom = parsed.GetValue(InitFrom);
@@ -120,7 +120,6 @@ internal sealed class TokenizerTrainOptions
             HasRandomCrops = !parsed.GetValue(_centreCrops),
             HasFlips = !parsed.GetValue(_noFlips),
             Seed = parsed.GetRequiredValue(_seed),
-            Precision = precision,
             Data = data,
             InitialWeights = initFrom is null ? null : Path.GetFileName(Path.TrimEndingDirectorySeparator(initFrom)),
             Perception = parsed.GetRequiredValue(Perceptual) is [] ? null : string.Join(' ', parsed.GetRequiredValue(Perceptual).Select(Path.GetFileName)),

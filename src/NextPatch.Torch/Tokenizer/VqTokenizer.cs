@@ -117,22 +117,19 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <param name="perturbation">Null: none.</param>
     /// <param name="step">Counted from 0; with the place in the batch it decides what is perturbed.</param>
-    public TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step) => Reconstruct(images, perturbation, step, Latents, Render);
-
-    /// <summary>The same with an encoder and a decoder of another precision around this tokenizer's codebook.</summary>
-    internal TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step, Func<Tensor, Tensor> encode, Func<Tensor, Tensor> decode)
+    public TokenizerOutput Reconstruct(Tensor images, LatentPerturbation? perturbation, long step)
     {
         using var scope = NewDisposeScope();
-        var latents = encode(images);
+        var latents = Latents(images);
         var quantized = _quantizer.Quantize(latents, perturbation, step);
-        var output = decode(quantized.Vectors);
+        var output = Render(quantized.Vectors);
         return new TokenizerOutput(
             output.MoveToOuterDisposeScope(),
             latents.MoveToOuterDisposeScope(),
             quantized.Codes.MoveToOuterDisposeScope(),
             quantized.CodebookLoss.MoveToOuterDisposeScope(),
-            (Config.CommitmentWeight * quantized.CommitmentLoss).MoveToOuterDisposeScope(),
-            (Config.EntropyWeight * quantized.EntropyLoss).MoveToOuterDisposeScope());
+            (KeptScalar.Of(Config.CommitmentWeight) * quantized.CommitmentLoss).MoveToOuterDisposeScope(),
+            (KeptScalar.Of(Config.EntropyWeight) * quantized.EntropyLoss).MoveToOuterDisposeScope());
     }
 
     /// <summary>What is compared with the codebook.</summary>
@@ -169,13 +166,10 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <summary>Training pass without quantisation: the decoder sees the latents. For the first steps of a training.</summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <returns>Reconstructions, float [B, 3, S, S], not clamped.</returns>
-    public Tensor ReconstructContinuously(Tensor images) => ReconstructContinuously(images, Latents, Render);
-
-    /// <summary>The same with an encoder and a decoder of another precision.</summary>
-    internal Tensor ReconstructContinuously(Tensor images, Func<Tensor, Tensor> encode, Func<Tensor, Tensor> decode)
+    public Tensor ReconstructContinuously(Tensor images)
     {
         using var scope = NewDisposeScope();
-        return decode(_quantizer.Compared(encode(images))).MoveToOuterDisposeScope();
+        return Render(_quantizer.Compared(Latents(images))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Latents as codes are compared with them, one row per grid cell.</summary>

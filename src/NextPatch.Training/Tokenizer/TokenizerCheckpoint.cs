@@ -60,7 +60,6 @@ internal sealed class TokenizerCheckpoint(VqTokenizer tokenizer, nn.Module<Tenso
             step.DiscriminatorOptimizer!.Restore(SafetensorsFile.Read(file), null, state.DiscriminatorSteps, file);
         }
 
-        step.Refresh();
         return state;
     }
 

@@ -65,7 +65,7 @@ public sealed class TokenizerRun : IDisposable
                 initialWeights?.Invoke(Tokenizer);
             }
 
-            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null, _config.Precision);
+            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null);
             _upkeep = new CodebookUpkeep(Tokenizer, _trainer, _config);
             _checkpoint = new TokenizerCheckpoint(Tokenizer, _discriminator, _trainer, _upkeep);
             _reader = new ImageReader(images, _config.BatchSize);
@@ -86,25 +86,6 @@ public sealed class TokenizerRun : IDisposable
     public VqTokenizer Tokenizer { get; }
 
     public CheckpointFolder Checkpoints { get; }
-
-    /// <summary>The precision that a run began with, as its newest readable checkpoint says; null where there is none.</summary>
-    /// <param name="run">The run's folder.</param>
-    public static ComputePrecision? PrecisionOf(string run)
-    {
-        foreach (var checkpoint in new CheckpointFolder(run).All().Reverse())
-        {
-            try
-            {
-                return TokenizerCheckpoint.ReadConfig(Path.Combine(run, checkpoint)).Precision;
-            }
-            catch (NextPatchException)
-            {
-                // Damaged, or removed meanwhile by a run that is still going on, which its lock says later.
-            }
-        }
-
-        return null;
-    }
 
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
     /// <exception cref="NextPatchException">
@@ -155,7 +136,6 @@ public sealed class TokenizerRun : IDisposable
     public void Dispose()
     {
         _reader?.Dispose(); // null, as the others, when the constructor failed early
-        _trainer?.Dispose();
         _average?.Dispose();
         _discriminator?.Dispose();
         Tokenizer?.Dispose();

@@ -45,9 +45,6 @@ public sealed record TokenizerRunConfig
     /// <summary>Seed of weights, data order, crops, codebook start, revivals and perturbation.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Arithmetic of encoder and decoder.</summary>
-    public ComputePrecision Precision { get; init; }
-
     /// <summary>What the images are called, how many are trained on and how many are judged: another number is another run.</summary>
     public required TokenizerRunData Data { get; init; }
 

@@ -1,4 +1,3 @@
-using NextPatch.Core.Configuration;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Optimization;
@@ -11,28 +10,25 @@ namespace NextPatch.Training.Tokenizer;
 /// Tokenizer: forward, backward, clip, Adam, average; then the discriminator on the same images and the same reconstructions. Both
 /// gradients are formed before either network moves, which gives the same numbers and lets a step that is not finite change neither.
 /// </remarks>
-public sealed class TokenizerStep : IDisposable
+public sealed class TokenizerStep
 {
     private readonly VqTokenizer _tokenizer;
     private readonly nn.Module<Tensor, Tensor>? _discriminator;
     private readonly VqganObjective _objective;
     private readonly LatentPerturbation? _perturbation;
-    private readonly HalvedTokenizer? _halved;
 
     /// <param name="tokenizer">On the CPU; stays the caller's.</param>
     /// <param name="config">Losses and optimiser.</param>
     /// <param name="discriminator">Trained along; null: none. Stays the caller's.</param>
     /// <param name="perception">Null: no perceptual loss. Stays the caller's.</param>
     /// <param name="perturbation">Null: the decoder sees the codes as they are.</param>
-    /// <param name="precision"><see cref="ComputePrecision.Bf16"/>: encoder and decoder compute in bfloat16.</param>
     public TokenizerStep(
         VqTokenizer tokenizer, VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator = null, IPerceptualLoss? perception = null,
-        LatentPerturbation? perturbation = null, ComputePrecision precision = ComputePrecision.Fp32)
+        LatentPerturbation? perturbation = null)
     {
         (_tokenizer, _discriminator, _perturbation) = (tokenizer, discriminator, perturbation);
         _objective = new VqganObjective(config, discriminator, perception);
-        _halved = precision == ComputePrecision.Bf16 ? new HalvedTokenizer(tokenizer) : null;
-        Optimizer = new AdamW(tokenizer.named_parameters(), config.Optimizer(hasAverage: true), _halved?.Copies);
+        Optimizer = new AdamW(tokenizer.named_parameters(), config.Optimizer(hasAverage: true));
         DiscriminatorOptimizer = discriminator is null ? null : new AdamW(discriminator.named_parameters(), config.Optimizer(hasAverage: false));
     }
 
@@ -51,11 +47,10 @@ public sealed class TokenizerStep : IDisposable
         using var scope = NewDisposeScope();
         _tokenizer.train();
         _discriminator?.train();
-        var output = isContinuous ? default(TokenizerOutput?) : _halved?.Reconstruct(images, _perturbation, step) ?? _tokenizer.Reconstruct(images, _perturbation, step);
-        var reconstructions = output?.Images ?? _halved?.ReconstructContinuously(images) ?? _tokenizer.ReconstructContinuously(images);
-        var terms = _objective.Generator(images, reconstructions, output?.QuantizationLoss() ?? zeros(1).squeeze(), _halved?.LastLayer ?? _tokenizer.LastLayer, step + 1);
+        var output = isContinuous ? default(TokenizerOutput?) : _tokenizer.Reconstruct(images, _perturbation, step);
+        var reconstructions = output?.Images ?? _tokenizer.ReconstructContinuously(images);
+        var terms = _objective.Generator(images, reconstructions, output?.QuantizationLoss() ?? zeros(1).squeeze(), _tokenizer.LastLayer, step + 1);
         terms.Total.backward();
-        _halved?.CollectGradients();
         var norm = Optimizer.GradientNorm();
 
         // What the generator's pass left there belongs to the tokenizer.
@@ -81,11 +76,6 @@ public sealed class TokenizerStep : IDisposable
         Move(result, learningRate);
         return result;
     }
-
-    /// <summary>Rounds the weights anew where the step computes in bfloat16: call it after loading weights.</summary>
-    public void Refresh() => _halved?.Refresh();
-
-    public void Dispose() => _halved?.Dispose();
 
     private void Move(TokenizerStepResult result, double learningRate)
     {

@@ -1,4 +1,5 @@
 using NextPatch.Torch.Adversarial;
+using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 using static TorchSharp.torch;
 
@@ -41,10 +42,10 @@ public sealed class VqganObjective
             _ => difference.abs().mean() + squaredError,
         };
         var perceptual = _perception?.Distance(images, reconstructions).mean();
-        var likeness = _config.ReconstructionWeight * reconstruction;
+        var likeness = KeptScalar.Of(_config.ReconstructionWeight) * reconstruction;
         if (perceptual is not null)
         {
-            likeness = likeness + (_config.PerceptualWeight * perceptual);
+            likeness = likeness + (KeptScalar.Of(_config.PerceptualWeight) * perceptual);
         }
 
         var total = likeness + quantizationLoss;

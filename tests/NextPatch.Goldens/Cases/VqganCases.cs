@@ -55,7 +55,7 @@ internal static class VqganCases
         using var discriminator = AdversarialCases.LoadPatchDiscriminator(golden, (int)arrays["disc.main.0.weight"].Shape[0], depth: 3);
         using var perception = AdversarialCases.LoadLpips(golden);
         var rate = (double)settings["lr"]!;
-        using var step = new TokenizerStep(tokenizer, new VqganTrainingConfig
+        var step = new TokenizerStep(tokenizer, new VqganTrainingConfig
         {
             LearningRate = rate, Beta1 = (double)settings["betas"]![0]!, Beta2 = (double)settings["betas"]![1]!, ClipNorm = (double)settings["clip"]!,
             EmaDecay = (double)settings["ema_decay"]!, AdversarialWeight = (double)settings["disc_weight"]!, DiscriminatorStart = (long)settings["disc_start"]!,
