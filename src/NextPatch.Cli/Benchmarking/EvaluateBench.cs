@@ -78,7 +78,8 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
     /// <summary>From features, as the published evaluator does: the product with the network's last layer is part of it.</summary>
     private void Score(float[] features)
     {
-        using var weights = randn(Classes, plan.Width) * Math.Sqrt(4.0 / plan.Width);
+        using var outer = NewDisposeScope();
+        var weights = randn(Classes, plan.Width) * Math.Sqrt(4.0 / plan.Width);
         var score = new InceptionScore(Classes);
         InBatches(features, rows =>
         {
