@@ -2,7 +2,6 @@ using NextPatch.Core.Generation;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
-using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;
 using NextPatch.Training.Optimization;
 using static TorchSharp.torch;
@@ -82,15 +81,14 @@ internal sealed class GptEvaluation(GptModel model, AdamW optimizer, BatchSource
 
     private T WithAverage<T>(Func<T> action)
     {
-        var trained = StateLoader.Capture(model).ToDictionary();
-        StateLoader.Load(model, optimizer.CaptureAverage().ToDictionary(), "the weight average");
+        optimizer.SwapAverage();
         try
         {
             return action();
         }
         finally
         {
-            StateLoader.Load(model, trained, "the trained weights");
+            optimizer.SwapAverage();
         }
     }
 

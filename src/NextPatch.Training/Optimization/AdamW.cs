@@ -122,6 +122,19 @@ public sealed class AdamW
         StepCount = stepCount;
     }
 
+    /// <summary>Exchanges weights and average: once to look at the average, once more before training goes on. The bf16 copies stay those of the trained weights.</summary>
+    public void SwapAverage()
+    {
+        var room = new float[ChunkLength];
+        foreach (var chunk in _chunks)
+        {
+            var weights = room.AsSpan(0, chunk.Count);
+            chunk.Weights.CopyTo(weights);
+            chunk.Average.CopyTo(chunk.Weights);
+            weights.CopyTo(chunk.Average);
+        }
+    }
+
     /// <summary>Starts the average as a copy of the weights as they are now.</summary>
     public void ResetAverage()
     {
