@@ -13,7 +13,6 @@ internal sealed class PickleCursor
     private const int MaxLineBytes = 1000;
 
     private readonly Stream _input;
-    private readonly string _name;
     private byte[] _buffer = new byte[BufferBytes];
     private int _next;
     private int _end;
@@ -23,8 +22,11 @@ internal sealed class PickleCursor
     public PickleCursor(Stream input, string name)
     {
         _input = input;
-        _name = name;
+        Name = name;
     }
+
+    /// <summary>What messages call the pickle.</summary>
+    public string Name { get; }
 
     /// <summary>Bytes taken so far.</summary>
     public long Position => _input.Position - (_end - _next);
@@ -49,7 +51,7 @@ internal sealed class PickleCursor
         var line = new List<byte>();
         for (byte next; (next = Byte()) != (byte)'\n';)
         {
-            line.Add(line.Count < MaxLineBytes ? next : throw new DataFormatException($"'{_name}' has a name of more than {MaxLineBytes} bytes before byte {Position}; the file is damaged."));
+            line.Add(line.Count < MaxLineBytes ? next : throw new DataFormatException($"'{Name}' has a name of more than {MaxLineBytes} bytes before byte {Position}; the file is damaged."));
         }
 
         return Decode(CollectionsMarshal.AsSpan(line));
@@ -68,11 +70,14 @@ internal sealed class PickleCursor
         return taken;
     }
 
+    /// <summary>The error of a pickle that makes no sense here.</summary>
+    public DataFormatException Bad(string found) => new($"'{Name}' has a damaged or unsupported pickle: {found} (before byte {Position}).");
+
     private void Buffer(ulong length)
     {
         if (length > (ulong)(_input.Length - Position))
         {
-            throw new DataFormatException($"'{_name}' ends in the middle of a value at byte {Position} of {_input.Length}; the file is truncated or damaged.");
+            throw new DataFormatException($"'{Name}' ends in the middle of a value at byte {Position} of {_input.Length}; the file is truncated or damaged.");
         }
 
         var rest = _buffer.AsSpan(_next.._end);
@@ -90,7 +95,7 @@ internal sealed class PickleCursor
         }
         catch (DecoderFallbackException e)
         {
-            throw new DataFormatException($"'{_name}' has text that is not UTF-8 before byte {Position}; the file is damaged.", e);
+            throw new DataFormatException($"'{Name}' has text that is not UTF-8 before byte {Position}; the file is damaged.", e);
         }
     }
 }

@@ -32,7 +32,7 @@ internal sealed class TorchLegacyContainer : ITorchContainer
         using var start = _file.OpenStream(0, Math.Min(_file.Length, PyTorchFile.MaxPickleBytes));
         var input = new PickleCursor(start, _path);
         var globals = new TorchGlobals(_path, _file.Length);
-        object? Next() => new Unpickler(input, _path, globals.Find, FindStorage).Load();
+        object? Next() => new Unpickler(input, globals.Find, FindStorage).Load();
         var magic = Next();
         if (magic is not BigInteger number || number != Magic)
         {

@@ -32,7 +32,7 @@ internal sealed class TorchZipContainer : ITorchContainer
     public object? Unpickle()
     {
         using var pickle = new MemoryStream(_zip.Read(_root + PickleName, PyTorchFile.MaxPickleBytes));
-        return new Unpickler(new PickleCursor(pickle, _path), _path, new TorchGlobals(_path, _zip.File.Length).Find, FindStorage).Load();
+        return new Unpickler(new PickleCursor(pickle, _path), new TorchGlobals(_path, _zip.File.Length).Find, FindStorage).Load();
     }
 
     public StoredTensor Locate(TorchTensor tensor)

@@ -19,25 +19,21 @@ internal sealed class Unpickler
 
     private const int CharactersPerObject = 64;
 
-    private static readonly object MarkObject = new();
-
     private readonly PickleCursor _input;
-    private readonly string _name;
     private readonly Func<string, object> _findGlobal;
     private readonly Func<object?, object> _loadPersistent;
-    private readonly List<object?> _stack = [];
+    private readonly PickleStack _stack;
     private readonly Dictionary<uint, object?> _memo = [];
     private int _objects;
     private int _numberKeys;
 
     /// <param name="input">At the pickle's first byte; <see cref="Load"/> leaves it behind the last.</param>
-    /// <param name="name">What messages call them.</param>
     /// <param name="findGlobal">Turns "module.name" into a value, a <see cref="PickleCallable"/> or a <see cref="PickleUnknownClass"/>.</param>
     /// <param name="loadPersistent">Turns a persistent id into a value, or throws.</param>
-    public Unpickler(PickleCursor input, string name, Func<string, object> findGlobal, Func<object?, object> loadPersistent)
+    public Unpickler(PickleCursor input, Func<string, object> findGlobal, Func<object?, object> loadPersistent)
     {
         _input = input;
-        _name = name;
+        _stack = new PickleStack(input);
         _findGlobal = findGlobal;
         _loadPersistent = loadPersistent;
     }
@@ -50,13 +46,13 @@ internal sealed class Unpickler
             var opcode = (PickleOpcode)_input.Byte();
             if (opcode == PickleOpcode.Stop)
             {
-                return PopLast(_stack.Count)[^1];
+                return _stack.PopLast(_stack.Count)[^1];
             }
 
             Spend(1);
             if (!Scalar(opcode) && !Container(opcode) && !Machine(opcode))
             {
-                throw Bad($"the opcode 0x{(byte)opcode:X2}, which plain checkpoints do not use");
+                throw _input.Bad($"the opcode 0x{(byte)opcode:X2}, which plain checkpoints do not use");
             }
         }
     }
@@ -65,23 +61,23 @@ internal sealed class Unpickler
     {
         switch (opcode)
         {
-            case PickleOpcode.None: Push(null); break;
-            case PickleOpcode.NewTrue: Push(true); break;
-            case PickleOpcode.NewFalse: Push(false); break;
-            case PickleOpcode.BinInt: Push((long)_input.Int32()); break;
-            case PickleOpcode.BinInt1: Push((long)_input.Byte()); break;
-            case PickleOpcode.BinInt2: Push((long)_input.UInt16()); break;
+            case PickleOpcode.None: _stack.Push(null); break;
+            case PickleOpcode.NewTrue: _stack.Push(true); break;
+            case PickleOpcode.NewFalse: _stack.Push(false); break;
+            case PickleOpcode.BinInt: _stack.Push((long)_input.Int32()); break;
+            case PickleOpcode.BinInt1: _stack.Push((long)_input.Byte()); break;
+            case PickleOpcode.BinInt2: _stack.Push((long)_input.UInt16()); break;
             case PickleOpcode.Long1: PushInteger(_input.Take(_input.Byte())); break;
-            case PickleOpcode.BinFloat: Push(_input.Double()); break;
+            case PickleOpcode.BinFloat: _stack.Push(_input.Double()); break;
             // Python 2's text; torch.load takes it for UTF-8 too.
-            case PickleOpcode.ShortBinString: Push(_input.Text(_input.Byte())); break;
-            case PickleOpcode.BinString: Push(_input.Text(_input.UInt32())); break;
-            case PickleOpcode.ShortBinUnicode: Push(_input.Text(_input.Byte())); break;
-            case PickleOpcode.BinUnicode: Push(_input.Text(_input.UInt32())); break;
-            case PickleOpcode.BinUnicode8: Push(_input.Text(_input.UInt64())); break;
-            case PickleOpcode.ShortBinBytes: Push(_input.Take(_input.Byte()).ToArray()); break;
-            case PickleOpcode.BinBytes: Push(_input.Take(_input.UInt32()).ToArray()); break;
-            case PickleOpcode.BinBytes8: Push(_input.Take(_input.UInt64()).ToArray()); break;
+            case PickleOpcode.ShortBinString: _stack.Push(_input.Text(_input.Byte())); break;
+            case PickleOpcode.BinString: _stack.Push(_input.Text(_input.UInt32())); break;
+            case PickleOpcode.ShortBinUnicode: _stack.Push(_input.Text(_input.Byte())); break;
+            case PickleOpcode.BinUnicode: _stack.Push(_input.Text(_input.UInt32())); break;
+            case PickleOpcode.BinUnicode8: _stack.Push(_input.Text(_input.UInt64())); break;
+            case PickleOpcode.ShortBinBytes: _stack.Push(_input.Take(_input.Byte()).ToArray()); break;
+            case PickleOpcode.BinBytes: _stack.Push(_input.Take(_input.UInt32()).ToArray()); break;
+            case PickleOpcode.BinBytes8: _stack.Push(_input.Take(_input.UInt64()).ToArray()); break;
             default: return false;
         }
 
@@ -92,19 +88,19 @@ internal sealed class Unpickler
     {
         switch (opcode)
         {
-            case PickleOpcode.EmptyList or PickleOpcode.EmptyTuple or PickleOpcode.EmptySet: Push(new List<object?>()); break;
-            case PickleOpcode.EmptyDict: Push(new Dictionary<object, object?>()); break;
-            case PickleOpcode.Tuple or PickleOpcode.List or PickleOpcode.FrozenSet: Push(PopToMark()); break;
-            case PickleOpcode.Tuple1: Push(PopLast(1)); break;
-            case PickleOpcode.Tuple2: Push(PopLast(2)); break;
-            case PickleOpcode.Tuple3: Push(PopLast(3)); break;
-            case PickleOpcode.Append: AddAll(PopLast(1)); break;
-            case PickleOpcode.Appends or PickleOpcode.AddItems: AddAll(PopToMark()); break;
-            case PickleOpcode.SetItem: SetAll(PopLast(2)); break;
-            case PickleOpcode.SetItems: SetAll(PopToMark()); break;
+            case PickleOpcode.EmptyList or PickleOpcode.EmptyTuple or PickleOpcode.EmptySet: _stack.Push(new List<object?>()); break;
+            case PickleOpcode.EmptyDict: _stack.Push(new Dictionary<object, object?>()); break;
+            case PickleOpcode.Tuple or PickleOpcode.List or PickleOpcode.FrozenSet: _stack.Push(_stack.PopToMark()); break;
+            case PickleOpcode.Tuple1: _stack.Push(_stack.PopLast(1)); break;
+            case PickleOpcode.Tuple2: _stack.Push(_stack.PopLast(2)); break;
+            case PickleOpcode.Tuple3: _stack.Push(_stack.PopLast(3)); break;
+            case PickleOpcode.Append: AddAll(_stack.PopLast(1)); break;
+            case PickleOpcode.Appends or PickleOpcode.AddItems: AddAll(_stack.PopToMark()); break;
+            case PickleOpcode.SetItem: SetAll(_stack.PopLast(2)); break;
+            case PickleOpcode.SetItems: SetAll(_stack.PopToMark()); break;
             case PickleOpcode.Dict:
-                var pairs = PopToMark();
-                Push(new Dictionary<object, object?>());
+                var pairs = _stack.PopToMark();
+                _stack.Push(new Dictionary<object, object?>());
                 SetAll(pairs);
                 break;
             default: return false;
@@ -119,21 +115,21 @@ internal sealed class Unpickler
         {
             case PickleOpcode.Proto: CheckProtocol(_input.Byte()); break;
             case PickleOpcode.Frame: _input.UInt64(); break;
-            case PickleOpcode.Mark: Push(MarkObject); break;
-            case PickleOpcode.Pop: Pop(); break;
-            case PickleOpcode.PopMark: PopToMark(); break;
-            case PickleOpcode.Dup: Push(Top()); break;
-            case PickleOpcode.BinPut: _memo[_input.Byte()] = Top(); break;
-            case PickleOpcode.LongBinPut: _memo[_input.UInt32()] = Top(); break;
-            case PickleOpcode.Memoize: _memo[(uint)_memo.Count] = Top(); break;
-            case PickleOpcode.BinGet: Push(Recall(_input.Byte())); break;
-            case PickleOpcode.LongBinGet: Push(Recall(_input.UInt32())); break;
-            case PickleOpcode.Global: Push(_findGlobal($"{_input.Line()}.{_input.Line()}")); break;
-            case PickleOpcode.StackGlobal: Push(_findGlobal(GlobalName(PopLast(2)))); break;
-            case PickleOpcode.BinPersId: Push(_loadPersistent(Pop())); break;
-            case PickleOpcode.Reduce: Call(PopLast(2)); break;
-            case PickleOpcode.NewObj: New(Pop()); break;
-            case PickleOpcode.Build: Build(Pop()); break;
+            case PickleOpcode.Mark: _stack.Mark(); break;
+            case PickleOpcode.Pop: _stack.Pop(); break;
+            case PickleOpcode.PopMark: _stack.PopToMark(); break;
+            case PickleOpcode.Dup: _stack.Push(_stack.Top()); break;
+            case PickleOpcode.BinPut: _memo[_input.Byte()] = _stack.Top(); break;
+            case PickleOpcode.LongBinPut: _memo[_input.UInt32()] = _stack.Top(); break;
+            case PickleOpcode.Memoize: _memo[(uint)_memo.Count] = _stack.Top(); break;
+            case PickleOpcode.BinGet: _stack.Push(Recall(_input.Byte())); break;
+            case PickleOpcode.LongBinGet: _stack.Push(Recall(_input.UInt32())); break;
+            case PickleOpcode.Global: _stack.Push(_findGlobal($"{_input.Line()}.{_input.Line()}")); break;
+            case PickleOpcode.StackGlobal: _stack.Push(_findGlobal(GlobalName(_stack.PopLast(2)))); break;
+            case PickleOpcode.BinPersId: _stack.Push(_loadPersistent(_stack.Pop())); break;
+            case PickleOpcode.Reduce: Call(_stack.PopLast(2)); break;
+            case PickleOpcode.NewObj: New(_stack.Pop()); break;
+            case PickleOpcode.Build: Build(_stack.Pop()); break;
             default: return false;
         }
 
@@ -144,20 +140,20 @@ internal sealed class Unpickler
     {
         if (protocol is < 2 or > 5)
         {
-            throw Bad($"pickle protocol {protocol}; 2 to 5 are understood");
+            throw _input.Bad($"pickle protocol {protocol}; 2 to 5 are understood");
         }
     }
 
     /// <summary>An instance: of a class off the list only without arguments, and then it is an inert placeholder.</summary>
     private void New(object? arguments)
     {
-        if (Top() is PickleUnknownClass unknown && arguments is List<object?> { Count: 0 })
+        if (_stack.Top() is PickleUnknownClass unknown && arguments is List<object?> { Count: 0 })
         {
-            _stack[^1] = new UnknownPickleValue(unknown.Name);
+            _stack.ReplaceTop(new UnknownPickleValue(unknown.Name));
         }
         else
         {
-            Call([Pop(), arguments]);
+            Call([_stack.Pop(), arguments]);
         }
     }
 
@@ -179,13 +175,13 @@ internal sealed class Unpickler
             });
         }
 
-        Push(callable.Call(arguments));
+        _stack.Push(callable.Call(arguments));
     }
 
     /// <summary>Attributes of an object. A namespace's are its content; an OrderedDict's (_metadata) are of no use here.</summary>
     private void Build(object? state)
     {
-        switch (Top())
+        switch (_stack.Top())
         {
             case UnknownPickleValue unknown:
                 unknown.State = state;
@@ -201,15 +197,15 @@ internal sealed class Unpickler
             case Dictionary<object, object?>:
                 break;
             default:
-                throw Misused(Top(), "attributes for something that has none");
+                throw Misused(_stack.Top(), "attributes for something that has none");
         }
     }
 
     private void AddAll(List<object?> items)
     {
-        if (Top() is not List<object?> list)
+        if (_stack.Top() is not List<object?> list)
         {
-            throw Misused(Top(), "elements for something that is not a list");
+            throw Misused(_stack.Top(), "elements for something that is not a list");
         }
 
         list.AddRange(items);
@@ -217,93 +213,53 @@ internal sealed class Unpickler
 
     private void SetAll(List<object?> pairs)
     {
-        if (Top() is not Dictionary<object, object?> dictionary || pairs.Count % 2 != 0)
+        if (_stack.Top() is not Dictionary<object, object?> dictionary || pairs.Count % 2 != 0)
         {
-            throw Misused(Top(), "keys and values for something that is not a dictionary");
+            throw Misused(_stack.Top(), "keys and values for something that is not a dictionary");
         }
 
         for (var i = 0; i < pairs.Count; i += 2)
         {
             if (pairs[i] is not string && (pairs[i] is not (long or bool or double) || ++_numberKeys > MaxNumberKeys))
             {
-                throw Bad($"a dictionary key that is neither text nor one of the first {MaxNumberKeys} numbers");
+                throw _input.Bad($"a dictionary key that is neither text nor one of the first {MaxNumberKeys} numbers");
             }
 
             dictionary[pairs[i]!] = pairs[i + 1];
         }
     }
 
-    private string GlobalName(List<object?> parts) => parts is [string module, string name] ? $"{module}.{name}" : throw Bad("a global without a name");
+    private string GlobalName(List<object?> parts) => parts is [string module, string name] ? $"{module}.{name}" : throw _input.Bad("a global without a name");
 
     private void PushInteger(ReadOnlySpan<byte> littleEndian)
     {
         var value = new BigInteger(littleEndian);
         if (littleEndian.Length <= sizeof(long))
         {
-            Push((long)value);
+            _stack.Push((long)value);
         }
         else
         {
-            Push(value);
+            _stack.Push(value);
         }
     }
 
-    private object? Recall(uint index) => _memo.TryGetValue(index, out var value) ? value : throw Bad($"a reference to memo entry {index}, which was not stored");
-
-    private void Push(object? value) => _stack.Add(value);
-
-    private object? Pop() => PopLast(1)[0];
-
-    private object? Top() => _stack.Count > 0 && _stack[^1] != MarkObject ? _stack[^1] : throw Bad("an empty stack");
-
-    private List<object?> PopLast(int count)
-    {
-        if (_stack.Count < Math.Max(count, 1))
-        {
-            throw Bad("an empty stack");
-        }
-
-        var values = TakeFrom(_stack.Count - count);
-        return values.Contains(MarkObject) ? throw Bad("a mark where a value was expected") : values;
-    }
-
-    private List<object?> PopToMark()
-    {
-        var mark = _stack.LastIndexOf(MarkObject);
-        if (mark < 0)
-        {
-            throw Bad("the end of a group that never began");
-        }
-
-        var values = TakeFrom(mark + 1);
-        _stack.RemoveAt(mark);
-        return values;
-    }
-
-    /// <summary>Everything that uses a value takes it here, so this is where names off the list are refused.</summary>
-    private List<object?> TakeFrom(int index)
-    {
-        var values = _stack.GetRange(index, _stack.Count - index);
-        _stack.RemoveRange(index, values.Count);
-        return values.Find(value => value is PickleUnknownClass) is PickleUnknownClass unknown ? throw unknown.Refuse(_name) : values;
-    }
+    private object? Recall(uint index) => _memo.TryGetValue(index, out var value) ? value : throw _input.Bad($"a reference to memo entry {index}, which was not stored");
 
     private void Spend(int objects)
     {
         _objects += objects;
         if (_objects > MaxObjects)
         {
-            throw new DataFormatException($"'{_name}' builds more than {MaxObjects} objects; no checkpoint does. The file is damaged or hostile.");
+            throw new DataFormatException($"'{_input.Name}' builds more than {MaxObjects} objects; no checkpoint does. The file is damaged or hostile.");
         }
     }
 
     /// <summary>A name off the list is named, whatever was tried with it.</summary>
     private DataFormatException Misused(object? target, string found) => target switch
     {
-        PickleUnknownClass unknown => unknown.Refuse(_name),
-        UnknownPickleValue instance => new PickleUnknownClass(instance.Name).Refuse(_name),
-        _ => Bad(found),
+        PickleUnknownClass unknown => unknown.Refuse(_input.Name),
+        UnknownPickleValue instance => new PickleUnknownClass(instance.Name).Refuse(_input.Name),
+        _ => _input.Bad(found),
     };
-
-    private DataFormatException Bad(string found) => new($"'{_name}' has a damaged or unsupported pickle: {found} (before byte {_input.Position}).");
 }

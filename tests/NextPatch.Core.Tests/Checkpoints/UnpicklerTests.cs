@@ -179,7 +179,7 @@ public sealed class UnpicklerTests
     public void Malformed_pickles_are_refused(byte[] pickle) => Stored.Refused(() => Load(pickle));
 
     private static object? Load(byte[] pickle)
-        => new Unpickler(new PickleCursor(new MemoryStream(pickle), "a.pt"), "a.pt", new TorchGlobals("a.pt", 1000).Find, id => throw new DataFormatException($"no storage {id}")).Load();
+        => new Unpickler(new PickleCursor(new MemoryStream(pickle), "a.pt"), new TorchGlobals("a.pt", 1000).Find, id => throw new DataFormatException($"no storage {id}")).Load();
 
     private static DataFormatException Refused(byte[] pickle)
     {
