@@ -15,7 +15,7 @@ public static class SafetensorsFile
     /// <summary>Opens a file, or all files of a set by its <c>.index.json</c>, without reading the tensors.</summary>
     /// <exception cref="DataFormatException">Damaged, or not a safetensors file.</exception>
     public static TensorFile Open(string path)
-        => path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? SafetensorsIndex.Open(path) : OpenOne(path);
+        => SafetensorsIndex.IsIndex(path) ? SafetensorsIndex.Open(path) : OpenOne(path);
 
     /// <summary>Reads every tensor into memory, in the order of the header.</summary>
     /// <exception cref="DataFormatException">The file is damaged or not a safetensors file.</exception>
