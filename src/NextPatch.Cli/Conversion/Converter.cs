@@ -2,6 +2,9 @@ using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Models;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Conversion;

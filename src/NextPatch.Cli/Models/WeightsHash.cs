@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Cli.Models;
 

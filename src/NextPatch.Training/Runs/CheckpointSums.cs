@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Training.Runs;
 

@@ -1,5 +1,8 @@
 using System.Security.Cryptography;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 

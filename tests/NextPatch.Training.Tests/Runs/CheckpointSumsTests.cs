@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Runs;
