@@ -63,17 +63,19 @@ internal static class InfoCommand
         {
             foreach (var checkpoint in checkpoints)
             {
-                terminal.Data.WriteLine($"{checkpoint.Path}: {checkpoint switch
-                {
-                    { Problem: { } problem } => $"damaged, {problem}",
-                    { HasSums: false } => $"nothing wrong to be seen, but there is no {CheckpointSums.FileName}: only names, lengths and headers were checked",
-                    _ => "whole, every file has its SHA-256",
-                }}");
+                terminal.Data.WriteLine($"{checkpoint.Path}: {Verdict(checkpoint)}");
             }
         }
 
         return checkpoints.All(c => c.Problem is null) ? ExitCode.Success : ExitCode.Failure;
     }
+
+    private static string Verdict(CheckpointVerification checkpoint) => checkpoint switch
+    {
+        { Problem: { } problem } => $"damaged, {problem}",
+        { HasSums: false } => $"nothing wrong to be seen, but there is no {CheckpointSums.FileName}: only names, lengths and headers were checked",
+        _ => "whole, every file has its SHA-256",
+    };
 
     private static void Show(Terminal terminal, FileSummary summary)
     {
