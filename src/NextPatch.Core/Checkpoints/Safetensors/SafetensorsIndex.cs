@@ -11,8 +11,8 @@ public static class SafetensorsIndex
 
     private const long MaxIndexBytes = 100_000_000;
 
-    /// <summary>Whether a path to weights names an index, by its extension.</summary>
-    public static bool IsIndex(string path) => path.EndsWith(".json", StringComparison.OrdinalIgnoreCase);
+    /// <summary>Whether a path names an index, by its extension.</summary>
+    public static bool IsIndex(string path) => path.EndsWith(".index.json", StringComparison.OrdinalIgnoreCase);
 
     /// <summary>Opens the files of a set; they lie beside the index.</summary>
     /// <exception cref="DataFormatException">The index is damaged, or index and files name different tensors.</exception>
