@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;

@@ -1,4 +1,4 @@
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Torch.Generation;

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;

@@ -1,4 +1,6 @@
+
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Cli.Tests;
 

@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Goldens;

@@ -1,6 +1,7 @@
 using System.IO.Hashing;
 using System.Text;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Benchmarks.Formats;

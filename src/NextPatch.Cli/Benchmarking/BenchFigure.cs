@@ -7,4 +7,11 @@ namespace NextPatch.Cli.Benchmarking;
 /// <param name="Baseline">The same figure of the step written the published way, in the same rounds; for a ratio between patch sides its floor in FLOPs.</param>
 /// <param name="Ratio">Value / baseline: the median of the rounds' ratios, or minimum over minimum.</param>
 /// <param name="FloorShare">Time of the bare matrix products (of the bytes, for the optimiser) in the same rounds / value; 1 = nothing is wasted.</param>
-internal sealed record BenchFigure(string Name, double Value, string Unit, double? Baseline = null, double? Ratio = null, double? FloorShare = null);
+internal sealed record BenchFigure(string Name, double Value, string Unit, double? Baseline = null, double? Ratio = null, double? FloorShare = null)
+{
+    public static double Median(IEnumerable<double> values)
+    {
+        var sorted = values.Order().ToArray();
+        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
+    }
+}

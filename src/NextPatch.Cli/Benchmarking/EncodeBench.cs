@@ -10,7 +10,6 @@ namespace NextPatch.Cli.Benchmarking;
 
 // Shape letters used in this file: A views of an image, S pixels per side.
 
-
 /// <summary>
 /// Times preparation, extraction and the bare convolutions, and the same extraction written the published way (decode, ten crops and one batch of
 /// them, one image after the other, in fp32), in turn in every round.
@@ -133,7 +132,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         yield return new BenchFigure("preprocess.decode.min", _decode.Min(), "s/image");
         yield return new BenchFigure("preprocess.tenCrops.min", _crops.Min(), "s/image");
         yield return new BenchFigure("preprocess.images", _prepared.Max(), "images/s");
-        yield return new BenchFigure("extract.median", Median(_own), "s/image", Median(_published), Median([.. _own.Zip(_published, (a, b) => a / b)]));
+        yield return new BenchFigure("extract.median", BenchFigure.Median(_own), "s/image", BenchFigure.Median(_published), BenchFigure.Median(_own.Zip(_published, (a, b) => a / b)));
         yield return new BenchFigure("extract.min", _own.Min(), "s/image", _published.Min(), _own.Min() / _published.Min());
         yield return new BenchFigure("extract.publishedKeptPages.min", _publishedKept.Min(), "s/image", _published.Min(), _publishedKept.Min() / _published.Min());
         yield return new BenchFigure("extract.sameCodes", _agreement, "share");
@@ -146,11 +145,5 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
             yield return new BenchFigure("encoder.rate", floor.Flops / _encoder.Min(), "FLOP/s");
             yield return new BenchFigure("convolutions.rate", floor.Flops / _floor.Min(), "FLOP/s");
         }
-    }
-
-    private static double Median(IReadOnlyList<double> values)
-    {
-        var sorted = values.Order().ToArray();
-        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
 using NextPatch.Torch.Gpt;
 using TorchSharp;
 
@@ -111,8 +112,8 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         {
             var own = rounds.Select(r => of(r.Own)).ToArray();
             var published = plan.WithBaseline ? rounds.Select(r => of(r.Published!)).ToArray() : null;
-            yield return new BenchFigure($"p{side}.{part}.median", Median(own) / images, "s/image", published is null ? null : Median(published) / images,
-                published is null ? null : Median([.. own.Zip(published, (a, b) => a / b)]), floor is null ? null : Median([.. own.Zip(floor, (a, f) => f / a)]));
+            yield return new BenchFigure($"p{side}.{part}.median", BenchFigure.Median(own) / images, "s/image", published is null ? null : BenchFigure.Median(published) / images,
+                published is null ? null : BenchFigure.Median(own.Zip(published, (a, b) => a / b)), floor is null ? null : BenchFigure.Median(own.Zip(floor, (a, f) => f / a)));
             yield return new BenchFigure($"p{side}.{part}.min", own.Min() / images, "s/image", published?.Min() / images, own.Min() / published?.Min(), floor?.Min() / own.Min());
         }
 
@@ -136,17 +137,11 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         for (var i = 1; i < plan.MicroBatches.Count; i++)
         {
             var side = plan.MicroBatches[i].Side;
-            var floor = Core.Patches.TrainingCost.ForwardFlopsPerImage(plan.Model, side) / Core.Patches.TrainingCost.ForwardFlopsPerImage(plan.Model, 1);
+            var floor = TrainingCost.ForwardFlopsPerImage(plan.Model, side) / TrainingCost.ForwardFlopsPerImage(plan.Model, 1);
             var ratios = _rounds[i].Zip(_rounds[0], (a, b) => PerImage(i, a.Own) / PerImage(0, b.Own)).ToArray();
             var minimum = _rounds[i].Min(r => PerImage(i, r.Own)) / _rounds[0].Min(r => PerImage(0, r.Own));
-            yield return new BenchFigure($"p{side}.ofP1.median", Median(ratios), "p=1 images", floor, Median(ratios) / floor);
+            yield return new BenchFigure($"p{side}.ofP1.median", BenchFigure.Median(ratios), "p=1 images", floor, BenchFigure.Median(ratios) / floor);
             yield return new BenchFigure($"p{side}.ofP1.min", minimum, "p=1 images", floor, minimum / floor);
         }
-    }
-
-    private static double Median(double[] values)
-    {
-        var sorted = values.Order().ToArray();
-        return (sorted[(sorted.Length - 1) / 2] + sorted[sorted.Length / 2]) / 2;
     }
 }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Training.Runs;
 using Spectre.Console;
 
 namespace NextPatch.Cli.Commands;
@@ -14,7 +15,8 @@ internal static class InfoCommand
     public static Command Create()
     {
         var path = new Argument<string>("path") { Description = "A folder (checkpoint, run, Hugging Face model, tokenizer, codes) or a file (.safetensors, .safetensors.index.json, .pt, .pth, .bin, .ckpt, .npz, .npy, .png)." };
-        var json = new Option<bool>("--json") { Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, contents, and more." };
+        var verify = new Option<bool>("--verify") { Description = "Compare every file of a checkpoint, or of all checkpoints of a run, with the SHA256SUMS beside it; exit code 1 where one is damaged. Reads everything." };
+        var json = new Option<bool>("--json") { Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, contents, and more; with --verify path, hasSums, problem of each checkpoint." };
         var command = new Command(
             "info",
             """
@@ -26,10 +28,16 @@ internal static class InfoCommand
               nextpatch info c2i_L_384.pt
               nextpatch info weights.safetensors --json
               nextpatch info samples/000000.png
-            """) { path, json };
+              nextpatch info runs/b --verify
+            """) { path, verify, json };
         command.SetAction(parsed =>
         {
             var terminal = Terminal.Of(parsed);
+            if (parsed.GetValue(verify))
+            {
+                return Verify(terminal, CheckpointVerification.Of(parsed.GetRequiredValue(path)), parsed.GetValue(json));
+            }
+
             var summary = Inspector.Describe(parsed.GetRequiredValue(path));
             if (parsed.GetValue(json))
             {
@@ -44,6 +52,30 @@ internal static class InfoCommand
         });
         return command;
     }
+
+    private static int Verify(Terminal terminal, IReadOnlyList<CheckpointVerification> checkpoints, bool asJson)
+    {
+        if (asJson)
+        {
+            terminal.WriteJson(checkpoints);
+        }
+        else
+        {
+            foreach (var checkpoint in checkpoints)
+            {
+                terminal.Data.WriteLine($"{checkpoint.Path}: {Verdict(checkpoint)}");
+            }
+        }
+
+        return checkpoints.All(c => c.Problem is null) ? ExitCode.Success : ExitCode.Failure;
+    }
+
+    private static string Verdict(CheckpointVerification checkpoint) => checkpoint switch
+    {
+        { Problem: { } problem } => $"damaged, {problem}",
+        { HasSums: false } => $"nothing wrong to be seen, but there is no {CheckpointSums.FileName}: only names, lengths and headers were checked",
+        _ => "whole, every file has its SHA-256",
+    };
 
     private static void Show(Terminal terminal, FileSummary summary)
     {

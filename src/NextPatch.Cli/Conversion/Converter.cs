@@ -2,6 +2,9 @@ using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Models;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Conversion;
@@ -81,7 +84,7 @@ internal static class Converter
 
     private static void RequireOther(ConversionRequest request, ModelSource source)
     {
-        string[] read = [request.Input, source.Weights.Path, .. source.Weights.Path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? SafetensorsIndex.FilesOf(source.Weights.Path) : []];
+        string[] read = [request.Input, source.Weights.Path, .. SafetensorsIndex.IsIndex(source.Weights.Path) ? SafetensorsIndex.FilesOf(source.Weights.Path) : []];
         if (read.Select(RealPath).Contains(RealPath(request.Output)))
         {
             throw new ConfigException($"'{request.Output}' is what is read; write to another name.");

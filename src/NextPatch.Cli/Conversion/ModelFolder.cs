@@ -2,6 +2,7 @@ using System.Text.Json;
 using NextPatch.Cli.Models;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Conversion;

@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Cli.Models;
 
@@ -15,7 +15,7 @@ internal static class WeightsHash
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var buffer = new byte[BufferBytes];
-        foreach (var file in path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? SafetensorsIndex.FilesOf(path) : [path])
+        foreach (var file in SafetensorsIndex.IsIndex(path) ? SafetensorsIndex.FilesOf(path) : [path])
         {
             if (!File.Exists(file))
             {

@@ -6,6 +6,7 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Patches;

@@ -4,6 +4,7 @@ using System.Text.Json;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;

@@ -1,8 +1,8 @@
-using NextPatch.Core;
 using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;

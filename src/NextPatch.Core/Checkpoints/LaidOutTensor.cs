@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.InteropServices;
+using NextPatch.Core.Checkpoints.Zip;
 
 namespace NextPatch.Core.Checkpoints;
 

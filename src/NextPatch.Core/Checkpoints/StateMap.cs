@@ -1,3 +1,5 @@
+using NextPatch.Core.Checkpoints.Pickle;
+
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>Finds the weights in what training scripts save, and gives them the names of the model's own modules.</summary>

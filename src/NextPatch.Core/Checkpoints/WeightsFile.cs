@@ -1,3 +1,7 @@
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
+
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>The weights of one model in whatever form they were saved, open for reading.</summary>

@@ -1,6 +1,7 @@
 using System.IO.MemoryMappedFiles;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 
 namespace NextPatch.Data.Codes;
 

@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 
 namespace NextPatch.Data.Codes;
 

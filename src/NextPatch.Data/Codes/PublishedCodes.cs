@@ -1,5 +1,6 @@
 using System.Globalization;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Codes;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Imaging;
 
 namespace NextPatch.Data.Datasets;

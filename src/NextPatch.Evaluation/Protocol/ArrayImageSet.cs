@@ -1,4 +1,6 @@
+
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 
 namespace NextPatch.Evaluation.Protocol;
 

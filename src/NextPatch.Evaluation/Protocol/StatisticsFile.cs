@@ -1,6 +1,8 @@
 using System.Globalization;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Evaluation.Protocol;
 

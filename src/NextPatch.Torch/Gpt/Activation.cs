@@ -17,6 +17,8 @@ internal sealed unsafe class Activation : IDisposable
     /// <summary>The rows of this step, [rows, columns].</summary>
     public Tensor Tensor => _view!;
 
+    public long BytesPerRow => _columns * (_type == ScalarType.Float32 ? sizeof(float) : sizeof(ushort));
+
     /// <summary>Address of the first element.</summary>
     public void* Address { get; private set; }
 

@@ -4,130 +4,7 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt;
 
-// Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M = H D width of mixed heads, F feed-forward width, B batch, H heads, N tokens.
-
-/// <summary>What a block keeps from its forward to its backward pass.</summary>
-internal sealed class BlockActivations<T> : IDisposable
-    where T : unmanaged, IElement<T>
-{
-    public BlockActivations(GptConfig config)
-    {
-        Input = new(config.Width, ScalarType.Float32);
-        Normed = new(config.Width, T.Type);
-        Inverse = new(1, ScalarType.Float32);
-        Qkv = new(config.QkvWidth, T.Type);
-        LogSums = new(config.HeadCount, ScalarType.Float32);
-        Mixed = new((long)config.HeadCount * config.HeadWidth, T.Type);
-        Middle = new(config.Width, ScalarType.Float32);
-        MiddleNormed = new(config.Width, T.Type);
-        MiddleInverse = new(1, ScalarType.Float32);
-        GateUp = new(2L * config.FfnWidth, T.Type);
-    }
-
-    /// <summary>Shares everything but the input with another block: the backward pass then computes it again.</summary>
-    public BlockActivations(GptConfig config, BlockActivations<T> shared)
-    {
-        Input = new(config.Width, ScalarType.Float32);
-        (Normed, Inverse, Qkv, LogSums, Mixed) = (shared.Normed, shared.Inverse, shared.Qkv, shared.LogSums, shared.Mixed);
-        (Middle, MiddleNormed, MiddleInverse, GateUp) = (shared.Middle, shared.MiddleNormed, shared.MiddleInverse, shared.GateUp);
-    }
-
-    /// <summary>Residual stream before attention, float [R, C].</summary>
-    public Activation Input { get; }
-
-    public Activation Normed { get; }
-
-    /// <summary>1 / rms of each row.</summary>
-    public Activation Inverse { get; }
-
-    /// <summary>[R, Q]; the backward pass puts its gradient here.</summary>
-    public Activation Qkv { get; }
-
-    /// <summary>Logarithms of the attention's sums, float [B, H, N].</summary>
-    public Activation LogSums { get; }
-
-    /// <summary>[R, M].</summary>
-    public Activation Mixed { get; }
-
-    /// <summary>Residual stream before the feed-forward part, float [R, C].</summary>
-    public Activation Middle { get; }
-
-    public Activation MiddleNormed { get; }
-
-    public Activation MiddleInverse { get; }
-
-    /// <summary>[R, 2 F]; the backward pass puts its gradient here.</summary>
-    public Activation GateUp { get; }
-
-    public void Resize(int rows)
-    {
-        foreach (var activation in All())
-        {
-            activation.Resize(rows);
-        }
-    }
-
-    public void Dispose()
-    {
-        foreach (var activation in All())
-        {
-            activation.Dispose();
-        }
-    }
-
-    private Activation[] All() => [Input, Normed, Inverse, Qkv, LogSums, Mixed, Middle, MiddleNormed, MiddleInverse, GateUp];
-}
-
-/// <summary>Memory that all blocks use in turn.</summary>
-internal sealed class SharedActivations<T> : IDisposable
-    where T : unmanaged, IElement<T>
-{
-    public SharedActivations(GptConfig config)
-    {
-        Branch = new(config.Width, T.Type);
-        BranchGradient = new(config.Width, T.Type);
-        NormedGradient = new(config.Width, T.Type);
-        MixedGradient = new((long)config.HeadCount * config.HeadWidth, T.Type);
-        Hidden = new(config.FfnWidth, T.Type);
-        HiddenGradient = new(config.FfnWidth, T.Type);
-        ResidualGradient = new(config.Width, ScalarType.Float32);
-        WeightGradient = new(1, T.Type);
-    }
-
-    public Activation Branch { get; }
-
-    public Activation BranchGradient { get; }
-
-    public Activation NormedGradient { get; }
-
-    public Activation MixedGradient { get; }
-
-    public Activation Hidden { get; }
-
-    public Activation HiddenGradient { get; }
-
-    /// <summary>Gradient of the residual stream, float [R, C].</summary>
-    public Activation ResidualGradient { get; }
-
-    /// <summary>Room for one weight's gradient in the products' type.</summary>
-    public Activation WeightGradient { get; }
-
-    public void Resize(int rows)
-    {
-        foreach (var activation in (Activation[])[Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient])
-        {
-            activation.Resize(rows);
-        }
-    }
-
-    public void Dispose()
-    {
-        foreach (var activation in (Activation[])[Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient, WeightGradient])
-        {
-            activation.Dispose();
-        }
-    }
-}
+// Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M width of mixed heads, F feed-forward width, B images, N tokens.
 
 /// <summary>Forward and backward pass of one <see cref="GptBlock"/>, which is its plain twin.</summary>
 internal sealed unsafe class BlockPass<T> : IDisposable
@@ -153,10 +30,9 @@ internal sealed unsafe class BlockPass<T> : IDisposable
 
     public BlockActivations<T> Kept { get; }
 
-    public IEnumerable<(string Name, Tensor Copy)> Copies => ((string, LinearMap<T>, int)[])
-        [($"layers.{Layer}.attention.wqkv.weight", _qkv, 0), ($"layers.{Layer}.attention.wo.weight", _output, 0), ($"layers.{Layer}.feed_forward.w1.weight", _gateUp, 0),
-         ($"layers.{Layer}.feed_forward.w3.weight", _gateUp, 1), ($"layers.{Layer}.feed_forward.w2.weight", _down, 0)] is var all && T.Type != ScalarType.Float32
-            ? all.Select(m => (m.Item1, m.Item2.Copies[m.Item3])) : [];
+    /// <summary>By state key; none in float.</summary>
+    public IEnumerable<(string Name, Tensor Copy)> Copies
+        => [.. Named(_qkv, "attention.wqkv"), .. Named(_output, "attention.wo"), .. Named(_gateUp, "feed_forward.w1", "feed_forward.w3"), .. Named(_down, "feed_forward.w2")];
 
     public void Refresh()
     {
@@ -242,6 +118,8 @@ internal sealed unsafe class BlockPass<T> : IDisposable
             map.Dispose();
         }
     }
+
+    private IEnumerable<(string Name, Tensor Copy)> Named(LinearMap<T> map, params string[] names) => map.Copies.Zip(names, (copy, name) => ($"layers.{Layer}.{name}.weight", copy));
 
     private void WeightGradient(LinearMap<T> map, Tensor dy, Tensor x, bool add) => map.WeightGradient(dy, x, _shared.WeightGradient, add, _clock);
 }

@@ -1,3 +1,4 @@
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Kernels;
 using static TorchSharp.torch;
@@ -42,6 +43,21 @@ internal sealed unsafe class GptPass<T> : IGptPass
         _finalInverse = new Activation(1, ScalarType.Float32);
         _logits = new Activation(config.VocabularySize, T.Type);
         Refresh();
+    }
+
+    /// <inheritdoc cref="TrainingPass.BytesFor"/>
+    public static long BytesFor(GptConfig config, long rows, bool recompute)
+    {
+        using var shared = new SharedActivations<T>(config); // memory comes with rows, so these cost nothing
+        using var block = new BlockActivations<T>(config);
+        long width = config.Width, vocabulary = config.VocabularySize;
+        var others = (config.LayerCount - 1) * (recompute ? block.Input.BytesPerRow : block.BytesPerRow);
+        var final = ((width + 1) * sizeof(float)) + (width * sizeof(T));
+        var perRow = block.BytesPerRow + others + shared.BytesPerRow + final;
+        var logits = ChunkRows(vocabulary, rows) * vocabulary;
+        var copies = T.Type == ScalarType.Float32 ? 0
+            : (config.LayerCount * config.BlockMatrixWeights) + (width * vocabulary) + (width * Math.Max(vocabulary, Math.Max(2L * config.FfnWidth, config.QkvWidth)));
+        return (rows * perRow) + ((logits + copies) * sizeof(T));
     }
 
     public PassClock Clock { get; } = new();
@@ -129,11 +145,13 @@ internal sealed unsafe class GptPass<T> : IGptPass
 
     private static BranchDrop BranchOf(BlockPass<T>? block, PassState state) => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
 
+    private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
+
     /// <summary>Output head in chunks of rows: logits, loss, and the gradients of head and hidden states; leaves the latter in NormedGradient.</summary>
     private double Head(PassState state, double scale)
     {
         var (vocabulary, codesPerPatch) = (_model.Config.VocabularySize, state.Geometry.CodesPerPatch);
-        var chunk = (int)Math.Clamp(LogitsPerChunk / vocabulary, 1, state.Rows);
+        var chunk = (int)ChunkRows(vocabulary, state.Rows);
         var losses = new double[state.Rows];
         var targets = state.Targets();
         for (var start = 0; start < state.Rows; start += chunk)

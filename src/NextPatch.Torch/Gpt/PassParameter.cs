@@ -1,3 +1,4 @@
+using NextPatch.Torch.Kernels;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 
@@ -41,7 +42,7 @@ internal sealed unsafe class PassParameter : IDisposable
 
         if (clear)
         {
-            new Span<float>(GradientAddress, checked((int)Gradient.NumberOfElements)).Clear();
+            GradientKernel.Clear(Gradient.NumberOfElements, GradientAddress);
         }
 
         _parameter.grad = Gradient;

@@ -39,6 +39,14 @@ public sealed class TrainingPass : IDisposable
     /// <summary>Makes <see cref="Copies"/> anew: call it when parameters changed other than by the optimiser.</summary>
     public void RefreshCopies() => _pass.Refresh();
 
+    /// <summary>Bytes that a pass keeps beside the parameters and their gradients: activations, one chunk of logits, bf16 copies of weights and room for a gradient of theirs.</summary>
+    /// <param name="config">The model.</param>
+    /// <param name="precision">Type of products and activations.</param>
+    /// <param name="rows">Images times tokens of the largest micro-batch.</param>
+    /// <param name="recompute">Activation checkpointing.</param>
+    public static long BytesFor(GptConfig config, ComputePrecision precision, long rows, bool recompute)
+        => precision == ComputePrecision.Bf16 ? GptPass<BFloat16>.BytesFor(config, rows, recompute) : GptPass<Single32>.BytesFor(config, rows, recompute);
+
     /// <summary>Embedding, blocks, output head and patch loss; the gradients of the head are formed here.</summary>
     /// <param name="labels">Classes or null class, [B].</param>
     /// <param name="codes">Codes in row-major order, [B, T]; must not change before <see cref="Backward"/> has run.</param>

@@ -200,7 +200,13 @@ internal sealed unsafe partial class AttentionKernel
 
         var element = (uint)((((((long)image * _heads) + head) * _tokens) + query) * _tokens);
         var block = Math.Min(((query / QueryBlock) + 1) * QueryBlock, _tokens);
-        for (var j = 0; j < block; j++)
+        var j = 0;
+        for (; j <= block - 8 && _vectors != TileWidth.Scalar; j += 8)
+        {
+            (Vector256.Load(from + j) * _drop.Factors(element + (uint)j)).Store(to + j);
+        }
+
+        for (; j < block; j++)
         {
             to[j] = from[j] * _drop.Factor(element + (uint)j);
         }

@@ -26,6 +26,10 @@ internal static unsafe class GradientKernel
             }
         });
 
+    /// <summary>Sets to zero.</summary>
+    public static void Clear(long count, float* values)
+        => RowSplit.Run((int)((count + Row - 1) / Row), Row, (first, end) => new Span<float>(values + ((long)first * Row), (int)(Math.Min(count, (long)end * Row) - ((long)first * Row))).Clear());
+
     public static void Narrow<T>(long count, float* values, T* results)
         where T : unmanaged, IElement<T>
         => RowSplit.Run((int)((count + Row - 1) / Row), Row, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>

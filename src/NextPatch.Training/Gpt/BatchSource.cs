@@ -26,11 +26,15 @@ public sealed class BatchSource
         _seed = seed;
         _augmentation = new CounterRandom(seed, RandomStream.Augmentation);
         _labelDropout = new CounterRandom(seed, RandomStream.LabelDropout);
-        TrainingCount = store.Count - store.Manifest.HeldOutCount;
+        HeldOutCount = store.Manifest.HeldOutCount;
+        TrainingCount = store.Count - HeldOutCount;
     }
 
     /// <summary>Images that are trained on.</summary>
     public int TrainingCount { get; }
+
+    /// <summary>Images for validation.</summary>
+    public int HeldOutCount { get; }
 
     /// <summary>The image at a place of the stream: each epoch is its own permutation of all images.</summary>
     public int ImageAt(long place) => (int)new SeekablePermutation(TrainingCount, _seed, place / TrainingCount)[place % TrainingCount];

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
@@ -19,10 +19,10 @@ internal static class GptCheckpoint
         SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), StateLoader.Capture(model));
         if (optimizer.HasAverage)
         {
-            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), optimizer.CaptureAverage());
+            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), optimizer.Average());
         }
 
-        SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), optimizer.CaptureMoments());
+        SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), optimizer.Moments());
         File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(state, ConfigJson.Default.RunState));
     }
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Patches;
 using NextPatch.Data.Codes;
 

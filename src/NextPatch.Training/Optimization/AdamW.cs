@@ -91,17 +91,23 @@ public sealed class AdamW
         }
     }
 
-    /// <summary>Optimiser moments by name, for a checkpoint.</summary>
-    public IEnumerable<KeyValuePair<string, HostTensor>> CaptureMoments()
+    /// <summary>Optimiser moments by name where they lie, for a checkpoint: not copied, so they change with the next step.</summary>
+    public IEnumerable<KeyValuePair<string, StoredTensor>> Moments()
     {
         foreach (var slot in _slots)
         {
-            yield return new("exp_avg." + slot.Name, HostTensor.FromSingles(slot.Shape, slot.FirstMoments));
-            yield return new("exp_avg_sq." + slot.Name, HostTensor.FromSingles(slot.Shape, slot.SecondMoments));
+            yield return new("exp_avg." + slot.Name, InPlace(slot.Shape, slot.FirstMoments));
+            yield return new("exp_avg_sq." + slot.Name, InPlace(slot.Shape, slot.SecondMoments));
         }
     }
 
-    /// <summary>The weight average by state key.</summary>
+    /// <summary>The weight average by state key where it lies.</summary>
+    public IEnumerable<KeyValuePair<string, StoredTensor>> Average() => _slots.Select(slot => KeyValuePair.Create(slot.Name, InPlace(slot.Shape, slot.Average)));
+
+    /// <summary>A copy of <see cref="Moments"/>.</summary>
+    public IEnumerable<KeyValuePair<string, HostTensor>> CaptureMoments() => Moments().Select(p => KeyValuePair.Create(p.Key, p.Value.Read()));
+
+    /// <summary>A copy of the weight average by state key.</summary>
     public IEnumerable<KeyValuePair<string, HostTensor>> CaptureAverage()
         => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average)));
 
@@ -122,6 +128,19 @@ public sealed class AdamW
         StepCount = stepCount;
     }
 
+    /// <summary>Exchanges weights and average: once to look at the average, once more before training goes on. The bf16 copies stay those of the trained weights.</summary>
+    public void SwapAverage()
+    {
+        var room = new float[ChunkLength];
+        foreach (var chunk in _chunks)
+        {
+            var weights = room.AsSpan(0, chunk.Count);
+            chunk.Weights.CopyTo(weights);
+            chunk.Average.CopyTo(chunk.Weights);
+            weights.CopyTo(chunk.Average);
+        }
+    }
+
     /// <summary>Starts the average as a copy of the weights as they are now.</summary>
     public void ResetAverage()
     {
@@ -133,6 +152,9 @@ public sealed class AdamW
             }
         }
     }
+
+    private static StoredTensor InPlace(long[] shape, float[] values)
+        => StoredTensor.Generate(shape, (first, part) => values.AsSpan((int)first, part.Length).CopyTo(part));
 
     private static void Copy(IReadOnlyDictionary<string, HostTensor> from, string key, float[] to, long[] shape, string source)
     {

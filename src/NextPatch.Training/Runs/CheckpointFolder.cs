@@ -27,9 +27,13 @@ public sealed class CheckpointFolder
     {
         get
         {
-            var pointer = Pointer();
-            return pointer is null || All().Contains(pointer)
-                ? pointer is null ? null : At(pointer)
+            if (Pointer() is not { } pointer)
+            {
+                return null;
+            }
+
+            return All().Contains(pointer)
+                ? At(pointer)
                 : throw new DataFormatException($"{At("latest")} names the checkpoint '{pointer}', which is not in {_run}. Write the name of one that is there into the file: {string.Join(", ", All())}.");
         }
     }

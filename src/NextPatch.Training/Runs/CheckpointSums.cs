@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Training.Runs;
 
@@ -40,11 +41,24 @@ public static class CheckpointSums
         }
     }
 
-    /// <summary>Compares one file of a checkpoint with the sum beside it; without one, from before there were any or of another program, nothing is compared.</summary>
+    /// <summary>
+    /// Compares a file of a checkpoint with the sum beside it, and of an index also the files it lists; where there is no sum, from before there were
+    /// any or of another program, nothing is compared.
+    /// </summary>
     /// <param name="file">A file in the checkpoint's folder.</param>
-    /// <param name="sum">Its SHA-256 in hexadecimal, where the caller has it already; else it is computed, which reads the file.</param>
-    /// <exception cref="DataFormatException">The file is not what was written.</exception>
+    /// <param name="sum">SHA-256 of a file that is no index, in hexadecimal, where the caller has it already; else it is computed, which reads the file.</param>
+    /// <exception cref="DataFormatException">A file is not what was written.</exception>
     public static void RequireIntact(string file, string? sum = null)
+    {
+        var isIndex = SafetensorsIndex.IsIndex(file);
+        RequireSum(file, isIndex ? null : sum);
+        foreach (var listed in isIndex ? SafetensorsIndex.FilesOf(file) : [])
+        {
+            RequireSum(listed, null);
+        }
+    }
+
+    private static void RequireSum(string file, string? sum)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
         var sums = Path.Combine(folder, FileName);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Adversarial;

@@ -1,4 +1,8 @@
+using System.Security.Cryptography;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 
@@ -181,6 +185,52 @@ public sealed class InfoCommandTests
         Assert.Equal(ExitCode.Failure, run.ExitCode);
         Assert.DoesNotContain("defect", run.Error, StringComparison.Ordinal);
         Assert.Empty(run.Output);
+    }
+
+    [Theory]
+    [InlineData(null, "whole")]
+    [InlineData("optimizer.safetensors", "damaged, optimizer.safetensors does not have the SHA-256")]
+    [InlineData("SHA256SUMS", "nothing wrong to be seen, but there is no SHA256SUMS")]
+    public async Task Verifying_a_run_tells_which_checkpoint_is_damaged(string? touched, string verdict)
+    {
+        using var folder = new TemporaryFolder();
+        var run = SmallModel.Write(folder, withTokenizer: false);
+        var checkpoint = Path.Combine(run, "step-00000005");
+        SafetensorsFile.Write(Path.Combine(checkpoint, "optimizer.safetensors"), [new("exp_avg.norm.weight", HostTensor.FromSingles([1], [0]))]);
+        await File.WriteAllLinesAsync(Path.Combine(checkpoint, "SHA256SUMS"), Directory.GetFiles(checkpoint).Select(f => $"{Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(f)))}  {Path.GetFileName(f)}"));
+        if (touched == "SHA256SUMS")
+        {
+            File.Delete(Path.Combine(checkpoint, touched));
+        }
+        else if (touched is not null)
+        {
+            var bytes = await File.ReadAllBytesAsync(Path.Combine(checkpoint, touched));
+            bytes[^1] ^= 1;
+            await File.WriteAllBytesAsync(Path.Combine(checkpoint, touched), bytes);
+        }
+
+        foreach (var path in (string[])[run, checkpoint])
+        {
+            var (text, json) = (await CommandLine.RunAsync("info", path, "--verify"), await CommandLine.RunAsync("info", path, "--verify", "--json"));
+
+            var isDamaged = verdict.StartsWith("damaged", StringComparison.Ordinal);
+            Assert.All([text, json], r => Assert.Equal(isDamaged ? ExitCode.Failure : ExitCode.Success, r.ExitCode));
+            Assert.StartsWith($"{checkpoint}: {verdict}", text.Output, StringComparison.Ordinal);
+            var found = Assert.Single(json.Json.EnumerateArray());
+            Assert.Equal((isDamaged, touched != "SHA256SUMS"), (found.TryGetProperty("problem", out _), found.GetProperty("hasSums").GetBoolean()));
+        }
+    }
+
+    [Fact]
+    public async Task What_has_no_sums_cannot_be_verified()
+    {
+        using var folder = new TemporaryFolder();
+        SmallModel.Write(folder);
+
+        var run = await CommandLine.RunAsync("info", folder["tokenizer"], "--verify");
+
+        Assert.Equal(ExitCode.Failure, run.ExitCode);
+        Assert.Contains("SHA256SUMS", run.Error, StringComparison.Ordinal);
     }
 
     [Fact]

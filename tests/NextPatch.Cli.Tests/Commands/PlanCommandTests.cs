@@ -38,6 +38,7 @@ public sealed class PlanCommandTests
 
         Assert.Equal(20.0 * 110_888_448, Of(whole, "weights") + Of(whole, "gradients") + Of(whole, "moments") + Of(whole, "average"));
         Assert.InRange(Of(whole, "activations") / Of(parts, "activations"), 50, 64);
+        Assert.InRange(Of(parts, "recomputedActivations") / Of(parts, "activations"), 0.2, 0.4);
     }
 
     [Fact]

@@ -1,6 +1,6 @@
 using System.Globalization;
 using NextPatch.Cli.Models;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;

@@ -1,4 +1,7 @@
+
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
 
 namespace NextPatch.Core.Tests.Checkpoints;
 

@@ -1,5 +1,6 @@
 using CsCheck;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Core.Tests.Checkpoints;
 

@@ -1,4 +1,8 @@
+
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Core.Tests.Checkpoints;
 

@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Core.Tests.Configuration;

@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Data.Codes;
 
 namespace NextPatch.Data.Tests.Codes;

@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;

@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Imaging;
 using NextPatch.Evaluation.Protocol;
 

@@ -1,5 +1,7 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;

@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;

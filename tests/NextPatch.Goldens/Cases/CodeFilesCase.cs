@@ -1,6 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;

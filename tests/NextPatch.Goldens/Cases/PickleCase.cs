@@ -2,6 +2,8 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Pickle;
+using NextPatch.Core.Checkpoints.PyTorch;
 
 namespace NextPatch.Goldens.Cases;
 

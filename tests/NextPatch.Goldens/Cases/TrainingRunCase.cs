@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;

@@ -53,6 +53,26 @@ public sealed class TrainingPassTests
         }
     }
 
+    /// <summary>Counted by hand, so that a buffer that is added or widened without need is seen.</summary>
+    [Theory]
+    [InlineData(ComputePrecision.Fp32, 4, false)]
+    [InlineData(ComputePrecision.Fp32, 4, true)]
+    [InlineData(ComputePrecision.Bf16, 2, false)]
+    [InlineData(ComputePrecision.Bf16, 2, true)]
+    public void Memory_is_that_of_the_activations_and_one_chunk_of_logits(ComputePrecision precision, long size, bool recompute)
+    {
+        var config = GptPresets.Get("B");
+        const long rows = 3000, c = 768, h = 12, q = 3 * c, f = 2048, v = 16384, layers = 12, chunk = (1 << 24) / v;
+
+        long input = 4 * c, block = (4 * ((2 * c) + 2 + h)) + (size * ((2 * c) + q + c + (2 * f)));
+        var blocks = recompute ? block + ((layers - 1) * input) : layers * block;
+        var shared = (4 * c) + (size * ((3 * c) + c + (2 * f)));
+        var final = (4 * (c + 1)) + (size * c);
+        var copies = precision == ComputePrecision.Fp32 ? 0 : (layers * ((c * q) + (c * c) + (3 * c * f))) + (2 * c * v);
+
+        Assert.Equal((rows * (blocks + shared + final)) + (size * ((chunk * v) + copies)), TrainingPass.BytesFor(config, precision, rows, recompute));
+    }
+
     [Fact]
     public void Bf16_is_near_float()
     {

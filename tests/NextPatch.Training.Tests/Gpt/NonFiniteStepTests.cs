@@ -1,6 +1,6 @@
 using System.Text.Json;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Data.Codes;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Gpt;

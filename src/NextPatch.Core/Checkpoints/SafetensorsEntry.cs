@@ -1,9 +1,0 @@
-namespace NextPatch.Core.Checkpoints;
-
-/// <summary>Where one tensor of a safetensors file lies.</summary>
-/// <param name="Name">Its key.</param>
-/// <param name="Type">Element type.</param>
-/// <param name="Shape">Extents, outermost first; empty for a scalar.</param>
-/// <param name="Offset">Bytes from the start of the file to the first element.</param>
-/// <param name="ByteCount">Bytes of element data, C-contiguous and little-endian.</param>
-public sealed record SafetensorsEntry(string Name, ElementType Type, IReadOnlyList<long> Shape, long Offset, long ByteCount);
