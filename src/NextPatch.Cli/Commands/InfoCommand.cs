@@ -13,7 +13,7 @@ internal static class InfoCommand
 
     public static Command Create()
     {
-        var path = new Argument<string>("path") { Description = "A folder (checkpoint, run, Hugging Face model, tokenizer, codes) or a file (.safetensors, .safetensors.index.json, .pt, .pth, .bin, .ckpt, .npz, .npy, .png)." };
+        var path = new Argument<string>("path") { Description = "A folder (checkpoint, run, Hugging Face model, tokenizer, codes) or a file (.safetensors, .safetensors.index.json, .pt, .pth, .th, .bin, .ckpt, .npz, .npy, .png)." };
         var json = new Option<bool>("--json") { Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, contents, and more." };
         var command = new Command(
             "info",

@@ -75,7 +75,23 @@ public sealed class BenchCommandTests
         }
 
         Assert.Equal("bytes", figures["peakMemory"].GetProperty("unit").GetString());
+        Assert.InRange(figures["precision.value"].GetProperty("value").GetDouble(), 0.1, 1);
         Assert.Equal(2, (await CommandLine.RunAsync(["bench", "evaluate", "--images", "60", "--samples", "70"])).ExitCode);
+    }
+
+    [Fact]
+    public async Task A_feature_network_is_compared_with_its_convolutions()
+    {
+        using var folder = new TemporaryFolder();
+        var result = await CommandLine.RunAsync(
+            "bench", "evaluate", "--images", "20", "--samples", "10", "--features", "8", "--weights", SmallResNet.Write(folder["net.safetensors"]), "--image-side", "8", "--json");
+        Assert.True(result.ExitCode == 0, result.Error);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        var speed = figures["features." + SmallResNet.Name];
+        Assert.Equal("images/s", speed.GetProperty("unit").GetString());
+        Assert.Equal(speed.GetProperty("value").GetDouble() / speed.GetProperty("baseline").GetDouble(), speed.GetProperty("ratio").GetDouble(), 6);
+        Assert.InRange(speed.GetProperty("floorShare").GetDouble(), 0.001, 1.5);
+        Assert.True(figures[$"features.{SmallResNet.Name}.convolutions"].GetProperty("value").GetDouble() > 0);
     }
 
     [Fact]
