@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;
