@@ -51,14 +51,20 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
             InBatches(reference, first.Add);
             InBatches(samples, second.Add);
         });
-        total += Timed("fid.distance", 0, ScalarType.Float64, () => FrechetDistance.Between(first, second));
-        total += Timed("inceptionScore", 2 * images * width * Classes, ScalarType.Float32, () => Score(samples));
+        var (distance, score, kernel, manifolds) = (0.0, 0.0, default(KernelDistance), default(PrecisionRecall));
+        total += Timed("fid.distance", 0, ScalarType.Float64, () => distance = FrechetDistance.Between(first, second));
+        total += Timed("inceptionScore", 2 * images * width * Classes, ScalarType.Float32, () => score = Score(samples));
         figures.Add(new BenchFigure("fidAndInceptionScore", total, "s"));
         Timed("kid", 4.0 * plan.Subsets * plan.SubsetSize * plan.SubsetSize * width, ScalarType.Float64,
-            () => KernelDistance.Compute(reference, samples, plan.Width, 0, plan.Subsets, plan.SubsetSize, cancellation));
+            () => kernel = KernelDistance.Compute(reference, samples, plan.Width, 0, plan.Subsets, plan.SubsetSize, cancellation));
         double few = plan.ManifoldSamples;
         Timed("precisionRecall", width * ((images * images) + (few * few) + (2 * images * few)), ScalarType.Float32,
-            () => PrecisionRecall.Compute(reference, samples.AsMemory(0, plan.ManifoldSamples * plan.Width), plan.Width, cancellation: cancellation));
+            () => manifolds = PrecisionRecall.Compute(reference, samples.AsMemory(0, plan.ManifoldSamples * plan.Width), plan.Width, cancellation: cancellation));
+
+        // What came out, so that the NumPy program beside it can be seen to compute the same.
+        figures.AddRange([
+            new("fid.value", distance, ""), new("inceptionScore.value", score, ""), new("kid.value", kernel.Mean, ""), new("kid.deviation", kernel.StandardDeviation, ""),
+            new("precision.value", manifolds.Precision, ""), new("recall.value", manifolds.Recall, "")]);
         figures.Add(new BenchFigure("peakMemory", PeakMemory.Bytes(), "bytes"));
         figures.Add(new BenchFigure("products.float64", Rate(ScalarType.Float64), "FLOP/s"));
         figures.Add(new BenchFigure("products.float32", Rate(ScalarType.Float32), "FLOP/s"));
@@ -76,10 +82,10 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
     }
 
     /// <summary>From features, as the published evaluator does: the product with the network's last layer is part of it.</summary>
-    private void Score(float[] features)
+    private double Score(float[] features)
     {
         using var outer = NewDisposeScope();
-        var weights = randn(Classes, plan.Width) * Math.Sqrt(4.0 / plan.Width);
+        var weights = tensor(DrawLayer(), [Classes, plan.Width]); // [C, D]
         var score = new InceptionScore(Classes);
         InBatches(features, rows =>
         {
@@ -87,7 +93,7 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
             var logits = nn.functional.linear(tensor(rows.ToArray(), [rows.Length / plan.Width, plan.Width]), weights); // [batch, C]
             score.AddLogits(logits.data<float>().ToArray());
         });
-        score.Compute();
+        return score.Compute().Mean;
     }
 
     /// <summary>Operations per second of a large square product, best of five.</summary>
@@ -105,6 +111,13 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
         }
 
         return 2.0 * Side * Side * Side / best;
+    }
+
+    /// <summary>Weights of the last layer: uniform around zero, so that logits have a spread of about 1.</summary>
+    private float[] DrawLayer()
+    {
+        var (random, scale) = (new CounterRandom(2, RandomStream.Evaluation), (float)(16 / Math.Sqrt(plan.Width)));
+        return [.. from c in Enumerable.Range(0, Classes) from d in Enumerable.Range(0, plan.Width) select scale * ((float)random.Uniform(c, d) - 0.5f)];
     }
 
     /// <summary>Non-negative and of unequal spread, as pooled activations are.</summary>

@@ -18,13 +18,15 @@ internal static class EvaluateCommand
         var rules = new SamplingOptions();
         var samples = new Option<string?>("--samples") { Description = "Images to measure: samples.npz, a folder that 'sample' wrote, a folder of PNG files or another dataset, codes, or a model that draws them now.", HelpName = "path" };
         var part = new Option<string?>("--samples-part") { Description = "Part of a dataset or of codes. [default: the only one, or train]", HelpName = "train|test" };
+        part.AcceptOnlyFromAmong("train", "test");
         var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer of codes or of a model. [default: tokenizer/ beside them]", HelpName = "path" };
         var count = new Option<int?>("--count") { Description = "Number of images that a model draws, its classes in turn; 50000 is what papers report.", HelpName = "n" };
+        var random = SampleCommand.CreateRandomClasses();
         var seed = new Option<ulong>("--seed") { Description = "Seed of the images that a model draws and of the kernel distance's subsets.", HelpName = "n", DefaultValueFactory = _ => 0 };
         var modelWeights = new Option<string?>("--model-weights") { Description = "Which weights of a model: ema or model. [default: ema where there is one]", HelpName = "ema|model" };
         modelWeights.AcceptOnlyFromAmong("ema", "model");
         var save = new Option<string?>("--save-statistics") { Description = "Write mean and covariance of the reference to this .safetensors file, to be named as --reference later; then --samples may be missing.", HelpName = "file" };
-        var json = new Option<bool>("--json") { Description = "Write figures, protocol and warnings as JSON: fd, fid, sfid, inceptionScore, precision, recall, kid, protocol, warnings." };
+        var json = new Option<bool>("--json") { Description = "Write figures, protocol and warnings as JSON: fd, fid, sfid, inceptionScore (and inceptionScoreTenSplits), precision, recall, kid, protocol, warnings." };
         var command = new Command(
             "evaluate",
             """
@@ -33,18 +35,26 @@ internal static class EvaluateCommand
             would mislead, and warns where figures cannot be compared with published ones.
 
             Examples:
-              nextpatch evaluate --samples samples/samples.npz --reference VIRTUAL_imagenet256_labeled.npz --network inception --weights pt_inception-2015-12-05.pth
-              nextpatch evaluate --samples run --count 5000 --cfg-scale 2 --reference cifar10.tar.gz --network resnet20 --weights resnet20-cifar10.safetensors --json
-              nextpatch evaluate --samples codes --samples-part test --tokenizer tokenizer --reference photographs --reference-part test --weights resnet20-cifar10.safetensors
-              nextpatch evaluate --reference photographs --image-size 256 --network inception --save-statistics photographs.safetensors
-            """) { samples, part, tokenizer, count, seed, modelWeights, save, json };
+              The paper's FID, sFID, Inception Score, precision and recall of 50,000 samples, with the weights in the cache folder or in a file:
+                nextpatch evaluate --samples samples-50k --reference VIRTUAL_imagenet256_labeled.npz --network inception
+                nextpatch evaluate --samples samples.npz --reference VIRTUAL_imagenet256_labeled.npz --weights pt_inception-2015-12-05-6726825d.pth --metrics fid,is --json
+              A model that draws while it is measured, with the weights that training has averaged or without, by any rules of 'sample':
+                nextpatch evaluate --samples run --count 5000 --seed 7 --model-weights model --cfg-scale 2 --cfg-shape power --cfg-power 2 --temperature 0.9 --top-k 500 --top-p 0.95 --reference cifar10.tar.gz --reference-part train --network resnet20 --weights resnet20-cifar10.safetensors
+                nextpatch evaluate --samples run --count 5000 --random-classes --cfg-interval 32 --cfg-scale 3 --reference cifar10.tar.gz --weights resnet20-cifar10.safetensors
+                nextpatch evaluate --samples run --count 100 --greedy --reference cifar10.tar.gz --weights resnet20-cifar10.safetensors
+              What a tokenizer makes of stored codes, against the originals:
+                nextpatch evaluate --samples codes --samples-part test --tokenizer tok --reference photographs --reference-part test --image-size 256 --network inception
+              Statistics of a reference once, to be used often; a figure as pytorch-fid computes it:
+                nextpatch evaluate --reference photographs --image-size 256 --network inception --save-statistics photographs.safetensors
+                nextpatch evaluate --samples pngs --reference photographs --image-size 256 --network inception --resize legacy --metrics fid
+            """) { samples, part, tokenizer, count, random, seed, modelWeights, save, json };
         measure.AddTo(command);
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.Of(parsed);
             using var progress = terminal.CreateProgress();
-            var (path, saveTo) = (parsed.GetValue(samples), parsed.GetValue(save));
+            var (path, saveTo, metrics) = (parsed.GetValue(samples), parsed.GetValue(save), measure.Metrics(parsed));
             if (path is null && saveTo is null)
             {
                 throw new ConfigException("Name --samples to measure, or --save-statistics to keep the statistics of the reference; there is nothing to do.");
@@ -55,20 +65,31 @@ internal static class EvaluateCommand
                 throw new ConfigException($"--save-statistics {saveTo} must end in .safetensors: the file remembers network, weights and resize as metadata. 'nextpatch convert' makes an npz of it.");
             }
 
+            if (saveTo is not null)
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(saveTo))!); // before hours of work
+            }
+
             using var images = path is null ? null : ImageSetOpener.Open(path, parsed.GetValue(part), measure.ImageSize(parsed), new DrawingOptions
             {
                 Tokenizer = parsed.GetValue(tokenizer),
                 Weights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
                 Count = parsed.GetValue(count),
                 Seed = parsed.GetValue(seed),
+                HasRandomClasses = parsed.GetValue(random),
                 Sampling = model => rules.Resolve(parsed, model),
             }, cancellation);
+            if (images is not null and not ModelImageSet)
+            {
+                RefuseDrawing(parsed, [count, random, modelWeights, .. rules.All], path!, images.Layout);
+            }
+
             using var network = measure.OpenNetwork(parsed);
-            var reference = measure.OpenReference(parsed, network, measure.Metrics(parsed), images is null ? null : FeatureOrigin.Of(network, images), progress, cancellation);
+            var reference = measure.OpenReference(parsed, network, metrics, images is null ? null : FeatureOrigin.Of(network, images), progress, cancellation);
             Save(saveTo, reference, progress);
             if (images is not null)
             {
-                var result = Measure(new Evaluator(network, reference, measure.Metrics(parsed), parsed.GetValue(seed)), images, network, progress, cancellation);
+                var result = Measure(new Evaluator(network, reference, metrics, parsed.GetValue(seed)), images, network, progress, cancellation);
                 progress.Dispose();
                 Show(terminal, result, parsed.GetValue(json));
             }
@@ -80,7 +101,16 @@ internal static class EvaluateCommand
 
     private static EvaluationResult Measure(Evaluator evaluator, ImageSet images, IFeatureNetwork network, ProgressReporter progress, CancellationToken cancellation)
         => evaluator.Measure(
-            images, progress.For($"Samples, {network.Name}", images.Count), () => progress.WriteLine($"Computing {string.Join(", ", evaluator.Metrics.Order()).ToLowerInvariant()} of {images.Count} images."), cancellation);
+            images, progress.For($"Samples, {network.Name}", images.Count), figure => progress.WriteLine($"Computing the {figure} of {images.Count} images."), cancellation);
+
+    /// <summary>Options that would be ignored are mistakes.</summary>
+    private static void RefuseDrawing(ParseResult parsed, IReadOnlyList<Option> options, string path, string layout)
+    {
+        if (options.Where(o => parsed.GetResult(o) is { Implicit: false }).Select(o => o.Name).ToArray() is { Length: > 0 } given)
+        {
+            throw new ConfigException($"{string.Join(", ", given)} would say how a model draws images, but '{path}' holds images already ({layout}); all of them are measured. Leave {(given.Length == 1 ? "it" : "them")} out.");
+        }
+    }
 
     private static void Save(string? path, EvaluationReference reference, ProgressReporter progress)
     {

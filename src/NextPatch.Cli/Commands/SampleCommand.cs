@@ -6,6 +6,7 @@ using NextPatch.Cli.Sampling;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
+using NextPatch.Core.Sampling;
 
 namespace NextPatch.Cli.Commands;
 
@@ -26,6 +27,7 @@ internal static class SampleCommand
         };
         var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "n", DefaultValueFactory = _ => DefaultCount };
         var balanced = new Option<bool>("--balanced") { Description = "Exactly as many images of each class; --count must be a multiple of the number of classes." };
+        var random = CreateRandomClasses();
         var seed = new Option<ulong>("--seed") { Description = "Seed. Image k depends on seed, k, class and rules only, not on --count.", HelpName = "n", DefaultValueFactory = _ => 0 };
         var weights = new Option<string?>("--weights") { Description = "Which weights: ema (their average over training) or model. [default: ema where there is one]", HelpName = "ema|model" };
         weights.AcceptOnlyFromAmong("ema", "model");
@@ -55,11 +57,12 @@ internal static class SampleCommand
               nextpatch sample --model quickstart/model --class star --class heart --count 20 --seed 7 --output hearts
               nextpatch sample --model run --class 207 --cfg-scale 4 --cfg-shape power --cfg-power 2 --top-k 2000
               nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k
+              nextpatch sample --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 50000 --random-classes --cfg-scale 2 --output as-published
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
               nextpatch sample --model c2i_L_384.pt --tokenizer vq_ds16_c2i.pt --image-size 384 --image-size-eval 256 --count 50000 --layout published
 
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
-            """) { model, tokenizer, classes, count, balanced, seed, weights, imageSize, evaluationSize, antialias, precision, layout, output };
+            """) { model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, layout, output };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
@@ -70,7 +73,7 @@ internal static class SampleCommand
                 parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16",
                 config => request = new GenerationRequest // here, so that a mistyped class is said at once
                 {
-                    Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced)),
+                    Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced), parsed.GetValue(random) ? parsed.GetValue(seed) : null),
                     Seed = parsed.GetValue(seed),
                     Sampling = rules.Resolve(parsed, config.Model),
                 });
@@ -115,10 +118,24 @@ internal static class SampleCommand
             $"GPT-{shape}", PublishedNames.OfCheckpoint(Path.TrimEndingDirectorySeparator(path)), side, size?.Side ?? side, $"VQ-{factor}", request.Sampling, request.Seed);
     }
 
-    /// <summary>One label per image: the classes asked for, in turn.</summary>
+    /// <summary>The option by which classes are drawn and not taken in turn.</summary>
+    internal static Option<bool> CreateRandomClasses()
+        => new("--random-classes") { Description = "Draw the class of each image, as the published sampler does, instead of taking them in turn; image k's depends on seed and k." };
+
+    /// <summary>One label per image: the classes asked for, in turn or drawn.</summary>
+    /// <param name="classes">By number or name; "all" for every class.</param>
+    /// <param name="count">Number of images.</param>
+    /// <param name="config">The model's.</param>
+    /// <param name="isBalanced">Whether there must be as many of each class.</param>
+    /// <param name="randomSeed">Draws the classes; null: they come in turn.</param>
     /// <exception cref="ConfigException">No images, an unknown class, or a count that cannot be balanced.</exception>
-    internal static int[] Labels(IReadOnlyList<string> classes, int count, CheckpointConfig config, bool isBalanced = false)
+    internal static int[] Labels(IReadOnlyList<string> classes, int count, CheckpointConfig config, bool isBalanced = false, ulong? randomSeed = null)
     {
+        if (isBalanced && randomSeed is not null)
+        {
+            throw new ConfigException("--balanced and --random-classes exclude each other: drawn classes are not equally many.");
+        }
+
         if (count < 1)
         {
             throw new ConfigException($"--count {count} must be at least 1.");
@@ -126,6 +143,12 @@ internal static class SampleCommand
 
         var lookup = new ClassLookup(config.ClassNames, config.Model.ClassCount);
         var chosen = classes.SelectMany(name => name == "all" ? Enumerable.Range(0, config.Model.ClassCount) : [lookup.Find(name)]).ToArray();
+        if (randomSeed is { } seed)
+        {
+            var random = new CounterRandom(seed, RandomStream.Labels);
+            return [.. Enumerable.Range(0, count).Select(i => chosen[random.Below(chosen.Length, i, 0)])];
+        }
+
         return !isBalanced || count % chosen.Length == 0
             ? [.. Enumerable.Range(0, count).Select(i => chosen[i % chosen.Length])]
             : throw new ConfigException($"--count {count} cannot be the same for each of {chosen.Length} classes; with --balanced ask for a multiple, such as {(count / chosen.Length * chosen.Length) + chosen.Length}.");

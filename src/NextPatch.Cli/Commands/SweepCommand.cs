@@ -35,8 +35,9 @@ internal static class SweepCommand
             (Fréchet distance and Inception Score, others with --metrics), and writes the figures, curves over the guidance scale and
             a labelled picture: one row per setting, the same seeds and classes in each. The files grow point by point.
 
-            Example:
+            Examples:
               nextpatch sweep --model run --count 5000 --cfg-scale 1,1.5,1.75,2,3 --top-k 0,500 --reference train.safetensors --weights resnet20-cifar10.safetensors
+              nextpatch sweep --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 10000 --metrics fid,is,precision,recall --reference VIRTUAL_imagenet256_labeled.npz --network inception
             """) { model, tokenizer, modelWeights, count, seed, output, json };
         grid.AddTo(command);
         measure.AddTo(command);
@@ -44,7 +45,7 @@ internal static class SweepCommand
         {
             var terminal = Terminal.Of(parsed);
             using var progress = terminal.CreateProgress();
-            var settings = grid.Points(parsed);
+            var (settings, asked) = (grid.Points(parsed), measure.Metrics(parsed));
             var drawing = new DrawingOptions
             {
                 Tokenizer = parsed.GetValue(tokenizer), Weights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
@@ -53,11 +54,12 @@ internal static class SweepCommand
             using var loaded = drawing.Load(parsed.GetRequiredValue(model));
             RequireGuidance(settings, loaded.Config.Model);
             using var network = measure.OpenNetwork(parsed);
-            var metrics = measure.Metrics(parsed) ?? (network.ClassCount > 1 ? Wanted : new HashSet<EvaluationMetric> { EvaluationMetric.Fd });
+            var metrics = asked ?? (network.ClassCount > 1 ? Wanted : new HashSet<EvaluationMetric> { EvaluationMetric.Fd });
             var side = loaded.Tokenizer!.Config.ImageSide;
             var reference = measure.OpenReference(parsed, network, metrics, FeatureOrigin.Of(network, (side, side)), progress, cancellation);
             var folder = Directory.CreateDirectory(parsed.GetRequiredValue(output)).FullName;
             var points = Walk(settings, setting => drawing.Draw(loaded, parsed.GetRequiredValue(model), setting), new Evaluator(network, reference, metrics, parsed.GetValue(seed)), folder, progress, cancellation);
+            progress.WriteLine($"Table, curves and picture: {Path.Combine(folder, "sweep.html")}");
             progress.Dispose();
             WriteTable(terminal, points);
             if (parsed.GetValue(json))
@@ -73,7 +75,7 @@ internal static class SweepCommand
     private static List<SweepPoint> Walk(
         IReadOnlyList<SamplingConfig> settings, Func<SamplingConfig, ModelImageSet> draw, Evaluator evaluator, string folder, ProgressReporter progress, CancellationToken cancellation)
     {
-        var points = new List<SweepPoint>();
+        var (points, warned) = (new List<SweepPoint>(), new HashSet<string>());
         foreach (var setting in settings)
         {
             using var images = draw(setting);
@@ -81,6 +83,10 @@ internal static class SweepCommand
             points.Add(new SweepPoint(setting, result, First(images)));
             SweepReport.Write(folder, points);
             File.WriteAllText(Path.Combine(folder, "sweep.json"), Terminal.ToJson(Describe(points)));
+            foreach (var warning in result.Warnings.Where(warned.Add))
+            {
+                progress.WriteLine("Warning: " + warning);
+            }
         }
 
         return points;

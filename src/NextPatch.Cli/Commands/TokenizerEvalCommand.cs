@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
@@ -25,7 +26,7 @@ internal static class TokenizerEvalCommand
         var seed = new Option<ulong>("--seed") { Description = "Seed of --perturb-codes.", HelpName = "s", DefaultValueFactory = _ => 0 };
         var network = new Option<string?>("--network") { Description = "Features for Fréchet distances: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. [default: what --weights holds]", HelpName = "name" };
         var weights = new Option<string?>("--weights") { Description = "Weights of the feature network. [default: for inception those in the cache folder]", HelpName = "file" };
-        var resize = new Option<ResizeProtocol?>("--resize") { Description = "How images come to the network's size. [default: adm for inception, else clean]", HelpName = "adm|clean|legacy" };
+        var resize = MeasureOptions.CreateResize();
         var json = new Option<bool>("--json") { Description = "Write JSON: psnr, ssim, codebookUsage, perplexity, lpips, rfid and pfid (rfd and pfd under other networks than inception), count, imageSize, tokenizerHash and more." };
         var command = new Command(
             "eval",
@@ -57,7 +58,7 @@ internal static class TokenizerEvalCommand
             using var perception = PerceptualWeights.Open(parsed.GetRequiredValue(lpips));
             using var parts = DatasetReader.OpenParts(parsed.GetRequiredValue(images), cancellation);
             var stream = new ReconstructionStream(tokenizer, input.Choose(parsed, parts), input.OnErrorOf(parsed));
-            using var features = parsed.GetValue(network) is null && parsed.GetValue(weights) is null ? null : FeatureNetworks.Open(parsed.GetValue(network), parsed.GetValue(weights), parsed.GetValue(resize));
+            using var features = parsed.GetValue(network) is null && parsed.GetValue(weights) is null ? null : FeatureNetworks.Open(parsed.GetValue(network), parsed.GetValue(weights), MeasureOptions.Resize(parsed, resize));
             var evaluator = new TokenizerEvaluator(tokenizer, perception, perturbation, parsed.GetValue(seed), features is null ? null : new ReconstructionDistance(features));
             var hash = WeightsHash.OfTokenizer(parsed.GetRequiredValue(input.Tokenizer));
             TokenizerEvaluation result;

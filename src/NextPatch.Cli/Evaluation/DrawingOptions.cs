@@ -22,6 +22,9 @@ internal sealed record DrawingOptions
 
     public ulong Seed { get; init; }
 
+    /// <summary>Whether classes are drawn; else they come in turn.</summary>
+    public bool HasRandomClasses { get; init; }
+
     /// <summary>Rules for a model, which may lack a null class.</summary>
     public required Func<GptConfig, SamplingConfig> Sampling { get; init; }
 
@@ -39,13 +42,13 @@ internal sealed record DrawingOptions
         throw new NextPatchException($"'{path}' draws codes, and no tokenizer lies beside it to turn them into images; name one with --tokenizer.");
     }
 
-    /// <summary>The images that a model draws by these options: classes in turn.</summary>
+    /// <summary>The images that a model draws by these options.</summary>
     /// <exception cref="ConfigException">No count, or rules that do not suit the model.</exception>
     public ModelImageSet Draw(SampleModel model, string name, SamplingConfig? sampling = null, IDisposable? owned = null)
     {
         var request = new GenerationRequest
         {
-            Labels = SampleCommand.Labels(["all"], Count ?? throw new ConfigException("--count is missing: how many images is the model to draw? 50000 is what papers report; a few thousand will do to compare."), model.Config),
+            Labels = SampleCommand.Labels(["all"], Count ?? throw new ConfigException("--count is missing: how many images is the model to draw? 50000 is what papers report; a few thousand will do to compare."), model.Config, randomSeed: HasRandomClasses ? Seed : null),
             Seed = Seed,
             Sampling = sampling ?? Sampling(model.Config.Model),
         };

@@ -11,7 +11,7 @@ namespace NextPatch.Cli.Evaluation;
 /// <summary>Opens whatever a person names as images: an npz, a folder that <c>sample</c> wrote, a dataset, codes, a model.</summary>
 internal static class ImageSetOpener
 {
-    private static readonly string[] WeightsEndings = [".pt", ".pth", ".ckpt", ".safetensors"];
+    private static readonly string[] WeightsEndings = [".pt", ".pth", ".th", ".ckpt", ".safetensors"];
 
     /// <param name="path">File or folder.</param>
     /// <param name="part">Part of a dataset or of codes: train or test; null = the only one, or as the layout decides.</param>
@@ -23,14 +23,14 @@ internal static class ImageSetOpener
     {
         if (File.Exists(Path.Combine(path, "samples.json")) && File.Exists(Path.Combine(path, "samples.npz")))
         {
-            return OpenSamples(Path.Combine(path, "samples.npz"), Path.Combine(path, "samples.json"));
+            return OpenSamples(Path.Combine(path, "samples.npz"), Path.Combine(path, "samples.json"), part);
         }
 
         if (File.Exists(path) && path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase))
         {
-            var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "samples.json");
-            return Path.GetFileName(path) == "samples.npz" && File.Exists(beside) ? OpenSamples(path, beside)
-                : ArrayImageSet.Open(path);
+            var beside = Path.ChangeExtension(path, ".json");
+            return File.Exists(beside) && File.ReadAllText(beside).Contains("\"modelHash\"", StringComparison.Ordinal) ? OpenSamples(path, beside, part)
+                : ArrayImageSet.Open(path, part: part);
         }
 
         if (CodeStore.IsCodeFolder(path))
@@ -41,6 +41,11 @@ internal static class ImageSetOpener
         if (!IsModel(path))
         {
             return DatasetImageSet.Open(path, part, side, cancellation);
+        }
+
+        if (part is not null)
+        {
+            throw new ConfigException($"'{path}' is a model, whose images have no part '{part}'; leave the part out.");
         }
 
         var model = drawing?.Load(path) ?? throw new ConfigException($"'{path}' is a model; it can be --samples but no reference. Name real images or their statistics.");
@@ -55,11 +60,19 @@ internal static class ImageSetOpener
         }
     }
 
-    private static ArrayImageSet OpenSamples(string archive, string description)
+    private static ArrayImageSet OpenSamples(string archive, string description, string? part)
     {
         var set = ConfigJson.Read(description, SampleSetJson.Default.SampleSet);
-        return ArrayImageSet.Open(archive, set.Labels, set.ClassNames.Count, new Drawing(set.Seed, set.Sampling, set.ModelHash, set.Weights));
+        return ArrayImageSet.Open(archive, set.Labels, set.ClassNames.Count, new Drawing(set.Seed, set.Sampling, set.ModelHash, set.Weights), Rounding(set), part);
     }
+
+    /// <summary>Images may be brought to another size before they become bytes, or after.</summary>
+    private static string Rounding(SampleSet set) => set.ResizeFilter switch
+    {
+        null => CodeImageSet.TokenizerRounding,
+        EvaluationSize.Antialiased => $"{CodeImageSet.TokenizerRounding}, then {set.ResizeFilter} from {set.ImageSize} to {set.ImageSizeEval}",
+        _ => $"{set.ResizeFilter} from {set.ImageSize} to {set.ImageSizeEval}, then {CodeImageSet.TokenizerRounding}",
+    };
 
     private static CodeImageSet OpenCodes(string path, string? part, string? tokenizer)
     {

@@ -12,8 +12,8 @@ internal sealed class MeasureOptions
 {
     private readonly Option<string?> _referencePart = new("--reference-part") { Description = "Part of a reference dataset, or of a file of statistics with train_mu and the like. [default: the only one, or train]", HelpName = "train|test" };
     private readonly Option<string?> _network = new("--network") { Description = "Features: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. [default: what --weights holds]", HelpName = "name" };
-    private readonly Option<string?> _weights = new("--weights") { Description = "Weights of the feature network: .safetensors, .pt, .pth. [default: for inception those in the cache folder]", HelpName = "file" };
-    private readonly Option<ResizeProtocol?> _resize = new("--resize") { Description = "How images come to the network's size: adm (the published evaluator), clean (clean-fid), legacy (pytorch-fid). [default: adm for inception, else clean]", HelpName = "adm|clean|legacy" };
+    private readonly Option<string?> _weights = new("--weights") { Description = "Weights of the feature network: .safetensors, .pt, .pth, .th. [default: for inception those in the cache folder]", HelpName = "file" };
+    private readonly Option<string?> _resize = CreateResize();
     private readonly Option<string?> _metrics = new("--metrics") { Description = "fd, fid, sfid, is, precision, recall, kid, separated by commas. [default: all that network and reference allow]", HelpName = "list" };
     private readonly Option<int?> _imageSize = new("--image-size") { Description = "Crop images of datasets to squares of this side, as training does. [default: as they are; they must have one size]", HelpName = "px" };
 
@@ -25,6 +25,18 @@ internal sealed class MeasureOptions
         };
 
     public Option<string?> Reference { get; }
+
+    /// <summary>The option that names a <see cref="ResizeProtocol"/>.</summary>
+    public static Option<string?> CreateResize()
+    {
+        var option = new Option<string?>("--resize") { Description = "How images come to the network's size: adm (the published evaluator), clean (clean-fid), legacy (pytorch-fid). [default: adm for inception, else clean]", HelpName = "adm|clean|legacy" };
+        option.AcceptOnlyFromAmong("adm", "clean", "legacy");
+        return option;
+    }
+
+    /// <summary>What it says; null where nobody chose.</summary>
+    public static ResizeProtocol? Resize(ParseResult parsed, Option<string?> option)
+        => parsed.GetValue(option) is { } name ? Enum.Parse<ResizeProtocol>(name, ignoreCase: true) : null;
 
     public int? ImageSize(ParseResult parsed) => parsed.GetValue(_imageSize) is var side && side is null or > 0 ? side : throw new ConfigException($"--image-size {side} must be at least 1.");
 
@@ -40,7 +52,7 @@ internal sealed class MeasureOptions
 
     /// <summary>Opens the feature network.</summary>
     /// <exception cref="NextPatchException">Unknown, missing, damaged or other weights.</exception>
-    public IFeatureNetwork OpenNetwork(ParseResult parsed) => FeatureNetworks.Open(parsed.GetValue(_network), parsed.GetValue(_weights), parsed.GetValue(_resize));
+    public IFeatureNetwork OpenNetwork(ParseResult parsed) => FeatureNetworks.Open(parsed.GetValue(_network), parsed.GetValue(_weights), Resize(parsed, _resize));
 
     /// <summary>Reads or computes what samples are measured against.</summary>
     /// <param name="parsed">The command line.</param>
@@ -53,6 +65,7 @@ internal sealed class MeasureOptions
     public EvaluationReference OpenReference(
         ParseResult parsed, IFeatureNetwork network, IReadOnlySet<EvaluationMetric>? metrics, FeatureOrigin? samples, ProgressReporter progress, CancellationToken cancellation)
     {
+        MetricChoice.RequireNetwork(metrics, network);
         var path = parsed.GetRequiredValue(Reference)!;
         var part = parsed.GetValue(_referencePart);
         var stored = StatisticsFile.TryRead(path, part);
@@ -65,18 +78,15 @@ internal sealed class MeasureOptions
             new EvaluationReference(stored, null).RequireFit(samples, network.FeatureCount);
         }
 
-        if (stored is not null && (!hasImages || !MetricChoice.NeedsImages(metrics)))
-        {
-            return new EvaluationReference(stored, null);
-        }
-
-        using var images = stored is null ? ImageSetOpener.Open(path, part, ImageSize(parsed), drawing: null, cancellation) : ArrayImageSet.Open(path);
-        if (samples?.DifferencesFrom(FeatureOrigin.Of(network, images)).ToArray() is { Length: > 0 } problems)
+        using var images = hasImages ? ImageSetOpener.Open(path, part, ImageSize(parsed), drawing: null, cancellation) : null;
+        if (images is not null && samples?.DifferencesFrom(FeatureOrigin.Of(network, images)).ToArray() is { Length: > 0 } problems)
         {
             throw new ConfigException(problems);
         }
 
-        var features = FeatureSet.Collect(network, images, MetricChoice.NeedsImages(metrics), progress.For($"Reference, {network.Name}", images.Count), cancellation);
-        return new EvaluationReference(stored, features);
+        var keepsRows = samples is not null && MetricChoice.NeedsImages(metrics);
+        return images is null || (stored is not null && !keepsRows)
+            ? new EvaluationReference(stored, null)
+            : new EvaluationReference(stored, FeatureSet.Collect(network, images, keepsRows, progress.For($"Reference, {network.Name}", images.Count), cancellation));
     }
 }

@@ -50,7 +50,8 @@ internal sealed class TrainingEvaluation : IDisposable
                 Seed = config.Training!.Seed,
                 Sampling = new SamplingConfig { GuidanceScale = config.Model.HasNullClass ? 2 : 1 },
             };
-            return new TrainingEvaluation(network, new TrainingMetric(new Evaluator(network, reference, metrics), tokenizer, request, result => progress.WriteLine(Describe(result))));
+            return new TrainingEvaluation(network, new TrainingMetric(
+                new Evaluator(network, reference, metrics), tokenizer, request, () => progress.For($"Measuring, {network.Name}", count), result => progress.WriteLine(Describe(result))));
         }
         catch
         {

@@ -13,7 +13,7 @@ namespace NextPatch.Cli.Inspection;
 /// <summary>Describes files and folders without loading their tensors.</summary>
 internal static class Inspector
 {
-    private const string Understood = "Understood are checkpoint, run, tokenizer and code folders, and .safetensors, .safetensors.index.json, .pt, .pth, .bin, .ckpt, .npz, .npy and .png files.";
+    private const string Understood = "Understood are checkpoint, run, tokenizer and code folders, and .safetensors, .safetensors.index.json, .pt, .pth, .th, .bin, .ckpt, .npz, .npy and .png files.";
 
     /// <exception cref="NextPatchException">Missing, damaged, or of no known format.</exception>
     public static FileSummary Describe(string path)
@@ -31,7 +31,7 @@ internal static class Inspector
         return Path.GetExtension(path).ToUpperInvariant() switch
         {
             ".SAFETENSORS" or ".JSON" => Weights("safetensors", path),
-            ".PT" or ".PTH" or ".BIN" or ".CKPT" => PyTorch(path),
+            ".PT" or ".PTH" or ".TH" or ".BIN" or ".CKPT" => PyTorch(path),
             ".NPZ" => Weights("npz", path),
             ".NPY" => Weights("npy", path),
             ".PNG" => Png(path),

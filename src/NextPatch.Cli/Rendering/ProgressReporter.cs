@@ -57,8 +57,12 @@ internal sealed class ProgressReporter : IDisposable
         _terminal.Log.WriteLine(line);
     });
 
-    /// <summary>An adapter for operations that report a number of finished units.</summary>
-    public IProgress<int> For(string label, long total) => new CountProgress(this, label, total);
+    /// <summary>An adapter for operations that report a number of finished units. Says at once that the operation begins: the first unit may take minutes.</summary>
+    public IProgress<int> For(string label, long total)
+    {
+        Report(label, 0, total);
+        return new CountProgress(this, label, total);
+    }
 
     /// <summary>Ends the current line; the reporter may be used again.</summary>
     public void Dispose() => Safely(EndLine);

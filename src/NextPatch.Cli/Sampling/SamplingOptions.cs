@@ -29,9 +29,11 @@ internal sealed class SamplingOptions
 
     public SamplingOptions() => _shape.AcceptOnlyFromAmong("constant", "linear", "power");
 
+    public IReadOnlyList<Option> All => [_scale, _interval, _shape, _power, _temperature, _topK, _topP, _greedy];
+
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_scale, _interval, _shape, _power, _temperature, _topK, _topP, _greedy])
+        foreach (var option in All)
         {
             command.Add(option);
         }

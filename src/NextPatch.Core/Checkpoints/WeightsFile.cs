@@ -6,13 +6,13 @@ namespace NextPatch.Core.Checkpoints;
 
 /// <summary>The weights of one model in whatever form they were saved, open for reading.</summary>
 /// <remarks>
-/// Understood: <c>.pt</c>, <c>.pth</c>, <c>.bin</c> and <c>.ckpt</c> of torch.save with the weights under "model" (LlamaGen, NPP), "module" (DeepSpeed),
+/// Understood: <c>.pt</c>, <c>.pth</c>, <c>.th</c>, <c>.bin</c> and <c>.ckpt</c> of torch.save with the weights under "model" (LlamaGen, NPP), "module" (DeepSpeed),
 /// "state_dict" or at the top (FSDP); <c>.safetensors</c> and their <c>.index.json</c>; <c>.npz</c> and <c>.npy</c>; folders with
 /// <c>model.safetensors</c> (and <c>ema.safetensors</c>) or <c>pytorch_model.bin</c>.
 /// </remarks>
 public sealed class WeightsFile : IDisposable
 {
-    private const string Understood = "Weights are read from .pt, .pth, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz and .npy files, and from folders with model.safetensors";
+    private const string Understood = "Weights are read from .pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz and .npy files, and from folders with model.safetensors";
 
     // Training scripts count under various names.
     private static readonly string[] StepKeys = ["steps", "step", "global_steps", "global_step", "train_steps"];
@@ -66,7 +66,7 @@ public sealed class WeightsFile : IDisposable
 
         switch (System.IO.Path.GetExtension(path).ToUpperInvariant())
         {
-            case ".PT" or ".PTH" or ".BIN" or ".CKPT":
+            case ".PT" or ".PTH" or ".TH" or ".BIN" or ".CKPT":
                 return OpenPyTorch(path, kind);
             case ".SAFETENSORS" or ".JSON":
                 return Of(SafetensorsFile.Open(path), kind);

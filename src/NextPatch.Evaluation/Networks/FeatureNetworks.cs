@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
@@ -20,7 +19,7 @@ public static partial class FeatureNetworks
 
     /// <summary>Opens a network.</summary>
     /// <param name="name">As <see cref="IFeatureNetwork.Name"/>; null for whatever the file holds.</param>
-    /// <param name="weightsPath"><c>.safetensors</c>, <c>.pt</c> or <c>.pth</c>; null for the published Inception weights in the cache (<see cref="PublishedInception"/>).</param>
+    /// <param name="weightsPath"><c>.safetensors</c>, or <c>.pt</c>, <c>.pth</c>, <c>.th</c> of torch.save; null for the published Inception weights in the cache (<see cref="PublishedInception"/>).</param>
     /// <param name="resize">How images are brought to the network's size; null for the usual way: the Inception network's is <see cref="ResizeProtocol.Adm"/>, all others' <see cref="ResizeProtocol.Clean"/>.</param>
     /// <returns>The network; the caller disposes it.</returns>
     /// <exception cref="ConfigException">No such network is known, or a network other than Inception has no path.</exception>
@@ -37,12 +36,16 @@ public static partial class FeatureNetworks
             throw new ConfigException($"The weights of {name} are kept nowhere by themselves; give the path of their file.");
         }
 
+        if (weightsPath is not null && !Path.Exists(weightsPath))
+        {
+            throw new NextPatchException($"'{weightsPath}' does not exist; check the path.{(name is null or Inception ? $" The FID Inception network: {PublishedInception.Whereabouts}" : "")}");
+        }
+
         NativeBackend.EnsureLoaded();
         LargeBlocks.Keep(); // extraction was half as fast again
         var path = weightsPath ?? PublishedInception.Find();
         using var file = WeightsFile.Open(path);
-        using var stream = File.OpenRead(file.Path);
-        var hash = Convert.ToHexStringLower(SHA256.HashData(stream));
+        var hash = FileHash.OfWeights(file.Path);
         if (weightsPath is null)
         {
             PublishedInception.Check(path, hash);

@@ -30,7 +30,10 @@ public static class PublishedInception
     internal static string Find() => File.Exists(CachePath)
         ? CachePath
         : throw new NextPatchException(
-            $"The weights of the FID Inception network are not at '{CachePath}'. Download {Address} (SHA-256 {Hash}) and put it there, or give the path of the file.");
+            $"The weights of the FID Inception network are not in the cache folder. {Whereabouts} Other networks are chosen by --weights, and distances in their features are no FID.");
+
+    /// <summary>Where to get it and where to put it.</summary>
+    internal static string Whereabouts => $"Download {Address} (SHA-256 {Hash}) to '{CachePath}', or give the path of the file.";
 
     /// <exception cref="NextPatchException">The file in the cache is another one.</exception>
     internal static void Check(string path, string hash)

@@ -26,12 +26,18 @@ public sealed class ArrayImageSet : ImageSet
     /// <param name="labels">Class of each image, where something beside the archive says; null: what the archive says.</param>
     /// <param name="classCount">Number of classes; null if unknown.</param>
     /// <param name="drawing">How <c>sample</c> drew the images; null if unknown.</param>
+    /// <param name="rounding">How bytes came out of floating-point images; null if unknown.</param>
+    /// <param name="part">Which part of a dataset the images are said to be.</param>
     /// <exception cref="DataFormatException">Damaged, or it holds no RGB images.</exception>
-    public static ArrayImageSet Open(string path, IReadOnlyList<int>? labels = null, int? classCount = null, Drawing? drawing = null)
+    public static ArrayImageSet Open(string path, IReadOnlyList<int>? labels = null, int? classCount = null, Drawing? drawing = null, string? rounding = null, string? part = null)
     {
         using var file = NpzFile.Open(path);
-        var name = FindImages(file)
-            ?? throw new DataFormatException($"'{path}' holds no images: expected 'arr_0', uint8 [N, rows, columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
+        var names = FindImages(file);
+        if (names is not [var name])
+        {
+            throw new DataFormatException($"'{path}' holds {(names.Count == 0 ? "no images" : "several arrays that could be meant")}: expected 'arr_0', uint8 [N, rows, columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
+        }
+
         var images = file.Tensors[name];
         if (images is not { Type: ElementType.UInt8, Shape: [> 0 and < int.MaxValue, > 0 and <= 1 << 14, > 0 and <= 1 << 14, 3] })
         {
@@ -42,8 +48,8 @@ public sealed class ArrayImageSet : ImageSet
         return labels is null || labels.Count == images.Shape[0]
             ? new ArrayImageSet(path, name, ((int)images.Shape[0], (int)images.Shape[1], (int)images.Shape[2]))
             {
-                Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = labels, ClassCount = classCount, Drawing = drawing,
-                Rounding = drawing is null ? "as stored" : CodeImageSet.TokenizerRounding,
+                Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = labels, ClassCount = classCount, Drawing = drawing, Part = part,
+                Rounding = rounding ?? "as stored",
             }
             : throw new DataFormatException($"'{path}' holds {images.Shape[0]} images, but samples.json beside it speaks of {labels.Count}; they do not belong together.");
     }
@@ -52,7 +58,7 @@ public sealed class ArrayImageSet : ImageSet
     public static bool HasImages(string path)
     {
         using var file = NpzFile.Open(path);
-        return FindImages(file) is not null;
+        return FindImages(file).Count == 1;
     }
 
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
@@ -70,14 +76,15 @@ public sealed class ArrayImageSet : ImageSet
         }
     }
 
-    private static string? FindImages(TensorFile file)
-        => file.Tensors.ContainsKey("arr_0") ? "arr_0" : file.Tensors.Where(t => t.Value.Shape.Count is 4 && t.Value.Type == ElementType.UInt8).Select(t => t.Key).SingleOrDefault();
+    private static IReadOnlyList<string> FindImages(TensorFile file)
+        => file.Tensors.ContainsKey("arr_0") ? ["arr_0"] : [.. file.Tensors.Where(t => t.Value.Shape.Count is 4 && t.Value.Type == ElementType.UInt8).Select(t => t.Key)];
 
     private static string Advice(StoredTensor images) => images.Shape switch
     {
         [_, _, _] or [_, _, _, 1] => "; these have one channel, and the networks were trained on colours: repeat it three times if that is what you want",
         [_, 3, _, _] => "; these are [N, 3, rows, columns]: transpose them",
         [0, ..] => "; there is none",
+        _ when images.Type != ElementType.UInt8 => "; make them bytes first: how they are rounded is part of the protocol",
         _ => "",
     };
 

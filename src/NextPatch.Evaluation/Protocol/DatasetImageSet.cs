@@ -1,5 +1,6 @@
 using System.Globalization;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Datasets;
 
@@ -36,6 +37,11 @@ public sealed class DatasetImageSet : ImageSet
     /// <exception cref="NextPatch.Core.NextPatchException">Not a dataset, or without that part.</exception>
     public static DatasetImageSet Open(string path, string? part, int? side, CancellationToken cancellation = default)
     {
+        if (part is not (null or "train" or "test"))
+        {
+            throw new ConfigException($"A dataset has the parts train and test, but no part '{part}'.");
+        }
+
         var parts = DatasetReader.OpenParts(path, cancellation);
         if (part == "test" && parts.Test is null)
         {

@@ -18,6 +18,12 @@ public sealed record EvaluationResult
     /// <summary>Standard deviation over the splits; null where there is one.</summary>
     public double? InceptionScoreDeviation { get; init; }
 
+    /// <summary>The same in ten splits, the other convention (equal at 50,000 images); null for fewer than ten images.</summary>
+    public double? InceptionScoreTenSplits { get; init; }
+
+    /// <summary>Standard deviation over the ten splits.</summary>
+    public double? InceptionScoreTenSplitsDeviation { get; init; }
+
     public double? Precision { get; init; }
 
     public double? Recall { get; init; }

@@ -21,35 +21,32 @@ public sealed class Evaluator
     public Evaluator(IFeatureNetwork network, EvaluationReference reference, IReadOnlySet<EvaluationMetric>? metrics = null, ulong seed = 0)
         => (_network, _reference, _metrics, _seed) = (network, reference, MetricChoice.Resolve(metrics, network, reference), seed);
 
-    /// <summary>What is computed.</summary>
-    public IReadOnlySet<EvaluationMetric> Metrics => _metrics;
-
     /// <summary>Reads the samples once and measures them.</summary>
     /// <param name="samples">The samples.</param>
     /// <param name="progress">Receives the number of images done.</param>
-    /// <param name="onMetrics">Called when all images are done and the figures are computed, which may take minutes.</param>
+    /// <param name="onMetric">Told which figure is computed when all images are done: some take minutes.</param>
     /// <param name="cancellation">Reaches every loop.</param>
     /// <exception cref="ConfigException">The comparison would mislead; says why.</exception>
     /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite.</exception>
-    public EvaluationResult Measure(ImageSet samples, IProgress<int>? progress = null, Action? onMetrics = null, CancellationToken cancellation = default)
+    public EvaluationResult Measure(ImageSet samples, IProgress<int>? progress = null, Action<string>? onMetric = null, CancellationToken cancellation = default)
     {
         _reference.RequireFit(FeatureOrigin.Of(_network, samples), _network.FeatureCount); // before hours of work
         var features = FeatureSet.Collect(_network, samples, MetricChoice.NeedsImages(_metrics), progress, cancellation);
         _reference.RequireFit(features.Features, _network.FeatureCount);
-        onMetrics?.Invoke();
         var labels = LabelBalance.Of(samples);
         var result = new EvaluationResult
         {
             Protocol = Describe(samples, features, labels),
             Warnings = [.. ProtocolWarnings.Of(samples, features, _reference, _network, _metrics)],
         };
-        return Compute(result, features, cancellation);
+        return Compute(result, features, onMetric ?? (_ => { }), cancellation);
     }
 
-    private EvaluationResult Compute(EvaluationResult result, FeatureSet samples, CancellationToken cancellation)
+    private EvaluationResult Compute(EvaluationResult result, FeatureSet samples, Action<string> onMetric, CancellationToken cancellation)
     {
         if (_metrics.Contains(EvaluationMetric.Fd) || _metrics.Contains(EvaluationMetric.Fid))
         {
+            onMetric("Fréchet distance");
             var distance = FrechetDistance.Between(_reference.Pooled, samples.Pooled);
             result = result with { Fd = distance, Fid = _network.Name == MetricChoice.FidNetwork ? distance : null };
         }
@@ -57,22 +54,31 @@ public sealed class Evaluator
         cancellation.ThrowIfCancellationRequested();
         if (_metrics.Contains(EvaluationMetric.Sfid))
         {
+            onMetric("Fréchet distance of spatial features");
             result = result with { Sfid = FrechetDistance.Between(_reference.Spatial!, samples.Spatial!) };
         }
 
         if (_metrics.Contains(EvaluationMetric.InceptionScore))
         {
             var (mean, deviation) = samples.Score!.Compute();
-            result = result with { InceptionScore = mean, InceptionScoreDeviation = samples.Score.Count > result.Protocol.InceptionScoreSplit ? deviation : null };
+            var tenSplits = samples.TenSplitScore?.Compute();
+            result = result with
+            {
+                InceptionScore = mean,
+                InceptionScoreDeviation = samples.Score.Count > result.Protocol.InceptionScoreSplit ? deviation : null,
+                InceptionScoreTenSplits = tenSplits?.Mean,
+                InceptionScoreTenSplitsDeviation = tenSplits?.StandardDeviation,
+            };
         }
 
-        return ComputePairwise(result, samples, cancellation);
+        return ComputePairwise(result, samples, onMetric, cancellation);
     }
 
-    private EvaluationResult ComputePairwise(EvaluationResult result, FeatureSet samples, CancellationToken cancellation)
+    private EvaluationResult ComputePairwise(EvaluationResult result, FeatureSet samples, Action<string> onMetric, CancellationToken cancellation)
     {
         if (_metrics.Contains(EvaluationMetric.Precision) || _metrics.Contains(EvaluationMetric.Recall))
         {
+            onMetric("precision and recall");
             var both = PrecisionRecall.Compute(_reference.Images!.Rows, samples.Rows, _network.FeatureCount, result.Protocol.Neighbours, cancellation);
             result = result with
             {
@@ -83,6 +89,7 @@ public sealed class Evaluator
 
         if (_metrics.Contains(EvaluationMetric.Kid))
         {
+            onMetric("kernel distance");
             var (mean, deviation) = KernelDistance.Compute(
                 _reference.Images!.Rows, samples.Rows, _network.FeatureCount, _seed, result.Protocol.KidSubsets, result.Protocol.KidSubsetSize, cancellation);
             result = result with { Kid = mean, KidDeviation = deviation };

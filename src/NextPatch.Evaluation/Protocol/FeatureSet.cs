@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;
@@ -11,8 +12,8 @@ namespace NextPatch.Evaluation.Protocol;
 /// <summary>What a network sees in a set of images, and what was noticed on the way.</summary>
 public sealed class FeatureSet
 {
-    private FeatureSet(ImageOrigin images, FeatureOrigin features, FeatureStatistics pooled, FeatureStatistics? spatial, InceptionScore? score, float[] rows)
-        => (Images, Features, Pooled, Spatial, Score, Rows) = (images, features, pooled, spatial, score, rows);
+    private FeatureSet(ImageOrigin images, FeatureOrigin features, FeatureStatistics pooled, FeatureStatistics? spatial, float[] rows)
+        => (Images, Features, Pooled, Spatial, Rows) = (images, features, pooled, spatial, rows);
 
     public ImageOrigin Images { get; }
 
@@ -25,7 +26,10 @@ public sealed class FeatureSet
     public FeatureStatistics? Spatial { get; }
 
     /// <summary>In splits of 5,000 images; null where the network has no classes.</summary>
-    public InceptionScore? Score { get; }
+    public InceptionScore? Score { get; private init; }
+
+    /// <summary>In ten splits; null where the network has no classes or there are fewer than ten images.</summary>
+    public InceptionScore? TenSplitScore { get; private init; }
 
     /// <summary>Pooled features [N, D]; empty where they were not to be kept.</summary>
     public ReadOnlyMemory<float> Rows { get; }
@@ -39,6 +43,7 @@ public sealed class FeatureSet
     /// <param name="keepRows">Whether the features themselves are wanted: 4 N D bytes.</param>
     /// <param name="progress">Receives the number of images done.</param>
     /// <param name="cancellation">Checked between batches.</param>
+    /// <exception cref="ConfigException">More features than an array can hold are to be kept.</exception>
     /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite; fewer than two images.</exception>
     /// <exception cref="DataFormatException">Data are damaged, or the images differ in size.</exception>
     public static FeatureSet Collect(
@@ -49,12 +54,19 @@ public sealed class FeatureSet
             throw new NextPatchException($"{images.Name} holds {images.Count} image(s); a distance between distributions needs at least 2, and says something from some thousands on.");
         }
 
+        if (keepRows && (long)images.Count * network.FeatureCount > Array.MaxLength)
+        {
+            throw new ConfigException(
+                $"Precision, recall and kernel distance keep the features of all images, and {images.Count} x {network.FeatureCount} of {images.Name} are too many; leave these out (--metrics fd,sfid,is), or name a reference of fewer images.");
+        }
+
         NativeBackend.EnsureLoaded();
         using var marks = new ImageMarks();
         var pooled = new FeatureStatistics(network.FeatureCount);
         var spatial = network.SpatialCount > 0 ? new FeatureStatistics(network.SpatialCount) : null;
         var score = network.ClassCount > 1 ? new InceptionScore(network.ClassCount) : null;
-        var rows = keepRows ? new float[checked(images.Count * network.FeatureCount)] : []; // [N, D]
+        var tenSplits = score is not null && images.Count >= 10 ? InceptionScore.InTenSplits(network.ClassCount, images.Count) : null;
+        var rows = keepRows ? new float[images.Count * network.FeatureCount] : []; // [N, D]
         var done = 0;
         foreach (var batch in images.Read(cancellation))
         {
@@ -65,6 +77,7 @@ public sealed class FeatureSet
             pooled.Add(features.Pooled);
             spatial?.Add(features.Spatial);
             score?.AddLogits(features.Logits);
+            tenSplits?.AddLogits(features.Logits);
             if (keepRows)
             {
                 features.Pooled.CopyTo(rows, done * network.FeatureCount);
@@ -74,8 +87,10 @@ public sealed class FeatureSet
             progress?.Report(done);
         }
 
-        return new FeatureSet(OriginOf(images, marks), FeatureOrigin.Of(network, images) with { IsGrey = marks.IsGrey }, pooled, spatial, score, rows)
+        return new FeatureSet(OriginOf(images, marks, cancellation), FeatureOrigin.Of(network, images) with { IsGrey = marks.IsGrey }, pooled, spatial, rows)
         {
+            Score = score,
+            TenSplitScore = tenSplits,
             Warnings = [.. images.Warnings, .. CopyWarning(images, marks)],
         };
     }
@@ -86,12 +101,12 @@ public sealed class FeatureSet
         Mean = Pooled.Mean(), Covariance = Pooled.Covariance(), SpatialMean = Spatial?.Mean(), SpatialCovariance = Spatial?.Covariance(), Images = Images, Features = Features,
     };
 
-    private static ImageOrigin OriginOf(ImageSet images, ImageMarks marks) => new()
+    private static ImageOrigin OriginOf(ImageSet images, ImageMarks marks, CancellationToken cancellation) => new()
     {
         Name = images.Name,
         Layout = images.Layout,
         Part = images.Part,
-        Hash = images.File is { } file ? FileHash.Of(file) : marks.PixelsHash(),
+        Hash = images.File is { } file ? FileHash.Of(file, cancellation) : marks.PixelsHash(),
         HashOf = images.File is null ? "pixels" : "file",
         Images = images.Count,
         Drawing = images.Drawing,

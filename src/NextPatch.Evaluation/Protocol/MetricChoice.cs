@@ -40,7 +40,7 @@ public static class MetricChoice
     /// <exception cref="ConfigException">Something was asked for that is impossible; every problem is listed.</exception>
     public static IReadOnlySet<EvaluationMetric> Resolve(IReadOnlySet<EvaluationMetric>? asked, IFeatureNetwork network, EvaluationReference reference)
     {
-        var obstacles = Names.Values.ToDictionary(m => m, m => Obstacle(m, network, reference));
+        var obstacles = Names.Values.ToDictionary(m => m, m => Obstacle(m, network) ?? Obstacle(m, reference));
         var problems = (asked ?? new HashSet<EvaluationMetric>()).Select(m => obstacles[m]).OfType<string>().ToArray();
         return problems.Length > 0
             ? throw new ConfigException(problems)
@@ -51,13 +51,30 @@ public static class MetricChoice
     public static bool NeedsImages(IReadOnlySet<EvaluationMetric>? asked)
         => asked is null || asked.Overlaps([EvaluationMetric.Precision, EvaluationMetric.Recall, EvaluationMetric.Kid]);
 
-    private static string? Obstacle(EvaluationMetric metric, IFeatureNetwork network, EvaluationReference reference) => metric switch
+    /// <summary>Refuses at once what no reference makes possible under a network.</summary>
+    /// <param name="asked">What was asked for; null = everything that is possible.</param>
+    /// <param name="network">The network.</param>
+    /// <exception cref="ConfigException">Something was asked for that is impossible; every problem is listed.</exception>
+    public static void RequireNetwork(IReadOnlySet<EvaluationMetric>? asked, IFeatureNetwork network)
+    {
+        if (asked?.Select(metric => Obstacle(metric, network)).OfType<string>().ToArray() is { Length: > 0 } problems)
+        {
+            throw new ConfigException(problems);
+        }
+    }
+
+    private static string? Obstacle(EvaluationMetric metric, IFeatureNetwork network) => metric switch
     {
         EvaluationMetric.Fid when network.Name != FidNetwork
             => $"FID is a distance in the features of the FID Inception network (--network {FidNetwork}); in those of {network.Name} it is FD-{network.Name}: ask for fd.",
         EvaluationMetric.Sfid when network.SpatialCount == 0 => $"{network.Name} has no spatial features, so there is no sFID; leave sfid out, or choose --network {FidNetwork}.",
-        EvaluationMetric.Sfid when reference.Spatial is null => $"The reference {reference.Origin.Name} holds no statistics of spatial features (mu_s, sigma_s); leave sfid out, or name a reference of images.",
         EvaluationMetric.InceptionScore when network.ClassCount < 2 => $"{network.Name} knows no classes, so there is no Inception Score; leave is out, or choose --network {FidNetwork}.",
+        _ => null,
+    };
+
+    private static string? Obstacle(EvaluationMetric metric, EvaluationReference reference) => metric switch
+    {
+        EvaluationMetric.Sfid when reference.Spatial is null => $"The reference {reference.Origin.Name} holds no statistics of spatial features (mu_s, sigma_s); leave sfid out, or name a reference of images.",
         EvaluationMetric.Precision or EvaluationMetric.Recall or EvaluationMetric.Kid when reference.Images is null
             => $"The reference {reference.Origin.Name} holds statistics without images; {metric.ToString().ToLowerInvariant()} compares images with images. Name a reference of images, or leave it out.",
         _ => null,

@@ -3,6 +3,7 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Configuration;
 
 namespace NextPatch.Evaluation.Protocol;
 
@@ -23,7 +24,7 @@ public static class StatisticsFile
     /// <param name="path">An npz or safetensors file.</param>
     /// <param name="part">Which pair, where the file holds several: "train" for <c>train_mu</c>.</param>
     /// <returns>Null where the file holds no statistics.</returns>
-    /// <exception cref="NextPatchException">The file holds several pairs and <paramref name="part"/> names none of them.</exception>
+    /// <exception cref="ConfigException">The file holds several pairs and <paramref name="part"/> names none of them.</exception>
     /// <exception cref="DataFormatException">Damaged, or mean and covariance do not fit each other.</exception>
     public static StoredStatistics? TryRead(string path, string? part)
     {
@@ -93,7 +94,7 @@ public static class StatisticsFile
         => prefixes is [""] ? "" // whatever part it is said to be
             : part is not null && prefixes.Contains(part + "_") ? part + "_"
             : part is null && prefixes is [var only] ? only
-            : throw new NextPatchException($"'{path}' holds the statistics {string.Join(", ", prefixes.Select(p => p + MeanName))}; choose with --reference-part {string.Join(" or ", prefixes.Select(p => p.TrimEnd('_')))}.");
+            : throw new ConfigException($"'{path}' holds the statistics {string.Join(", ", prefixes.Select(p => p + MeanName))}; choose with --reference-part {string.Join(" or ", prefixes.Select(p => p.TrimEnd('_')))}.");
 
     private static (double[] Mean, double[] Covariance) ReadPair(TensorFile file, string meanName, string covarianceName)
     {

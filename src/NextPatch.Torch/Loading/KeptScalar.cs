@@ -7,6 +7,7 @@ namespace NextPatch.Torch.Loading;
 /// TorchSharp 0.107 gives libtorch the address inside a finalisable object and lets go of the object: a collection on another thread, while
 /// this one is inside libtorch, frees the number, and the operation ends in "Unknown scalar type". It was seen once in 1,300 steps on a busy machine.
 /// A thread's last numbers are therefore held here; an operation is done long before so many others have begun.
+/// This build runs a copy of TorchSharp that keeps them by itself (docs/adr/0009); programs that bring the package's own still need this.
 /// </remarks>
 public static class KeptScalar
 {

@@ -63,10 +63,12 @@ public sealed class BenchCommandTests
     }
 
     [Fact]
-    public async Task Metrics_have_a_time_and_a_share_of_their_products()
+    public async Task Metrics_and_a_feature_network_have_a_time_and_a_share_of_their_products()
     {
-        var result = await CommandLine.RunAsync(["bench", "evaluate", "--images", "60", "--samples", "20", "--features", "8", "--json"]);
-        Assert.Equal(0, result.ExitCode);
+        using var folder = new TemporaryFolder();
+        var result = await CommandLine.RunAsync(
+            "bench", "evaluate", "--images", "60", "--samples", "20", "--features", "8", "--weights", SmallResNet.Write(folder["net.safetensors"]), "--image-side", "8", "--json");
+        Assert.True(result.ExitCode == 0, result.Error);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
         foreach (var name in (string[])["fid.statistics", "inceptionScore", "kid", "precisionRecall"])
         {
@@ -75,6 +77,12 @@ public sealed class BenchCommandTests
         }
 
         Assert.Equal("bytes", figures["peakMemory"].GetProperty("unit").GetString());
+        Assert.InRange(figures["precision.value"].GetProperty("value").GetDouble(), 0.1, 1);
+        var speed = figures["features." + SmallResNet.Name];
+        Assert.Equal("images/s", speed.GetProperty("unit").GetString());
+        Assert.Equal(speed.GetProperty("value").GetDouble() / speed.GetProperty("baseline").GetDouble(), speed.GetProperty("ratio").GetDouble(), 6);
+        Assert.InRange(speed.GetProperty("floorShare").GetDouble(), 0.001, 1.5);
+        Assert.True(figures[$"features.{SmallResNet.Name}.convolutions"].GetProperty("value").GetDouble() > 0);
         Assert.Equal(2, (await CommandLine.RunAsync(["bench", "evaluate", "--images", "60", "--samples", "70"])).ExitCode);
     }
 

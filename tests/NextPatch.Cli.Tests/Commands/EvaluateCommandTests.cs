@@ -41,6 +41,8 @@ public sealed class EvaluateCommandTests : IDisposable
         Assert.Equal(64, protocol.GetProperty("weightsHash").GetString()!.Length);
         Assert.Contains("fewer than 2,048", result.GetProperty("warnings")[0].GetString(), StringComparison.Ordinal);
         Assert.Contains("Warning: samples.npz has 80 images", run.Error, StringComparison.Ordinal);
+        Assert.Contains("Samples, resnet8 0/80", run.Error, StringComparison.Ordinal); // before the first batch, which may take minutes
+        Assert.Contains("Computing the precision and recall of 80 images", run.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -77,7 +79,8 @@ public sealed class EvaluateCommandTests : IDisposable
     public async Task Saved_statistics_serve_as_reference()
     {
         var samples = WriteImages("samples.npz", 70, seed: 2);
-        var saved = await Evaluate("--save-statistics", _folder["r.safetensors"]);
+        var saved = await Evaluate("--save-statistics", _folder["new/r.safetensors"]);
+        File.Move(_folder["new/r.safetensors"], _folder["r.safetensors"]);
         Assert.True(saved.ExitCode == ExitCode.Success, saved.Error);
         var fromImages = await Evaluate("--samples", samples, "--metrics", "fd", "--json");
         var fromStatistics = await CommandLine.RunAsync("evaluate", "--reference", _folder["r.safetensors"], "--weights", _weights, "--samples", samples, "--json");
@@ -138,6 +141,10 @@ public sealed class EvaluateCommandTests : IDisposable
     [InlineData("--image-size", "0", "--image-size 0")]
     [InlineData("--network", "vgg", "vgg")]
     [InlineData("--save-statistics", "s.npz", ".safetensors")]
+    [InlineData("--resize", "7", "'7'")]
+    [InlineData("--count", "5", "--count would say how a model draws")]
+    [InlineData("--top-k", "5", "--top-k would say how a model draws")]
+    [InlineData("--samples-part", "val", "'val'")]
     public async Task Settings_that_cannot_work_are_usage_errors(string option, string value, string reason)
     {
         var run = await Evaluate("--samples", _reference, option, value);
@@ -147,16 +154,61 @@ public sealed class EvaluateCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task What_the_network_cannot_give_is_refused_before_the_reference_is_read()
+    {
+        var run = await Evaluate("--samples", _reference, "--metrics", "fid");
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.DoesNotContain("Reference, resnet8", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_reference_with_statistics_still_has_the_size_of_its_images()
+    {
+        var pixels = new byte[20 * 16 * 16 * 3];
+        new Random(5).NextBytes(pixels);
+        using (var archive = new NpzWriter(_folder["adm.npz"]))
+        {
+            archive.Add("arr_0", new HostTensor(ElementType.UInt8, [20, 16, 16, 3], pixels));
+            archive.Add("mu", HostTensor.From<double>(ElementType.Float64, [64], new double[64]));
+            archive.Add("sigma", HostTensor.From<double>(ElementType.Float64, [64, 64], new double[64 * 64]));
+        }
+
+        var run = await CommandLine.RunAsync("evaluate", "--samples", _reference, "--reference", _folder["adm.npz"], "--weights", _weights, "--metrics", "fd");
+
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains("8x8 pixels but the reference's images 16x16", run.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Samples_in_the_published_layout_keep_their_protocol()
+    {
+        var model = SmallModel.Write(_folder);
+        var sample = await CommandLine.RunAsync("sample", "--model", model, "--count", "12", "--balanced", "--seed", "3", "--layout", "published", "--image-size-eval", "6", "--antialias", "--output", _folder["out"]);
+        Assert.True(sample.ExitCode == ExitCode.Success, sample.Error);
+
+        var run = await CommandLine.RunAsync("evaluate", "--samples", Directory.GetFiles(_folder["out"], "*.npz").Single(), "--reference", Directory.GetDirectories(_folder["out"]).Single(), "--weights", _weights, "--json");
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var protocol = run.Json.GetProperty("protocol");
+        Assert.Equal(("balanced", 3), (protocol.GetProperty("labels").GetString(), protocol.GetProperty("seeds").GetProperty("samples").GetInt32()));
+        Assert.Equal("truncate(127.5 x + 128), then bicubic, antialiased from 8 to 6", protocol.GetProperty("rounding").GetString());
+        Assert.Equal(0, run.Json.GetProperty("fd").GetDouble(), 6); // its own PNG files
+    }
+
+    [Fact]
     public async Task A_model_needs_a_count_and_is_no_reference()
     {
         var model = SmallModel.Write(_folder);
 
         var uncounted = await Evaluate("--samples", model);
+        var part = await Evaluate("--samples", model, "--count", "6", "--samples-part", "test");
         var reference = await CommandLine.RunAsync("evaluate", "--reference", model, "--weights", _weights, "--samples", _reference);
 
         Assert.Contains("--count is missing", uncounted.Error, StringComparison.Ordinal);
         Assert.Contains("no reference", reference.Error, StringComparison.Ordinal);
-        Assert.Equal((ExitCode.Usage, ExitCode.Usage), (uncounted.ExitCode, reference.ExitCode));
+        Assert.Contains("no part 'test'", part.Error, StringComparison.Ordinal);
+        Assert.Equal((ExitCode.Usage, ExitCode.Usage, ExitCode.Usage), (uncounted.ExitCode, reference.ExitCode, part.ExitCode));
     }
 
     [Fact]
@@ -168,6 +220,7 @@ public sealed class EvaluateCommandTests : IDisposable
             "sweep", "--model", model, "--count", "12", "--cfg-scale", "1,2", "--top-k", "0,4", "--reference", _reference, "--weights", _weights, "--output", _folder["sweep"], "--json");
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Equal(2, run.Error.Split("Warning: ").Length - 1); // few samples, few reference images: once, not at every point
         Assert.Equal(["grid.png", "sweep.csv", "sweep.html", "sweep.json"], Directory.GetFiles(_folder["sweep"]).Select(Path.GetFileName).Order());
         var lines = File.ReadAllLines(_folder["sweep/sweep.csv"]);
         Assert.Equal(5, lines.Length);
@@ -209,6 +262,25 @@ public sealed class EvaluateCommandTests : IDisposable
 
         Assert.Equal(ExitCode.Usage, run.ExitCode);
         Assert.Contains("such as 12", run.Error, StringComparison.Ordinal);
+        var both = await CommandLine.RunAsync("sample", "--model", model, "--count", "12", "--balanced", "--random-classes", "--output", _folder["out"]);
+        Assert.Equal(ExitCode.Usage, both.ExitCode);
+    }
+
+    [Fact]
+    public async Task Drawn_classes_are_those_of_the_samples_on_disk()
+    {
+        var model = SmallModel.Write(_folder);
+        var sample = await CommandLine.RunAsync("sample", "--model", model, "--count", "40", "--random-classes", "--seed", "3", "--output", _folder["out"]);
+        Assert.True(sample.ExitCode == ExitCode.Success, sample.Error);
+
+        var direct = await Evaluate("--samples", model, "--count", "40", "--random-classes", "--seed", "3", "--metrics", "fd", "--json");
+        var stored = await Evaluate("--samples", _folder["out"], "--seed", "3", "--metrics", "fd", "--json");
+
+        Assert.Equal(direct.Json.GetProperty("fd").GetDouble(), stored.Json.GetProperty("fd").GetDouble());
+        Assert.Equal("random", direct.Json.GetProperty("protocol").GetProperty("labels").GetString());
+        var labels = JsonDocument.Parse(File.ReadAllText(_folder["out/samples.json"])).RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetInt32()).ToList();
+        Assert.Equal([0, 1, 2], labels.Distinct().Order());
+        Assert.NotEqual(Enumerable.Range(0, 40).Select(i => i % 3), labels);
     }
 
     private Task<CommandLine> Evaluate(params string[] options) => CommandLine.RunAsync(["evaluate", "--reference", _reference, "--weights", _weights, .. options]);

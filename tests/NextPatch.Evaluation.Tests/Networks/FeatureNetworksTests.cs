@@ -106,6 +106,28 @@ public sealed class FeatureNetworksTests : IDisposable
     }
 
     [Fact]
+    public void Weights_saved_by_torch_are_read_under_every_extension()
+    {
+        PyTorchFile.Write(_folder["resnet8.th"], FormulaNetworks.ResNet(1));
+
+        using var network = FeatureNetworks.Open(null, _folder["resnet8.th"]);
+
+        Assert.Equal("resnet8", network.Name);
+    }
+
+    [Theory]
+    [InlineData(null, true)]
+    [InlineData("inception", true)]
+    [InlineData("resnet20", false)]
+    public void A_missing_file_is_said_with_the_published_one_where_it_could_be_meant(string? name, bool isNamed)
+    {
+        var message = Refusal<NextPatchException>(name, _folder["none.pth"]);
+
+        Assert.Contains("none.pth' does not exist", message, StringComparison.Ordinal);
+        Assert.Equal(isNamed, message.Contains(PublishedInception.Address, StringComparison.Ordinal) && message.Contains(PublishedInception.Hash, StringComparison.Ordinal) && message.Contains(PublishedInception.CachePath, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public void The_published_inception_file_is_sought_in_the_cache_and_known_by_its_hash()
     {
         Environment.SetEnvironmentVariable(CacheVariable, _folder.Path);

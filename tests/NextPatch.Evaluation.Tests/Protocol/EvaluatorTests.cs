@@ -26,6 +26,8 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Equal(FrechetDistance.Between(a.Pooled, b.Pooled), result.Fd);
         Assert.Equal(FrechetDistance.Between(a.Spatial!, b.Spatial!), result.Sfid);
         Assert.Equal(b.Score!.Compute().Mean, result.InceptionScore);
+        Assert.Equal(b.TenSplitScore!.Compute(), (result.InceptionScoreTenSplits, result.InceptionScoreTenSplitsDeviation));
+        Assert.NotEqual(result.InceptionScore, result.InceptionScoreTenSplits);
         Assert.Equal(KernelDistance.Compute(a.Rows, b.Rows, 4, 5, 100, 30).Mean, result.Kid);
         Assert.Null(result.Fid);
         var p = result.Protocol;
@@ -146,6 +148,26 @@ public sealed class EvaluatorTests : IDisposable
     }
 
     [Fact]
+    public void More_features_than_an_array_holds_are_not_kept()
+    {
+        using var images = new Endless { Name = "train", Layout = "none" };
+
+        var error = Assert.Throws<ConfigException>(() => FeatureSet.Collect(new FakeNetwork(), images, keepRows: true));
+
+        Assert.Contains("--metrics fd,sfid,is", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void What_a_network_cannot_give_is_refused_without_a_reference()
+    {
+        HashSet<EvaluationMetric> asked = [EvaluationMetric.Fid, EvaluationMetric.Sfid, EvaluationMetric.InceptionScore, EvaluationMetric.Kid];
+
+        var error = Assert.Throws<ConfigException>(() => MetricChoice.RequireNetwork(asked, new FakeNetwork { SpatialCount = 0, ClassCount = 0 }));
+
+        Assert.Equal(3, error.Problems.Count);
+    }
+
+    [Fact]
     public void A_single_image_is_no_distribution()
     {
         using var images = Pictures.Npz(_folder["a.npz"], 1, 4);
@@ -215,6 +237,15 @@ public sealed class EvaluatorTests : IDisposable
         => new Evaluator(network, new EvaluationReference(null, FeatureSet.Collect(network, reference, keepRows: true)), metrics.Length == 0 ? null : metrics.ToHashSet()).Measure(samples);
 
     private static ImageOrigin Origin(string name) => new() { Name = name, Layout = "statistics", Hash = new string('0', 64), HashOf = "file" };
+
+    private sealed class Endless : ImageSet
+    {
+        public override int Count => 1 << 29;
+
+        public override (int Height, int Width) Size => (4, 4);
+
+        public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default) => throw new InvalidOperationException("read although they are too many");
+    }
 
     private sealed class Stop(CancellationTokenSource source) : IProgress<int>
     {

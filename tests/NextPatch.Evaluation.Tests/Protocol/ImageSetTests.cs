@@ -2,6 +2,7 @@ using System.IO.Compression;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;
@@ -63,6 +64,16 @@ public sealed class ImageSetTests
     }
 
     [Fact]
+    public void Of_two_arrays_of_images_none_is_guessed()
+    {
+        using var folder = new TemporaryFolder();
+        var images = new HostTensor(ElementType.UInt8, [2, 4, 4, 3], Pictures.Random(2, 4));
+        NpzFile.Write(folder["a.npz"], [new("real", StoredTensor.Of(images)), new("fake", StoredTensor.Of(images))]);
+
+        Assert.Contains("real UInt8 [2, 4, 4, 3], fake UInt8", Assert.Throws<DataFormatException>(() => ArrayImageSet.Open(folder["a.npz"])).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Labels_must_be_as_many_as_images()
     {
         using var folder = new TemporaryFolder();
@@ -121,6 +132,7 @@ public sealed class ImageSetTests
         Assert.Equal((2, "train", 3, "test"), (train.Count, train.Part, test.Count, test.Part));
         Assert.Equal([0, 1, 1], test.Labels!);
         Assert.Throws<NextPatchException>(() => DatasetImageSet.Open(folder["data/val"], "test", null));
+        Assert.Contains("no part 'val'", Assert.Throws<ConfigException>(() => DatasetImageSet.Open(folder["data"], "val", null)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,7 +1,7 @@
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;
@@ -48,7 +48,7 @@ public sealed class StatisticsFileTests
         var test = StatisticsFile.TryRead(folder["both.safetensors"], "test")!;
         Assert.Equal([3.0], test.Mean);
         Assert.Equal("test", test.Images.Part);
-        var error = Assert.Throws<NextPatchException>(() => StatisticsFile.TryRead(folder["both.safetensors"], part: null));
+        var error = Assert.Throws<ConfigException>(() => StatisticsFile.TryRead(folder["both.safetensors"], part: null));
         Assert.Contains("train_mu, test_mu", error.Message, StringComparison.Ordinal);
     }
 
