@@ -7,11 +7,13 @@ namespace NextPatch.Torch.Gpt;
 
 /// <summary>
 /// A linear map y = x W^T and its two gradients as bare products into memory that is there already. Weights may be stacked (gate over up): one product
-/// does both. In float the products use the parameters themselves, otherwise copies that the optimiser renews.
+/// does both. In float the products use the parameters themselves, otherwise copies that the optimiser renews. Products are libtorch's, or ours where those are slow.
 /// </summary>
 internal sealed unsafe class LinearMap<T> : IDisposable
     where T : unmanaged, IElement<T>
 {
+    private static readonly bool HasOwnProducts = T.Type == ScalarType.Float32 && MatrixProduct.IsPreferred;
+
     private readonly PassParameter[] _parts;
     private readonly Tensor[] _weights;     // [Out part, In], of the products' type
     private readonly Tensor[] _transposed;  // [In, Out part]
@@ -52,6 +54,16 @@ internal sealed unsafe class LinearMap<T> : IDisposable
     /// <param name="y">[R, Out].</param>
     public void Forward(Tensor x, Tensor y)
     {
+        if (HasOwnProducts)
+        {
+            foreach (var (first, part) in Starts().Zip(_parts))
+            {
+                MatrixProduct.Multiply(MatrixView.Of(x), Weights(part).Transposed, Columns(y, first, part), add: false);
+            }
+
+            return;
+        }
+
         var start = 0L;
         foreach (var weight in _transposed)
         {
@@ -64,6 +76,16 @@ internal sealed unsafe class LinearMap<T> : IDisposable
     /// <summary>dx = dy W.</summary>
     public void InputGradient(Tensor dy, Tensor dx)
     {
+        if (HasOwnProducts)
+        {
+            foreach (var (first, part) in Starts().Zip(_parts))
+            {
+                MatrixProduct.Multiply(Columns(dy, first, part), Weights(part), MatrixView.Of(dx), add: first > 0);
+            }
+
+            return;
+        }
+
         var start = 0L;
         foreach (var weight in _weights)
         {
@@ -94,7 +116,12 @@ internal sealed unsafe class LinearMap<T> : IDisposable
 
         foreach (var (start, part) in Starts().Zip(_parts))
         {
-            if (_stacked is null)
+            if (HasOwnProducts)
+            {
+                MatrixProduct.Multiply(Columns(dy, start, part).Transposed, MatrixView.Of(x), MatrixView.Of(part.GradientAddress, part.Weight), add);
+                clock.Lap(kind);
+            }
+            else if (_stacked is null)
             {
                 using var rows = transposed.narrow(0, start, part.Weight.size(0));
                 part.Gradient.addmm_(rows, x, beta: add ? 1f : 0f, alpha: 1f);
@@ -117,6 +144,11 @@ internal sealed unsafe class LinearMap<T> : IDisposable
 
         _stacked?.Dispose();
     }
+
+    private static MatrixView Weights(PassParameter part) => MatrixView.Of(part.Address, part.Weight);
+
+    /// <summary>What belongs to one of the stacked weights, [R, Out part].</summary>
+    private static MatrixView Columns(Tensor y, long first, PassParameter part) => MatrixView.Of(y).SliceColumns((int)first, (int)part.Weight.size(0));
 
     private IEnumerable<long> Starts()
     {
