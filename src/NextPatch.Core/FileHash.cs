@@ -1,5 +1,5 @@
 using System.Security.Cryptography;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Core;
 
