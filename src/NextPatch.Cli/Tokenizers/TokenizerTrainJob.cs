@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Rendering;
-using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
@@ -48,12 +47,12 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         OnNote = progress.WriteLine,
     });
 
-    /// <summary>fp32 whatever the processor has: libtorch 2.10's bfloat16 convolutions are wrong (docs/log.md).</summary>
+    /// <summary>fp32 whatever the processor has (docs/log.md).</summary>
     private void CheckPrecision()
     {
-        if (parsed.GetRequiredValue(options.Precision) is var asked && !PrecisionChoice.IsAuto(asked) && asked != "fp32")
+        if (TokenizerPrecision.IsBf16(parsed, options.Precision))
         {
-            throw new ConfigException($"--precision {asked} cannot be used for tokenizers: libtorch 2.10 computes bfloat16 convolutions of these shapes wrongly, by 15 to 30 % and differently from call to call. Use fp32.");
+            throw new ConfigException("--precision bf16 is given, but tokenizers are trained in fp32 only. Use auto or fp32; encode takes bf16.");
         }
     }
 
