@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Data.Codes;
