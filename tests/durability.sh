@@ -171,7 +171,7 @@ if only tokenizer; then
   kill_runs tokenizer
 fi
 if only encode; then
-  "${program[@]}" tokenizer train --images "$work/images" --output "$work/tokenizer" --image-size 32 --channels 64 --codebook-size 256 --steps 1 --continuous-steps 0 2>"$work/encode.log" ||
+  "${program[@]}" tokenizer train --images "$work/images" --output "$work/tokenizer" --image-size 32 --channels 128 --codebook-size 256 --steps 1 --continuous-steps 0 2>"$work/encode.log" ||
     { cat "$work/encode.log" >&2; exit 1; }
   kill_encodes store
   kill_encodes published
