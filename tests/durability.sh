@@ -129,7 +129,7 @@ encode() {
   exec "${program[@]}" encode --images "$work/images" --tokenizer "$work/tokenizer" --crops ten --held-out 0.1 "$@"
 }
 
-# A random moment after the journal of a session was written anew, which is every 5 s.
+# A random moment of the first ten seconds after a session began; it saves every 5 s.
 kill_encodes() {
   local layout=$1 whole=$work/encoded-$1 run=$work/encode-killed-$1 killed=0 k pid before
   (encode --layout "$layout" --output "$whole" 2>"$work/encode.log" >/dev/null) || { cat "$work/encode.log" >&2; exit 1; }
@@ -138,7 +138,7 @@ kill_encodes() {
     encode --layout "$layout" --output "$run" 2>"$work/encode.log" >/dev/null &
     pid=$!
     while kill -0 $pid 2>/dev/null && [[ $(stat -c %y "$run/encoding.json" 2>/dev/null || true) == "$before" ]]; do sleep 0.05; done
-    random_pause
+    sleep "$((RANDOM % 10)).$((RANDOM % 10))"
     kill -9 $pid 2>/dev/null && killed=$((killed + 1))
     wait $pid 2>/dev/null || true
   done
