@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.Benchmarking;
 using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Tokenizers;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
@@ -70,8 +71,7 @@ internal static class BenchCommand
         var images = new Option<int>("--images") { Description = "Images per round; ten crops are encoded of each.", HelpName = "n", DefaultValueFactory = _ => 2 };
         var rounds = new Option<int>("--rounds") { Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 3 };
         var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" };
-        var precision = new Option<string>("--precision") { Description = "Arithmetic of the encoder; the published way stays fp32.", HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32" };
-        precision.AcceptOnlyFromAmong("fp32", "bf16");
+        var precision = TokenizerPrecision.CreateOption("Arithmetic of the encoder; auto is fp32. The published way stays fp32.");
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
             "encode",
@@ -92,7 +92,7 @@ internal static class BenchCommand
             var (path, side) = (parsed.GetValue(tokenizer), AtLeastOne("--image-size", parsed.GetRequiredValue(size)));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
             return Finish(terminal, parsed.GetValue(json), new EncodeBench(
-                new EncodeBenchPlan(() => CreateTokenizer(path, side), AtLeastOne("--images", parsed.GetRequiredValue(images)), AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), parsed.GetValue(batch), parsed.GetValue(precision) == "bf16"),
+                new EncodeBenchPlan(() => CreateTokenizer(path, side), AtLeastOne("--images", parsed.GetRequiredValue(images)), AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), parsed.GetValue(batch), TokenizerPrecision.IsBf16(parsed, precision)),
                 terminal.Log.WriteLine).Run(cancellation));
         });
         return command;

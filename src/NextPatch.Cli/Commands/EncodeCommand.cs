@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Extraction;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 
@@ -27,11 +28,7 @@ internal static class EncodeCommand
         var heldOut = new Option<double>("--held-out") { Description = "Share of each class that is taken from the training images for validation.", HelpName = "share", DefaultValueFactory = _ => 0 };
         var seed = new Option<ulong>("--seed") { Description = "Chooses those images.", HelpName = "n", DefaultValueFactory = _ => 0 };
         var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" };
-        var precision = new Option<string>("--precision")
-        {
-            Description = "Arithmetic of the encoder. bf16 is faster on processors that have it, and chooses another code here and there.", HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32",
-        };
-        precision.AcceptOnlyFromAmong("fp32", "bf16");
+        var precision = TokenizerPrecision.CreateOption("Arithmetic of the encoder; auto is fp32. bf16 is faster on processors that have it and rounds: some codes are others.");
         var onError = new Option<OnBadImage>("--on-error") { Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail };
         var json = new Option<bool>("--json") { Description = "Write the summary as JSON." };
         var command = new Command(
@@ -66,7 +63,7 @@ internal static class EncodeCommand
                     HeldOut = parsed.GetValue(heldOut),
                     Seed = parsed.GetValue(seed),
                     BatchSize = parsed.GetValue(batch),
-                    IsBf16 = parsed.GetValue(precision) == "bf16",
+                    IsBf16 = TokenizerPrecision.IsBf16(parsed, precision),
                     OnError = parsed.GetValue(onError),
                 },
                 progress).Run(cancellation);

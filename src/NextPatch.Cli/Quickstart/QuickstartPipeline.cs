@@ -50,7 +50,7 @@ internal sealed class QuickstartPipeline
         var accuracy = 0.0;
         using var classifier = Timed("classifier", () => TrainClassifier(data, out accuracy));
         _progress.WriteLine($"Judge: a small classifier, {accuracy:P2} right on held-out real images.");
-        using var tokenizer = Timed("tokenizer", () => TrainTokenizer(data.Train));
+        using var tokenizer = Timed("tokenizer", () => TrainTokenizer(data));
         var heldOutReconstructions = Array.Empty<byte>();
         var trainReconstructions = Array.Empty<byte>();
         using var store = Timed("codes", () => Encode(tokenizer, data, out heldOutReconstructions, out trainReconstructions));
@@ -93,8 +93,8 @@ internal sealed class QuickstartPipeline
     }
 
     private DatasetSplit ReadData() => _settings.Data is { } path
-        ? DatasetReader.Open(path, _settings.Tokenizer.ImageSide, _settings.Seed, progress: new Relay<ReadProgress>(p => _progress.Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
-        : ShapesDataset.Create(_settings.Seed, side: _settings.Tokenizer.ImageSide, options: _settings.Shapes);
+        ? DatasetReader.Open(path, _settings.TokenizerTraining.Tokenizer.ImageSide, _settings.Seed, progress: new Relay<ReadProgress>(p => _progress.Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
+        : ShapesDataset.Create(_settings.Seed, side: _settings.TokenizerTraining.Tokenizer.ImageSide, options: _settings.Shapes);
 
     private void FitToData(ImageDataset train)
         => _settings = _settings with { Model = (_settings.Model with { ClassCount = train.ClassNames.Count }).Validated() };
@@ -106,19 +106,25 @@ internal sealed class QuickstartPipeline
             new Relay<ClassifierProgress>(p => _progress.Report("Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")), _cancellation);
     }
 
-    private VqTokenizer TrainTokenizer(ImageDataset train)
+    private VqTokenizer TrainTokenizer(DatasetSplit data)
     {
+        var config = _settings.TokenizerTraining;
+        using var images = TokenizerImages.From(DatasetParts.Of(data), new TokenizerImageOptions { Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops, HasFlips = config.HasFlips });
+        config = config with { Data = images.Data };
         if (_settings.Minutes is { } minutes)
         {
             var budget = TimeBudget.ForTokenizer((minutes * 60) - _watch.Elapsed.TotalSeconds);
-            _settings = _settings with { TokenizerTraining = TimeBudget.Fit(_settings.TokenizerTraining, _settings.Tokenizer, train.Pixels, budget, _cancellation) };
+            config = TimeBudget.Fit(config, images, _folder.Scratch, budget, _cancellation);
         }
 
-        var tokenizer = new VqTokenizer(_settings.Tokenizer, _settings.Seed);
-        TokenizerTrainer.Train(tokenizer, train.Pixels, _settings.TokenizerTraining,
-            new Relay<TokenizerProgress>(p => _progress.Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.UsedCodes} codes used")), _cancellation);
-        tokenizer.SaveTo(_folder.Tokenizer);
-        return tokenizer;
+        _settings = _settings with { TokenizerTraining = config };
+        using (var run = new TokenizerRun(config, images, new TokenizerRunOptions { Output = _folder.Tokenizer, KeepLast = 1, OnProgress = p => _progress.Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.CodebookUsage ?? 0:P0} of codes used") }))
+        {
+            run.Run(_cancellation);
+        }
+
+        _cancellation.ThrowIfCancellationRequested();
+        return VqTokenizer.Load(_folder.Tokenizer);
     }
 
     private CodeStore Encode(VqTokenizer tokenizer, DatasetSplit data, out byte[] heldOutReconstructions, out byte[] trainReconstructions)

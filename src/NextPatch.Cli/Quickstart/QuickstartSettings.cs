@@ -22,9 +22,7 @@ internal sealed record QuickstartSettings
 
     public required ClassifierTrainingConfig Classifier { get; init; }
 
-    public required TokenizerConfig Tokenizer { get; init; }
-
-    public required TokenizerTrainingConfig TokenizerTraining { get; init; }
+    public required TokenizerRunConfig TokenizerTraining { get; init; }
 
     public required GptConfig Model { get; init; }
 
@@ -46,8 +44,20 @@ internal sealed record QuickstartSettings
             Shapes = options.Data is null ? new ShapesOptions() : null,
             // Real images need longer for the last half percent than it is worth here.
             Classifier = new ClassifierTrainingConfig { Seed = options.Seed, TargetAccuracy = options.Data is null ? 0.995 : 0.987 },
-            Tokenizer = tokenizer,
-            TokenizerTraining = new TokenizerTrainingConfig { Seed = options.Seed },
+            TokenizerTraining = new TokenizerRunConfig
+            {
+                Tokenizer = tokenizer,
+                Objective = new VqganTrainingConfig { LearningRate = 2e-3, Beta2 = 0.99, ClipNorm = 0, EmaDecay = 0, Reconstruction = ReconstructionLoss.Both },
+                Steps = 900,
+                BatchSize = 16,
+                DecayShare = 0.3,
+                ContinuousSteps = 60,
+                RevivalInterval = 20,
+                HasRandomCrops = false,
+                HasFlips = false,
+                Seed = options.Seed,
+                Data = new TokenizerRunData("", 0, 0, 0), // until the images are read
+            },
             Model = GptPresets.Get("small") with { VocabularySize = tokenizer.CodebookSize, GridSide = tokenizer.GridSide },
             Training = TrainingRecipes.Get("cpu", GptPresets.Get("small")).Training with { PatchLevel = options.PatchLevel, Seed = options.Seed },
             Sampling = new SamplingConfig { GuidanceScale = 2, Temperature = 0.8 },

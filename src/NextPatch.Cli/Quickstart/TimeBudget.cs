@@ -1,8 +1,6 @@
-using System.Diagnostics;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Data.Codes;
-using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Tokenizer;
 
@@ -21,15 +19,23 @@ internal static class TimeBudget
     public static double ForTraining(double secondsLeft, IReadOnlyDictionary<string, double> secondsByPart)
         => secondsLeft - (1.5 * secondsByPart["codes"]) - 6;
 
-    public static TokenizerTrainingConfig Fit(TokenizerTrainingConfig config, TokenizerConfig model, ReadOnlyMemory<byte> pixels, double seconds, CancellationToken cancellation)
+    public static TokenizerRunConfig Fit(TokenizerRunConfig config, TokenizerImages images, string scratch, double seconds, CancellationToken cancellation)
     {
-        using var probe = new VqTokenizer(model, config.Seed);
-        var short1 = config with { Steps = ProbeSteps, ContinuousSteps = 0 };
-        TokenizerTrainer.Train(probe, pixels, short1, cancellation: cancellation); // warms up
-        var watch = Stopwatch.StartNew();
-        TokenizerTrainer.Train(probe, pixels, short1, cancellation: cancellation);
-        var steps = Math.Max(MinimumSteps, (int)(seconds / (watch.Elapsed.TotalSeconds / ProbeSteps)));
+        Probe(); // warms up
+        var steps = Math.Max(MinimumSteps, (int)(seconds / (Probe() / ProbeSteps)));
         return config with { Steps = steps, ContinuousSteps = steps / 10 };
+
+        double Probe()
+        {
+            double taken;
+            using (var run = new TokenizerRun(config with { Steps = ProbeSteps, ContinuousSteps = 0 }, images, new TokenizerRunOptions { Output = scratch }))
+            {
+                taken = run.Run(cancellation).Seconds;
+            }
+
+            Directory.Delete(scratch, recursive: true);
+            return taken;
+        }
     }
 
     public static TrainingConfig Fit(TrainingConfig config, GptConfig model, CodeStore store, string scratch, double seconds, CancellationToken cancellation)

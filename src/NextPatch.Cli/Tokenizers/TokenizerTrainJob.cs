@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Rendering;
-using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
@@ -38,29 +37,22 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         return result.IsComplete;
     }
 
-    private TokenizerRunOptions RunOptions(TokenizerConfig tokenizer) => new()
+    private TokenizerRunOptions RunOptions(TokenizerConfig tokenizer) => options.Frame.Fill(parsed, new TokenizerRunOptions
     {
-        Output = parsed.GetRequiredValue(options.Output),
-        Resume = parsed.GetValue(options.Resume),
-        CheckpointEvery = parsed.GetRequiredValue(options.CheckpointEvery),
-        KeepLast = parsed.GetRequiredValue(options.KeepLast),
-        OnFullDisk = parsed.GetRequiredValue(options.OnFullDisk),
-        StopAfterSkips = parsed.GetRequiredValue(options.StopAfterSkips),
-        ValidateEvery = parsed.GetRequiredValue(options.ValidateEvery),
+        Output = parsed.GetRequiredValue(options.Frame.Output),
         GridEvery = parsed.GetRequiredValue(options.GridEvery),
         UsageAlarm = parsed.GetRequiredValue(options.UsageAlarm),
-        LogEvery = parsed.GetRequiredValue(options.LogEvery),
         OnGrid = (step, originals, reconstructions) => WriteGrid(step, originals, reconstructions, tokenizer.ImageSide),
         OnProgress = p => progress.Report("Training", p.Step, p.Steps, Line(p)),
         OnNote = progress.WriteLine,
-    };
+    });
 
-    /// <summary>fp32 whatever the processor has: libtorch 2.10's bfloat16 convolutions are wrong (docs/log.md).</summary>
+    /// <summary>fp32 whatever the processor has (docs/log.md).</summary>
     private void CheckPrecision()
     {
-        if (parsed.GetRequiredValue(options.Precision) is var asked && !PrecisionChoice.IsAuto(asked) && asked != "fp32")
+        if (TokenizerPrecision.IsBf16(parsed, options.Precision))
         {
-            throw new ConfigException($"--precision {asked} cannot be used for tokenizers: libtorch 2.10 computes bfloat16 convolutions of these shapes wrongly, by 15 to 30 % and differently from call to call. Use fp32.");
+            throw new ConfigException("--precision bf16 is given, but tokenizers are trained in fp32 only. Use auto or fp32; encode takes bf16.");
         }
     }
 
@@ -92,7 +84,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
             progress.WriteLine($"Held-out: PSNR {heldOut.Psnr:F2} dB, {heldOut.CodebookUsage:P1} of the codebook used, perplexity {heldOut.Perplexity:F0}.");
         }
 
-        var output = parsed.GetRequiredValue(options.Output);
+        var output = parsed.GetRequiredValue(options.Frame.Output);
         progress.WriteLine(result.IsComplete
             ? $"Finished after {result.Step:N0} steps in {Quantity.Duration(result.Seconds)}. Tokenizer: {output}"
             : $"Stopped after step {result.Step:N0}. Continue with the same command and --resume. Checkpoint: {result.Checkpoint ?? "none yet"}");
@@ -116,7 +108,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var columns = Math.Min(GridColumns, count);
         var rows = Enumerable.Range(0, count / columns).SelectMany(row => new[] { originals, reconstructions }.SelectMany(pixels =>
             Enumerable.Range(row * columns, columns).Select(i => new RgbImage(side, side, pixels.Slice(i * size, size).ToArray()))));
-        var folder = Path.Combine(parsed.GetRequiredValue(options.Output), "reconstructions");
+        var folder = Path.Combine(parsed.GetRequiredValue(options.Frame.Output), "reconstructions");
         Directory.CreateDirectory(folder);
         var unfinished = Path.Combine(folder, ".writing.png");
         File.WriteAllBytes(unfinished, PngWriter.Encode(ImageGrid.Compose([.. rows], columns, Math.Max(1, SmallestTile / side))));

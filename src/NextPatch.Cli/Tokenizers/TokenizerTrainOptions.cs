@@ -4,7 +4,6 @@ using NextPatch.Core.Configuration;
 using NextPatch.Data.Datasets;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Tokenizer;
-using NextPatch.Training.Runs;
 using NextPatch.Training.Tokenizer;
 
 namespace NextPatch.Cli.Tokenizers;
@@ -48,45 +47,31 @@ internal sealed class TokenizerTrainOptions
 
     public Option<string> Images { get; } = new("--images") { Description = "A dataset: folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files.", HelpName = "path", Required = true };
 
-    public Option<string> Output { get; } = new("--output") { Description = "Folder of the run, and of the tokenizer.", HelpName = "dir", Required = true };
+    /// <summary>Folder, checkpoints, intervals.</summary>
+    public RunFrameOptions Frame { get; } = new("Folder of the run, and of the tokenizer.", "judgements of held-out images", keepLast: 2, logEvery: 50);
 
     /// <summary>The network.</summary>
     public TokenizerModelOptions Model { get; } = new();
-
-    public Option<bool> Resume { get; } = new("--resume") { Description = "Continue the run in --output from its newest checkpoint, or start where there is none." };
 
     public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights (run, tokenizer folder, published .pt): fine-tuning. Their sizes replace the preset's.", HelpName = "path" };
 
     public Option<string[]> Perceptual { get; } = new("--perceptual") { Description = "Weights of the perceptual loss: SqueezeNet 1.1 features, or VGG-16 and the heads of LPIPS (one file or two).", HelpName = "file", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
 
-    public Option<string> Precision { get; } = PrecisionChoice.CreateOption();
-
-    public Option<long> CheckpointEvery { get; } = new("--checkpoint-every") { Description = "Steps between checkpoints; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
-
-    public Option<int> KeepLast { get; } = new("--keep-last") { Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => 2 };
-
-    public Option<FullDiskAction> OnFullDisk { get; } = new("--on-full-disk") { Description = "When a checkpoint cannot be written: retry (train on, try again, at the end until it works) or stop. The last one stays.", DefaultValueFactory = _ => FullDiskAction.Retry };
-
-    public Option<int> StopAfterSkips { get; } = new("--stop-after-skips") { Description = "Steps whose loss or gradient is not finite are skipped; so many in a row end the run.", HelpName = "n", DefaultValueFactory = _ => 10 };
-
-    public Option<long> ValidateEvery { get; } = new("--validate-every") { Description = "Steps between judgements of held-out images; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
+    public Option<string> Precision { get; } = TokenizerPrecision.CreateOption("Arithmetic: fp32, which auto is. bf16 is refused; encode has it.");
 
     public Option<long> GridEvery { get; } = new("--grid-every") { Description = "Steps between pictures of held-out images beside their reconstructions; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
 
     public Option<double> UsageAlarm { get; } = new("--usage-alarm") { Description = "Share of the codebook in use below which the run says so.", HelpName = "x", DefaultValueFactory = _ => 0.5 };
 
-    public Option<long> LogEvery { get; } = new("--log-every") { Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => 50 };
-
     public void AddTo(Command command)
     {
         command.Add(Images);
-        command.Add(Output);
+        Frame.AddTo(command);
         Model.AddTo(command);
         foreach (var option in (Option[])[
-            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Precision, InitFrom, Resume,
+            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Precision, InitFrom,
             _reconstruction, Perceptual, _perceptualWeight, _discriminator, _discriminatorLoss, _generatorLoss, _discriminatorStart, _discriminatorWeight, _adaptive,
-            _continuous, _revive, UsageAlarm, _perturb, _perturbImages, _perturbCodes, _perturbNeighbours, _perturbEnd, _centreCrops, _noFlips, _heldOut, _judged, _onError,
-            CheckpointEvery, KeepLast, OnFullDisk, StopAfterSkips, ValidateEvery, GridEvery, LogEvery])
+            _continuous, _revive, UsageAlarm, _perturb, _perturbImages, _perturbCodes, _perturbNeighbours, _perturbEnd, _centreCrops, _noFlips, _heldOut, _judged, _onError, GridEvery])
         {
             command.Add(option);
         }

@@ -2,7 +2,6 @@ using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
 using NextPatch.Core.Configuration;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 
@@ -26,27 +25,14 @@ internal sealed class TrainOptions
 
     public Option<string> Codes { get; } = new("--codes") { Description = "Folder with codes.npy, labels.npy and dataset.json.", HelpName = "dir", Required = true };
 
-    public Option<string> Output { get; } = new("--output") { Description = "Folder of the run.", HelpName = "dir", Required = true };
-
-    public Option<bool> Resume { get; } = new("--resume") { Description = "Continue the run in --output from its newest checkpoint, or start where there is none." };
+    /// <summary>Folder, checkpoints, intervals.</summary>
+    public RunFrameOptions Frame { get; } = new("Folder of the run.", "validations on the held-out images", keepLast: 3, logEvery: 20);
 
     public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights: a run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file (.pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz); the number of classes may differ.", HelpName = "path" };
-
-    public Option<long> CheckpointEvery { get; } = new("--checkpoint-every") { Description = "Steps between checkpoints; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
-
-    public Option<int> KeepLast { get; } = new("--keep-last") { Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => 3 };
-
-    public Option<FullDiskAction> OnFullDisk { get; } = new("--on-full-disk") { Description = "When a checkpoint cannot be written: retry (train on, try again, at the end until it works) or stop. The last one stays.", DefaultValueFactory = _ => FullDiskAction.Retry };
-
-    public Option<int> StopAfterSkips { get; } = new("--stop-after-skips") { Description = "Steps whose loss or gradient is not finite are skipped; so many in a row end the run.", HelpName = "n", DefaultValueFactory = _ => 10 };
-
-    public Option<long> ValidateEvery { get; } = new("--validate-every") { Description = "Steps between validations on the held-out images; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
 
     public Option<long> SampleEvery { get; } = new("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
 
     public Option<string?> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir" };
-
-    public Option<long> LogEvery { get; } = new("--log-every") { Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => 20 };
 
     public Option<long> EvaluateEvery { get; } = new("--evaluate-every") { Description = "Steps between measurements of images that the averaged weights draw, against --reference (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
 
@@ -62,11 +48,11 @@ internal sealed class TrainOptions
     public void AddTo(Command command)
     {
         command.Add(Codes);
-        command.Add(Output);
+        Frame.AddTo(command);
         Settings.AddTo(command);
         Measure.AddTo(command);
         foreach (var option in (Option[])[
-            _seed, Resume, InitFrom, CheckpointEvery, KeepLast, OnFullDisk, StopAfterSkips, ValidateEvery, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, LogEvery, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
+            _seed, InitFrom, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
             _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
         {
             command.Add(option);

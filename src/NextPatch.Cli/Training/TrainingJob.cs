@@ -71,28 +71,21 @@ internal sealed class TrainingJob
         return result.IsComplete;
     }
 
-    private RunOptions RunOptions(VqTokenizer? tokenizer, CheckpointConfig config) => new()
+    private RunOptions RunOptions(VqTokenizer? tokenizer, CheckpointConfig config) => _options.Frame.Fill(_parsed, new RunOptions
     {
-        Output = _parsed.GetRequiredValue(_options.Output),
+        Output = _parsed.GetRequiredValue(_options.Frame.Output),
         Recompute = _parsed.GetValue(_options.Recompute),
-        Resume = _parsed.GetValue(_options.Resume),
-        CheckpointEvery = _parsed.GetRequiredValue(_options.CheckpointEvery),
-        KeepLast = _parsed.GetRequiredValue(_options.KeepLast),
-        OnFullDisk = _parsed.GetRequiredValue(_options.OnFullDisk),
-        StopAfterSkips = _parsed.GetRequiredValue(_options.StopAfterSkips),
-        ValidateEvery = _parsed.GetRequiredValue(_options.ValidateEvery),
         SampleEvery = tokenizer is null ? 0 : _parsed.GetRequiredValue(_options.SampleEvery),
-        LogEvery = _parsed.GetRequiredValue(_options.LogEvery),
         OnSample = tokenizer is null ? null : (step, model) => WriteSamples(step, model, tokenizer, config),
         OnProgress = p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p)),
         OnNote = _progress.WriteLine,
-    };
+    });
 
     /// <summary>As asked; a run that is resumed keeps its own, because a measurement may come out otherwise today.</summary>
     private ComputePrecision Precision(GptConfig model)
     {
         var asked = _parsed.GetRequiredValue(_options.Precision);
-        if (PrecisionChoice.IsAuto(asked) && _parsed.GetValue(_options.Resume) && PrecisionOfRun(_parsed.GetRequiredValue(_options.Output)) is { } before)
+        if (PrecisionChoice.IsAuto(asked) && _parsed.GetValue(_options.Frame.Resume) && PrecisionOfRun(_parsed.GetRequiredValue(_options.Frame.Output)) is { } before)
         {
             _progress.WriteLine($"Precision: {before}, as the run began.");
             return before;
@@ -150,7 +143,7 @@ internal sealed class TrainingJob
             sheet.Add(labels[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
         }
 
-        var folder = Path.Combine(_parsed.GetRequiredValue(_options.Output), "samples");
+        var folder = Path.Combine(_parsed.GetRequiredValue(_options.Frame.Output), "samples");
         Directory.CreateDirectory(folder);
         var unfinished = Path.Combine(folder, ".writing.png");
         File.WriteAllBytes(unfinished, PngWriter.Encode(sheet.Compose()));

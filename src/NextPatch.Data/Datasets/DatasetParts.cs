@@ -5,6 +5,13 @@ namespace NextPatch.Data.Datasets;
 /// <param name="Test">Images of the same classes that the data keeps apart; null where it does not.</param>
 public sealed record DatasetParts(ImageSource Train, ImageSource? Test) : IDisposable
 {
+    /// <summary>Parts of what lies in memory.</summary>
+    public static DatasetParts Of(DatasetSplit split)
+    {
+        const string Layout = "images in memory";
+        return new DatasetParts(HeldImages.Of(split.Train, Layout), HeldImages.Of(split.HeldOut, Layout));
+    }
+
     public void Dispose()
     {
         Train.Dispose();

@@ -12,6 +12,9 @@ namespace NextPatch.Torch.Adversarial;
 /// <remarks>4x4 convolutions, of stride 2 but for the last two; batch normalisation behind all but the first and the last; leaky ReLU 0.2.</remarks>
 public sealed class PatchDiscriminator : Module<Tensor, Tensor>
 {
+    /// <summary>Least width and height of images in pixels, at the published depth: smaller ones leave nothing to the last layer.</summary>
+    public const int SmallestSide = 24;
+
     private const double Slope = 0.2;
     private const double InitialDeviation = 0.02;
     private const int MostMultiples = 8;

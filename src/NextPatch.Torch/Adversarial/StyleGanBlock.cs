@@ -1,3 +1,4 @@
+using NextPatch.Torch.Loading;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -38,7 +39,7 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
             y = layer.forward(y);
         }
 
-        return ((y + _shortcut.forward(x)) * (1 / Math.Sqrt(2))).MoveToOuterDisposeScope();
+        return ((y + _shortcut.forward(x)) * KeptScalar.Of(1 / Math.Sqrt(2))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Each channel by itself with (1, 2, 1) / 4 in both directions; borders are mirrored.</summary>

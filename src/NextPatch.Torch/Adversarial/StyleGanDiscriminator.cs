@@ -10,13 +10,19 @@ namespace NextPatch.Torch.Adversarial;
 /// <summary>One verdict per image, as in StyleGAN 2 (Karras et al., arXiv 1912.04958; the published code's second choice).</summary>
 public sealed class StyleGanDiscriminator : Module<Tensor, Tensor>
 {
+    /// <summary>Least width and height of images in pixels.</summary>
+    public const int SmallestSide = 8;
+
+    /// <summary>Greatest.</summary>
+    public const int LargestSide = 1024;
+
     private const int LastSide = 4;
 
     [ComponentName(Name = "blocks")] private readonly ModuleList<Module<Tensor, Tensor>> _blocks;
     [ComponentName(Name = "final_conv")] private readonly ModuleList<Module<Tensor, Tensor>> _lastConvolution;
     [ComponentName(Name = "final_linear")] private readonly ModuleList<Module<Tensor, Tensor>> _lastLinear;
 
-    /// <param name="imageSide">S, a power of two from 8 to 1024.</param>
+    /// <param name="imageSide">S; <see cref="Fits"/> must hold.</param>
     public StyleGanDiscriminator(int imageSide)
         : base(nameof(StyleGanDiscriminator))
     {
@@ -32,6 +38,9 @@ public sealed class StyleGanDiscriminator : Module<Tensor, Tensor>
         _lastLinear = new ModuleList<Module<Tensor, Tensor>>(Linear(last * LastSide * LastSide, last), LeakyReLU(StyleGanBlock.Slope), Linear(last, 1));
         RegisterComponents();
     }
+
+    /// <summary>Whether it can judge images of this width and height: powers of two from <see cref="SmallestSide"/> to <see cref="LargestSide"/>.</summary>
+    public static bool Fits(int imageSide) => imageSide is >= SmallestSide and <= LargestSide && int.IsPow2(imageSide);
 
     /// <param name="images">float [B, 3, S, S].</param>
     /// <returns>float [B, 1], large for real, owned by the caller's dispose scope.</returns>

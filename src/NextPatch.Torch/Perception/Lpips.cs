@@ -11,6 +11,9 @@ namespace NextPatch.Torch.Perception;
 /// <summary>LPIPS: how different two images look, as VGG-16 features see it (Zhang et al., arXiv 1801.03924).</summary>
 public sealed class Lpips : IPerceptualLoss
 {
+    // Halved four times, and something must be left.
+    private const int LeastSide = 16;
+
     private static readonly float[] Shift = [-0.030f, -0.088f, -0.188f];
     private static readonly float[] Scale = [0.458f, 0.448f, 0.450f];
 
@@ -38,6 +41,8 @@ public sealed class Lpips : IPerceptualLoss
         _scale = _tensors.Keep(tensor(Scale).view(1, 3, 1, 1));
     }
 
+    public int SmallestSide => LeastSide;
+
     /// <summary>Distance of each pair; differentiable in both.</summary>
     /// <param name="first">float [B, 3, H, W] in [-1, 1].</param>
     /// <param name="second">float [B, 3, H, W] in [-1, 1].</param>
@@ -64,8 +69,14 @@ public sealed class Lpips : IPerceptualLoss
 
     /// <summary>The five tapped feature maps, [B, C, h, w], in the caller's dispose scope.</summary>
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
+    /// <exception cref="NextPatchException">The images are too small.</exception>
     public Tensor[] Features(Tensor images)
     {
+        if (images.size(2) < LeastSide || images.size(3) < LeastSide)
+        {
+            throw new NextPatchException($"LPIPS takes images of at least {LeastSide}x{LeastSide} pixels but got {HostTensor.Describe(images.shape)}; enlarge them first.");
+        }
+
         using var scope = NewDisposeScope();
         var x = (images - _shift) / _scale;
         var taps = new Tensor[Groups.Length];
@@ -85,7 +96,7 @@ public sealed class Lpips : IPerceptualLoss
 
     public void Dispose() => _tensors.Dispose();
 
-    private static Tensor Unit(Tensor features) => features / (features.square().sum(1, keepdim: true).sqrt() + 1e-10);
+    private static Tensor Unit(Tensor features) => features / (features.square().sum(1, keepdim: true).sqrt() + KeptScalar.Of(1e-10));
 
     private Tensor Take(IReadOnlyDictionary<string, StoredTensor> tensors, string source, params string[] names)
     {

@@ -26,6 +26,8 @@ public sealed class SqueezeNetPerception : IPerceptualLoss
     public SqueezeNetPerception(IReadOnlyDictionary<string, StoredTensor> tensors, string source)
         => _network = new SqueezeNet(new PretrainedWeights(tensors, source, SqueezeNet.Name));
 
+    public int SmallestSide => SqueezeNet.MinimumSide;
+
     /// <inheritdoc/>
     /// <exception cref="NextPatchException">The images are not RGB or smaller than <see cref="SqueezeNet.MinimumSide"/>.</exception>
     public Tensor Distance(Tensor images, Tensor reconstructions)
@@ -46,5 +48,5 @@ public sealed class SqueezeNetPerception : IPerceptualLoss
     private static Tensor ToLevels(Tensor images) => (images + KeptScalar.Of(1)) * KeptScalar.Of(127.5);
 
     // The constant keeps the gradient finite where every channel is 0.
-    private static Tensor Unit(Tensor features) => features * (features.square().sum(1, keepdim: true) + 1e-10).rsqrt(); // [B, C, h, w]
+    private static Tensor Unit(Tensor features) => features * (features.square().sum(1, keepdim: true) + KeptScalar.Of(1e-10)).rsqrt(); // [B, C, h, w]
 }

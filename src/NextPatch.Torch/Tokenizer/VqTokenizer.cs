@@ -67,7 +67,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Parameter LastLayer => _decoder is VqganDecoder vqgan ? vqgan.LastLayer : ((SmallDecoder)_decoder).LastLayer;
 
     /// <summary>Images per call of the network: small images in large batches, large ones one by one.</summary>
-    private int BatchSize => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
+    internal int BatchSize => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
 
     /// <summary>Reads what <see cref="SaveTo"/> wrote, or a file in the published layout (<c>vq_ds16_c2i.pt</c>).</summary>
     /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the average is taken.</param>
@@ -222,48 +222,6 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         return InFixedBatches(codes, (batch, _) => Render(_quantizer.Lookup(batch, Config.GridSide, Config.GridSide)));
     }
 
-    /// <summary>Images in bytes to codes, without holding all of them as floats.</summary>
-    /// <param name="pixels">uint8 [N, S, S, 3].</param>
-    /// <param name="cancellation">Checked between batches.</param>
-    /// <returns>[N, T].</returns>
-    public int[] EncodePixels(ReadOnlyMemory<byte> pixels, CancellationToken cancellation = default)
-    {
-        var (size, length) = (Config.ImageSide * Config.ImageSide * 3, Config.CodesPerImage);
-        var codes = new int[ImageTensors.CountImages(pixels.Length, Config.ImageSide) * length];
-        for (var first = 0; first * size < pixels.Length; first += BatchSize)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            var count = Math.Min(BatchSize, (pixels.Length / size) - first);
-            var batch = Encode(ImageTensors.FromPixels(pixels.Span.Slice(first * size, count * size), Config.ImageSide)); // [count, T]
-            batch.to(ScalarType.Int32).data<int>().CopyTo(codes, first * length);
-        }
-
-        return codes;
-    }
-
-    /// <summary>Codes to images in bytes.</summary>
-    /// <param name="codes">[N, T], each in [0, K).</param>
-    /// <param name="cancellation">Checked between batches.</param>
-    /// <returns>uint8 [N, S, S, 3].</returns>
-    /// <exception cref="NextPatchException">A code is outside the codebook, or the count is not a whole number of images.</exception>
-    public byte[] DecodePixels(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
-    {
-        var (size, length) = (Config.ImageSide * Config.ImageSide * 3, Config.CodesPerImage);
-        RequireCodes(codes.Span);
-        var pixels = new byte[codes.Length / length * size];
-        for (var first = 0; first * length < codes.Length; first += BatchSize)
-        {
-            cancellation.ThrowIfCancellationRequested();
-            using var scope = NewDisposeScope();
-            var count = Math.Min(BatchSize, (codes.Length / length) - first);
-            var batch = tensor(codes.Span.Slice(first * length, count * length).ToArray(), [count, length], dtype: ScalarType.Int64);
-            ImageTensors.ToPixels(Decode(batch)).CopyTo(pixels, first * size);
-        }
-
-        return pixels;
-    }
-
     /// <param name="items">N of them.</param>
     /// <param name="compute">Given a batch and the index of its first item.</param>
     private Tensor InFixedBatches(Tensor items, Func<Tensor, long, Tensor> compute)
@@ -294,23 +252,6 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         {
             throw new NextPatchException(
                 $"The tokenizer expects {name} of shape [N{string.Concat(shape.Skip(1).Select(s => $", {s}"))}] with N at least 1 but got [{string.Join(", ", actual)}].");
-        }
-    }
-
-    private void RequireCodes(ReadOnlySpan<int> codes)
-    {
-        if (codes.Length % Config.CodesPerImage != 0)
-        {
-            throw new NextPatchException($"{codes.Length} codes are not a whole number of images of {Config.CodesPerImage} codes each.");
-        }
-
-        foreach (var code in codes)
-        {
-            if (code < 0 || code >= Config.CodebookSize)
-            {
-                throw new NextPatchException(
-                    $"Code {code} is outside the tokenizer's codebook of {Config.CodebookSize}; the codes probably belong to another tokenizer.");
-            }
         }
     }
 }

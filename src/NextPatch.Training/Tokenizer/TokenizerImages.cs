@@ -1,5 +1,4 @@
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Datasets;
@@ -52,10 +51,14 @@ public sealed class TokenizerImages : IDisposable
     /// <param name="options">How the images are used.</param>
     /// <param name="cancellation">Stops the listing.</param>
     /// <exception cref="NextPatchException">The path holds no dataset, or a damaged one.</exception>
-    /// <exception cref="ConfigException">Nothing is left to train on.</exception>
     public static TokenizerImages Open(string path, TokenizerImageOptions options, CancellationToken cancellation = default)
+        => From(DatasetReader.OpenParts(path, cancellation), options);
+
+    /// <summary>The same of parts that are open.</summary>
+    /// <param name="parts">Disposed with this object.</param>
+    /// <param name="options">How the images are used.</param>
+    public static TokenizerImages From(DatasetParts parts, TokenizerImageOptions options)
     {
-        var parts = DatasetReader.OpenParts(path, cancellation);
         var all = Enumerable.Range(0, parts.Train.Count);
         if (parts.Test is { } test)
         {

@@ -5,7 +5,6 @@ using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Adversarial;
-using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Runs;
@@ -19,8 +18,6 @@ namespace NextPatch.Training.Tokenizer;
 /// </summary>
 public sealed class TokenizerRun : IDisposable
 {
-    private const int GridImages = 16;
-
     // Fewer codes than this per code of the codebook say nothing about its use.
     private const int CodesPerEntry = 8;
 
@@ -34,8 +31,7 @@ public sealed class TokenizerRun : IDisposable
     private readonly ImageReader _reader;
     private readonly SkippedSteps _skipped;
     private readonly RunLock _lock;
-    private readonly VqTokenizer? _average;
-    private byte[]? _judged;
+    private readonly TokenizerJudge _judge;
     private TokenizerWindowSums _window = new();
     private double _seconds;
     private long _step;
@@ -51,6 +47,11 @@ public sealed class TokenizerRun : IDisposable
     public TokenizerRun(TokenizerRunConfig config, TokenizerImages images, TokenizerRunOptions options, IPerceptualLoss? perception = null, Action<VqTokenizer>? initialWeights = null)
     {
         _config = config.Validated();
+        if (perception?.SmallestSide > _config.Tokenizer.ImageSide)
+        {
+            throw new ConfigException($"The network of the perceptual loss takes images of at least {perception.SmallestSide}x{perception.SmallestSide} pixels, but they have {_config.Tokenizer.ImageSide}x{_config.Tokenizer.ImageSide}. Use larger images (--image-size), or leave --perceptual out.");
+        }
+
         (_images, _options) = (images, options);
         _skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
         Checkpoints = new CheckpointFolder(options.Output);
@@ -70,7 +71,7 @@ public sealed class TokenizerRun : IDisposable
             _upkeep = new CodebookUpkeep(Tokenizer, _trainer, _config);
             _checkpoint = new TokenizerCheckpoint(Tokenizer, _discriminator, _trainer, _upkeep);
             _reader = new ImageReader(images, _config.BatchSize);
-            _average = _trainer.Optimizer.HasAverage ? new VqTokenizer(_config.Tokenizer, _config.Seed) : null;
+            _judge = new TokenizerJudge(Tokenizer, _trainer.Optimizer, images);
             if (start is not null)
             {
                 Continue(start);
@@ -119,7 +120,7 @@ public sealed class TokenizerRun : IDisposable
             saver.AfterStep(_step, !result.IsTaken);
             if (IsDue(_options.GridEvery) && _step < _config.Steps)
             {
-                DrawGrid();
+                _judge.DrawGrid(_step, _options);
             }
         }
 
@@ -127,17 +128,17 @@ public sealed class TokenizerRun : IDisposable
         var isComplete = _step >= _config.Steps;
         if (isComplete)
         {
-            TokenizerCheckpoint.Export(_options.Output, Judged()); // a kill may have come between the last checkpoint and this
-            DrawGrid();
+            TokenizerCheckpoint.Export(_options.Output, _judge.Weights()); // a kill may have come between the last checkpoint and this
+            _judge.DrawGrid(_step, _options);
         }
 
-        return new TokenizerRunResult(_step, isComplete, Checkpoints.Latest, _seconds, _skipped.Total, isComplete ? Judge() : null);
+        return new TokenizerRunResult(_step, isComplete, Checkpoints.Latest, _seconds, _skipped.Total, isComplete ? _judge.Judge() : null);
     }
 
     public void Dispose()
     {
         _reader?.Dispose(); // null, as the others, when the constructor failed early
-        _average?.Dispose();
+        _judge?.Dispose();
         _discriminator?.Dispose();
         Tokenizer?.Dispose();
         _lock.Dispose();
@@ -204,7 +205,7 @@ public sealed class TokenizerRun : IDisposable
     private void Report(MetricsLog log, SpeedWindow speed, TokenizerStepResult last)
     {
         var isLast = _step == _config.Steps;
-        var heldOut = IsDue(_options.ValidateEvery) && !isLast ? Judge() : null;
+        var heldOut = IsDue(_options.ValidateEvery) && !isLast ? _judge.Judge() : null;
         if (_step != 1 && _step % _options.LogEvery != 0 && !isLast && heldOut is null)
         {
             return;
@@ -253,65 +254,7 @@ public sealed class TokenizerRun : IDisposable
             DiscriminatorSteps = _trainer.DiscriminatorOptimizer?.StepCount ?? 0, Window = _window,
         };
         Checkpoints.Save(_step, folder => _checkpoint.Write(folder, _config, state), keep);
-        TokenizerCheckpoint.Export(_options.Output, Judged());
-    }
-
-    /// <summary>The weights that are judged and left in the run's folder: the average where there is one.</summary>
-    private VqTokenizer Judged()
-    {
-        if (_average is null)
-        {
-            return Tokenizer;
-        }
-
-        var state = StateLoader.Capture(Tokenizer).ToDictionary();
-        foreach (var (name, value) in _trainer.Optimizer.CaptureAverage())
-        {
-            state[name] = value;
-        }
-
-        StateLoader.Load(_average, state, "the weight average");
-        return _average;
-    }
-
-    private TokenizerJudgement? Judge()
-    {
-        _judged ??= _images.ReadJudged();
-        if (_judged.Length == 0)
-        {
-            return null;
-        }
-
-        var tokenizer = Judged();
-        var codes = tokenizer.EncodePixels(_judged);
-        var reconstructions = tokenizer.DecodePixels(codes);
-        var usage = new CodeUsage(_config.Tokenizer.CodebookSize);
-        usage.Add(Array.ConvertAll(codes, c => (long)c));
-        return new TokenizerJudgement(PeakSignalToNoise.Of(_judged, reconstructions), (double)usage.UsedCount / _config.Tokenizer.CodebookSize, usage.Perplexity);
-    }
-
-    private void DrawGrid()
-    {
-        _judged ??= _images.ReadJudged();
-        var size = _config.Tokenizer.ImageSide * _config.Tokenizer.ImageSide * 3;
-        var count = Math.Min(GridImages, _judged.Length / size);
-        if (_options.OnGrid is null || count == 0)
-        {
-            return;
-        }
-
-        // Spread over the classes.
-        var originals = Enumerable.Range(0, count).SelectMany(i => _judged.AsSpan(i * (_judged.Length / size) / count * size, size).ToArray()).ToArray();
-        var tokenizer = Judged();
-        var reconstructions = tokenizer.DecodePixels(tokenizer.EncodePixels(originals));
-        try
-        {
-            _options.OnGrid(_step, originals, reconstructions);
-        }
-        catch (Exception e) when (DiskTrouble.Is(e))
-        {
-            _options.OnNote?.Invoke($"The grid of step {_step} could not be written: {e.Message}");
-        }
+        TokenizerCheckpoint.Export(_options.Output, _judge.Weights());
     }
 
     /// <summary>The batch of a step that was not finite, for whoever wants to look.</summary>

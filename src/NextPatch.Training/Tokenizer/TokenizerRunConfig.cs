@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Training.Tokenizer;
@@ -104,6 +105,11 @@ public sealed record TokenizerRunConfig
             problems.Add($"Tokenizer training has {ContinuousSteps} continuous steps of {Steps}; none is left to learn the codebook.");
         }
 
+        if (DiscriminatorProblem() is { } problem)
+        {
+            problems.Add(problem);
+        }
+
         return problems.Count > 0 ? throw new ConfigException(problems) : this;
     }
 
@@ -117,4 +123,13 @@ public sealed record TokenizerRunConfig
 
     /// <summary>First step of the decay.</summary>
     internal int DecayStart => Steps - (int)Math.Round(Steps * DecayShare);
+
+    private string? DiscriminatorProblem() => (Discriminator, Tokenizer.ImageSide) switch
+    {
+        (DiscriminatorKind.PatchGan, < PatchDiscriminator.SmallestSide and var side) =>
+            $"--discriminator patchgan is given images of {side}x{side} pixels, but they must be at least {PatchDiscriminator.SmallestSide}x{PatchDiscriminator.SmallestSide}. Use --discriminator stylegan, or larger images (--image-size).",
+        (DiscriminatorKind.StyleGan, var side) when !StyleGanDiscriminator.Fits(side) =>
+            $"--discriminator stylegan is given images of {side}x{side} pixels, but their side must be a power of two from {StyleGanDiscriminator.SmallestSide} to {StyleGanDiscriminator.LargestSide}. Use --discriminator patchgan (from {PatchDiscriminator.SmallestSide} pixels on), or another --image-size.",
+        _ => null,
+    };
 }

@@ -55,7 +55,7 @@ public sealed class VqganObjective
         {
             adversarial = AdversarialLosses.Generator(_discriminator.forward(reconstructions), _config.GeneratorLoss);
             adaptive = _config.IsAdaptive ? AdversarialLosses.AdaptiveWeight(likeness, adversarial, lastLayer) : ones(1).squeeze();
-            total = likeness + (adaptive * _config.AdversarialWeightAt(step) * adversarial) + quantizationLoss;
+            total = likeness + (adaptive * KeptScalar.Of(_config.AdversarialWeightAt(step)) * adversarial) + quantizationLoss;
         }
 
         return new GeneratorTerms(
@@ -77,6 +77,6 @@ public sealed class VqganObjective
         using var scope = NewDisposeScope();
         var real = _discriminator.forward(images.detach());
         var fake = _discriminator.forward(reconstructions.detach());
-        return (_config.AdversarialWeightAt(step) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
+        return (KeptScalar.Of(_config.AdversarialWeightAt(step)) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
     }
 }

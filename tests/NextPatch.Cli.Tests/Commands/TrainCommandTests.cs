@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NextPatch.Data.Codes;
+using static NextPatch.Cli.Tests.CommandProcess;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -16,16 +17,10 @@ public sealed class TrainCommandTests
         Assert.Equal(0, await Run([.. Train(codes, folder["whole"]), "--resume"]));
 
         // The first time when there is a checkpoint, then in the middle of writing one.
-        foreach (var isTime in (Func<bool>[])[() => File.Exists(Path.Combine(folder["killed"], "latest")), IsWriting])
+        foreach (var isTime in (Func<bool>[])[() => File.Exists(Path.Combine(folder["killed"], "latest")), () => IsWritingCheckpoint(folder["killed"])])
         {
-            using var killed = Start([.. Train(codes, folder["killed"], ("--checkpoint-every", "1")), "--resume"]);
-            killed.BeginErrorReadLine();
-            await WaitFor(isTime, killed);
-            killed.Kill(entireProcessTree: true); // SIGKILL
-            await killed.WaitForExitAsync();
+            await KillWhen(isTime, [.. Train(codes, folder["killed"], ("--checkpoint-every", "1")), "--resume"]);
         }
-
-        bool IsWriting() => Directory.GetDirectories(folder["killed"], ".writing-*").Length > 0;
 
         Assert.NotEqual(LatestOf(folder["whole"]), LatestOf(folder["killed"]));
         Assert.Equal(0, await Run([.. Train(codes, folder["killed"]), "--resume"]));
@@ -130,11 +125,6 @@ public sealed class TrainCommandTests
         return folder;
     }
 
-    private static string LatestOf(string run) => File.ReadAllText(Path.Combine(run, "latest")).Trim();
-
-    private static ProcessStartInfo Command(IEnumerable<string> arguments)
-        => new("dotnet", [Path.Combine(AppContext.BaseDirectory, "nextpatch.dll"), .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
-
     private static async Task Signal(string signal, Process process)
     {
         using var kill = Process.Start("kill", [signal, process.Id.ToString()]);
@@ -161,31 +151,5 @@ public sealed class TrainCommandTests
         }
 
         return [];
-    }
-
-    private static Process Start(IEnumerable<string> arguments)
-    {
-        var process = Process.Start(Command(arguments))!;
-        process.BeginOutputReadLine();
-        return process;
-    }
-
-    private static async Task<int> Run(IEnumerable<string> arguments) => (await RunWithErrors(arguments)).Exit;
-
-    private static async Task<(int Exit, string Error)> RunWithErrors(IEnumerable<string> arguments)
-    {
-        using var process = Start(arguments);
-        var error = await process.StandardError.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        return (process.ExitCode, error);
-    }
-
-    private static async Task WaitFor(Func<bool> condition, Process process)
-    {
-        while (!condition())
-        {
-            Assert.False(process.HasExited, "the run ended before it could be interrupted");
-            await Task.Delay(5);
-        }
     }
 }

@@ -98,13 +98,15 @@ public sealed class ImageDecoderTests
         Assert.False(JpegEnding.IsMissing([.. header, 1, 2, 3]));
     }
 
+    /// <summary>NEXTPATCH_FUZZ sets the number of files, NEXTPATCH_FUZZ_SEED another seed.</summary>
     [Fact]
     public void Fuzzed_files_decode_or_are_refused()
     {
         var image = SamplePictures.Pixels(1);
         byte[][] files = [SamplePictures.Png(1), Encode(image, SKEncodedImageFormat.Jpeg, 90), Encode(image, SKEncodedImageFormat.Webp, 80), Png(4, 2, 16, 0, new byte[16])];
-        var random = new Random(11);
-        for (var round = 0; round < 1500; round++)
+        var random = new Random(Setting("NEXTPATCH_FUZZ_SEED", 11));
+        var rounds = Setting("NEXTPATCH_FUZZ", 1500);
+        for (var round = 0; round < rounds; round++)
         {
             var bytes = (byte[])files[round % files.Length].Clone();
             for (var k = random.Next(1, 9); k > 0; k--)
@@ -123,6 +125,8 @@ public sealed class ImageDecoderTests
             }
         }
     }
+
+    private static int Setting(string variable, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(variable), out var value) ? value : otherwise;
 
     private static IEnumerable<byte> Greys(byte[] png) => ImageDecoder.Decode(png, "x").Pixels.Chunk(3).Select(p => p[0]);
 

@@ -62,6 +62,8 @@ internal static class TinyTokenizerRun
     /// <summary>A perceptual loss that costs nothing: the distance of halved images, or what a test wants.</summary>
     public sealed class Perception(Func<Tensor, Tensor>? change = null) : IPerceptualLoss
     {
+        public int SmallestSide => 1;
+
         public Tensor Distance(Tensor images, Tensor reconstructions)
         {
             using var scope = NewDisposeScope();

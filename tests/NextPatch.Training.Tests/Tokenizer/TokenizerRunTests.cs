@@ -169,6 +169,26 @@ public sealed class TokenizerRunTests
         Assert.Equal(6, Assert.Throws<ConfigException>(broken.Validated).Problems.Count);
     }
 
+    [Theory]
+    [InlineData(DiscriminatorKind.PatchGan, 16, "at least 24x24")]
+    [InlineData(DiscriminatorKind.PatchGan, 24, null)]
+    [InlineData(DiscriminatorKind.StyleGan, 4, "power of two from 8 to 1024")]
+    [InlineData(DiscriminatorKind.StyleGan, 8, null)]
+    [InlineData(DiscriminatorKind.StyleGan, 24, "power of two from 8 to 1024")]
+    [InlineData(DiscriminatorKind.None, 4, null)]
+    public void A_discriminator_that_the_images_do_not_fit_is_refused(DiscriminatorKind kind, int side, string? problem)
+    {
+        var config = new TokenizerRunConfig { Tokenizer = TinyTokenizerRun.Tokenizer with { ImageSide = side }, Discriminator = kind, Steps = 1, BatchSize = 1, Data = new TokenizerRunData("", 1, 0, 0) };
+        if (problem is null)
+        {
+            config.Validated();
+        }
+        else
+        {
+            Assert.Contains(problem, Assert.Throws<ConfigException>(config.Validated).Message, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public void The_rate_rises_is_flat_and_falls()
     {

@@ -1,0 +1,116 @@
+using System.Globalization;
+using System.Text.Json;
+using NextPatch.Core.Imaging;
+using NextPatch.Torch.Tokenizer;
+using static NextPatch.Cli.Tests.CommandProcess;
+
+namespace NextPatch.Cli.Tests.Commands;
+
+[NoTensorLeaks]
+public sealed class TokenizerTrainCommandTests
+{
+    /// <summary>Everything that a checkpoint can hold: average, counts of the codebook, discriminator, perturbed codes.</summary>
+    private static readonly string[] WithDiscriminator = ["--steps", "20", "--discriminator", "patchgan", "--discriminator-start", "4", "--perturb", "--perturb-images", "0.5", "--revive-every", "3"];
+
+    [Theory]
+    [InlineData("squeezenet", "squeezeNetDistance")]
+    [InlineData("vgg", "lpips")]
+    public async Task A_perceptual_network_takes_part_in_training_and_measures_afterwards(string network, string figure)
+    {
+        using var folder = Pictures();
+        var weights = network == "vgg" ? PerceptionFiles.WriteVgg(folder["vgg16.pth"], folder["vgg_lpips.pth"]) : PerceptionFiles.WriteSqueezeNet(folder["squeezenet.safetensors"]);
+
+        var run = await CommandLine.RunAsync([.. Train(folder, "tok", "--image-size", "32", "--steps", "4"), "--perceptual", .. weights], CancellationToken.None);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.DoesNotContain("No perceptual loss", run.Error, StringComparison.Ordinal);
+        var lines = File.ReadAllLines(folder["tok/metrics.jsonl"]).Select(line => JsonDocument.Parse(line).RootElement).ToArray();
+        Assert.Equal(4, lines.Length);
+        Assert.All(lines, line =>
+        {
+            Assert.InRange(line.GetProperty("perceptual").GetDouble(), 1e-4, 10);
+            Assert.True(line.GetProperty("loss").GetDouble() > line.GetProperty("perceptual").GetDouble());
+        });
+        var eval = await CommandLine.RunAsync(["tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["tok"], "--json", "--lpips", .. weights], CancellationToken.None);
+        Assert.True(eval.ExitCode == ExitCode.Success, eval.Error);
+        Assert.InRange(eval.Json.GetProperty(figure).GetDouble(), 1e-4, 10);
+    }
+
+    [Fact]
+    public async Task A_killed_run_resumes_to_the_same_bytes()
+    {
+        using var folder = Pictures();
+        var options = (string[])["--image-size", "24", .. WithDiscriminator];
+        Assert.Equal((0, ""), await Outcome([.. Train(folder, "whole", options), "--checkpoint-every", "0"]));
+
+        // The first time when there is a checkpoint, then in the middle of writing one.
+        foreach (var isTime in (Func<bool>[])[() => File.Exists(folder["killed/latest"]), () => IsWritingCheckpoint(folder["killed"])])
+        {
+            await KillWhen(isTime, [.. Train(folder, "killed", options), "--checkpoint-every", "1", "--resume"]);
+        }
+
+        Assert.NotEqual(LatestOf(folder["whole"]), LatestOf(folder["killed"]));
+        Assert.Equal((0, ""), await Outcome([.. Train(folder, "killed", options), "--checkpoint-every", "0", "--resume"]));
+        Assert.Empty(Directory.GetDirectories(folder["killed"], ".*"));
+        var files = Directory.GetFiles(folder[$"whole/{LatestOf(folder["whole"])}"], "*.safetensors").Select(f => Path.GetRelativePath(folder["whole"], f)).Append("model.safetensors").Order(StringComparer.Ordinal).ToArray();
+        Assert.Equal(6, files.Length); // model, average, moments; discriminator, its moments; the tokenizer beside the checkpoints
+        Assert.All(files, file => Assert.Equal(File.ReadAllBytes(folder[$"whole/{file}"]), File.ReadAllBytes(folder[$"killed/{file}"])));
+        Assert.Equal(Steps(folder["whole"]), Steps(folder["killed"]));
+    }
+
+    [Theory]
+    [InlineData("--discriminator patchgan is given images of 16x16 pixels, but they must be at least 24x24", "--image-size", "16", "--discriminator", "patchgan")]
+    [InlineData("must be a power of two from 8 to 1024", "--image-size", "24", "--discriminator", "stylegan")]
+    [InlineData("at least 31x31 pixels, but they have 16x16", "--image-size", "16", "--perceptual", "squeezenet.safetensors")]
+    [InlineData("--precision bf16", "--image-size", "16", "--precision", "bf16")]
+    public async Task Settings_that_cannot_work_are_refused_before_anything_is_written(string message, params string[] options)
+    {
+        using var folder = Pictures();
+        PerceptionFiles.WriteSqueezeNet(folder["squeezenet.safetensors"]);
+        var run = await CommandLine.RunAsync(Train(folder, "tok", [.. options.Select(o => o == "squeezenet.safetensors" ? folder[o] : o)]), CancellationToken.None);
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains(message, run.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["tok"]));
+    }
+
+    [Fact]
+    public async Task The_smallest_images_that_a_discriminator_takes_are_trained_on()
+    {
+        using var folder = Pictures();
+        foreach (var (kind, side) in new[] { ("patchgan", "24"), ("stylegan", "8") })
+        {
+            var run = await CommandLine.RunAsync(Train(folder, kind, "--image-size", side, "--discriminator", kind, "--discriminator-start", "1", "--steps", "2"), CancellationToken.None);
+            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+            using var tokenizer = VqTokenizer.Load(folder[kind]);
+            Assert.Equal(side, tokenizer.Config.ImageSide.ToString(CultureInfo.InvariantCulture));
+        }
+    }
+
+    private static string[] Train(TemporaryFolder folder, string output, params string[] options) =>
+    [
+        "tokenizer", "train", "--images", folder["set"], "--output", folder[output], "--channels", "16", "--blocks", "0", "--codebook-size", "16", "--batch-size", "2", "--continuous-steps", "1",
+        "--log-every", "1", "--seed", "3", .. options,
+    ];
+
+    private static async Task<(int Exit, string Problem)> Outcome(string[] arguments)
+    {
+        var (exit, error) = await RunWithErrors(arguments);
+        return (exit, exit == 0 ? "" : error);
+    }
+
+    private static string[] Steps(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("step").GetRawText())];
+
+    private static TemporaryFolder Pictures()
+    {
+        var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["set/a"]);
+        for (var i = 0; i < 8; i++)
+        {
+            var image = new RgbImage(40, 36);
+            new Random(i).NextBytes(image.Pixels);
+            File.WriteAllBytes(folder[$"set/a/{i}.png"], PngWriter.Encode(image));
+        }
+
+        return folder;
+    }
+}
