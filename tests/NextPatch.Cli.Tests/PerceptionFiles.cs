@@ -1,4 +1,7 @@
+
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
 
 namespace NextPatch.Cli.Tests;
 
