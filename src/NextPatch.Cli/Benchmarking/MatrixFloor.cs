@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Kernels;
 using static TorchSharp.torch;
 
 namespace NextPatch.Cli.Benchmarking;
@@ -15,14 +16,16 @@ internal sealed class MatrixFloor : IDisposable
     /// <param name="config">The model.</param>
     /// <param name="rows">Images times tokens of the micro-batch.</param>
     /// <param name="type">Element type of the products.</param>
-    public MatrixFloor(GptConfig config, long rows, ScalarType type)
+    /// <param name="isLibrary">Whether libtorch computes them instead of what the training pass uses.</param>
+    public MatrixFloor(GptConfig config, long rows, ScalarType type, bool isLibrary = false)
     {
+        Action<Tensor, Tensor, Tensor> product = isLibrary ? (left, right, result) => result.addmm_(left, right, beta: 0f, alpha: 1f) : MatrixProduct.Multiply;
         var layers = config.LayerCount;
         var heads = (long)config.HeadCount * config.HeadWidth;
         _shapes =
         [
-            new(config.Width, config.QkvWidth, layers, rows, type), new(heads, config.Width, layers, rows, type), new(config.Width, config.FfnWidth, 2 * layers, rows, type),
-            new(config.FfnWidth, config.Width, layers, rows, type), new(config.Width, config.VocabularySize, 1, rows, type),
+            new(config.Width, config.QkvWidth, layers, rows, type, product), new(heads, config.Width, layers, rows, type, product), new(config.Width, config.FfnWidth, 2 * layers, rows, type, product),
+            new(config.FfnWidth, config.Width, layers, rows, type, product), new(config.Width, config.VocabularySize, 1, rows, type, product),
         ];
     }
 
@@ -56,11 +59,12 @@ internal sealed class MatrixFloor : IDisposable
         private const int Runs = 3;
         private readonly Tensor _x, _w, _y, _xGradient, _wGradient, _wTransposed, _yTransposed;
         private readonly int _count;
+        private readonly Action<Tensor, Tensor, Tensor> _product;
 
-        public Shape(long inputs, long outputs, int count, long rows, ScalarType type)
+        public Shape(long inputs, long outputs, int count, long rows, ScalarType type, Action<Tensor, Tensor, Tensor> product)
         {
             using var scope = NewDisposeScope();
-            _count = count;
+            (_count, _product) = (count, product);
             Flops = 2.0 * rows * inputs * outputs * count;
             (_x, _w, _y) = (Filled(rows, inputs), Filled(outputs, inputs), Filled(rows, outputs));
             (_xGradient, _wGradient) = (Filled(rows, inputs), Filled(outputs, inputs));
@@ -93,7 +97,7 @@ internal sealed class MatrixFloor : IDisposable
             for (var i = 0; i < Runs; i++)
             {
                 var started = Stopwatch.GetTimestamp();
-                result.addmm_(left, right, beta: 0f, alpha: 1f);
+                _product(left, right, result);
                 best = Math.Min(best, Stopwatch.GetElapsedTime(started).TotalSeconds);
             }
 

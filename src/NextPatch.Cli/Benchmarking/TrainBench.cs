@@ -1,6 +1,7 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Kernels;
 using TorchSharp;
 
 namespace NextPatch.Cli.Benchmarking;
@@ -20,7 +21,7 @@ internal sealed record TrainBenchPlan(GptConfig Model, TrainingConfig Training, 
 /// </summary>
 internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
 {
-    private readonly List<(StepTimes Own, StepTimes? Published, MatrixFloor.FloorTimes Floor)>[] _rounds = [.. plan.MicroBatches.Select(_ => new List<(StepTimes, StepTimes?, MatrixFloor.FloorTimes)>())];
+    private readonly List<Round>[] _rounds = [.. plan.MicroBatches.Select(_ => new List<Round>())];
     private readonly List<double> _copySpeeds = [];
     private readonly Dictionary<PassPart, double>[] _parts = [.. plan.MicroBatches.Select(_ => new Dictionary<PassPart, double>())];
     private readonly long[] _ownMemory = new long[plan.MicroBatches.Count];
@@ -30,7 +31,10 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
     public IReadOnlyList<BenchFigure> Run(CancellationToken cancellation)
     {
         var batches = plan.MicroBatches.Select(m => BenchBatch.Create(plan.Model, m.Side, m.Images)).ToList();
-        var floors = batches.Select(b => new MatrixFloor(plan.Model, (long)b.Images * b.Geometry.PatchCount, plan.Training.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32)).ToList();
+        var type = plan.Training.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
+        MatrixFloor Floor(BenchBatch batch, bool isLibrary) => new(plan.Model, (long)batch.Images * batch.Geometry.PatchCount, type, isLibrary);
+        var floors = batches.Select(b => Floor(b, isLibrary: false)).ToList();
+        var libraries = MatrixProduct.IsPreferred && type == torch.ScalarType.Float32 ? batches.Select(b => Floor(b, isLibrary: true)).ToList() : [];
         _flops = [.. floors.Select(f => f.Flops)];
         var copy = new CopySpeed();
         using var own = Prepared(() => new OwnStep(plan.Model, plan.Training, plan.Recompute), batches, _ownMemory, "the step of this program", cancellation);
@@ -49,12 +53,12 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
                     _parts[i][part] = Math.Min(_parts[i].GetValueOrDefault(part, double.MaxValue), seconds);
                 }
 
-                _rounds[i].Add((times, published is null ? null : StepTimes.Measure(published, batches[i]), floor));
+                _rounds[i].Add(new Round(times, published is null ? null : StepTimes.Measure(published, batches[i]), floor, libraries.Count == 0 ? null : libraries[i].Measure()));
                 note($"round {round + 1} of {plan.Rounds}, p={batches[i].Geometry.PatchSide}: {times.Total / batches[i].Images:F3} s/image, bare products {floor.Total / batches[i].Images:F3}");
             }
         }
 
-        floors.ForEach(f => f.Dispose());
+        floors.Concat(libraries).ToList().ForEach(f => f.Dispose());
         return [.. Figures()];
     }
 
@@ -125,9 +129,12 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         yield return new BenchFigure($"p{side}.images", images / rounds.Min(r => r.Own.Total), "images/s", plan.WithBaseline ? images / rounds.Min(r => r.Published!.Total) : null,
             plan.WithBaseline ? rounds.Min(r => r.Published!.Total) / rounds.Min(r => r.Own.Total) : null);
         yield return new BenchFigure($"p{side}.peakMemory", _ownMemory[i], "bytes", plan.WithBaseline ? _publishedMemory[i] : null, plan.WithBaseline ? (double)_ownMemory[i] / _publishedMemory[i] : null);
-        yield return new BenchFigure($"p{side}.products.forward", _flops[i] / rounds.Min(r => r.Floor.Forward), "FLOP/s");
-        yield return new BenchFigure($"p{side}.products.inputGradient", _flops[i] / rounds.Min(r => r.Floor.InputGradient), "FLOP/s");
-        yield return new BenchFigure($"p{side}.products.weightGradient", _flops[i] / rounds.Min(r => r.Floor.WeightGradient), "FLOP/s");
+        (string Product, Func<MatrixFloor.FloorTimes, double> Of)[] products = [("forward", f => f.Forward), ("inputGradient", f => f.InputGradient), ("weightGradient", f => f.WeightGradient)];
+        foreach (var (product, of) in products)
+        {
+            var (seconds, library) = (rounds.Min(r => of(r.Floor)), rounds.Min(r => r.Library is { } times ? of(times) : default(double?)));
+            yield return new BenchFigure($"p{side}.products.{product}", _flops[i] / seconds, "FLOP/s", _flops[i] / library, library / seconds);
+        }
     }
 
     /// <summary>Cost of an image against patch side 1, whose floor is that of the FLOPs.</summary>
@@ -144,4 +151,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
             yield return new BenchFigure($"p{side}.ofP1.min", minimum, "p=1 images", floor, minimum / floor);
         }
     }
+
+    /// <summary>What one round saw of one patch side; <paramref name="Library"/> where the products are not libtorch's.</summary>
+    private sealed record Round(StepTimes Own, StepTimes? Published, MatrixFloor.FloorTimes Floor, MatrixFloor.FloorTimes? Library);
 }

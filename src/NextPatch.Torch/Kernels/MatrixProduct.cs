@@ -13,7 +13,7 @@ namespace NextPatch.Torch.Kernels;
 /// </summary>
 /// <remarks>The blocking is that of Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). An element's sum is formed in the
 /// same order whatever the number of threads.</remarks>
-internal static unsafe class MatrixProduct
+public static unsafe class MatrixProduct
 {
     /// <summary>K of a block: a panel of the right factor (32 KiB) stays in the first-level cache while all rows pass it.</summary>
     private const int BlockDepth = 256;
@@ -36,12 +36,34 @@ internal static unsafe class MatrixProduct
     /// <summary>Whether this processor is one of those where libtorch's products are slower: AMD with AVX-512.</summary>
     public static bool IsPreferred { get; } = Vector512.IsHardwareAccelerated && X86Base.IsSupported && IsAmd();
 
+    /// <summary>result = left right as the training pass computes it: here where that is preferred, else by libtorch.</summary>
+    /// <param name="left">[M, K], contiguous or the transpose of a contiguous matrix.</param>
+    /// <param name="right">[K, N], the same.</param>
+    /// <param name="result">[M, N], contiguous, of the same type.</param>
+    public static void Multiply(Tensor left, Tensor right, Tensor result)
+    {
+        if (IsPreferred && left.dtype == ScalarType.Float32)
+        {
+            Multiply(View(left), View(right), View(result), add: false);
+        }
+        else
+        {
+            result.addmm_(left, right, beta: 0f, alpha: 1f);
+        }
+
+        static MatrixView View(Tensor matrix)
+        {
+            using var transposed = matrix.t();
+            return matrix.is_contiguous() ? MatrixView.Of(matrix) : MatrixView.Of(transposed).Transposed;
+        }
+    }
+
     /// <summary>result = left right, or added to it, on as many threads as libtorch uses.</summary>
     /// <param name="left">[M, K]; rows or columns lie next to each other.</param>
     /// <param name="right">[K, N]; the same.</param>
     /// <param name="result">[M, N], the elements of a row next to each other; overlaps neither factor.</param>
     /// <param name="add">Whether to add to the result.</param>
-    public static void Multiply(MatrixView left, MatrixView right, MatrixView result, bool add)
+    internal static void Multiply(MatrixView left, MatrixView right, MatrixView result, bool add)
     {
         for (var column = 0; column < right.Columns; column += BlockColumns)
         {
