@@ -32,7 +32,7 @@ public sealed class BenchCommandTests
     public async Task Without_the_baseline_nothing_is_compared()
     {
         var figures = (await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "1", "--no-baseline", "--patch-sides", "2", "--images", "3"])).Json.EnumerateArray().ToList();
-        Assert.DoesNotContain(figures, f => f.TryGetProperty("baseline", out _));
+        Assert.DoesNotContain(figures, f => f.TryGetProperty("baseline", out _) && !f.GetProperty("name").GetString()!.Contains(".products.", StringComparison.Ordinal)); // those stand beside libtorch's
         Assert.Contains(figures, f => f.GetProperty("name").GetString() == "p2.step.median");
     }
 
