@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using NextPatch.Core.Sampling;
 using NextPatch.Evaluation.Metrics;
 using static TorchSharp.torch;
@@ -90,8 +91,10 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
         InBatches(features, rows =>
         {
             using var scope = NewDisposeScope();
-            var logits = nn.functional.linear(tensor(rows.ToArray(), [rows.Length / plan.Width, plan.Width]), weights); // [batch, C]
-            score.AddLogits(logits.data<float>().ToArray());
+            var batch = empty(rows.Length / plan.Width, plan.Width);
+            rows.CopyTo(MemoryMarshal.Cast<byte, float>(batch.bytes));
+            var logits = nn.functional.linear(batch, weights); // [batch, C]
+            score.AddLogits(MemoryMarshal.Cast<byte, float>(logits.bytes));
         });
         return score.Compute().Mean;
     }

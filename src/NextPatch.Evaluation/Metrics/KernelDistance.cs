@@ -38,10 +38,13 @@ public readonly record struct KernelDistance(double Mean, double StandardDeviati
 
         var random = new CounterRandom(seed, RandomStream.Evaluation);
         var values = new double[subsets];
+        var (first, second) = (new double[subsetSize * width], new double[subsetSize * width]);
         for (var i = 0; i < subsets; i++)
         {
             cancellation.ThrowIfCancellationRequested();
-            values[i] = Discrepancy(Subset(reference.Span, width, random, 2L * i, subsetSize), Subset(samples.Span, width, random, (2L * i) + 1, subsetSize), width);
+            Fill(first, reference.Span, width, random, 2L * i);
+            Fill(second, samples.Span, width, random, (2L * i) + 1);
+            values[i] = Discrepancy(first, second, width);
         }
 
         var mean = values.Average();
@@ -49,12 +52,11 @@ public readonly record struct KernelDistance(double Mean, double StandardDeviati
     }
 
     /// <summary>Rows drawn without replacement: the start of a shuffle.</summary>
-    private static double[] Subset(ReadOnlySpan<float> rows, int width, CounterRandom random, long index, int size)
+    private static void Fill(Span<double> subset, ReadOnlySpan<float> rows, int width, CounterRandom random, long index)
     {
         var count = rows.Length / width;
         var moved = new Dictionary<int, int>(); // the shuffled order, where it is not the given one
-        var subset = new double[size * width];
-        for (var i = 0; i < size; i++)
+        for (var i = 0; i < subset.Length / width; i++)
         {
             var place = i + random.Below(count - i, index, i);
             var row = rows.Slice(moved.GetValueOrDefault(place, place) * width, width);
@@ -64,8 +66,6 @@ public readonly record struct KernelDistance(double Mean, double StandardDeviati
                 subset[(i * width) + d] = row[d];
             }
         }
-
-        return subset;
     }
 
     private static double Discrepancy(double[] first, double[] second, int width)
