@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
 using NextPatch.Core.Configuration;
+using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;
 
@@ -30,6 +31,8 @@ internal sealed class TrainOptions
 
     public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights: a run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file (.pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz); the number of classes may differ.", HelpName = "path" };
 
+    public Option<int> ValidateImages { get; } = new("--validate-images") { Description = "Held-out images of a validation on the way, spread evenly; 0 = all. After the last step all are judged.", HelpName = "n", DefaultValueFactory = _ => RunOptions.DefaultValidationImages };
+
     public Option<long> SampleEvery { get; } = new("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
 
     public Option<string?> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir" };
@@ -52,7 +55,7 @@ internal sealed class TrainOptions
         Settings.AddTo(command);
         Measure.AddTo(command);
         foreach (var option in (Option[])[
-            _seed, InitFrom, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
+            _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
             _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
         {
             command.Add(option);

@@ -75,6 +75,7 @@ internal sealed class TrainingJob
     {
         Output = _parsed.GetRequiredValue(_options.Frame.Output),
         Recompute = _parsed.GetValue(_options.Recompute),
+        ValidationImages = _parsed.GetRequiredValue(_options.ValidateImages),
         SampleEvery = tokenizer is null ? 0 : _parsed.GetRequiredValue(_options.SampleEvery),
         OnSample = tokenizer is null ? null : (step, model) => WriteSamples(step, model, tokenizer, config),
         OnProgress = p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p)),

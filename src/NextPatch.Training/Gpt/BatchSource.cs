@@ -57,15 +57,15 @@ public sealed class BatchSource
         }
     }
 
-    /// <summary>Fills the held-out images [<paramref name="first"/>, + labels.Length), first crop, true labels.</summary>
-    public void FillHeldOut(int first, Span<long> codes, Span<long> labels)
+    /// <summary>Fills held-out images, counted from the first of them: first crop, true labels.</summary>
+    public void FillHeldOut(ReadOnlySpan<int> images, Span<long> codes, Span<long> labels)
     {
         var row = new int[_store.CodesPerImage];
-        for (var i = 0; i < labels.Length; i++)
+        for (var i = 0; i < images.Length; i++)
         {
-            _store.ReadCodes(TrainingCount + first + i, 0, row);
+            _store.ReadCodes(TrainingCount + images[i], 0, row);
             Widen(row, codes[(i * row.Length)..]);
-            labels[i] = _store.Label(TrainingCount + first + i);
+            labels[i] = _store.Label(TrainingCount + images[i]);
         }
     }
 

@@ -15,30 +15,33 @@ namespace NextPatch.Training.Gpt;
 /// <param name="batchSize">Images per forward pass.</param>
 internal sealed class GptEvaluation(GptModel model, AdamW optimizer, BatchSource batches, int batchSize)
 {
-    /// <summary>Mean loss of the held-out images at patch side 1, in nats.</summary>
+    /// <summary>Mean loss of held-out images at patch side 1, in nats.</summary>
+    /// <param name="images">How many, spread evenly over those that there are; 0 = all.</param>
+    /// <param name="cancellation">Ends it without a result.</param>
     /// <returns>Null without held-out images, or when cancelled on the way.</returns>
-    public double? Loss(CancellationToken cancellation = default)
+    public double? Loss(int images = 0, CancellationToken cancellation = default)
         => batches.HeldOutCount == 0 ? null : InEvaluationMode(() =>
         {
+            var judged = images == 0 ? batches.HeldOutCount : Math.Min(images, batches.HeldOutCount);
             using var noGrad = no_grad();
             var grouping = new MeanPatchGrouping(new PatchGeometry(model.Config.GridSide, 1));
             var total = 0.0;
-            for (var first = 0; first < batches.HeldOutCount && !cancellation.IsCancellationRequested; first += batchSize)
+            for (var first = 0; first < judged && !cancellation.IsCancellationRequested; first += batchSize)
             {
                 using var scope = NewDisposeScope();
-                var count = Math.Min(batchSize, batches.HeldOutCount - first);
-                var (codes, labels) = HeldOut(first, count);
+                var count = Math.Min(batchSize, judged - first);
+                var (codes, labels) = HeldOut([.. Enumerable.Range(first, count).Select(i => (int)((long)i * batches.HeldOutCount / judged))]);
                 var hidden = model.PatchHidden(labels, codes, grouping);
                 total += PatchLoss.Evaluate(hidden, model.Head, grouping.Targets(codes)).item<float>() * count;
             }
 
-            return cancellation.IsCancellationRequested ? default(double?) : total / batches.HeldOutCount;
+            return cancellation.IsCancellationRequested ? default(double?) : total / judged;
         });
 
-    /// <summary><see cref="Loss"/> of the weight average.</summary>
+    /// <summary><see cref="Loss"/> of the weight average over all held-out images.</summary>
     /// <returns>Null also where there is no average.</returns>
     public double? AverageLoss(CancellationToken cancellation)
-        => optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(cancellation)) : null;
+        => optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(cancellation: cancellation)) : null;
 
     /// <summary>Measures images that the weight average draws, or the trained weights where there is none.</summary>
     /// <returns>Figures by name; null when cancelled.</returns>
@@ -92,11 +95,11 @@ internal sealed class GptEvaluation(GptModel model, AdamW optimizer, BatchSource
         }
     }
 
-    private (Tensor Codes, Tensor Labels) HeldOut(int first, int count)
+    private (Tensor Codes, Tensor Labels) HeldOut(ReadOnlySpan<int> images)
     {
-        var codes = new long[(long)count * model.Config.CodesPerImage];
-        var labels = new long[count];
-        batches.FillHeldOut(first, codes, labels);
-        return (tensor(codes, [count, model.Config.CodesPerImage]), tensor(labels, [count])); // [B, T], [B]
+        var codes = new long[(long)images.Length * model.Config.CodesPerImage];
+        var labels = new long[images.Length];
+        batches.FillHeldOut(images, codes, labels);
+        return (tensor(codes, [images.Length, model.Config.CodesPerImage]), tensor(labels, [images.Length])); // [B, T], [B]
     }
 }

@@ -121,7 +121,7 @@ public sealed class GptTrainer : IDisposable
         saver.AtEnd(_step, _skipped.InARow > 0, cancellation);
         var isComplete = _step >= _schedule.TotalSteps;
         return new TrainingResult(_step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(),
-            isComplete ? _evaluation.Loss(cancellation) : null, isComplete ? _evaluation.AverageLoss(cancellation) : null) { SkippedSteps = _skipped.Total };
+            isComplete ? _evaluation.Loss(cancellation: cancellation) : null, isComplete ? _evaluation.AverageLoss(cancellation) : null) { SkippedSteps = _skipped.Total };
     }
 
     public void Dispose()
@@ -185,7 +185,7 @@ public sealed class GptTrainer : IDisposable
     private void Report(MetricsLog log, SpeedWindow speed, PatchStage stage, GptStepResult result)
     {
         var isLast = _step == _schedule.TotalSteps;
-        var validation = IsDue(_options.ValidateEvery) && !isLast ? _evaluation.Loss() : null;
+        var validation = IsDue(_options.ValidateEvery) && !isLast ? _evaluation.Loss(_options.ValidationImages) : null;
         if (_step != 1 && _step % _options.LogEvery != 0 && !isLast && validation is null)
         {
             return;

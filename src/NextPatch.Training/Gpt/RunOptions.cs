@@ -7,8 +7,14 @@ namespace NextPatch.Training.Gpt;
 /// <summary>What surrounds a transformer's run without changing what it computes.</summary>
 public sealed record RunOptions : RunFrame
 {
+    /// <summary>Enough to see where a run goes, few enough not to be felt.</summary>
+    public const int DefaultValidationImages = 1000;
+
     /// <summary>Whether activations are computed again in the backward pass instead of kept (activation checkpointing): the same numbers, less memory, a third more products.</summary>
     public bool Recompute { get; init; }
+
+    /// <summary>Held-out images of a validation on the way, spread evenly over all; 0 = all, as after the last step.</summary>
+    public int ValidationImages { get; init; } = DefaultValidationImages;
 
     /// <summary>Steps between calls of <see cref="OnSample"/>; 0 = never.</summary>
     public long SampleEvery { get; init; }

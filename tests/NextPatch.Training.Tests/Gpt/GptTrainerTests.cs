@@ -51,6 +51,27 @@ public sealed class GptTrainerTests
     }
 
     [Fact]
+    public void A_validation_on_the_way_judges_as_many_images_as_asked()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        (double OnTheWay, double AtTheEnd) Losses(int images)
+        {
+            var lines = new List<TrainingProgress>();
+            var result = TinyRun.Train(codes, new RunOptions { Output = folder[$"run-{images}"], ValidateEvery = 1, ValidationImages = images, OnProgress = lines.Add });
+            return (lines[^2].ValidationLoss!.Value, result.ValidationLoss!.Value);
+        }
+
+        var all = Losses(0);
+        Assert.Equal(all, Losses(8)); // TinyRun holds out eight
+        Assert.Equal(all, Losses(100));
+        var few = Losses(3);
+        Assert.NotEqual(all.OnTheWay, few.OnTheWay);
+        Assert.Equal(all.OnTheWay, few.OnTheWay, 0.2);
+        Assert.Equal(all.AtTheEnd, few.AtTheEnd);
+    }
+
+    [Fact]
     public void A_run_stopped_after_its_last_step_is_whole_but_not_validated()
     {
         using var folder = new TemporaryFolder();
