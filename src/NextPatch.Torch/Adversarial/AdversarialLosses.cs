@@ -1,4 +1,3 @@
-using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -16,12 +15,12 @@ public static class AdversarialLosses
         using var scope = NewDisposeScope();
         var sum = kind switch
         {
-            DiscriminatorLoss.Hinge => functional.relu(KeptScalar.Of(1) - real).mean() + functional.relu(KeptScalar.Of(1) + fake).mean(),
+            DiscriminatorLoss.Hinge => functional.relu(1 - real).mean() + functional.relu(1 + fake).mean(),
             DiscriminatorLoss.Vanilla or DiscriminatorLoss.NonSaturating => functional.softplus(-real).mean() + functional.softplus(fake).mean(),
             DiscriminatorLoss.NonSaturatingPublished => CrossEntropy(ones_like(real), real) + CrossEntropy(zeros_like(fake), fake),
             _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "unknown loss"),
         };
-        return (KeptScalar.Of(0.5) * sum).MoveToOuterDisposeScope();
+        return (0.5 * sum).MoveToOuterDisposeScope();
     }
 
     /// <param name="fake">Verdicts on reconstructions.</param>
@@ -49,7 +48,7 @@ public static class AdversarialLosses
         using var scope = NewDisposeScope();
         var ofReconstruction = autograd.grad([reconstruction], [lastLayer], retain_graph: true)[0];
         var ofAdversarial = autograd.grad([adversarial], [lastLayer], retain_graph: true)[0];
-        return (ofReconstruction.norm() / (ofAdversarial.norm() + KeptScalar.Of(1e-4))).clamp(KeptScalar.Of(0), KeptScalar.Of(1e4)).detach().MoveToOuterDisposeScope();
+        return (ofReconstruction.norm() / (ofAdversarial.norm() + 1e-4)).clamp(0, 1e4).detach().MoveToOuterDisposeScope();
     }
 
     /// <summary>Mean of softplus(z) - z t.</summary>

@@ -1,4 +1,3 @@
-using NextPatch.Torch.Loading;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -39,7 +38,7 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
             y = layer.forward(y);
         }
 
-        return ((y + _shortcut.forward(x)) * KeptScalar.Of(1 / Math.Sqrt(2))).MoveToOuterDisposeScope();
+        return ((y + _shortcut.forward(x)) * (1 / Math.Sqrt(2))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Each channel by itself with (1, 2, 1) / 4 in both directions; borders are mirrored.</summary>

@@ -96,7 +96,7 @@ public sealed class Lpips : IPerceptualLoss
 
     public void Dispose() => _tensors.Dispose();
 
-    private static Tensor Unit(Tensor features) => features / (features.square().sum(1, keepdim: true).sqrt() + KeptScalar.Of(1e-10));
+    private static Tensor Unit(Tensor features) => features / (features.square().sum(1, keepdim: true).sqrt() + 1e-10);
 
     private Tensor Take(IReadOnlyDictionary<string, StoredTensor> tensors, string source, params string[] names)
     {

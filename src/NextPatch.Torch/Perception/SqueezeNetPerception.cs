@@ -1,6 +1,5 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Perception;
@@ -45,8 +44,8 @@ public sealed class SqueezeNetPerception : IPerceptualLoss
 
     public void Dispose() => _network.Dispose();
 
-    private static Tensor ToLevels(Tensor images) => (images + KeptScalar.Of(1)) * KeptScalar.Of(127.5);
+    private static Tensor ToLevels(Tensor images) => (images + 1) * 127.5;
 
     // The constant keeps the gradient finite where every channel is 0.
-    private static Tensor Unit(Tensor features) => features * (features.square().sum(1, keepdim: true) + KeptScalar.Of(1e-10)).rsqrt(); // [B, C, h, w]
+    private static Tensor Unit(Tensor features) => features * (features.square().sum(1, keepdim: true) + 1e-10).rsqrt(); // [B, C, h, w]
 }

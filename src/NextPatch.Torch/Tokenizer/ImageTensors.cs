@@ -1,5 +1,4 @@
 using System.Buffers;
-using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Tokenizer;
@@ -53,7 +52,7 @@ public static class ImageTensors
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        var bytes = (images * KeptScalar.Of(127.5) + KeptScalar.Of(128)).clamp(KeptScalar.Of(0), KeptScalar.Of(255)).to(ScalarType.Byte); // the cast truncates
+        var bytes = (images * 127.5 + 128).clamp(0, 255).to(ScalarType.Byte); // the cast truncates
         return bytes.permute(0, 2, 3, 1).contiguous().data<byte>().ToArray();   // [B, S, S, 3]
     }
 
@@ -68,5 +67,5 @@ public static class ImageTensors
     }
 
     private static Tensor ToUnitRange(Tensor interleaved)
-        => (interleaved.permute(0, 3, 1, 2).to(ScalarType.Float32) / KeptScalar.Of(127.5) - KeptScalar.Of(1)).contiguous(); // [N, 3, S, S]
+        => (interleaved.permute(0, 3, 1, 2).to(ScalarType.Float32) / 127.5 - 1).contiguous(); // [N, 3, S, S]
 }

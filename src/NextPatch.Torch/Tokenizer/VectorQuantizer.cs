@@ -1,5 +1,4 @@
 using NextPatch.Core.Configuration;
-using NextPatch.Torch.Loading;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -154,7 +153,7 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
 
     /// <summary>Squared distances [R, K].</summary>
     internal static Tensor Distances(Tensor rows, Tensor codebook)
-        => rows.square().sum(1, keepdim: true) + codebook.square().sum(1) - (KeptScalar.Of(2) * functional.linear(rows, codebook));
+        => rows.square().sum(1, keepdim: true) + codebook.square().sum(1) - (2 * functional.linear(rows, codebook));
 
     /// <returns>int64 [B, T].</returns>
     private static Tensor Perturb(Tensor codes, Tensor rows, Tensor codebook, LatentPerturbation perturbation, long step, long firstImage)

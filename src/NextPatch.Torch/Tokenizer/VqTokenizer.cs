@@ -129,8 +129,8 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
             latents.MoveToOuterDisposeScope(),
             quantized.Codes.MoveToOuterDisposeScope(),
             quantized.CodebookLoss.MoveToOuterDisposeScope(),
-            (KeptScalar.Of(Config.CommitmentWeight) * quantized.CommitmentLoss).MoveToOuterDisposeScope(),
-            (KeptScalar.Of(Config.EntropyWeight) * quantized.EntropyLoss).MoveToOuterDisposeScope());
+            (Config.CommitmentWeight * quantized.CommitmentLoss).MoveToOuterDisposeScope(),
+            (Config.EntropyWeight * quantized.EntropyLoss).MoveToOuterDisposeScope());
     }
 
     /// <summary>What is compared with the codebook.</summary>

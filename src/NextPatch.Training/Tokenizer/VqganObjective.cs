@@ -1,5 +1,4 @@
 using NextPatch.Torch.Adversarial;
-using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 using static TorchSharp.torch;
 
@@ -42,10 +41,10 @@ public sealed class VqganObjective
             _ => difference.abs().mean() + squaredError,
         };
         var perceptual = _perception?.Distance(images, reconstructions).mean();
-        var likeness = KeptScalar.Of(_config.ReconstructionWeight) * reconstruction;
+        var likeness = _config.ReconstructionWeight * reconstruction;
         if (perceptual is not null)
         {
-            likeness = likeness + (KeptScalar.Of(_config.PerceptualWeight) * perceptual);
+            likeness = likeness + (_config.PerceptualWeight * perceptual);
         }
 
         var total = likeness + quantizationLoss;
@@ -55,7 +54,7 @@ public sealed class VqganObjective
         {
             adversarial = AdversarialLosses.Generator(_discriminator.forward(reconstructions), _config.GeneratorLoss);
             adaptive = _config.IsAdaptive ? AdversarialLosses.AdaptiveWeight(likeness, adversarial, lastLayer) : ones(1).squeeze();
-            total = likeness + (adaptive * KeptScalar.Of(_config.AdversarialWeightAt(step)) * adversarial) + quantizationLoss;
+            total = likeness + (adaptive * _config.AdversarialWeightAt(step) * adversarial) + quantizationLoss;
         }
 
         return new GeneratorTerms(
@@ -77,6 +76,6 @@ public sealed class VqganObjective
         using var scope = NewDisposeScope();
         var real = _discriminator.forward(images.detach());
         var fake = _discriminator.forward(reconstructions.detach());
-        return (KeptScalar.Of(_config.AdversarialWeightAt(step)) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
+        return (_config.AdversarialWeightAt(step) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
     }
 }
