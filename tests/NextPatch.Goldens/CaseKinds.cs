@@ -47,6 +47,7 @@ internal static class CaseKinds
         (c => c.IsAbout("TenCrop"), TenCropCase.Run),
         (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("items"), ImageCropCase.RunCentre),
         (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("file"), ImageCropCase.RunRealSizes),
+        (c => c.IsAbout("open_npz_array"), EvaluatorCases.RunLayout),
         (c => c.IsAbout("FIDStatistics.frechet_distance"), EvaluatorCases.RunFrechet),
         (c => c.IsAbout("compute_inception_score"), EvaluatorCases.RunInceptionScore),
         (c => c.IsAbout("compute_prec_recall"), EvaluatorCases.RunPrecisionRecall),

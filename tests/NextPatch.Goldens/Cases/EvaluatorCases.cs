@@ -1,6 +1,8 @@
 using System.Text.Json.Nodes;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Evaluation.Metrics;
+using NextPatch.Evaluation.Protocol;
 using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
@@ -9,6 +11,39 @@ namespace NextPatch.Goldens.Cases;
 /// <summary>The formulas of the published evaluator, on features that are given.</summary>
 internal static class EvaluatorCases
 {
+    /// <summary>Files of the evaluator's layout, read as a stream in the recorded batches: the images are those of the whole array, whatever their order and compression.</summary>
+    public static void RunLayout(CaseRun run)
+    {
+        var reference = run.Golden.Arrays(run.Golden.Files.Single(file => run.Golden.Arrays(file).ContainsKey("mu")))["arr_0"];
+        foreach (var file in run.Golden.Files)
+        {
+            var (path, arrays) = (run.Golden.PathOf(file), run.Golden.Arrays(file));
+            var images = arrays["arr_0"];
+            using var reader = new NpzArrayReader(path, "arr_0");
+            var streamed = new List<byte>();
+            foreach (var batch in run.Golden.Config["batches_of_4"]!.AsArray())
+            {
+                var part = new byte[(int)batch! * (images.Count / images.Shape[0])];
+                reader.Read(part);
+                streamed.AddRange(part);
+            }
+
+            run.SameList($"{file} as a stream", streamed, images.AsSpan<byte>().ToArray());
+            if (file.Contains("fortran", StringComparison.Ordinal))
+            {
+                run.SameList($"{file} in C order", streamed, reference.AsSpan<byte>().ToArray());
+            }
+
+            if (StatisticsFile.TryRead(path, null) is { } statistics)
+            {
+                run.SameList("mu", statistics.Mean, arrays["mu"].AsSpan<double>().ToArray());
+                run.SameList("sigma", statistics.Covariance, arrays["sigma"].AsSpan<double>().ToArray());
+                run.SameList("mu_s", statistics.SpatialMean ?? [], arrays["mu_s"].AsSpan<double>().ToArray());
+                run.SameList("sigma_s", statistics.SpatialCovariance ?? [], arrays["sigma_s"].AsSpan<double>().ToArray());
+            }
+        }
+    }
+
     public static void RunFrechet(CaseRun run)
     {
         var arrays = run.Golden.Arrays();
