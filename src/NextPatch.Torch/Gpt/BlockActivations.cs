@@ -7,7 +7,7 @@ namespace NextPatch.Torch.Gpt;
 // Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M = H D width of mixed heads, F feed-forward width, B batch, H heads, N tokens.
 
 /// <summary>What a block keeps from its forward to its backward pass.</summary>
-internal sealed class BlockActivations<T> : IDisposable
+internal sealed class BlockActivations<T> : ActivationSet
     where T : unmanaged, IElement<T>
 {
     public BlockActivations(GptConfig config)
@@ -59,23 +59,5 @@ internal sealed class BlockActivations<T> : IDisposable
     /// <summary>[R, 2 F]; the backward pass puts its gradient here.</summary>
     public Activation GateUp { get; }
 
-    public long BytesPerRow => All().Sum(a => a.BytesPerRow);
-
-    public void Resize(int rows)
-    {
-        foreach (var activation in All())
-        {
-            activation.Resize(rows);
-        }
-    }
-
-    public void Dispose()
-    {
-        foreach (var activation in All())
-        {
-            activation.Dispose();
-        }
-    }
-
-    private Activation[] All() => [Input, Normed, Inverse, Qkv, LogSums, Mixed, Middle, MiddleNormed, MiddleInverse, GateUp];
+    protected override IReadOnlyList<Activation> OfRows => [Input, Normed, Inverse, Qkv, LogSums, Mixed, Middle, MiddleNormed, MiddleInverse, GateUp];
 }

@@ -7,15 +7,16 @@ namespace NextPatch.Torch.Gpt;
 // Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M width of mixed heads, F feed-forward width, B images, N tokens.
 
 /// <summary>Forward and backward pass of one <see cref="GptBlock"/>, which is its plain twin.</summary>
-internal sealed unsafe class BlockPass<T> : IDisposable
+internal sealed unsafe class BlockPass<T, L> : IDisposable
     where T : unmanaged, IElement<T>
+    where L : unmanaged, ILanes<L>
 {
     private readonly GptConfig _config;
     private readonly PassClock _clock;
     private readonly SharedActivations<T> _shared;
     private readonly PassParameter _norm, _middleNorm;
     private readonly LinearMap<T> _qkv, _output, _gateUp, _down;
-    private AttentionKernel _attention = null!;
+    private AttentionKernel<L> _attention = null!;
 
     public BlockPass(GptConfig config, int layer, Func<string, PassParameter> parameter, SharedActivations<T> shared, BlockActivations<T> kept, PassClock clock)
     {
@@ -53,8 +54,8 @@ internal sealed unsafe class BlockPass<T> : IDisposable
     {
         int rows = images * tokens, width = _config.Width;
         var input = (float*)Kept.Input.Address;
-        _attention = new AttentionKernel(tokens, _config.HeadCount, _config.KvHeads, _config.HeadWidth, rotary, dropout.AttentionWeights(Layer), MatrixTile.Best);
-        NormKernel.Forward(rows, width, before == null ? input : before, before == null ? null : (T*)_shared.Branch.Address, dropBefore, input, _norm.Address, (float)_config.NormEpsilon,
+        _attention = new AttentionKernel<L>(tokens, _config.HeadCount, _config.KvHeads, _config.HeadWidth, rotary, dropout.AttentionWeights(Layer));
+        NormKernel<L>.Forward(rows, width, before == null ? input : before, before == null ? null : (T*)_shared.Branch.Address, dropBefore, input, _norm.Address, (float)_config.NormEpsilon,
             (T*)Kept.Normed.Address, (float*)Kept.Inverse.Address);
         _clock.Lap(PassPart.Norms);
         _qkv.Forward(Kept.Normed.Tensor, Kept.Qkv.Tensor);                                         // [R, Q]
@@ -63,7 +64,7 @@ internal sealed unsafe class BlockPass<T> : IDisposable
         _clock.Lap(PassPart.Attention);
         _output.Forward(Kept.Mixed.Tensor, _shared.Branch.Tensor);                                 // [R, C]
         _clock.Lap(PassPart.Products);
-        NormKernel.Forward(rows, width, input, (T*)_shared.Branch.Address, dropout.AttentionBranch(Layer), (float*)Kept.Middle.Address, _middleNorm.Address, (float)_config.NormEpsilon,
+        NormKernel<L>.Forward(rows, width, input, (T*)_shared.Branch.Address, dropout.AttentionBranch(Layer), (float*)Kept.Middle.Address, _middleNorm.Address, (float)_config.NormEpsilon,
             (T*)Kept.MiddleNormed.Address, (float*)Kept.MiddleInverse.Address);
         _clock.Lap(PassPart.Norms);
         _gateUp.Forward(Kept.MiddleNormed.Tensor, Kept.GateUp.Tensor);                             // [R, 2 F]
@@ -73,7 +74,7 @@ internal sealed unsafe class BlockPass<T> : IDisposable
             return;
         }
 
-        SwiGluKernel.Forward(rows, _config.FfnWidth, (T*)Kept.GateUp.Address, (T*)_shared.Hidden.Address); // [R, F]
+        SwiGluKernel<L>.Forward(rows, _config.FfnWidth, (T*)Kept.GateUp.Address, (T*)_shared.Hidden.Address); // [R, F]
         _clock.Lap(PassPart.SwiGlu);
         _down.Forward(_shared.Hidden.Tensor, _shared.Branch.Tensor);                               // [R, C]
         _clock.Lap(PassPart.Products);
@@ -90,13 +91,13 @@ internal sealed unsafe class BlockPass<T> : IDisposable
         var (branchGradient, residual) = (_shared.BranchGradient.Tensor, (nint)_shared.ResidualGradient.Address);
         _down.InputGradient(branchGradient, _shared.HiddenGradient.Tensor);                        // [R, F]
         _clock.Lap(PassPart.Products);
-        SwiGluKernel.Backward(rows, _config.FfnWidth, (T*)Kept.GateUp.Address, (T*)_shared.HiddenGradient.Address, (T*)_shared.Hidden.Address);
+        SwiGluKernel<L>.Backward(rows, _config.FfnWidth, (T*)Kept.GateUp.Address, (T*)_shared.HiddenGradient.Address, (T*)_shared.Hidden.Address);
         _clock.Lap(PassPart.SwiGlu);
         WeightGradient(_down, branchGradient, _shared.Hidden.Tensor, add);
         WeightGradient(_gateUp, Kept.GateUp.Tensor, Kept.MiddleNormed.Tensor, add);
         _gateUp.InputGradient(Kept.GateUp.Tensor, _shared.NormedGradient.Tensor);                  // [R, C]
         _clock.Lap(PassPart.Products);
-        NormKernel.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Middle.Address, (float*)Kept.MiddleInverse.Address, _middleNorm.Address, (float*)residual, false,
+        NormKernel<L>.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Middle.Address, (float*)Kept.MiddleInverse.Address, _middleNorm.Address, (float*)residual, false,
             _middleNorm.GradientAddress, (T*)_shared.BranchGradient.Address, dropout.AttentionBranch(Layer));
         _clock.Lap(PassPart.Norms);
         _output.InputGradient(branchGradient, _shared.MixedGradient.Tensor);                       // [R, M]
@@ -106,7 +107,7 @@ internal sealed unsafe class BlockPass<T> : IDisposable
         WeightGradient(_qkv, Kept.Qkv.Tensor, Kept.Normed.Tensor, add);
         _qkv.InputGradient(Kept.Qkv.Tensor, _shared.NormedGradient.Tensor);                        // [R, C]
         _clock.Lap(PassPart.Products);
-        NormKernel.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Input.Address, (float*)Kept.Inverse.Address, _norm.Address, (float*)residual, false,
+        NormKernel<L>.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Input.Address, (float*)Kept.Inverse.Address, _norm.Address, (float*)residual, false,
             _norm.GradientAddress, Layer == 0 ? null : (T*)_shared.BranchGradient.Address, Layer == 0 ? default : dropout.FeedForwardBranch(Layer - 1));
         _clock.Lap(PassPart.Norms);
     }

@@ -8,8 +8,9 @@ namespace NextPatch.Torch.Gpt;
 // Shape letters: B images, N tokens per image, R = B N rows, r rows of a chunk, C width, V vocabulary, P codes per patch.
 
 /// <summary><see cref="TrainingPass"/> for one type of activations.</summary>
-internal sealed unsafe class GptPass<T> : IGptPass
+internal sealed unsafe class GptPass<T, L> : IGptPass
     where T : unmanaged, IElement<T>
+    where L : unmanaged, ILanes<L>
 {
     /// <summary>Logits alive at once: as many as a gradient of the head of the largest vocabularies has elements, so that it is mostly formed in one product.</summary>
     private const long LogitsPerChunk = 1 << 24;
@@ -18,7 +19,7 @@ internal sealed unsafe class GptPass<T> : IGptPass
     private readonly bool _recompute;
     private readonly Dictionary<string, PassParameter> _parameters;
     private readonly SharedActivations<T> _shared;
-    private readonly BlockPass<T>[] _blocks;
+    private readonly BlockPass<T, L>[] _blocks;
     private readonly LinearMap<T> _head;
     private readonly Activation _final, _finalNormed, _finalInverse, _logits;
     private readonly Dictionary<int, RotaryRows> _rotary = [];
@@ -36,7 +37,7 @@ internal sealed unsafe class GptPass<T> : IGptPass
             kept[layer] = recompute && layer > 0 ? new BlockActivations<T>(config, kept[0]) : new BlockActivations<T>(config);
         }
 
-        _blocks = [.. kept.Select((k, layer) => new BlockPass<T>(config, layer, name => _parameters[name], _shared, k, Clock))];
+        _blocks = [.. kept.Select((k, layer) => new BlockPass<T, L>(config, layer, name => _parameters[name], _shared, k, Clock))];
         _head = new LinearMap<T>(_parameters["output.weight"]);
         _final = new Activation(config.Width, ScalarType.Float32);
         _finalNormed = new Activation(config.Width, T.Type);
@@ -77,16 +78,16 @@ internal sealed unsafe class GptPass<T> : IGptPass
         var state = new PassState(labels, codes, geometry, new PassDropout(config, seed, labels.Length, geometry.PatchCount), Rotary(geometry.PatchesPerSide), AttachGradients());
         Resize(state.Rows);
         Clock.Start();
-        EmbeddingKernel.Forward(labels, codes, geometry, config.Width, Classes.Address, Codes.Address, state.Dropout.Tokens, (float*)_blocks[0].Kept.Input.Address);
+        EmbeddingKernel<L>.Forward(labels, codes, geometry, config.Width, Classes.Address, Codes.Address, state.Dropout.Tokens, (float*)_blocks[0].Kept.Input.Address);
         Clock.Lap(PassPart.Embedding);
-        BlockPass<T>? before = null;
+        BlockPass<T, L>? before = null;
         foreach (var block in _blocks)
         {
             block.Forward(labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state), state.Rotary, state.Dropout);
             before = block;
         }
 
-        NormKernel.Forward(state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state), (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
+        NormKernel<L>.Forward(state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state), (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
             (T*)_finalNormed.Address, (float*)_finalInverse.Address);
         Clock.Lap(PassPart.Norms);
         _state = state;
@@ -100,7 +101,7 @@ internal sealed unsafe class GptPass<T> : IGptPass
         _state = null;
         Clock.Start();
         var last = _blocks[^1];
-        NormKernel.Backward(state.Rows, _model.Config.Width, (T*)_shared.NormedGradient.Address, (float*)_final.Address, (float*)_finalInverse.Address, Norm.Address, (float*)_shared.ResidualGradient.Address, true,
+        NormKernel<L>.Backward(state.Rows, _model.Config.Width, (T*)_shared.NormedGradient.Address, (float*)_final.Address, (float*)_finalInverse.Address, Norm.Address, (float*)_shared.ResidualGradient.Address, true,
             Norm.GradientAddress, (T*)_shared.BranchGradient.Address, BranchOf(last, state));
         Clock.Lap(PassPart.Norms);
         foreach (var block in _blocks.Reverse())
@@ -113,7 +114,7 @@ internal sealed unsafe class GptPass<T> : IGptPass
             block.Backward(state.Labels.Length, state.Geometry.PatchCount, state.Dropout, state.Add);
         }
 
-        EmbeddingKernel.Backward(state.Labels, state.Codes, state.Geometry, _model.Config.Width, Classes.GradientAddress, Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
+        EmbeddingKernel<L>.Backward(state.Labels, state.Codes, state.Geometry, _model.Config.Width, Classes.GradientAddress, Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
         Clock.Lap(PassPart.Embedding);
     }
 
@@ -143,7 +144,7 @@ internal sealed unsafe class GptPass<T> : IGptPass
 
     private PassParameter Norm => _parameters["norm.weight"];
 
-    private static BranchDrop BranchOf(BlockPass<T>? block, PassState state) => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
+    private static BranchDrop BranchOf(BlockPass<T, L>? block, PassState state) => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
 
     private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
 
@@ -165,7 +166,7 @@ internal sealed unsafe class GptPass<T> : IGptPass
             fixed (int* target = &targets[start * codesPerPatch])
             fixed (double* loss = &losses[start])
             {
-                CrossEntropyKernel.Run(count, vocabulary, (T*)_logits.Address, target, codesPerPatch, (float)(scale / state.Rows), loss);
+                CrossEntropyKernel<L>.Run(count, vocabulary, (T*)_logits.Address, target, codesPerPatch, (float)(scale / state.Rows), loss);
             }
 
             Clock.Lap(PassPart.Loss);

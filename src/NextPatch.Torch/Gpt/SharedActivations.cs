@@ -7,7 +7,7 @@ namespace NextPatch.Torch.Gpt;
 // Shape letters: R rows (images x tokens), C width.
 
 /// <summary>Memory that all blocks use in turn.</summary>
-internal sealed class SharedActivations<T> : IDisposable
+internal sealed class SharedActivations<T> : ActivationSet
     where T : unmanaged, IElement<T>
 {
     public SharedActivations(GptConfig config)
@@ -41,23 +41,11 @@ internal sealed class SharedActivations<T> : IDisposable
     public Activation WeightGradient { get; }
 
     /// <summary>Without <see cref="WeightGradient"/>, whose size does not depend on rows.</summary>
-    public long BytesPerRow => OfRows().Sum(a => a.BytesPerRow);
+    protected override IReadOnlyList<Activation> OfRows => [Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient];
 
-    public void Resize(int rows)
+    public override void Dispose()
     {
-        foreach (var activation in OfRows())
-        {
-            activation.Resize(rows);
-        }
+        base.Dispose();
+        WeightGradient.Dispose();
     }
-
-    public void Dispose()
-    {
-        foreach (var activation in OfRows().Append(WeightGradient))
-        {
-            activation.Dispose();
-        }
-    }
-
-    private Activation[] OfRows() => [Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient];
 }

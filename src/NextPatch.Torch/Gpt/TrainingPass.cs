@@ -1,3 +1,4 @@
+using System.Runtime.Intrinsics;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Kernels;
@@ -23,8 +24,8 @@ public sealed class TrainingPass : IDisposable
     /// <exception cref="ConfigException">Another precision.</exception>
     public TrainingPass(GptModel model, ComputePrecision precision = ComputePrecision.Fp32, bool recompute = false) => _pass = precision switch
     {
-        ComputePrecision.Fp32 => new GptPass<Single32>(model, recompute),
-        ComputePrecision.Bf16 => new GptPass<BFloat16>(model, recompute),
+        ComputePrecision.Fp32 => Create<Single32>(model, recompute),
+        ComputePrecision.Bf16 => Create<BFloat16>(model, recompute),
         _ => throw new ConfigException($"The processor computes in fp32 or bf16, not in {precision}."),
     };
 
@@ -45,7 +46,7 @@ public sealed class TrainingPass : IDisposable
     /// <param name="rows">Images times tokens of the largest micro-batch.</param>
     /// <param name="recompute">Activation checkpointing.</param>
     public static long BytesFor(GptConfig config, ComputePrecision precision, long rows, bool recompute)
-        => precision == ComputePrecision.Bf16 ? GptPass<BFloat16>.BytesFor(config, rows, recompute) : GptPass<Single32>.BytesFor(config, rows, recompute);
+        => precision == ComputePrecision.Bf16 ? GptPass<BFloat16, Lanes1>.BytesFor(config, rows, recompute) : GptPass<Single32, Lanes1>.BytesFor(config, rows, recompute);
 
     /// <summary>Embedding, blocks, output head and patch loss; the gradients of the head are formed here.</summary>
     /// <param name="labels">Classes or null class, [B].</param>
@@ -61,4 +62,10 @@ public sealed class TrainingPass : IDisposable
     public void Backward() => _pass.Backward();
 
     public void Dispose() => _pass.Dispose();
+
+    private static IGptPass Create<T>(GptModel model, bool recompute)
+        where T : unmanaged, IElement<T>
+        => Vector512.IsHardwareAccelerated ? new GptPass<T, Lanes16>(model, recompute)
+            : Vector256.IsHardwareAccelerated ? new GptPass<T, Lanes8>(model, recompute)
+            : new GptPass<T, Lanes1>(model, recompute);
 }

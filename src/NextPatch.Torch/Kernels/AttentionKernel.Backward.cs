@@ -1,12 +1,11 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
 // Shape letters: those of AttentionKernel.cs.
 
 /// <content>The backward pass.</content>
-internal sealed unsafe partial class AttentionKernel
+internal sealed unsafe partial class AttentionKernel<L>
 {
     /// <param name="batch">B.</param>
     /// <param name="qkv">As in the forward pass; becomes its gradient.</param>
@@ -44,8 +43,8 @@ internal sealed unsafe partial class AttentionKernel
         for (var token = 0; token < _tokens; token++)
         {
             var row = rows + ((long)token * _qkvWidth);
-            _rotary.Rotate(token, (Single32*)(room.KeyGradients + (token * _width)), row + ((_heads + kvHead) * _width), 1, -1);
-            Copy(room.ValueGradients + (token * _width), 1, row + ((_heads + _kvHeads + kvHead) * _width));
+            _rotary.Rotate<Single32, T, L>(token, (Single32*)(room.KeyGradients + (token * _width)), row + ((_heads + kvHead) * _width), 1, -1);
+            Copy(0, _width, (Single32*)(room.ValueGradients + (token * _width)), 1, row + ((_heads + _kvHeads + kvHead) * _width));
         }
     }
 
@@ -56,58 +55,58 @@ internal sealed unsafe partial class AttentionKernel
         Scores(rows, head, start, count, seen, room);                                                           // [Q, S]
         for (var i = 0; i < count; i++)
         {
-            Widen(mixedGradient + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width), room.Mixed + (i * _width));
+            Copy(0, _width, mixedGradient + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width), 1, (Single32*)(room.Mixed + (i * _width)));
         }
 
-        MatrixTile.Multiply((count, seen, _width), room.Mixed, _width, 1, room.ValuesTransposed, _tokens, room.WeightGradients, _tokens, false, _vectors); // [Q, S]
+        MatrixTile<L>.Multiply((count, seen, _width), room.Mixed, _width, 1, room.ValuesTransposed, _tokens, room.WeightGradients, _tokens, false); // [Q, S]
         for (var i = 0; i < count; i++)
         {
             float* weights = room.Scores + (i * _tokens), gradients = room.WeightGradients + (i * _tokens), dropped = room.Dropped + (i * _tokens);
-            Exponentials(weights, start + i + 1, seen, logSums[start + i]);
+            var visible = start + i + 1;
+            Exponentials(0, seen, weights, logSums[start + i]);
+            new Span<float>(weights + visible, seen - visible).Clear();
             if (_drop.IsActive)
             {
                 Drop(image, head, start + i, gradients, gradients);
                 Drop(image, head, start + i, weights, dropped);
             }
 
-            ScoreGradients(weights, gradients, start + i + 1, seen);
+            ScoreGradients(0, seen, weights, gradients, Dot(0, seen, weights, gradients));
         }
 
-        MatrixTile.Multiply((seen, _width, count), _drop.IsActive ? room.Dropped : room.Scores, 1, _tokens, room.Mixed, _width, room.ValueGradients, _width, true, _vectors); // [S, D]
-        MatrixTile.Multiply((seen, _width, count), room.WeightGradients, 1, _tokens, room.Queries, _width, room.KeyGradients, _width, true, _vectors);    // [S, D]
-        MatrixTile.Multiply((count, _width, seen), room.WeightGradients, _tokens, 1, room.Keys, _width, room.Mixed, _width, false, _vectors);             // [Q, D]
+        MatrixTile<L>.Multiply((seen, _width, count), _drop.IsActive ? room.Dropped : room.Scores, 1, _tokens, room.Mixed, _width, room.ValueGradients, _width, true); // [S, D]
+        MatrixTile<L>.Multiply((seen, _width, count), room.WeightGradients, 1, _tokens, room.Queries, _width, room.KeyGradients, _width, true);    // [S, D]
+        MatrixTile<L>.Multiply((count, _width, seen), room.WeightGradients, _tokens, 1, room.Keys, _width, room.Mixed, _width, false);             // [Q, D]
         for (var i = 0; i < count; i++)
         {
-            _rotary.Rotate(start + i, (Single32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);
+            _rotary.Rotate<Single32, T, L>(start + i, (Single32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float Dot(int j, int count, float* a, float* b)
+    {
+        var sums = L.Of(0);
+        for (; j <= count - L.Count; j += L.Count)
+        {
+            sums += L.Load(a + j) * L.Load(b + j);
+        }
+
+        return L.Sum(sums) + (j < count ? AttentionKernel<Lanes1>.Dot(j, count, a, b) : 0);
     }
 
     /// <summary>Turns gradients of weights into gradients of scores: w (g - sum w g).</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void ScoreGradients(float* weights, float* gradients, int visible, int seen)
+    private static void ScoreGradients(int j, int count, float* weights, float* gradients, float sum)
     {
-        var (sums, j) = (Vector256<float>.Zero, 0);
-        for (; j <= visible - 8; j += 8)
+        for (; j <= count - L.Count; j += L.Count)
         {
-            sums += Vector256.Load(weights + j) * Vector256.Load(gradients + j);
+            L.Store(gradients + j, L.Load(weights + j) * (L.Load(gradients + j) - L.Of(sum)));
         }
 
-        var sum = Vector256.Sum(sums);
-        for (; j < visible; j++)
+        if (j < count)
         {
-            sum += weights[j] * gradients[j];
+            AttentionKernel<Lanes1>.ScoreGradients(j, count, weights, gradients, sum);
         }
-
-        for (j = 0; j <= visible - 8; j += 8)
-        {
-            (Vector256.Load(weights + j) * (Vector256.Load(gradients + j) - Vector256.Create(sum))).Store(gradients + j);
-        }
-
-        for (; j < visible; j++)
-        {
-            gradients[j] = weights[j] * (gradients[j] - sum);
-        }
-
-        new Span<float>(gradients + visible, seen - visible).Clear();
     }
 }

@@ -10,7 +10,9 @@ namespace NextPatch.Torch.Kernels;
 /// Causal attention with rotary positions and its backward pass, one head at a time in cache, in float whatever the element type. Scores are formed
 /// in blocks of queries, only up to the diagonal, and never kept: the backward pass forms them again from the logarithm of their sums.
 /// </summary>
-internal sealed unsafe partial class AttentionKernel
+/// <typeparam name="L">Values computed at once; those that remain are done one by one.</typeparam>
+internal sealed unsafe partial class AttentionKernel<L>
+    where L : unmanaged, ILanes<L>
 {
     /// <summary>Queries of a block: the scores of 256 keys then take 32 KiB.</summary>
     private const int QueryBlock = 32;
@@ -19,7 +21,6 @@ internal sealed unsafe partial class AttentionKernel
     private readonly float _scale;
     private readonly RotaryRows _rotary;
     private readonly DropMask _drop;
-    private readonly TileWidth _vectors;
 
     /// <param name="tokens">N.</param>
     /// <param name="heads">H.</param>
@@ -27,10 +28,9 @@ internal sealed unsafe partial class AttentionKernel
     /// <param name="width">D.</param>
     /// <param name="rotary">Factors of N tokens.</param>
     /// <param name="drop">Dropout of attention weights.</param>
-    /// <param name="vectors">Vectors to use; <see cref="TileWidth.Scalar"/> = the plain twin.</param>
-    public AttentionKernel(int tokens, int heads, int kvHeads, int width, RotaryRows rotary, DropMask drop, TileWidth vectors)
+    public AttentionKernel(int tokens, int heads, int kvHeads, int width, RotaryRows rotary, DropMask drop)
     {
-        (_tokens, _heads, _kvHeads, _width, _rotary, _drop, _vectors) = (tokens, heads, kvHeads, width, rotary, drop, vectors);
+        (_tokens, _heads, _kvHeads, _width, _rotary, _drop) = (tokens, heads, kvHeads, width, rotary, drop);
         _qkvWidth = (heads + (2 * kvHeads)) * width;
         _scale = (float)(1 / Math.Sqrt(width));
     }
@@ -70,10 +70,10 @@ internal sealed unsafe partial class AttentionKernel
                     Drop(image, head, start + i, room.Scores + (i * _tokens), room.Scores + (i * _tokens));
                 }
 
-                MatrixTile.Multiply((count, _width, seen), room.Scores, _tokens, 1, room.Values, _width, room.Mixed, _width, false, _vectors); // [Q, D]
+                MatrixTile<L>.Multiply((count, _width, seen), room.Scores, _tokens, 1, room.Values, _width, room.Mixed, _width, false); // [Q, D]
                 for (var i = 0; i < count; i++)
                 {
-                    Copy(room.Mixed + (i * _width), inverses[i], mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
+                    Copy(0, _width, (Single32*)(room.Mixed + (i * _width)), inverses[i], mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
                 }
             }
         }
@@ -85,10 +85,10 @@ internal sealed unsafe partial class AttentionKernel
     {
         for (var i = 0; i < count; i++)
         {
-            _rotary.Rotate(start + i, rows + ((long)(start + i) * _qkvWidth) + (head * _width), (Single32*)(room.Queries + (i * _width)), _scale, 1);
+            _rotary.Rotate<T, Single32, L>(start + i, rows + ((long)(start + i) * _qkvWidth) + (head * _width), (Single32*)(room.Queries + (i * _width)), _scale, 1);
         }
 
-        MatrixTile.Multiply((count, seen, _width), room.Queries, _width, 1, room.KeysTransposed, _tokens, room.Scores, _tokens, false, _vectors);
+        MatrixTile<L>.Multiply((count, seen, _width), room.Queries, _width, 1, room.KeysTransposed, _tokens, room.Scores, _tokens, false);
     }
 
     private void Keys<T>(T* rows, int kvHead, float* keys, float* transposed)
@@ -96,7 +96,7 @@ internal sealed unsafe partial class AttentionKernel
     {
         for (var token = 0; token < _tokens; token++)
         {
-            _rotary.Rotate(token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Single32*)(keys + (token * _width)), 1, 1);
+            _rotary.Rotate<T, Single32, L>(token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Single32*)(keys + (token * _width)), 1, 1);
         }
 
         Transpose(keys, transposed);
@@ -107,7 +107,7 @@ internal sealed unsafe partial class AttentionKernel
     {
         for (var token = 0; token < _tokens; token++)
         {
-            Widen(rows + ((long)token * _qkvWidth) + ((_heads + _kvHeads + kvHead) * _width), values + (token * _width));
+            Copy(0, _width, rows + ((long)token * _qkvWidth) + ((_heads + _kvHeads + kvHead) * _width), 1, (Single32*)(values + (token * _width)));
         }
     }
 
@@ -141,106 +141,81 @@ internal sealed unsafe partial class AttentionKernel
 
     /// <summary>exp(score - maximum) of the first <paramref name="visible"/> scores, zeros up to <paramref name="seen"/>.</summary>
     /// <returns>The logarithm of the sum of exponentials, and what turns them into weights.</returns>
-    private (float LogSum, float Inverse) Weights(float* scores, int visible, int seen)
+    private static (float LogSum, float Inverse) Weights(float* scores, int visible, int seen)
     {
-        var maximum = Maximum(scores, visible);
-        var sum = Exponentials(scores, visible, seen, maximum);
+        // The row is done to the end of its block, which vectors divide; e^-infinity is so small that no sum feels it.
+        var unseen = new Span<float>(scores + visible, seen - visible);
+        unseen.Fill(float.NegativeInfinity);
+        var maximum = Maximum(0, seen, scores);
+        var sum = Exponentials(0, seen, scores, maximum);
+        unseen.Clear();
         return (maximum + MathF.Log(sum), 1 / sum);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Maximum(float* scores, int count)
+    private static float Maximum(int j, int count, float* scores)
     {
-        var (maxima, j) = (Vector256.Create(float.NegativeInfinity), 0);
-        for (; j <= count - 8; j += 8)
+        var maxima = L.Of(float.NegativeInfinity);
+        for (; j <= count - L.Count; j += L.Count)
         {
-            maxima = Vector256.MaxNative(maxima, Vector256.Load(scores + j));
+            maxima = L.Max(maxima, L.Load(scores + j));
         }
 
-        var pairs = Vector128.MaxNative(maxima.GetLower(), maxima.GetUpper());
-        var maximum = MathF.Max(MathF.Max(pairs[0], pairs[1]), MathF.Max(pairs[2], pairs[3]));
-        for (; j < count; j++)
-        {
-            maximum = MathF.Max(maximum, scores[j]);
-        }
-
-        return maximum;
+        return MathF.Max(L.Maximum(maxima), j < count ? AttentionKernel<Lanes1>.Maximum(j, count, scores) : float.NegativeInfinity);
     }
 
-    /// <summary>exp(score - shift) of the visible scores, zeros behind them; returns their sum.</summary>
+    /// <summary>exp(score - shift) in place; returns their sum.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private float Exponentials(float* scores, int visible, int seen, float shift)
+    private static float Exponentials(int j, int count, float* scores, float shift)
     {
-        var (sums, j) = (Vector256<float>.Zero, 0);
-        for (; j <= visible - 8 && _vectors != TileWidth.Scalar; j += 8)
+        var sums = L.Of(0);
+        for (; j <= count - L.Count; j += L.Count)
         {
-            var e = Exponential.Of(Vector256.Load(scores + j) - Vector256.Create(shift));
-            e.Store(scores + j);
+            var e = Exponential.Of(L.Load(scores + j) - L.Of(shift));
+            L.Store(scores + j, e);
             sums += e;
         }
 
-        var sum = Vector256.Sum(sums);
-        for (; j < visible; j++)
-        {
-            scores[j] = Exponential.Of(scores[j] - shift);
-            sum += scores[j];
-        }
-
-        new Span<float>(scores + visible, seen - visible).Clear();
-        return sum;
+        return L.Sum(sums) + (j < count ? AttentionKernel<Lanes1>.Exponentials(j, count, scores, shift) : 0);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Drop(int image, int head, int query, float* from, float* to)
     {
-        if (!_drop.IsActive)
+        if (_drop.IsActive)
         {
-            return;
-        }
-
-        var element = (uint)((((((long)image * _heads) + head) * _tokens) + query) * _tokens);
-        var block = Math.Min(((query / QueryBlock) + 1) * QueryBlock, _tokens);
-        var j = 0;
-        for (; j <= block - 8 && _vectors != TileWidth.Scalar; j += 8)
-        {
-            (Vector256.Load(from + j) * _drop.Factors(element + (uint)j)).Store(to + j);
-        }
-
-        for (; j < block; j++)
-        {
-            to[j] = from[j] * _drop.Factor(element + (uint)j);
+            var element = (uint)((((((long)image * _heads) + head) * _tokens) + query) * _tokens);
+            Drop(0, Math.Min(((query / QueryBlock) + 1) * QueryBlock, _tokens), _drop, element, from, to);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Widen<T>(T* from, float* to)
-        where T : unmanaged, IElement<T>
+    private static void Drop(int j, int count, DropMask drop, uint element, float* from, float* to)
     {
-        var d = 0;
-        for (; d <= _width - 8; d += 8)
+        for (; j <= count - L.Count; j += L.Count)
         {
-            T.Load(from + d).Store(to + d);
+            L.Store(to + j, L.Load(from + j) * L.Factors(drop, element + (uint)j));
         }
 
-        for (; d < _width; d++)
+        if (j < count)
         {
-            to[d] = T.Widen(from[d]);
+            AttentionKernel<Lanes1>.Drop(j, count, drop, element, from, to);
         }
     }
 
+    /// <summary>to = from * factor.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Copy<T>(float* from, float factor, T* to)
-        where T : unmanaged, IElement<T>
+    private static void Copy<TFrom, TTo>(int d, int width, TFrom* from, float factor, TTo* to)
+        where TFrom : unmanaged, IElement<TFrom>
+        where TTo : unmanaged, IElement<TTo>
     {
-        var d = 0;
-        for (; d <= _width - 8; d += 8)
+        for (; d <= width - L.Count; d += L.Count)
         {
-            T.Store(to + d, Vector256.Load(from + d) * factor);
+            TTo.Store(to + d, TFrom.Load<L>(from + d) * L.Of(factor));
         }
 
-        for (; d < _width; d++)
+        if (d < width)
         {
-            to[d] = T.Narrow(from[d] * factor);
+            AttentionKernel<Lanes1>.Copy(d, width, from, factor, to);
         }
     }
 }

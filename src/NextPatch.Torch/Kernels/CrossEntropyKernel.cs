@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
 // Shape letters: R rows, V vocabulary, P codes per patch.
 
-/// <summary>Patch loss of rows of logits and its gradient in their place; the scalar rest is also the plain twin (<c>vectorised = false</c>).</summary>
-internal static unsafe class CrossEntropyKernel
+/// <summary>Patch loss of rows of logits and its gradient in their place.</summary>
+/// <typeparam name="L">Logits computed at once; those that remain are done one by one.</typeparam>
+internal static unsafe class CrossEntropyKernel<L>
+    where L : unmanaged, ILanes<L>
 {
     /// <summary>loss = logsumexp(z) - mean_i z[t_i]; z becomes (softmax(z) - target frequencies) * <paramref name="weight"/>.</summary>
     /// <param name="rows">R.</param>
@@ -16,91 +17,79 @@ internal static unsafe class CrossEntropyKernel
     /// <param name="codesPerPatch">P.</param>
     /// <param name="weight">Weight of a row in the loss of the step.</param>
     /// <param name="losses">Loss of each row in nats, [R].</param>
-    /// <param name="vectorised">False = the plain twin.</param>
-    public static void Run<T>(int rows, int vocabulary, T* logits, int* targets, int codesPerPatch, float weight, double* losses, bool vectorised = true)
+    public static void Run<T>(int rows, int vocabulary, T* logits, int* targets, int codesPerPatch, float weight, double* losses)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, 2L * vocabulary, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+        => RowSplit.Run(rows, 2L * vocabulary, (first, end) =>
         {
             var atTargets = new float[codesPerPatch];
             for (var row = first; row < end; row++)
             {
-                losses[row] = Row(vocabulary, vectorised ? vocabulary & ~7 : 0, logits + ((long)row * vocabulary), new ReadOnlySpan<int>(targets + ((long)row * codesPerPatch), codesPerPatch), weight, atTargets);
+                losses[row] = Row(vocabulary, logits + ((long)row * vocabulary), new ReadOnlySpan<int>(targets + ((long)row * codesPerPatch), codesPerPatch), weight, atTargets);
             }
         });
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static double Row<T>(int vocabulary, int lanes, T* z, ReadOnlySpan<int> targets, float weight, Span<float> atTargets)
+    private static double Row<T>(int vocabulary, T* z, ReadOnlySpan<int> targets, float weight, Span<float> atTargets)
         where T : unmanaged, IElement<T>
     {
         var targetSum = 0.0;
         for (var i = 0; i < targets.Length; i++)
         {
-            atTargets[i] = T.Widen(z[targets[i]]);
+            atTargets[i] = T.Load<Lanes1>(z + targets[i]).Value;
             targetSum += atTargets[i];
         }
 
-        var maximum = Maximum(vocabulary, lanes, z);
-        var sum = SumOfExponentials(vocabulary, lanes, z, maximum);
+        var maximum = Maximum(0, vocabulary, z);
+        var sum = SumOfExponentials(0, vocabulary, z, maximum);
         var scale = weight / sum;
-        var c = 0;
-        for (; c < lanes; c += 8)
-        {
-            T.Store(z + c, Exponential.Of(T.Load(z + c) - Vector256.Create(maximum)) * scale);
-        }
-
-        for (; c < vocabulary; c++)
-        {
-            z[c] = T.Narrow(Exponential.Of(T.Widen(z[c]) - maximum) * scale);
-        }
-
+        Probabilities(0, vocabulary, z, maximum, scale);
         for (var i = 0; i < targets.Length; i++)
         {
-            z[targets[i]] = T.Narrow((Exponential.Of(atTargets[i] - maximum) * scale) - (weight * targets.Count(targets[i]) / targets.Length));
+            var probability = Exponential.Of(new Lanes1(atTargets[i] - maximum)).Value * scale;
+            T.Store(z + targets[i], new Lanes1(probability - (weight * targets.Count(targets[i]) / targets.Length)));
         }
 
         return maximum + Math.Log(sum) - (targetSum / targets.Length);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float Maximum<T>(int vocabulary, int lanes, T* z)
+    private static float Maximum<T>(int c, int vocabulary, T* z)
         where T : unmanaged, IElement<T>
     {
-        var (maxima, c) = (Vector256.Create(float.NegativeInfinity), 0);
-        for (; c < lanes; c += 8)
+        var maxima = L.Of(float.NegativeInfinity);
+        for (; c <= vocabulary - L.Count; c += L.Count)
         {
-            maxima = Vector256.MaxNative(maxima, T.Load(z + c));
+            maxima = L.Max(maxima, T.Load<L>(z + c));
         }
 
-        var maximum = float.NegativeInfinity;
-        for (var i = 0; i < 8; i++)
-        {
-            maximum = MathF.Max(maximum, maxima[i]);
-        }
-
-        for (; c < vocabulary; c++)
-        {
-            maximum = MathF.Max(maximum, T.Widen(z[c]));
-        }
-
-        return maximum;
+        return MathF.Max(L.Maximum(maxima), c < vocabulary ? CrossEntropyKernel<Lanes1>.Maximum(c, vocabulary, z) : float.NegativeInfinity);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float SumOfExponentials<T>(int vocabulary, int lanes, T* z, float maximum)
+    private static float SumOfExponentials<T>(int c, int vocabulary, T* z, float maximum)
         where T : unmanaged, IElement<T>
     {
-        var (sums, c) = (Vector256<float>.Zero, 0);
-        for (; c < lanes; c += 8)
+        var sums = L.Of(0);
+        for (; c <= vocabulary - L.Count; c += L.Count)
         {
-            sums += Exponential.Of(T.Load(z + c) - Vector256.Create(maximum));
+            sums += Exponential.Of(T.Load<L>(z + c) - L.Of(maximum));
         }
 
-        var sum = Vector256.Sum(sums);
-        for (; c < vocabulary; c++)
+        return L.Sum(sums) + (c < vocabulary ? CrossEntropyKernel<Lanes1>.SumOfExponentials(c, vocabulary, z, maximum) : 0);
+    }
+
+    /// <summary>z = exp(z - maximum) * scale.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Probabilities<T>(int c, int vocabulary, T* z, float maximum, float scale)
+        where T : unmanaged, IElement<T>
+    {
+        for (; c <= vocabulary - L.Count; c += L.Count)
         {
-            sum += Exponential.Of(T.Widen(z[c]) - maximum);
+            T.Store(z + c, Exponential.Of(T.Load<L>(z + c) - L.Of(maximum)) * L.Of(scale));
         }
 
-        return sum;
+        if (c < vocabulary)
+        {
+            CrossEntropyKernel<Lanes1>.Probabilities(c, vocabulary, z, maximum, scale);
+        }
     }
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 using NextPatch.Core.Patches;
 
 namespace NextPatch.Torch.Kernels;
@@ -10,7 +9,9 @@ namespace NextPatch.Torch.Kernels;
 /// Class token, then the means of the codes' rows for all patches but the last, and the gradients of both tables. Work is split by columns:
 /// threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
 /// </summary>
-internal static unsafe class EmbeddingKernel
+/// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
+internal static unsafe class EmbeddingKernel<L>
+    where L : unmanaged, ILanes<L>
 {
     private const int ColumnsPerPart = 64;
 
@@ -25,7 +26,7 @@ internal static unsafe class EmbeddingKernel
     public static void Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* sequence)
     {
         var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
-        RowSplit.Run(labels.Length * patches, (long)width * geometry.CodesPerPatch, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+        RowSplit.Run(labels.Length * patches, (long)width * geometry.CodesPerPatch, (first, end) =>
         {
             for (var row = first; row < end; row++)
             {
@@ -38,7 +39,7 @@ internal static unsafe class EmbeddingKernel
                     Accumulate(0, width, table + (Code(codes, geometry, image, position - 1, member) * width), to, 1);
                 }
 
-                Finish(width, to, isClass ? 1 : inverse, drop, (uint)((long)row * width));
+                Finish(0, width, to, isClass ? 1 : inverse, drop, (uint)((long)row * width));
             }
         });
     }
@@ -58,16 +59,16 @@ internal static unsafe class EmbeddingKernel
         var rows = labels.Length * patches;
         if (drop.IsActive)
         {
-            RowSplit.Run(rows, width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+            RowSplit.Run(rows, width, (first, end) =>
             {
                 for (var row = first; row < end; row++)
                 {
-                    Finish(width, gradient + ((long)row * width), 1, drop, (uint)((long)row * width));
+                    Finish(0, width, gradient + ((long)row * width), 1, drop, (uint)((long)row * width));
                 }
             });
         }
 
-        RowSplit.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * geometry.CodesPerPatch * ColumnsPerPart, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (firstPart, endPart) =>
+        RowSplit.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * geometry.CodesPerPatch * ColumnsPerPart, (firstPart, endPart) =>
         {
             var (from, to) = (firstPart * ColumnsPerPart, Math.Min(width, endPart * ColumnsPerPart));
             for (var row = 0; row < rows; row++)
@@ -94,33 +95,31 @@ internal static unsafe class EmbeddingKernel
     private static void Copy(int width, float* from, float* to) => Buffer.MemoryCopy(from, to, width * sizeof(float), width * sizeof(float));
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Accumulate(int from, int to, float* values, float* sums, float factor)
+    private static void Accumulate(int c, int to, float* values, float* sums, float factor)
     {
-        var c = from;
-        for (; c <= to - 8; c += 8)
+        for (; c <= to - L.Count; c += L.Count)
         {
-            (Vector256.Load(sums + c) + (Vector256.Load(values + c) * factor)).Store(sums + c);
+            L.Store(sums + c, L.Load(sums + c) + (L.Load(values + c) * L.Of(factor)));
         }
 
-        for (; c < to; c++)
+        if (c < to)
         {
-            sums[c] += values[c] * factor;
+            EmbeddingKernel<Lanes1>.Accumulate(c, to, values, sums, factor);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Finish(int width, float* row, float factor, DropMask drop, uint element)
+    private static void Finish(int c, int width, float* row, float factor, DropMask drop, uint element)
     {
-        var c = 0;
-        for (; c <= width - 8; c += 8)
+        for (; c <= width - L.Count; c += L.Count)
         {
-            var v = Vector256.Load(row + c) * factor;
-            (drop.IsActive ? v * drop.Factors(element + (uint)c) : v).Store(row + c);
+            var v = L.Load(row + c) * L.Of(factor);
+            L.Store(row + c, drop.IsActive ? v * L.Factors(drop, element + (uint)c) : v);
         }
 
-        for (; c < width; c++)
+        if (c < width)
         {
-            row[c] *= factor * (drop.IsActive ? drop.Factor(element + (uint)c) : 1);
+            EmbeddingKernel<Lanes1>.Finish(c, width, row, factor, drop, element);
         }
     }
 }

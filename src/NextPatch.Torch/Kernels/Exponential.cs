@@ -1,9 +1,8 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
-/// <summary>e^x within two units in the last place (Cephes' expf), eight at once; both forms do the same operations, so they agree bit for bit.</summary>
+/// <summary>e^x within two units in the last place (Cephes' expf), the same bits for any number of lanes.</summary>
 internal static class Exponential
 {
     // Beyond these the result is not a normal float; softmax and SiLU want 0 and a large number there, not NaN.
@@ -18,34 +17,19 @@ internal static class Exponential
     private const float Rounder = 12582912f;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> Of(Vector256<float> x)
+    public static L Of<L>(L x)
+        where L : unmanaged, ILanes<L>
     {
-        // In this order of operands the processor's own minimum and maximum pass NaN on.
-        x = Vector256.MinNative(Vector256.Create(Highest), Vector256.MaxNative(Vector256.Create(Lowest), x));
-        var shifted = Vector256.FusedMultiplyAdd(x, Vector256.Create(Log2E), Vector256.Create(Rounder));
-        var n = shifted - Vector256.Create(Rounder);
-        var r = Vector256.FusedMultiplyAdd(n, Vector256.Create(-Ln2Low), Vector256.FusedMultiplyAdd(n, Vector256.Create(-Ln2High), x));
-        var p = Vector256.FusedMultiplyAdd(Vector256.Create(P0), r, Vector256.Create(P1));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(P2));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(P3));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(P4));
-        p = Vector256.FusedMultiplyAdd(p, r, Vector256.Create(P5));
-        p = Vector256.FusedMultiplyAdd(p, r * r, r + Vector256<float>.One);
-        return p * ((shifted.AsInt32() << 23) + Vector256<float>.One.AsInt32()).AsSingle();
-    }
-
-    public static float Of(float x)
-    {
-        x = MathF.Min(Highest, MathF.Max(Lowest, x));
-        var shifted = MathF.FusedMultiplyAdd(x, Log2E, Rounder);
-        var n = shifted - Rounder;
-        var r = MathF.FusedMultiplyAdd(n, -Ln2Low, MathF.FusedMultiplyAdd(n, -Ln2High, x));
-        var p = MathF.FusedMultiplyAdd(P0, r, P1);
-        p = MathF.FusedMultiplyAdd(p, r, P2);
-        p = MathF.FusedMultiplyAdd(p, r, P3);
-        p = MathF.FusedMultiplyAdd(p, r, P4);
-        p = MathF.FusedMultiplyAdd(p, r, P5);
-        p = MathF.FusedMultiplyAdd(p, r * r, r + 1);
-        return p * BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits(shifted) << 23) + BitConverter.SingleToInt32Bits(1));
+        x = L.Min(L.Of(Highest), L.Max(L.Of(Lowest), x)); // in this order of operands NaN passes
+        var shifted = L.MultiplyAdd(x, L.Of(Log2E), L.Of(Rounder));
+        var n = shifted - L.Of(Rounder);
+        var r = L.MultiplyAdd(n, L.Of(-Ln2Low), L.MultiplyAdd(n, L.Of(-Ln2High), x));
+        var p = L.MultiplyAdd(L.Of(P0), r, L.Of(P1));
+        p = L.MultiplyAdd(p, r, L.Of(P2));
+        p = L.MultiplyAdd(p, r, L.Of(P3));
+        p = L.MultiplyAdd(p, r, L.Of(P4));
+        p = L.MultiplyAdd(p, r, L.Of(P5));
+        p = L.MultiplyAdd(p, r * r, r + L.Of(1));
+        return p * L.PowerOfTwo(shifted);
     }
 }

@@ -1,9 +1,8 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
-/// <summary>Weight gradients and weights between float and the type of the products.</summary>
+/// <summary>Weight gradients and weights between float and the type of the products. Memory bounds it, not the number of lanes.</summary>
 internal static unsafe class GradientKernel
 {
     private const int Row = 1 << 12;
@@ -11,38 +10,54 @@ internal static unsafe class GradientKernel
     /// <summary>sums = values, or sums + values.</summary>
     public static void Widen<T>(long count, T* values, float* sums, bool add)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run((int)((count + Row - 1) / Row), Row, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
-        {
-            var (i, last) = ((long)first * Row, Math.Min(count, (long)end * Row));
-            for (; i <= last - 8; i += 8)
-            {
-                var v = T.Load(values + i);
-                (add ? v + Vector256.Load(sums + i) : v).Store(sums + i);
-            }
+        => InRows(count, (first, length) => Widen<T, Lanes8>(0, length, values + first, sums + first, add));
 
-            for (; i < last; i++)
-            {
-                sums[i] = T.Widen(values[i]) + (add ? sums[i] : 0);
-            }
-        });
-
-    /// <summary>Sets to zero.</summary>
-    public static void Clear(long count, float* values)
-        => RowSplit.Run((int)((count + Row - 1) / Row), Row, (first, end) => new Span<float>(values + ((long)first * Row), (int)(Math.Min(count, (long)end * Row) - ((long)first * Row))).Clear());
-
+    /// <summary>results = values.</summary>
     public static void Narrow<T>(long count, float* values, T* results)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run((int)((count + Row - 1) / Row), Row, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
-        {
-            var (i, last) = ((long)first * Row, Math.Min(count, (long)end * Row));
-            for (; i <= last - 8; i += 8)
-            {
-                T.Store(results + i, Vector256.Load(values + i));
-            }
+        => InRows(count, (first, length) => Narrow<T, Lanes8>(0, length, values + first, results + first));
 
-            for (; i < last; i++)
-            {
-                results[i] = T.Narrow(values[i]);
-            }
-        });
+    /// <summary>Sets to zero.</summary>
+    public static void Clear(long count, float* values) => InRows(count, (first, length) => new Span<float>(values + first, length).Clear());
+
+    private static void InRows(long count, Action<long, int> action) => RowSplit.Run((int)((count + Row - 1) / Row), Row, (first, end) =>
+    {
+        for (var start = (long)first * Row; start < Math.Min(count, (long)end * Row); start += Row)
+        {
+            action(start, (int)Math.Min(Row, count - start));
+        }
+    });
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Widen<T, L>(int i, int count, T* values, float* sums, bool add)
+        where T : unmanaged, IElement<T>
+        where L : unmanaged, ILanes<L>
+    {
+        for (; i <= count - L.Count; i += L.Count)
+        {
+            var v = T.Load<L>(values + i);
+            L.Store(sums + i, add ? v + L.Load(sums + i) : v);
+        }
+
+        if (i < count)
+        {
+            Widen<T, Lanes1>(i, count, values, sums, add);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Narrow<T, L>(int i, int count, float* values, T* results)
+        where T : unmanaged, IElement<T>
+        where L : unmanaged, ILanes<L>
+    {
+        for (; i <= count - L.Count; i += L.Count)
+        {
+            T.Store(results + i, L.Load(values + i));
+        }
+
+        if (i < count)
+        {
+            Narrow<T, Lanes1>(i, count, values, results);
+        }
+    }
 }

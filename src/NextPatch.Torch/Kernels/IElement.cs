@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Kernels;
@@ -10,13 +9,9 @@ internal unsafe interface IElement<T>
     /// <summary>The type of tensors that hold it.</summary>
     static abstract ScalarType Type { get; }
 
-    /// <summary>Eight neighbours.</summary>
-    static abstract Vector256<float> Load(T* from);
+    static abstract L Load<L>(T* from)
+        where L : unmanaged, ILanes<L>;
 
-    static abstract void Store(T* to, Vector256<float> values);
-
-    static abstract float Widen(T value);
-
-    /// <summary>Rounds to nearest, ties to even, as libtorch.</summary>
-    static abstract T Narrow(float value);
+    static abstract void Store<L>(T* to, L values)
+        where L : unmanaged, ILanes<L>;
 }

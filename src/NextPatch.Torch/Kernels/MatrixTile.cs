@@ -1,25 +1,15 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
-/// <summary>Vectors that <see cref="MatrixTile"/> may use.</summary>
-internal enum TileWidth
-{
-    Scalar,
-    Bits256,
-    Bits512,
-}
-
 /// <summary>
 /// Small matrix products in float for attention, whose matrices fit a cache: result = left right, or added to it. Tiles of four rows keep their sums
-/// in registers; the scalar form does what remains and is the plain twin.
+/// in registers.
 /// </summary>
-internal static unsafe class MatrixTile
+/// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
+internal static unsafe class MatrixTile<L>
+    where L : unmanaged, ILanes<L>
 {
-    /// <summary>The widest this processor has.</summary>
-    public static TileWidth Best { get; } = Vector512.IsHardwareAccelerated ? TileWidth.Bits512 : Vector256.IsHardwareAccelerated ? TileWidth.Bits256 : TileWidth.Scalar;
-
     /// <param name="size">Rows and columns of the result, and the length of the sums.</param>
     /// <param name="left">Element (i, k) at i * leftRow + k * leftColumn, so that it may be a transposed view.</param>
     /// <param name="leftRow">See <paramref name="left"/>.</param>
@@ -29,46 +19,34 @@ internal static unsafe class MatrixTile
     /// <param name="result">Rows of <paramref name="resultRow"/> elements.</param>
     /// <param name="resultRow">Distance of rows.</param>
     /// <param name="add">Whether to add to the result.</param>
-    /// <param name="vectors">Vectors to use.</param>
-    public static void Multiply((int Rows, int Columns, int Depth) size, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add, TileWidth vectors)
+    public static void Multiply((int Rows, int Columns, int Depth) size, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
     {
         var column = 0;
-        if (vectors == TileWidth.Bits512)
+        if (L.Count == 16) // sixteen sums need more than the sixteen registers of processors with narrower vectors
         {
-            for (; column <= size.Columns - 64; column += 64)
+            for (; column <= size.Columns - (4 * L.Count); column += 4 * L.Count)
             {
-                Columns<Tile64>(size.Rows, size.Depth, left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
-            }
-
-            for (; column <= size.Columns - 16; column += 16)
-            {
-                Columns<Tile16>(size.Rows, size.Depth, left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
-            }
-        }
-        else if (vectors == TileWidth.Bits256)
-        {
-            for (; column <= size.Columns - 16; column += 16)
-            {
-                Columns<Tile16Narrow>(size.Rows, size.Depth, left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
+                Rows<Tile4>(size.Rows, size.Depth, left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
             }
         }
 
-        for (var i = 0; i < size.Rows; i++)
+        for (; column <= size.Columns - (2 * L.Count); column += 2 * L.Count)
         {
-            for (var j = column; j < size.Columns; j++)
-            {
-                var sum = add ? result[(i * resultRow) + j] : 0;
-                for (var k = 0; k < size.Depth; k++)
-                {
-                    sum += left[(i * leftRow) + (k * leftColumn)] * right[(k * rightRow) + j];
-                }
+            Rows<Tile2>(size.Rows, size.Depth, left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
+        }
 
-                result[(i * resultRow) + j] = sum;
-            }
+        for (; column <= size.Columns - L.Count; column += L.Count)
+        {
+            Rows<Tile1>(size.Rows, size.Depth, left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
+        }
+
+        if (column < size.Columns)
+        {
+            MatrixTile<Lanes1>.Multiply((size.Rows, size.Columns - column, size.Depth), left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
         }
     }
 
-    private static void Columns<TTile>(int rows, int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
+    private static void Rows<TTile>(int rows, int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         where TTile : ITile
     {
         var i = 0;
@@ -83,6 +61,23 @@ internal static unsafe class MatrixTile
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put(float* to, L values, bool add) => L.Store(to, add ? values + L.Load(to) : values);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put(float* to, L v0, L v1, bool add)
+    {
+        Put(to, v0, add);
+        Put(to + L.Count, v1, add);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Put(float* to, L v0, L v1, L v2, L v3, bool add)
+    {
+        Put(to, v0, v1, add);
+        Put(to + (2 * L.Count), v2, v3, add);
+    }
+
     private interface ITile
     {
         static abstract void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add);
@@ -90,38 +85,38 @@ internal static unsafe class MatrixTile
         static abstract void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add);
     }
 
-    /// <summary>Four rows of 64 columns: sixteen sums, twice what hides the latency of multiply-add.</summary>
-    private readonly struct Tile64 : ITile
+    /// <summary>Four rows of four vectors: sixteen sums, twice what hides the latency of multiply-add.</summary>
+    private readonly struct Tile4 : ITile
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
-            Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
-            Vector512<float> c0 = default, c1 = default, c2 = default, c3 = default, d0 = default, d1 = default, d2 = default, d3 = default;
+            L a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
+            L c0 = default, c1 = default, c2 = default, c3 = default, d0 = default, d1 = default, d2 = default, d3 = default;
             float* second = left + leftRow, third = left + (2 * leftRow), fourth = left + (3 * leftRow);
             for (var k = 0; k < depth; k++)
             {
-                var (r0, r1, r2, r3) = (Vector512.Load(right), Vector512.Load(right + 16), Vector512.Load(right + 32), Vector512.Load(right + 48));
-                var x = Vector512.Create(*left);
-                a0 = Vector512.FusedMultiplyAdd(x, r0, a0);
-                a1 = Vector512.FusedMultiplyAdd(x, r1, a1);
-                a2 = Vector512.FusedMultiplyAdd(x, r2, a2);
-                a3 = Vector512.FusedMultiplyAdd(x, r3, a3);
-                x = Vector512.Create(*second);
-                b0 = Vector512.FusedMultiplyAdd(x, r0, b0);
-                b1 = Vector512.FusedMultiplyAdd(x, r1, b1);
-                b2 = Vector512.FusedMultiplyAdd(x, r2, b2);
-                b3 = Vector512.FusedMultiplyAdd(x, r3, b3);
-                x = Vector512.Create(*third);
-                c0 = Vector512.FusedMultiplyAdd(x, r0, c0);
-                c1 = Vector512.FusedMultiplyAdd(x, r1, c1);
-                c2 = Vector512.FusedMultiplyAdd(x, r2, c2);
-                c3 = Vector512.FusedMultiplyAdd(x, r3, c3);
-                x = Vector512.Create(*fourth);
-                d0 = Vector512.FusedMultiplyAdd(x, r0, d0);
-                d1 = Vector512.FusedMultiplyAdd(x, r1, d1);
-                d2 = Vector512.FusedMultiplyAdd(x, r2, d2);
-                d3 = Vector512.FusedMultiplyAdd(x, r3, d3);
+                var (r0, r1, r2, r3) = (L.Load(right), L.Load(right + L.Count), L.Load(right + (2 * L.Count)), L.Load(right + (3 * L.Count)));
+                var x = L.Of(*left);
+                a0 = L.MultiplyAdd(x, r0, a0);
+                a1 = L.MultiplyAdd(x, r1, a1);
+                a2 = L.MultiplyAdd(x, r2, a2);
+                a3 = L.MultiplyAdd(x, r3, a3);
+                x = L.Of(*second);
+                b0 = L.MultiplyAdd(x, r0, b0);
+                b1 = L.MultiplyAdd(x, r1, b1);
+                b2 = L.MultiplyAdd(x, r2, b2);
+                b3 = L.MultiplyAdd(x, r3, b3);
+                x = L.Of(*third);
+                c0 = L.MultiplyAdd(x, r0, c0);
+                c1 = L.MultiplyAdd(x, r1, c1);
+                c2 = L.MultiplyAdd(x, r2, c2);
+                c3 = L.MultiplyAdd(x, r3, c3);
+                x = L.Of(*fourth);
+                d0 = L.MultiplyAdd(x, r0, d0);
+                d1 = L.MultiplyAdd(x, r1, d1);
+                d2 = L.MultiplyAdd(x, r2, d2);
+                d3 = L.MultiplyAdd(x, r3, d3);
                 left += leftColumn;
                 second += leftColumn;
                 third += leftColumn;
@@ -138,97 +133,42 @@ internal static unsafe class MatrixTile
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add)
         {
-            Vector512<float> a0 = default, a1 = default, a2 = default, a3 = default;
+            L a0 = default, a1 = default, a2 = default, a3 = default;
             for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
             {
-                var x = Vector512.Create(*left);
-                a0 = Vector512.FusedMultiplyAdd(x, Vector512.Load(right), a0);
-                a1 = Vector512.FusedMultiplyAdd(x, Vector512.Load(right + 16), a1);
-                a2 = Vector512.FusedMultiplyAdd(x, Vector512.Load(right + 32), a2);
-                a3 = Vector512.FusedMultiplyAdd(x, Vector512.Load(right + 48), a3);
+                var x = L.Of(*left);
+                a0 = L.MultiplyAdd(x, L.Load(right), a0);
+                a1 = L.MultiplyAdd(x, L.Load(right + L.Count), a1);
+                a2 = L.MultiplyAdd(x, L.Load(right + (2 * L.Count)), a2);
+                a3 = L.MultiplyAdd(x, L.Load(right + (3 * L.Count)), a3);
             }
 
             Put(result, a0, a1, a2, a3, add);
         }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Put(float* to, Vector512<float> v0, Vector512<float> v1, Vector512<float> v2, Vector512<float> v3, bool add)
-        {
-            if (add)
-            {
-                v0 += Vector512.Load(to);
-                v1 += Vector512.Load(to + 16);
-                v2 += Vector512.Load(to + 32);
-                v3 += Vector512.Load(to + 48);
-            }
-
-            v0.Store(to);
-            v1.Store(to + 16);
-            v2.Store(to + 32);
-            v3.Store(to + 48);
-        }
     }
 
-    /// <summary>Four rows of 16 columns in vectors of 512 bits.</summary>
-    private readonly struct Tile16 : ITile
+    /// <summary>Four rows of two vectors: eight sums.</summary>
+    private readonly struct Tile2 : ITile
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
-            Vector512<float> a = default, b = default, c = default, d = default;
+            L a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
             for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
             {
-                var r = Vector512.Load(right);
-                a = Vector512.FusedMultiplyAdd(Vector512.Create(*left), r, a);
-                b = Vector512.FusedMultiplyAdd(Vector512.Create(left[leftRow]), r, b);
-                c = Vector512.FusedMultiplyAdd(Vector512.Create(left[2 * leftRow]), r, c);
-                d = Vector512.FusedMultiplyAdd(Vector512.Create(left[3 * leftRow]), r, d);
-            }
-
-            Put(result, a, add);
-            Put(result + resultRow, b, add);
-            Put(result + (2 * resultRow), c, add);
-            Put(result + (3 * resultRow), d, add);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public static void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add)
-        {
-            var a = Vector512<float>.Zero;
-            for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
-            {
-                a = Vector512.FusedMultiplyAdd(Vector512.Create(*left), Vector512.Load(right), a);
-            }
-
-            Put(result, a, add);
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Put(float* to, Vector512<float> v, bool add) => (add ? v + Vector512.Load(to) : v).Store(to);
-    }
-
-    /// <summary>Four rows of 16 columns in vectors of 256 bits: eight sums.</summary>
-    private readonly struct Tile16Narrow : ITile
-    {
-        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
-        {
-            Vector256<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
-            for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
-            {
-                var (r0, r1) = (Vector256.Load(right), Vector256.Load(right + 8));
-                var x = Vector256.Create(*left);
-                a0 = Vector256.FusedMultiplyAdd(x, r0, a0);
-                a1 = Vector256.FusedMultiplyAdd(x, r1, a1);
-                x = Vector256.Create(left[leftRow]);
-                b0 = Vector256.FusedMultiplyAdd(x, r0, b0);
-                b1 = Vector256.FusedMultiplyAdd(x, r1, b1);
-                x = Vector256.Create(left[2 * leftRow]);
-                c0 = Vector256.FusedMultiplyAdd(x, r0, c0);
-                c1 = Vector256.FusedMultiplyAdd(x, r1, c1);
-                x = Vector256.Create(left[3 * leftRow]);
-                d0 = Vector256.FusedMultiplyAdd(x, r0, d0);
-                d1 = Vector256.FusedMultiplyAdd(x, r1, d1);
+                var (r0, r1) = (L.Load(right), L.Load(right + L.Count));
+                var x = L.Of(*left);
+                a0 = L.MultiplyAdd(x, r0, a0);
+                a1 = L.MultiplyAdd(x, r1, a1);
+                x = L.Of(left[leftRow]);
+                b0 = L.MultiplyAdd(x, r0, b0);
+                b1 = L.MultiplyAdd(x, r1, b1);
+                x = L.Of(left[2 * leftRow]);
+                c0 = L.MultiplyAdd(x, r0, c0);
+                c1 = L.MultiplyAdd(x, r1, c1);
+                x = L.Of(left[3 * leftRow]);
+                d0 = L.MultiplyAdd(x, r0, d0);
+                d1 = L.MultiplyAdd(x, r1, d1);
             }
 
             Put(result, a0, a1, add);
@@ -240,22 +180,50 @@ internal static unsafe class MatrixTile
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
         public static void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add)
         {
-            Vector256<float> a0 = default, a1 = default;
+            L a0 = default, a1 = default;
             for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
             {
-                var x = Vector256.Create(*left);
-                a0 = Vector256.FusedMultiplyAdd(x, Vector256.Load(right), a0);
-                a1 = Vector256.FusedMultiplyAdd(x, Vector256.Load(right + 8), a1);
+                var x = L.Of(*left);
+                a0 = L.MultiplyAdd(x, L.Load(right), a0);
+                a1 = L.MultiplyAdd(x, L.Load(right + L.Count), a1);
             }
 
             Put(result, a0, a1, add);
         }
+    }
 
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        private static void Put(float* to, Vector256<float> v0, Vector256<float> v1, bool add)
+    /// <summary>Four rows of one vector.</summary>
+    private readonly struct Tile1 : ITile
+    {
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
-            (add ? v0 + Vector256.Load(to) : v0).Store(to);
-            (add ? v1 + Vector256.Load(to + 8) : v1).Store(to + 8);
+            L a = default, b = default, c = default, d = default;
+            for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
+            {
+                var r = L.Load(right);
+                a = L.MultiplyAdd(L.Of(*left), r, a);
+                b = L.MultiplyAdd(L.Of(left[leftRow]), r, b);
+                c = L.MultiplyAdd(L.Of(left[2 * leftRow]), r, c);
+                d = L.MultiplyAdd(L.Of(left[3 * leftRow]), r, d);
+            }
+
+            Put(result, a, add);
+            Put(result + resultRow, b, add);
+            Put(result + (2 * resultRow), c, add);
+            Put(result + (3 * resultRow), d, add);
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+        public static void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add)
+        {
+            L a = default;
+            for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
+            {
+                a = L.MultiplyAdd(L.Of(*left), L.Load(right), a);
+            }
+
+            Put(result, a, add);
         }
     }
 }

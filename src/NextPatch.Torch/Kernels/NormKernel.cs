@@ -1,15 +1,13 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
 // Shape letters: R rows (images x tokens), C width.
 
-/// <summary>
-/// Residual addition, dropout and root-mean-square norm in one pass over the rows, and their backward pass. Loops take eight columns at a time;
-/// the scalar rest is also the plain twin (<c>vectorised = false</c>).
-/// </summary>
-internal static unsafe class NormKernel
+/// <summary>Residual addition, dropout and root-mean-square norm in one pass over the rows, and their backward pass.</summary>
+/// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
+internal static unsafe class NormKernel<L>
+    where L : unmanaged, ILanes<L>
 {
     /// <summary>Parts whose sums of the weight gradient are kept apart: fixed, so that the sum does not depend on threads.</summary>
     private const int GradientParts = 16;
@@ -25,33 +23,21 @@ internal static unsafe class NormKernel
     /// <param name="epsilon">Added to the mean square.</param>
     /// <param name="normed">[R, C].</param>
     /// <param name="inverse">1 / rms of each row, [R], for the backward pass.</param>
-    /// <param name="vectorised">False = the plain twin.</param>
-    public static void Forward<T>(int rows, int width, float* x, T* branch, BranchDrop drop, float* sum, float* weight, float epsilon, T* normed, float* inverse, bool vectorised = true)
+    public static void Forward<T>(int rows, int width, float* x, T* branch, BranchDrop drop, float* sum, float* weight, float epsilon, T* normed, float* inverse)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+        => RowSplit.Run(rows, width, (first, end) =>
         {
-            var lanes = vectorised ? width & ~7 : 0;
             for (var row = first; row < end; row++)
             {
                 var at = (long)row * width;
                 var h = branch == null ? x + at : sum + at;
                 if (branch != null)
                 {
-                    Add(width, lanes, x + at, branch + at, drop, row, h);
+                    Add(0, width, x + at, branch + at, drop, row, h);
                 }
 
-                var scale = 1 / MathF.Sqrt((SumOfSquares(width, lanes, h) / width) + epsilon);
-                inverse[row] = scale;
-                var c = 0;
-                for (; c < lanes; c += 8)
-                {
-                    T.Store(normed + at + c, Vector256.Load(h + c) * scale * Vector256.Load(weight + c));
-                }
-
-                for (; c < width; c++)
-                {
-                    normed[at + c] = T.Narrow(h[c] * scale * weight[c]);
-                }
+                inverse[row] = 1 / MathF.Sqrt((SumOfSquares(0, width, h) / width) + epsilon);
+                Scale(0, width, h, inverse[row], weight, normed + at);
             }
         });
 
@@ -69,13 +55,12 @@ internal static unsafe class NormKernel
     /// <param name="weightGradient">[C]; added to.</param>
     /// <param name="branchGradient">[R, C], or null at the first norm.</param>
     /// <param name="drop">How the branch before was dropped.</param>
-    /// <param name="vectorised">False = the plain twin.</param>
-    public static void Backward<T>(int rows, int width, T* normedGradient, float* x, float* inverse, float* weight, float* residualGradient, bool isFirst, float* weightGradient, T* branchGradient, BranchDrop drop, bool vectorised = true)
+    public static void Backward<T>(int rows, int width, T* normedGradient, float* x, float* inverse, float* weight, float* residualGradient, bool isFirst, float* weightGradient, T* branchGradient, BranchDrop drop)
         where T : unmanaged, IElement<T>
     {
         var parts = Math.Min(GradientParts, rows);
         var sums = new float[parts][];
-        RowSplit.Run(parts, (long)rows / parts * width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (firstPart, endPart) =>
+        RowSplit.Run(parts, (long)rows / parts * width, (firstPart, endPart) =>
         {
             for (var part = firstPart; part < endPart; part++)
             {
@@ -84,7 +69,10 @@ internal static unsafe class NormKernel
                 {
                     for (var row = (int)((long)rows * part / parts); row < (int)((long)rows * (part + 1) / parts); row++)
                     {
-                        BackwardRow(width, vectorised ? width & ~7 : 0, normedGradient, x, inverse[row], weight, residualGradient, isFirst, sum, branchGradient, drop, row);
+                        var (at, r) = ((long)row * width, inverse[row]);
+                        // d(x_i r w_i) with r = (mean x^2 + eps)^(-1/2): r w dy - x r^3 mean(x w dy)
+                        var pull = r * r * r * WeightGradient(0, width, normedGradient + at, x + at, r, weight, sum) / width;
+                        InputGradient(0, width, normedGradient + at, x + at, r, pull, weight, residualGradient + at, isFirst, branchGradient == null ? null : branchGradient + at, drop, row);
                     }
                 }
             }
@@ -99,92 +87,89 @@ internal static unsafe class NormKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void BackwardRow<T>(int width, int lanes, T* normedGradient, float* x, float inverse, float* weight, float* residualGradient, bool isFirst, float* weightGradient, T* branchGradient, BranchDrop drop, int row)
+    private static void Add<T>(int c, int width, float* x, T* branch, BranchDrop drop, int row, float* sum)
         where T : unmanaged, IElement<T>
     {
-        var at = (long)row * width;
-        var dy = normedGradient + at;
-        float* h = x + at, d = residualGradient + at;
-        var dot = Vector256<float>.Zero;
-        var c = 0;
-        for (; c < lanes; c += 8)
+        var (factor, at) = (L.Of(drop.SampleFactor(row)), (uint)((long)row * width));
+        for (; c <= width - L.Count; c += L.Count)
         {
-            var product = T.Load(dy + c) * Vector256.Load(h + c);
-            (Vector256.Load(weightGradient + c) + (product * inverse)).Store(weightGradient + c);
-            dot += product * Vector256.Load(weight + c);
+            var b = T.Load<L>(branch + c) * factor;
+            L.Store(sum + c, L.Load(x + c) + (drop.Mask.IsActive ? b * L.Factors(drop.Mask, at + (uint)c) : b));
         }
 
-        var total = Vector256.Sum(dot);
-        for (; c < width; c++)
+        if (c < width)
         {
-            var product = T.Widen(dy[c]) * h[c];
-            weightGradient[c] += product * inverse;
-            total += product * weight[c];
-        }
-
-        // d(x_i r w_i) with r = (mean x^2 + eps)^(-1/2): r w dy - x r^3 mean(x w dy)
-        var pull = inverse * inverse * inverse * total / width;
-        var factor = drop.SampleFactor(row);
-        for (c = 0; c < lanes; c += 8)
-        {
-            var g = (T.Load(dy + c) * Vector256.Load(weight + c) * inverse) - (Vector256.Load(h + c) * pull);
-            if (!isFirst)
-            {
-                g += Vector256.Load(d + c);
-            }
-
-            g.Store(d + c);
-            if (branchGradient != null)
-            {
-                T.Store(branchGradient + at + c, drop.Mask.IsActive ? g * factor * drop.Mask.Factors((uint)(at + c)) : g * factor);
-            }
-        }
-
-        for (; c < width; c++)
-        {
-            d[c] = (isFirst ? 0 : d[c]) + (T.Widen(dy[c]) * weight[c] * inverse) - (h[c] * pull);
-            if (branchGradient != null)
-            {
-                branchGradient[at + c] = T.Narrow(d[c] * factor * (drop.Mask.IsActive ? drop.Mask.Factor((uint)(at + c)) : 1));
-            }
+            NormKernel<Lanes1>.Add(c, width, x, branch, drop, row, sum);
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Add<T>(int width, int lanes, float* x, T* branch, BranchDrop drop, int row, float* sum)
-        where T : unmanaged, IElement<T>
+    private static float SumOfSquares(int c, int width, float* h)
     {
-        var (factor, at) = (drop.SampleFactor(row), (uint)((long)row * width));
-        var c = 0;
-        for (; c < lanes; c += 8)
+        var sum = L.Of(0);
+        for (; c <= width - L.Count; c += L.Count)
         {
-            var b = T.Load(branch + c) * factor;
-            (Vector256.Load(x + c) + (drop.Mask.IsActive ? b * drop.Mask.Factors(at + (uint)c) : b)).Store(sum + c);
-        }
-
-        for (; c < width; c++)
-        {
-            sum[c] = x[c] + (T.Widen(branch[c]) * factor * (drop.Mask.IsActive ? drop.Mask.Factor(at + (uint)c) : 1));
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static float SumOfSquares(int width, int lanes, float* h)
-    {
-        var sum = Vector256<float>.Zero;
-        var c = 0;
-        for (; c < lanes; c += 8)
-        {
-            var v = Vector256.Load(h + c);
+            var v = L.Load(h + c);
             sum += v * v;
         }
 
-        var total = Vector256.Sum(sum);
-        for (; c < width; c++)
+        return L.Sum(sum) + (c < width ? NormKernel<Lanes1>.SumOfSquares(c, width, h) : 0);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Scale<T>(int c, int width, float* h, float inverse, float* weight, T* normed)
+        where T : unmanaged, IElement<T>
+    {
+        for (; c <= width - L.Count; c += L.Count)
         {
-            total += h[c] * h[c];
+            T.Store(normed + c, L.Load(h + c) * L.Of(inverse) * L.Load(weight + c));
         }
 
-        return total;
+        if (c < width)
+        {
+            NormKernel<Lanes1>.Scale(c, width, h, inverse, weight, normed);
+        }
+    }
+
+    /// <summary>Adds to the gradient of the weight; returns the sum of x w dy.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static float WeightGradient<T>(int c, int width, T* dy, float* x, float inverse, float* weight, float* gradient)
+        where T : unmanaged, IElement<T>
+    {
+        var dot = L.Of(0);
+        for (; c <= width - L.Count; c += L.Count)
+        {
+            var product = T.Load<L>(dy + c) * L.Load(x + c);
+            L.Store(gradient + c, L.Load(gradient + c) + (product * L.Of(inverse)));
+            dot += product * L.Load(weight + c);
+        }
+
+        return L.Sum(dot) + (c < width ? NormKernel<Lanes1>.WeightGradient(c, width, dy, x, inverse, weight, gradient) : 0);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void InputGradient<T>(int c, int width, T* dy, float* x, float inverse, float pull, float* weight, float* residual, bool isFirst, T* branch, BranchDrop drop, int row)
+        where T : unmanaged, IElement<T>
+    {
+        var (factor, at) = (L.Of(drop.SampleFactor(row)), (uint)((long)row * width));
+        for (; c <= width - L.Count; c += L.Count)
+        {
+            var g = (T.Load<L>(dy + c) * L.Load(weight + c) * L.Of(inverse)) - (L.Load(x + c) * L.Of(pull));
+            if (!isFirst)
+            {
+                g += L.Load(residual + c);
+            }
+
+            L.Store(residual + c, g);
+            if (branch != null)
+            {
+                T.Store(branch + c, drop.Mask.IsActive ? g * factor * L.Factors(drop.Mask, at + (uint)c) : g * factor);
+            }
+        }
+
+        if (c < width)
+        {
+            NormKernel<Lanes1>.InputGradient(c, width, dy, x, inverse, pull, weight, residual, isFirst, branch, drop, row);
+        }
     }
 }

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
@@ -32,24 +31,36 @@ internal sealed unsafe class RotaryRows
     /// <param name="to">[D]; not <paramref name="from"/>.</param>
     /// <param name="scale">Factor on the result.</param>
     /// <param name="direction">1 = forward, -1 = back.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void Rotate<TFrom, TTo>(int token, TFrom* from, TTo* to, float scale, float direction)
+    /// <typeparam name="TFrom">Type of <paramref name="from"/>.</typeparam>
+    /// <typeparam name="TTo">Type of <paramref name="to"/>.</typeparam>
+    /// <typeparam name="L">Values computed at once; those that remain are done one by one.</typeparam>
+    public void Rotate<TFrom, TTo, L>(int token, TFrom* from, TTo* to, float scale, float direction)
         where TFrom : unmanaged, IElement<TFrom>
         where TTo : unmanaged, IElement<TTo>
+        where L : unmanaged, ILanes<L>
     {
         fixed (float* cosines = &_cosines[token * _width], sines = &_sines[token * _width])
         {
-            var d = 0;
-            for (; d <= _width - 8; d += 8)
-            {
-                var x = TFrom.Load(from + d);
-                TTo.Store(to + d, ((x * Vector256.Load(cosines + d)) + (Vector256.Shuffle(x, Vector256.Create(1, 0, 3, 2, 5, 4, 7, 6)) * Vector256.Load(sines + d) * direction)) * scale);
-            }
+            Rotate<TFrom, TTo, L>(0, _width, from, to, cosines, sines, scale, direction);
+        }
+    }
 
-            for (; d < _width; d++)
-            {
-                to[d] = TTo.Narrow(((TFrom.Widen(from[d]) * cosines[d]) + (TFrom.Widen(from[d ^ 1]) * sines[d] * direction)) * scale);
-            }
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Rotate<TFrom, TTo, L>(int d, int width, TFrom* from, TTo* to, float* cosines, float* sines, float scale, float direction)
+        where TFrom : unmanaged, IElement<TFrom>
+        where TTo : unmanaged, IElement<TTo>
+        where L : unmanaged, ILanes<L>
+    {
+        for (; d <= width - L.Count; d += L.Count)
+        {
+            var x = TFrom.Load<L>(from + d);
+            var partners = L.Count == 1 ? TFrom.Load<L>(from + (d ^ 1)) : L.SwapPairs(x);
+            TTo.Store(to + d, ((x * L.Load(cosines + d)) + (partners * L.Load(sines + d) * L.Of(direction))) * L.Of(scale));
+        }
+
+        if (d < width)
+        {
+            Rotate<TFrom, TTo, Lanes1>(d, width, from, to, cosines, sines, scale, direction);
         }
     }
 }

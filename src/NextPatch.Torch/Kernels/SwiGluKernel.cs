@@ -1,39 +1,26 @@
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
 
 namespace NextPatch.Torch.Kernels;
 
 // Shape letters: R rows, F width of the feed-forward part.
 
-/// <summary>silu(gate) * up and its backward pass; the scalar rest is also the plain twin (<c>vectorised = false</c>).</summary>
-internal static unsafe class SwiGluKernel
+/// <summary>silu(gate) * up and its backward pass.</summary>
+/// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
+internal static unsafe class SwiGluKernel<L>
+    where L : unmanaged, ILanes<L>
 {
     /// <param name="rows">R.</param>
     /// <param name="width">F.</param>
     /// <param name="gateUp">Gate and up side by side, [R, 2 F].</param>
     /// <param name="hidden">[R, F].</param>
-    /// <param name="vectorised">False = the plain twin.</param>
-    public static void Forward<T>(int rows, int width, T* gateUp, T* hidden, bool vectorised = true)
+    public static void Forward<T>(int rows, int width, T* gateUp, T* hidden)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, 2 * width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+        => RowSplit.Run(rows, 2 * width, (first, end) =>
         {
-            var lanes = vectorised ? width & ~7 : 0;
             for (var row = first; row < end; row++)
             {
                 var gate = gateUp + (2L * row * width);
-                T* up = gate + width, result = hidden + ((long)row * width);
-                var c = 0;
-                for (; c < lanes; c += 8)
-                {
-                    var g = T.Load(gate + c);
-                    T.Store(result + c, g / (Exponential.Of(-g) + Vector256<float>.One) * T.Load(up + c));
-                }
-
-                for (; c < width; c++)
-                {
-                    var g = T.Widen(gate[c]);
-                    result[c] = T.Narrow(g / (Exponential.Of(-g) + 1) * T.Widen(up[c]));
-                }
+                ForwardRow(0, width, gate, gate + width, hidden + ((long)row * width));
             }
         });
 
@@ -43,36 +30,50 @@ internal static unsafe class SwiGluKernel
     /// <param name="gateUp">[R, 2 F]; becomes the gradients.</param>
     /// <param name="gradient">Gradient of the result, [R, F].</param>
     /// <param name="hidden">The result, [R, F]; written.</param>
-    /// <param name="vectorised">False = the plain twin.</param>
-    public static void Backward<T>(int rows, int width, T* gateUp, T* gradient, T* hidden, bool vectorised = true)
+    public static void Backward<T>(int rows, int width, T* gateUp, T* gradient, T* hidden)
         where T : unmanaged, IElement<T>
-        => RowSplit.Run(rows, 4 * width, [MethodImpl(MethodImplOptions.AggressiveOptimization)] (first, end) =>
+        => RowSplit.Run(rows, 4 * width, (first, end) =>
         {
-            var lanes = vectorised ? width & ~7 : 0;
             for (var row = first; row < end; row++)
             {
                 var gate = gateUp + (2L * row * width);
-                T* up = gate + width, d = gradient + ((long)row * width), result = hidden + ((long)row * width);
-                var c = 0;
-                for (; c < lanes; c += 8)
-                {
-                    var (g, u, dy) = (T.Load(gate + c), T.Load(up + c), T.Load(d + c));
-                    var sigmoid = Vector256<float>.One / (Exponential.Of(-g) + Vector256<float>.One);
-                    var silu = g * sigmoid;
-                    T.Store(result + c, silu * u);
-                    T.Store(gate + c, dy * u * (sigmoid + (silu * (Vector256<float>.One - sigmoid))));
-                    T.Store(up + c, dy * silu);
-                }
-
-                for (; c < width; c++)
-                {
-                    var (g, u, dy) = (T.Widen(gate[c]), T.Widen(up[c]), T.Widen(d[c]));
-                    var sigmoid = 1 / (Exponential.Of(-g) + 1);
-                    var silu = g * sigmoid;
-                    result[c] = T.Narrow(silu * u);
-                    gate[c] = T.Narrow(dy * u * (sigmoid + (silu * (1 - sigmoid))));
-                    up[c] = T.Narrow(dy * silu);
-                }
+                BackwardRow(0, width, gate, gate + width, gradient + ((long)row * width), hidden + ((long)row * width));
             }
         });
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void ForwardRow<T>(int c, int width, T* gate, T* up, T* hidden)
+        where T : unmanaged, IElement<T>
+    {
+        for (; c <= width - L.Count; c += L.Count)
+        {
+            var g = T.Load<L>(gate + c);
+            T.Store(hidden + c, g / (Exponential.Of(-g) + L.Of(1)) * T.Load<L>(up + c));
+        }
+
+        if (c < width)
+        {
+            SwiGluKernel<Lanes1>.ForwardRow(c, width, gate, up, hidden);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void BackwardRow<T>(int c, int width, T* gate, T* up, T* gradient, T* hidden)
+        where T : unmanaged, IElement<T>
+    {
+        for (; c <= width - L.Count; c += L.Count)
+        {
+            var (g, u, dy) = (T.Load<L>(gate + c), T.Load<L>(up + c), T.Load<L>(gradient + c));
+            var sigmoid = L.Of(1) / (Exponential.Of(-g) + L.Of(1));
+            var silu = g * sigmoid;
+            T.Store(hidden + c, silu * u);
+            T.Store(gate + c, dy * u * (sigmoid + (silu * (L.Of(1) - sigmoid))));
+            T.Store(up + c, dy * silu);
+        }
+
+        if (c < width)
+        {
+            SwiGluKernel<Lanes1>.BackwardRow(c, width, gate, up, gradient, hidden);
+        }
+    }
 }
