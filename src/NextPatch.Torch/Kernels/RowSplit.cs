@@ -1,9 +1,17 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Kernels;
 
 /// <summary>Shares independent rows among as many threads as libtorch uses. Results never depend on how many those are.</summary>
-internal static class RowSplit
+/// <remarks>
+/// They are libtorch's own threads where those are GNU OpenMP's. With two pools the threads of one, waiting for their next work, spin on the cores that the
+/// other needs: in bf16, where products are libtorch's, norms then took twice as long (docs/log.md).
+/// </remarks>
+internal static unsafe class RowSplit
 {
     /// <summary>Work below which waking another thread costs more than it gives.</summary>
     private const int ElementsPerPart = 1 << 14;
@@ -24,6 +32,51 @@ internal static class RowSplit
             return;
         }
 
-        Parallel.For(0, parts, new ParallelOptions { MaxDegreeOfParallelism = threads }, i => part((int)((long)rows * i / parts), (int)((long)rows * (i + 1) / parts)));
+        var team = new Team(parts, i => part((int)((long)rows * i / parts), (int)((long)rows * (i + 1) / parts)));
+        var parallel = (delegate* unmanaged[Cdecl]<delegate* unmanaged[Cdecl]<nint, void>, nint, uint, uint, void>)NativeBackend.OpenMpParallel;
+        if (parallel == null)
+        {
+            Parallel.For(0, Math.Min(threads, parts), _ => team.Work());
+        }
+        else
+        {
+            using var handle = new GCHandle<Team>(team);
+            parallel(&Join, GCHandle<Team>.ToIntPtr(handle), (uint)Math.Min(threads, parts), 0);
+        }
+
+        team.ThrowIfFailed();
+    }
+
+    [UnmanagedCallersOnly(CallConvs = [typeof(CallConvCdecl)])]
+    private static void Join(nint team) => GCHandle<Team>.FromIntPtr(team).Target.Work();
+
+    /// <summary>What the threads of a region share: each takes the next part until none is left.</summary>
+    private sealed class Team(int parts, Action<int> part)
+    {
+        private int _next;
+        private Exception? _failure;
+
+        public void Work()
+        {
+            try
+            {
+                for (var i = Interlocked.Increment(ref _next) - 1; i < parts; i = Interlocked.Increment(ref _next) - 1)
+                {
+                    part(i);
+                }
+            }
+            catch (Exception e) // may not leave through native frames
+            {
+                _failure = e;
+            }
+        }
+
+        public void ThrowIfFailed()
+        {
+            if (_failure is not null)
+            {
+                ExceptionDispatchInfo.Throw(_failure);
+            }
+        }
     }
 }
