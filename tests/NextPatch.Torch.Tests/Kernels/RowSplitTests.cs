@@ -21,7 +21,7 @@ public sealed class RowSplitTests : IDisposable
 
     [Fact]
     public void Every_row_is_done_once()
-        => Gen.Select(Gen.Int[1, 300], Gen.Long[1, 1 << 20]).Sample((rows, cost) =>
+        => Gen.Select(Gen.Int[1, 300], Gen.Long[1_000, 1 << 20]).Sample((rows, cost) =>
         {
             var done = new int[rows];
             RowSplit.Run(rows, cost, (first, end) =>
@@ -31,8 +31,8 @@ public sealed class RowSplitTests : IDisposable
                     Interlocked.Increment(ref done[row]);
                 }
             });
-            Assert.All(done, count => Assert.Equal(1, count));
-        });
+            Assert.DoesNotContain(done, count => count != 1);
+        }, iter: 5_000);
 
     [Fact]
     public void Threads_of_libtorch_take_part()
