@@ -29,6 +29,7 @@ public sealed class RowSplitTests : IDisposable
                 for (var row = first; row < end; row++)
                 {
                     Interlocked.Increment(ref done[row]);
+                    Thread.SpinWait(5); // so that the threads meet
                 }
             });
             Assert.DoesNotContain(done, count => count != 1);
