@@ -229,8 +229,8 @@ public sealed class AdamW
             Parameter = parameter;
             Shape = parameter.shape;
             var count = (int)parameter.NumberOfElements;
-            FirstMoments = new float[count];
-            SecondMoments = new float[count];
+            FirstMoments = Zeros(count);
+            SecondMoments = Zeros(count);
             Average = hasAverage ? Floats(parameter).ToArray() : [];
             _weights = Address(parameter);
             _copy = copy is null ? null : (ushort*)Address(copy);
@@ -262,6 +262,14 @@ public sealed class AdamW
         {
             using var gradient = Parameter.grad;
             _gradients = gradient is null ? null : Address(gradient);
+        }
+
+        /// <summary>Written, not only promised: fresh pages that the first step would read and then write cost the system two faults each and a word to every core.</summary>
+        private static float[] Zeros(int count)
+        {
+            var zeros = GC.AllocateUninitializedArray<float>(count);
+            zeros.AsSpan().Clear();
+            return zeros;
         }
 
         private static float* Address(Tensor tensor) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
