@@ -36,7 +36,7 @@ internal static class PrecisionChoice
     {
         var asked = parsed.GetRequiredValue(option);
         var before = asked == Auto && parsed.GetValue(frame.Resume) ? OfRun(parsed.GetRequiredValue(frame.Output), ofCheckpoint) : null;
-        var (precision, reason) = before is { } kept ? (kept, $"Precision: {kept}, as the run began.") : choose(asked);
+        var (precision, reason) = before is { } kept ? (kept, $"Precision: {(kept == ComputePrecision.Bf16 ? "bf16" : "fp32")}, as the run began.") : choose(asked);
         progress.WriteLine(reason);
         return precision;
     }
