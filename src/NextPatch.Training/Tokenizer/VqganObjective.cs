@@ -13,18 +13,18 @@ public sealed class VqganObjective
     private readonly VqganTrainingConfig _config;
     private readonly nn.Module<Tensor, Tensor>? _discriminator;
     private readonly IPerceptualLoss? _perception;
-    private readonly ScalarType? _discriminatorType;
+    private readonly ScalarType? _computeType;
 
     /// <param name="config">Weights and kinds of losses.</param>
     /// <param name="discriminator">Of any kind; verdicts large for real. Null: no adversarial losses.</param>
     /// <param name="perception">Null: the perceptual loss is left out.</param>
-    /// <param name="discriminatorType">Type that the discriminator computes in; null = that of the images. All losses keep theirs.</param>
-    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator, IPerceptualLoss? perception, ScalarType? discriminatorType = null)
+    /// <param name="computeType">Type that discriminator and perceptual network compute in; null = that of the images. The losses themselves keep theirs.</param>
+    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator, IPerceptualLoss? perception, ScalarType? computeType = null)
     {
         _config = config;
         _discriminator = discriminator;
         _perception = perception;
-        _discriminatorType = discriminatorType;
+        _computeType = computeType;
     }
 
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
@@ -43,7 +43,7 @@ public sealed class VqganObjective
             ReconstructionLoss.Absolute => difference.abs().mean(),
             _ => difference.abs().mean() + squaredError,
         };
-        var perceptual = _perception?.Distance(images, reconstructions).mean();
+        var perceptual = _perception?.Distance(images, reconstructions, _computeType).mean();
         var likeness = _config.ReconstructionWeight * reconstruction;
         if (perceptual is not null)
         {
@@ -82,5 +82,5 @@ public sealed class VqganObjective
         return (_config.AdversarialWeightAt(step) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
     }
 
-    private Tensor Verdicts(nn.Module<Tensor, Tensor> discriminator, Tensor images) => discriminator.forward(images.to(_discriminatorType ?? images.dtype)).to(images.dtype);
+    private Tensor Verdicts(nn.Module<Tensor, Tensor> discriminator, Tensor images) => discriminator.forward(images.to(_computeType ?? images.dtype)).to(images.dtype);
 }

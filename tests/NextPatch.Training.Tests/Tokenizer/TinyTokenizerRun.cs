@@ -64,7 +64,7 @@ internal static class TinyTokenizerRun
     {
         public int SmallestSide => 1;
 
-        public Tensor Distance(Tensor images, Tensor reconstructions)
+        public Tensor Distance(Tensor images, Tensor reconstructions, ScalarType? computeType = null)
         {
             using var scope = NewDisposeScope();
             var distance = (nn.functional.avg_pool2d(images, 2) - nn.functional.avg_pool2d(reconstructions, 2)).square().mean();
