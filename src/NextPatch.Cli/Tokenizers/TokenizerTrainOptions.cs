@@ -57,7 +57,7 @@ internal sealed class TokenizerTrainOptions
 
     public Option<string[]> Perceptual { get; } = new("--perceptual") { Description = "Weights of the perceptual loss: SqueezeNet 1.1 features, or VGG-16 and the heads of LPIPS (one file or two).", HelpName = "file", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
 
-    public Option<string> Precision { get; } = PrecisionChoice.CreateOption("convolutions of all networks", "Weights, moments, sums of norms, quantisation and losses");
+    public Option<string> Precision { get; } = PrecisionChoice.CreateOption("convolutions of tokenizer, discriminator and LPIPS", "Weights, moments, sums of norms, quantisation and losses");
 
     public Option<long> GridEvery { get; } = new("--grid-every") { Description = "Steps between pictures of held-out images beside their reconstructions; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
 

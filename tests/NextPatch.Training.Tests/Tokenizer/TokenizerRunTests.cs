@@ -91,6 +91,22 @@ public sealed class TokenizerRunTests
     }
 
     [Theory]
+    [InlineData(null, torch.ScalarType.Float32)]
+    [InlineData(torch.ScalarType.BFloat16, torch.ScalarType.BFloat16)]
+    public void Discriminator_and_perceptual_network_compute_in_the_type_of_the_tokenizer(torch.ScalarType? type, torch.ScalarType expected)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var tokenizer = new VqTokenizer(TinyTokenizerRun.Tokenizer, seed: 1) { ComputeType = type };
+        using var discriminator = new TypeDiscriminator();
+        using var perception = new TinyTokenizerRun.Perception();
+        var step = new TokenizerStep(tokenizer, new VqganTrainingConfig { DiscriminatorStart = 1, IsAdaptive = true }, discriminator, perception);
+        var result = step.Run((torch.rand(2, 3, 16, 16) * 2) - 1, 0, 1e-3);
+        Assert.True(result.IsTaken);
+        Assert.Equal([expected, expected, expected], discriminator.Seen); // once for the generator, on real images, on reconstructions
+        Assert.Equal(type, perception.ComputeType);
+    }
+
+    [Theory]
     [InlineData(false)]
     [InlineData(true)]
     public void A_step_that_is_not_finite_changes_nothing_and_is_counted(bool hasDiscriminator)
@@ -241,6 +257,24 @@ public sealed class TokenizerRunTests
         "discriminator" => config with { Discriminator = DiscriminatorKind.StyleGan, Steps = 8, Objective = config.Objective with { DiscriminatorStart = 5, IsAdaptive = true } },
         _ => config,
     };
+
+    /// <summary>Notes the type of what it is given.</summary>
+    private sealed class TypeDiscriminator : torch.nn.Module<torch.Tensor, torch.Tensor>
+    {
+        private readonly TorchSharp.Modules.Parameter _weight = torch.nn.Parameter(torch.ones(1));
+
+        public TypeDiscriminator()
+            : base(nameof(TypeDiscriminator))
+            => RegisterComponents();
+
+        public List<torch.ScalarType> Seen { get; } = [];
+
+        public override torch.Tensor forward(torch.Tensor images)
+        {
+            Seen.Add(images.dtype);
+            return images * _weight;
+        }
+    }
 
     /// <summary>The lines of metrics without what depends on the clock.</summary>
     private static List<string> Lines(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line =>
