@@ -235,16 +235,16 @@ public sealed class TokenizerRunTests
     }
 
     [Theory]
-    [InlineData("plain", 200)]
-    [InlineData("bf16 discriminator", 110)]
-    public void Memory_does_not_grow(string kind, int steps)
+    [InlineData("plain")]
+    [InlineData("bf16")]
+    public void Memory_does_not_grow(string kind)
     {
         using var folder = new TemporaryFolder();
         var live = new List<long>();
         TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
         {
             Output = folder["run"], CheckpointEvery = 50, ValidateEvery = 40, OnProgress = _ => { GC.Collect(); live.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount); },
-        }, c => Changed(c, kind) with { Steps = steps });
+        }, c => Changed(c, kind) with { Steps = 200 });
         Assert.Single(live.Skip(100).Distinct());
     }
 
