@@ -2,15 +2,16 @@
 # What the tests show in short, at length: kills of runs that checkpoint at every step, of an extraction of codes in both layouts, and a disk
 # that is full for a while. Each must end with the same bytes as an uninterrupted run.
 #
-#   dotnet build -c Release src/NextPatch.Cli && tests/durability.sh [kills=50] [seed=1] [section=all]
+#   dotnet build -c Release src/NextPatch.Cli && tests/durability.sh [kills=50] [seed=1] [section=all] [precision=auto]
 #
-# Sections: train, tokenizer (with a discriminator and perturbed codes), encode, disk.
+# Sections: train, tokenizer (with a discriminator and perturbed codes), encode, disk. The precision is that of the runs that train; networks as small as these are fp32 by auto.
 # The disk is a tmpfs of 8 MiB in a mount namespace of its own (unshare --map-root-user --mount; needs no rights where user namespaces
 # are allowed, and is left out where they are not).
 set -euo pipefail
 kills=${1:-50}
 RANDOM=${2:-1}
 section=${3:-all}
+precision=${4:-auto}
 case $section in all | train | tokenizer | encode | disk) ;; *) echo "There is no section '$section'; choose all, train, tokenizer, encode or disk." >&2; exit 2 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 program=(dotnet "$PWD/artifacts/bin/NextPatch.Cli/release/nextpatch.dll")
@@ -35,14 +36,14 @@ make_codes() {
 train() {
   local run=$1
   shift
-  exec "${program[@]}" train --codes "$work/codes" --output "$run" --resume --preset tiny --batch-size 8 --seed 3 --log-every 10 --steps "$steps" "$@"
+  exec "${program[@]}" train --codes "$work/codes" --output "$run" --resume --preset tiny --batch-size 8 --seed 3 --log-every 10 --precision "$precision" --steps "$steps" "$@"
 }
 
 # Everything that a tokenizer's checkpoint can hold: average, counts of the codebook, a discriminator with batch statistics, perturbed codes.
 tokenizer() {
   local run=$1
   shift
-  exec "${program[@]}" tokenizer train --images "$work/images" --output "$run" --resume --image-size 24 --channels 16 --codebook-size 32 --batch-size 2 --seed 3 --steps "$steps" \
+  exec "${program[@]}" tokenizer train --images "$work/images" --output "$run" --resume --image-size 24 --channels 16 --codebook-size 32 --batch-size 2 --seed 3 --precision "$precision" --steps "$steps" \
     --continuous-steps 3 --revive-every 4 --discriminator patchgan --discriminator-start 6 --adaptive-weight --perturb --perturb-images 0.5 --judged 8 --log-every 5 --validate-every 50 "$@"
 }
 
@@ -159,7 +160,7 @@ if only train; then kill_runs train; fi
 if only disk; then
   if unshare --map-root-user --mount true 2>/dev/null; then
     export -f fill_disk train same sums
-    export work steps
+    export work steps precision
     unshare --map-root-user --mount bash -euo pipefail -c "$(declare -p program verify); fill_disk"
     echo "the run on the full disk ends with the bytes of the uninterrupted one"
   else

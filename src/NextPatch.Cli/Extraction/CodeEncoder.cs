@@ -1,7 +1,6 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NextPatch.Cli.Extraction;
@@ -15,7 +14,6 @@ internal sealed class CodeEncoder : IDisposable
     private const int PixelsPerBatch = 64 * 32 * 32;
 
     private readonly VqTokenizer _tokenizer;
-    private readonly bool _isBf16;
     private readonly bool _isChannelsLast; // faster from about 64 channels on, slower below
     private readonly int _squareBytes;
 
@@ -24,23 +22,14 @@ internal sealed class CodeEncoder : IDisposable
     /// <param name="isBf16">Whether the encoder computes in bfloat16; latents are compared with the codebook in fp32 all the same.</param>
     public CodeEncoder(VqTokenizer tokenizer, int? batchSize, bool isBf16)
     {
-        (_tokenizer, _isBf16) = (tokenizer, isBf16);
+        _tokenizer = tokenizer;
         var side = tokenizer.Config.ImageSide;
         BatchSize = batchSize ?? (tokenizer.Config.Architecture == TokenizerArchitecture.Small ? 64 : Math.Clamp(PixelsPerBatch / (side * side), 1, 64));
         _squareBytes = side * side * 3;
         _isChannelsLast = tokenizer.Config.Architecture == TokenizerArchitecture.Vqgan;
         tokenizer.eval();
         LargeBlocks.Keep();
-        if (isBf16)
-        {
-            foreach (var (name, module) in tokenizer.named_children())
-            {
-                if (name is "encoder" or "quant_conv")
-                {
-                    module.to(ScalarType.BFloat16);
-                }
-            }
-        }
+        tokenizer.ComputeType = isBf16 ? ScalarType.BFloat16 : null;
     }
 
     /// <summary>B.</summary>
@@ -82,8 +71,8 @@ internal sealed class CodeEncoder : IDisposable
             images = images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2);
         }
 
-        var latents = _tokenizer.Latents(_isBf16 ? images.to(ScalarType.BFloat16) : images);              // [B, W, h, w]
-        var chosen = _tokenizer.Quantize(latents.to(ScalarType.Float32)).narrow(0, 0, count);             // [n, T]
+        var latents = _tokenizer.Latents(images);                                                         // [B, W, h, w]
+        var chosen = _tokenizer.Quantize(latents).narrow(0, 0, count);                                    // [n, T]
         chosen.to(ScalarType.Int32).data<int>().ToArray().CopyTo(codes);
     }
 }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
@@ -27,8 +28,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var tokenizer = options.Model.Resolve(parsed, initial?.Config);
         using var images = TokenizerImages.Open(parsed.GetRequiredValue(options.Images), options.ImageOptions(parsed), cancellation);
         using var perception = PerceptualWeights.Open(parsed.GetRequiredValue(options.Perceptual));
-        CheckPrecision();
-        var config = options.Resolve(parsed, tokenizer, images.Data);
+        var config = options.Resolve(parsed, tokenizer, images.Data, Precision(tokenizer));
         using var run = new TokenizerRun(config, images, RunOptions(tokenizer), perception, initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
         Introduce(config, run, perception);
         var result = run.Run(cancellation);
@@ -47,14 +47,8 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         OnNote = progress.WriteLine,
     });
 
-    /// <summary>fp32 whatever the processor has (docs/log.md).</summary>
-    private void CheckPrecision()
-    {
-        if (TokenizerPrecision.IsBf16(parsed, options.Precision))
-        {
-            throw new ConfigException("--precision bf16 is given, but tokenizers are trained in fp32 only. Use auto or fp32; encode takes bf16.");
-        }
-    }
+    private ComputePrecision Precision(TokenizerConfig tokenizer) => PrecisionChoice.ForRun(
+        parsed, options.Precision, options.Frame, checkpoint => TokenizerRun.ReadConfig(checkpoint).Precision, asked => PrecisionChoice.Choose(asked, tokenizer, options.BatchSize(parsed)), progress);
 
     private void Introduce(TokenizerRunConfig config, TokenizerRun run, IPerceptualLoss? perception)
     {

@@ -57,7 +57,7 @@ internal sealed class TokenizerTrainOptions
 
     public Option<string[]> Perceptual { get; } = new("--perceptual") { Description = "Weights of the perceptual loss: SqueezeNet 1.1 features, or VGG-16 and the heads of LPIPS (one file or two).", HelpName = "file", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [] };
 
-    public Option<string> Precision { get; } = TokenizerPrecision.CreateOption("Arithmetic: fp32, which auto is. bf16 is refused; encode has it.");
+    public Option<string> Precision { get; } = PrecisionChoice.CreateOption("convolutions of tokenizer, discriminator and LPIPS", "Weights, moments, sums of norms, quantisation and losses");
 
     public Option<long> GridEvery { get; } = new("--grid-every") { Description = "Steps between pictures of held-out images beside their reconstructions; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
 
@@ -86,7 +86,7 @@ internal sealed class TokenizerTrainOptions
     };
 
     /// <exception cref="ConfigException">Settings cannot work; every problem is listed.</exception>
-    public TokenizerRunConfig Resolve(ParseResult parsed, TokenizerConfig tokenizer, TokenizerRunData data)
+    public TokenizerRunConfig Resolve(ParseResult parsed, TokenizerConfig tokenizer, TokenizerRunData data, ComputePrecision precision)
     {
         var steps = Steps(parsed, data);
         var initFrom = parsed.GetValue(InitFrom);
@@ -105,6 +105,7 @@ internal sealed class TokenizerTrainOptions
             HasRandomCrops = !parsed.GetValue(_centreCrops),
             HasFlips = !parsed.GetValue(_noFlips),
             Seed = parsed.GetRequiredValue(_seed),
+            Precision = precision,
             Data = data,
             InitialWeights = initFrom is null ? null : Path.GetFileName(Path.TrimEndingDirectorySeparator(initFrom)),
             Perception = parsed.GetRequiredValue(Perceptual) is [] ? null : string.Join(' ', parsed.GetRequiredValue(Perceptual).Select(Path.GetFileName)),

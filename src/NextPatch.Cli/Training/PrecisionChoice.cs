@@ -1,7 +1,11 @@
 using System.CommandLine;
 using NextPatch.Cli.Diagnostics;
+using NextPatch.Cli.Rendering;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Convolutions;
 using NextPatch.Torch.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 
@@ -10,34 +14,70 @@ internal static class PrecisionChoice
 {
     private const string Auto = "auto";
 
-    public static Option<string> CreateOption()
+    /// <param name="work">What is computed in it.</param>
+    /// <param name="exceptions">What stays fp32.</param>
+    public static Option<string> CreateOption(string work = "matrix products", string exceptions = "Weights, moments, norms, softmax and loss") => new Option<string>("--precision")
     {
-        var option = new Option<string>("--precision")
-        {
-            Description = "Arithmetic of the matrix products: auto measures fp32 against bf16 where the processor has it. Weights, moments, norms, softmax and loss stay fp32.",
-            HelpName = "auto|fp32|bf16|fp16|tf32",
-            DefaultValueFactory = _ => Auto,
-        };
-        return option.AcceptOnlyFromAmong(Auto, "fp32", "bf16", "fp16", "tf32");
-    }
+        Description = $"Arithmetic of the {work}: auto measures fp32 against bf16 where the processor has it. {exceptions} stay fp32.",
+        HelpName = "auto|fp32|bf16|fp16|tf32",
+        DefaultValueFactory = _ => Auto,
+    }.AcceptOnlyFromAmong(Auto, "fp32", "bf16", "fp16", "tf32");
 
-    /// <summary>Whether the machine decides.</summary>
-    public static bool IsAuto(string asked) => asked == Auto;
+    /// <summary>As asked; a run that is resumed keeps its own, because a measurement may come out otherwise today.</summary>
+    /// <param name="parsed">The command line.</param>
+    /// <param name="option">Made by <see cref="CreateOption"/>.</param>
+    /// <param name="frame">Says where the run lies and whether it is resumed.</param>
+    /// <param name="ofCheckpoint">Reads the precision of a checkpoint's folder.</param>
+    /// <param name="choose">Given what the option says.</param>
+    /// <param name="progress">Is told what was chosen, and why.</param>
+    /// <exception cref="ConfigException">This machine cannot compute so.</exception>
+    public static ComputePrecision ForRun(
+        ParseResult parsed, Option<string> option, RunFrameOptions frame, Func<string, ComputePrecision?> ofCheckpoint, Func<string, (ComputePrecision Precision, string Reason)> choose, ProgressReporter progress)
+    {
+        var asked = parsed.GetRequiredValue(option);
+        var before = asked == Auto && parsed.GetValue(frame.Resume) ? OfRun(parsed.GetRequiredValue(frame.Output), ofCheckpoint) : null;
+        var (precision, reason) = before is { } kept ? (kept, $"Precision: {(kept == ComputePrecision.Bf16 ? "bf16" : "fp32")}, as the run began.") : choose(asked);
+        progress.WriteLine(reason);
+        return precision;
+    }
 
     /// <param name="asked">What the option says.</param>
     /// <param name="model">Its widths are measured.</param>
     /// <returns>The precision, and a sentence that says why.</returns>
     /// <exception cref="ConfigException">This machine cannot compute so.</exception>
-    public static (ComputePrecision Precision, string Reason) Choose(string asked, GptConfig model)
-        => IsAuto(asked) ? PrecisionMeasurement.Choose(model, Processor.Detect().IsBf16Fast) : AsAsked(asked);
+    public static (ComputePrecision Precision, string Reason) Choose(string asked, GptConfig model) => Choose(asked, hasBf16 => PrecisionMeasurement.Choose(model, hasBf16));
 
-    /// <param name="asked">What the option says, not auto.</param>
+    /// <summary>The same for a tokenizer.</summary>
+    /// <param name="asked">What the option says.</param>
+    /// <param name="tokenizer">Its convolutions are measured.</param>
+    /// <param name="batchSize">Images per step.</param>
     /// <returns>The precision, and a sentence that says why.</returns>
     /// <exception cref="ConfigException">This machine cannot compute so.</exception>
-    public static (ComputePrecision Precision, string Reason) AsAsked(string asked) => asked switch
+    public static (ComputePrecision Precision, string Reason) Choose(string asked, TokenizerConfig tokenizer, int batchSize)
+        => Choose(asked, hasBf16 => ConvolutionMeasurement.Choose(tokenizer, batchSize, hasBf16));
+
+    private static (ComputePrecision Precision, string Reason) Choose(string asked, Func<bool, (ComputePrecision Precision, string Reason)> measure) => asked switch
     {
+        Auto => measure(Processor.Detect().IsBf16Fast),
         "bf16" when !Processor.Detect().IsBf16Fast => (ComputePrecision.Bf16, "Precision: bf16, as asked; this processor has no bf16 dot products, so fp32 would be several times as fast."),
         "fp32" or "bf16" => (Enum.Parse<ComputePrecision>(asked, ignoreCase: true), $"Precision: {asked}, as asked."),
         _ => throw new ConfigException($"--precision {asked} needs CUDA, and this build computes on the processor. Use auto, fp32 or bf16."),
     };
+
+    /// <summary>As the newest readable checkpoint says: others may be damaged, or vanish because the run is still going on, which its lock says later.</summary>
+    private static ComputePrecision? OfRun(string run, Func<string, ComputePrecision?> ofCheckpoint)
+    {
+        foreach (var checkpoint in new CheckpointFolder(run).All().Reverse())
+        {
+            try
+            {
+                return ofCheckpoint(Path.Combine(run, checkpoint));
+            }
+            catch (NextPatchException)
+            {
+            }
+        }
+
+        return null;
+    }
 }

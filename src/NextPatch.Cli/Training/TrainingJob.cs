@@ -2,7 +2,6 @@ using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
-using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
@@ -13,7 +12,6 @@ using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 
@@ -82,37 +80,9 @@ internal sealed class TrainingJob
         OnNote = _progress.WriteLine,
     });
 
-    /// <summary>As asked; a run that is resumed keeps its own, because a measurement may come out otherwise today.</summary>
-    private ComputePrecision Precision(GptConfig model)
-    {
-        var asked = _parsed.GetRequiredValue(_options.Precision);
-        if (PrecisionChoice.IsAuto(asked) && _parsed.GetValue(_options.Frame.Resume) && PrecisionOfRun(_parsed.GetRequiredValue(_options.Frame.Output)) is { } before)
-        {
-            _progress.WriteLine($"Precision: {before}, as the run began.");
-            return before;
-        }
-
-        var (precision, reason) = PrecisionChoice.Choose(asked, model);
-        _progress.WriteLine(reason);
-        return precision;
-    }
-
-    /// <summary>As the newest readable checkpoint says: others may be damaged, or vanish because the run is still going on, which its lock says later.</summary>
-    private static ComputePrecision? PrecisionOfRun(string run)
-    {
-        foreach (var checkpoint in new CheckpointFolder(run).All().Reverse())
-        {
-            try
-            {
-                return ConfigJson.Read(Path.Combine(run, checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training?.Precision;
-            }
-            catch (NextPatchException)
-            {
-            }
-        }
-
-        return null;
-    }
+    private ComputePrecision Precision(GptConfig model) => PrecisionChoice.ForRun(
+        _parsed, _options.Precision, _options.Frame, checkpoint => ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training?.Precision,
+        asked => PrecisionChoice.Choose(asked, model), _progress);
 
     private VqTokenizer? OpenTokenizer(string codes)
     {

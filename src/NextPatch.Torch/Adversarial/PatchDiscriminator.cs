@@ -20,7 +20,6 @@ public sealed class PatchDiscriminator : Module<Tensor, Tensor>
     private const int MostMultiples = 8;
 
     [ComponentName(Name = "main")] private readonly ModuleList<Module<Tensor, Tensor>> _layers;
-    private readonly int _firstOfStrideOne;
 
     /// <param name="width">Channels of the first layer (<c>ndf</c>); published 64.</param>
     /// <param name="depth">Layers that halve the size (<c>n_layers</c>); published 3.</param>
@@ -32,7 +31,6 @@ public sealed class PatchDiscriminator : Module<Tensor, Tensor>
         for (var i = 1; i <= depth; i++)
         {
             var next = width * Math.Min(1 << i, MostMultiples);
-            _firstOfStrideOne = _layers.Count;
             _layers.Add(Conv2d(channels, next, 4, stride: i < depth ? 2 : 1, padding: 1, bias: false));
             _layers.Add(BatchNorm2d(next));
             _layers.Add(LeakyReLU(Slope));
@@ -50,9 +48,9 @@ public sealed class PatchDiscriminator : Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var x = images;
-        for (var i = 0; i < _layers.Count; i++)
+        foreach (var layer in _layers)
         {
-            x = _layers[i] is Conv2d convolution ? AlignedConvolution.Forward(convolution, x, i < _firstOfStrideOne ? 2 : 1, padding: 1) : _layers[i].forward(x);
+            x = layer is Conv2d convolution ? AlignedConvolution.Forward(convolution, x) : layer.forward(x);
         }
 
         return x.MoveToOuterDisposeScope();

@@ -1,3 +1,4 @@
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -35,10 +36,10 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
         var y = x;
         foreach (var layer in _convolutions.Concat(_down))
         {
-            y = layer.forward(y);
+            y = layer.Apply(y);
         }
 
-        return ((y + _shortcut.forward(x)) * (1 / Math.Sqrt(2))).MoveToOuterDisposeScope();
+        return ((y + _shortcut.Apply(x)) * (1 / Math.Sqrt(2))).MoveToOuterDisposeScope();
     }
 
     /// <summary>Each channel by itself with (1, 2, 1) / 4 in both directions; borders are mirrored.</summary>
@@ -54,7 +55,7 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
         {
             using var scope = NewDisposeScope();
             var padded = functional.pad(x, [1, 1, 1, 1], mode: TorchSharp.PaddingModes.Reflect);   // [B, C, h + 2, w + 2]
-            var line = tensor(Weights);
+            var line = tensor(Weights).to(x.dtype);
             var kernel = outer(line, line).expand(x.size(1), 1, 3, 3);                             // [C, 1, 3, 3]
             return functional.conv2d(padded, kernel, groups: x.size(1)).MoveToOuterDisposeScope(); // [B, C, h, w]
         }

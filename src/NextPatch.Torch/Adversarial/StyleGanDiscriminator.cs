@@ -1,3 +1,4 @@
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -50,13 +51,13 @@ public sealed class StyleGanDiscriminator : Module<Tensor, Tensor>
         var x = images;
         foreach (var layer in _blocks.Concat(_lastConvolution))
         {
-            x = layer.forward(x);
+            x = layer.Apply(x);
         }
 
         x = x.flatten(1);
         foreach (var layer in _lastLinear)
         {
-            x = layer.forward(x);
+            x = layer.Apply(x);
         }
 
         return x.MoveToOuterDisposeScope();

@@ -16,13 +16,14 @@ internal static class AlignedConvolution
     private const int VectorWidth = 16;
 
     /// <summary>What <paramref name="convolution"/> gives, with the right values and gradients.</summary>
-    /// <param name="convolution">Its weight and bias are used.</param>
+    /// <param name="convolution">Its weight and bias are used, in the type of <paramref name="x"/>.</param>
     /// <param name="x">float [B, I, h, w].</param>
-    /// <param name="stride">In both directions.</param>
-    /// <param name="padding">Zeros around the image.</param>
     /// <returns>[B, O, h', w'] in the caller's dispose scope.</returns>
-    public static Tensor Forward(Conv2d convolution, Tensor x, long stride, long padding)
-        => Forward(convolution.weight!, convolution.bias, x, [stride, stride], [padding, padding]);
+    public static Tensor Forward(Conv2d convolution, Tensor x)
+    {
+        using var scope = NewDisposeScope();
+        return Forward(convolution.weight!.to(x.dtype), convolution.bias?.to(x.dtype), x, convolution.stride, convolution.padding!).MoveToOuterDisposeScope();
+    }
 
     /// <summary>The same for loose weights.</summary>
     /// <param name="weight">float [O, I, kh, kw].</param>

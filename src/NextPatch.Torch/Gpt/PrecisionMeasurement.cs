@@ -22,30 +22,38 @@ public static class PrecisionMeasurement
     /// <returns>The precision, and a sentence that says why.</returns>
     public static (ComputePrecision Precision, string Reason) Choose(GptConfig model, bool hasBf16)
     {
+        if (hasBf16 && model.Width < NarrowestWidth)
+        {
+            return (ComputePrecision.Fp32, $"Precision: fp32, because the model is narrower than {NarrowestWidth} (auto).");
+        }
+
+        using var noGrad = no_grad();
+        return Choose(hasBf16, type => new Product(model, type).Seconds, 2.0 * Rows * model.Width * model.FfnWidth, $"products of width {model.Width}");
+    }
+
+    /// <summary>The same for any work.</summary>
+    /// <param name="hasBf16">Whether the processor has bf16 dot products or tiles.</param>
+    /// <param name="prepare">Given a type, makes what measures the seconds of the work in it.</param>
+    /// <param name="flops">Floating-point operations of the work.</param>
+    /// <param name="work">What messages call it.</param>
+    internal static (ComputePrecision Precision, string Reason) Choose(bool hasBf16, Func<ScalarType, Func<double>> prepare, double flops, string work)
+    {
         if (!hasBf16)
         {
             return (ComputePrecision.Fp32, "Precision: fp32, because the processor has no bf16 dot products (auto).");
         }
 
-        if (model.Width < NarrowestWidth)
-        {
-            return (ComputePrecision.Fp32, $"Precision: fp32, because the model is narrower than {NarrowestWidth} (auto).");
-        }
-
         using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var wide = new Product(model, ScalarType.Float32);
-        var narrow = new Product(model, ScalarType.BFloat16);
+        var (wide, narrow) = (prepare(ScalarType.Float32), prepare(ScalarType.BFloat16));
         double fp32 = double.MaxValue, bf16 = double.MaxValue;
         for (var run = 0; run <= Runs; run++)
         {
-            var (a, b) = (wide.Seconds(), narrow.Seconds());
+            var (a, b) = (wide(), narrow());
             (fp32, bf16) = run == 0 ? (fp32, bf16) : (Math.Min(fp32, a), Math.Min(bf16, b)); // the first starts threads
         }
 
-        var flops = 2.0 * Rows * model.Width * model.FfnWidth;
         var chosen = fp32 / bf16 >= WorthIt ? ComputePrecision.Bf16 : ComputePrecision.Fp32;
-        return (chosen, $"Precision: {(chosen == ComputePrecision.Bf16 ? "bf16" : "fp32")}, because products of width {model.Width} run at {flops / fp32 / 1e9:F0} GFLOP/s in fp32 and {flops / bf16 / 1e9:F0} in bf16 (auto).");
+        return (chosen, $"Precision: {(chosen == ComputePrecision.Bf16 ? "bf16" : "fp32")}, because {work} run at {flops / fp32 / 1e9:F0} GFLOP/s in fp32 and {flops / bf16 / 1e9:F0} in bf16 (auto).");
     }
 
     /// <summary>The up-projection of a block on few rows.</summary>

@@ -11,6 +11,7 @@ public interface IPerceptualLoss : IDisposable
     /// <summary>Distance, averaged over the batch; differentiable in both.</summary>
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
     /// <param name="reconstructions">float [B, 3, H, W], nominally in [-1, 1].</param>
+    /// <param name="computeType">Type that convolutions may compute in; null = that of the images, which the comparison of features keeps.</param>
     /// <returns>A scalar, 0 for equal images, in the caller's dispose scope.</returns>
-    Tensor Distance(Tensor images, Tensor reconstructions);
+    Tensor Distance(Tensor images, Tensor reconstructions, ScalarType? computeType = null);
 }

@@ -46,11 +46,12 @@ public sealed class Lpips : IPerceptualLoss
     /// <summary>Distance of each pair; differentiable in both.</summary>
     /// <param name="first">float [B, 3, H, W] in [-1, 1].</param>
     /// <param name="second">float [B, 3, H, W] in [-1, 1].</param>
+    /// <param name="computeType">Type that convolutions compute in; null = that of the images.</param>
     /// <returns>float [B, 1, 1, 1], 0 for equal images, in the caller's dispose scope.</returns>
-    public Tensor Distance(Tensor first, Tensor second)
+    public Tensor Distance(Tensor first, Tensor second, ScalarType? computeType = null)
     {
         using var scope = NewDisposeScope();
-        var (a, b) = (Features(first), Features(second));
+        var (a, b) = (Features(first, computeType), Features(second, computeType));
         var sum = zeros(1);
         for (var i = 0; i < _heads.Length; i++)
         {
@@ -61,16 +62,17 @@ public sealed class Lpips : IPerceptualLoss
         return sum.MoveToOuterDisposeScope();
     }
 
-    Tensor IPerceptualLoss.Distance(Tensor images, Tensor reconstructions)
+    Tensor IPerceptualLoss.Distance(Tensor images, Tensor reconstructions, ScalarType? computeType)
     {
-        using var ofEach = Distance(images, reconstructions);
+        using var ofEach = Distance(images, reconstructions, computeType);
         return ofEach.mean();
     }
 
     /// <summary>The five tapped feature maps, [B, C, h, w], in the caller's dispose scope.</summary>
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
+    /// <param name="computeType">Type that convolutions compute in; null = that of the images.</param>
     /// <exception cref="NextPatchException">The images are too small.</exception>
-    public Tensor[] Features(Tensor images)
+    public Tensor[] Features(Tensor images, ScalarType? computeType = null)
     {
         if (images.size(2) < LeastSide || images.size(3) < LeastSide)
         {
@@ -78,17 +80,17 @@ public sealed class Lpips : IPerceptualLoss
         }
 
         using var scope = NewDisposeScope();
-        var x = (images - _shift) / _scale;
+        var x = ((images - _shift) / _scale).to(computeType ?? images.dtype);
         var taps = new Tensor[Groups.Length];
         for (var i = 0; i < taps.Length; i++)
         {
             x = i == 0 ? x : functional.max_pool2d(x, 2);
             foreach (var (weight, bias) in _convolutions[i])
             {
-                x = functional.relu(functional.conv2d(x, weight, bias, padding: [1, 1]));
+                x = functional.relu(functional.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding: [1, 1]));
             }
 
-            taps[i] = x;
+            taps[i] = x.to(images.dtype);
         }
 
         return [.. taps.Select(tap => tap.MoveToOuterDisposeScope())];

@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -44,10 +45,10 @@ internal sealed class SmallDecoder : Module<Tensor, Tensor>
     public override Tensor forward(Tensor vectors)
     {
         using var scope = NewDisposeScope();
-        var x = _input.forward(vectors); // [B, C, g, g]
+        var x = _input.Apply(vectors); // [B, C, g, g]
         foreach (var layer in _layers)
         {
-            x = layer.forward(x);
+            x = layer.Apply(x);
         }
 
         return x.MoveToOuterDisposeScope(); // [B, 3, S, S]

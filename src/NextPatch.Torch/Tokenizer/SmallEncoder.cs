@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -43,9 +44,9 @@ internal sealed class SmallEncoder : Module<Tensor, Tensor>
         var x = images;
         foreach (var layer in _layers)
         {
-            x = layer.forward(x);
+            x = layer.Apply(x);
         }
 
-        return _output.forward(functional.silu(_norm.forward(x))).MoveToOuterDisposeScope(); // [B, W, g, g]
+        return _output.Apply(functional.silu(_norm.forward(x))).MoveToOuterDisposeScope(); // [B, W, g, g]
     }
 }

@@ -1,3 +1,4 @@
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -28,8 +29,8 @@ internal sealed class SmallResidualBlock : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var y = _convolution1.forward(functional.silu(_norm1.forward(x)));
-        y = _convolution2.forward(functional.silu(_norm2.forward(y)));
+        var y = _convolution1.Apply(functional.silu(_norm1.forward(x)));
+        y = _convolution2.Apply(functional.silu(_norm2.forward(y)));
         return (x + y).MoveToOuterDisposeScope();
     }
 }

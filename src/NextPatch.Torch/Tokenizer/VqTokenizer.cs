@@ -4,6 +4,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
+using NextPatch.Torch.Convolutions;
 using NextPatch.Torch.Loading;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -59,6 +60,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     }
 
     public TokenizerConfig Config { get; }
+
+    /// <summary>Type that encoder and decoder compute in, whatever that of the weights; null = that of the images. Quantisation and its losses keep theirs.</summary>
+    public ScalarType? ComputeType { get; set; }
 
     /// <summary>Share of the codebook among the latest 65,536 codes of training, counted as published; 0 for small tokenizers.</summary>
     public double RecentCodebookUsage => _quantizer.RecentUsage;
@@ -139,8 +143,8 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Latents(Tensor images)
     {
         using var scope = NewDisposeScope();
-        var x = _encoder.forward(images);
-        return (_beforeCodes?.forward(x) ?? x).MoveToOuterDisposeScope();
+        var x = _encoder.forward(images.to(ComputeType ?? images.dtype));
+        return (_beforeCodes?.Apply(x) ?? x).to(images.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Codes of latents.</summary>
@@ -161,7 +165,8 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Render(Tensor vectors)
     {
         using var scope = NewDisposeScope();
-        return _decoder.forward(_afterCodes?.forward(vectors) ?? vectors).MoveToOuterDisposeScope();
+        var x = vectors.to(ComputeType ?? vectors.dtype);
+        return _decoder.forward(_afterCodes?.Apply(x) ?? x).to(vectors.dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Training pass without quantisation: the decoder sees the latents. For the first steps of a training.</summary>

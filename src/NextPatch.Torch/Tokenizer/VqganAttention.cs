@@ -1,3 +1,4 @@
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -34,10 +35,10 @@ internal sealed class VqganAttention : Module<Tensor, Tensor>
         using var scope = NewDisposeScope();
         var normalized = _norm.forward(x);
         var mixed = functional.scaled_dot_product_attention(Positions(_query, normalized), Positions(_key, normalized), Positions(_value, normalized)); // [B, 1, P, C]
-        var y = _output.forward(mixed.squeeze(1).transpose(1, 2).reshape(x.shape)); // [B, C, h, w]
+        var y = _output.Apply(mixed.squeeze(1).transpose(1, 2).reshape(x.shape)); // [B, C, h, w]
         return (x + y).MoveToOuterDisposeScope();
     }
 
     /// <returns>[B, 1, P, C].</returns>
-    private static Tensor Positions(Conv2d projection, Tensor x) => projection.forward(x).flatten(2).transpose(1, 2).unsqueeze(1);
+    private static Tensor Positions(Conv2d projection, Tensor x) => projection.Apply(x).flatten(2).transpose(1, 2).unsqueeze(1);
 }

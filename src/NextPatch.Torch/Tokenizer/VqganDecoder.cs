@@ -39,12 +39,12 @@ internal sealed class VqganDecoder : Module<Tensor, Tensor>
     public override Tensor forward(Tensor latents)
     {
         using var scope = NewDisposeScope();
-        var x = _input.forward(latents);
+        var x = _input.Apply(latents);
         foreach (var layer in _middle.Concat(_levels))
         {
             x = layer.forward(x);
         }
 
-        return AlignedConvolution.Forward(_output, functional.silu(_norm.forward(x)), stride: 1, padding: 1).MoveToOuterDisposeScope(); // [B, 3, H, W]
+        return AlignedConvolution.Forward(_output, functional.silu(_norm.forward(x))).MoveToOuterDisposeScope(); // [B, 3, H, W]
     }
 }

@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -35,12 +36,12 @@ internal sealed class VqganEncoder : Module<Tensor, Tensor>
     public override Tensor forward(Tensor images)
     {
         using var scope = NewDisposeScope();
-        var x = _input.forward(images);
+        var x = _input.Apply(images);
         foreach (var layer in _levels.Concat(_middle))
         {
             x = layer.forward(x);
         }
 
-        return _output.forward(functional.silu(_norm.forward(x))).MoveToOuterDisposeScope(); // [B, Z, h, w]
+        return _output.Apply(functional.silu(_norm.forward(x))).MoveToOuterDisposeScope(); // [B, Z, h, w]
     }
 }

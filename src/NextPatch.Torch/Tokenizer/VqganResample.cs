@@ -1,3 +1,4 @@
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -27,6 +28,6 @@ internal sealed class VqganResample : Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var resized = _isDown ? functional.pad(x, [0, 1, 0, 1]) : functional.interpolate(x, scale_factor: [2, 2], mode: InterpolationMode.Nearest);
-        return _convolution.forward(resized).MoveToOuterDisposeScope();
+        return _convolution.Apply(resized).MoveToOuterDisposeScope();
     }
 }

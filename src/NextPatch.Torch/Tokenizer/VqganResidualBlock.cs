@@ -1,3 +1,4 @@
+using NextPatch.Torch.Convolutions;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
@@ -32,8 +33,8 @@ internal sealed class VqganResidualBlock : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         using var scope = NewDisposeScope();
-        var y = _convolution1.forward(functional.silu(_norm1.forward(x)));  // [B, C, h, w]
-        y = _convolution2.forward(functional.silu(_norm2.forward(y)));
-        return ((_shortcut?.forward(x) ?? x) + y).MoveToOuterDisposeScope();
+        var y = _convolution1.Apply(functional.silu(_norm1.forward(x)));  // [B, C, h, w]
+        y = _convolution2.Apply(functional.silu(_norm2.forward(y)));
+        return ((_shortcut?.Apply(x) ?? x) + y).MoveToOuterDisposeScope();
     }
 }

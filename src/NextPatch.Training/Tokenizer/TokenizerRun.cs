@@ -60,7 +60,7 @@ public sealed class TokenizerRun : IDisposable
         try
         {
             var start = ResumePoint.Find(Checkpoints, options, folder => RunComparison.RequireSame(TokenizerCheckpoint.ReadConfig(folder), _config, TokenizerRunJson.Default.TokenizerRunConfig, folder));
-            Tokenizer = new VqTokenizer(_config.Tokenizer, _config.Seed);
+            Tokenizer = new VqTokenizer(_config.Tokenizer, _config.Seed) { ComputeType = _config.Precision == ComputePrecision.Bf16 ? ScalarType.BFloat16 : null };
             _discriminator = CreateDiscriminator(_config);
             if (start is null)
             {
@@ -88,6 +88,11 @@ public sealed class TokenizerRun : IDisposable
     public VqTokenizer Tokenizer { get; }
 
     public CheckpointFolder Checkpoints { get; }
+
+    /// <summary>Settings of the run that wrote a checkpoint.</summary>
+    /// <param name="checkpoint">Its folder.</param>
+    /// <exception cref="NextPatchException">It is not there, or damaged.</exception>
+    public static TokenizerRunConfig ReadConfig(string checkpoint) => TokenizerCheckpoint.ReadConfig(checkpoint);
 
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
     /// <exception cref="NextPatchException">

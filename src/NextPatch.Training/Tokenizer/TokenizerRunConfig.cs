@@ -46,6 +46,9 @@ public sealed record TokenizerRunConfig
     /// <summary>Seed of weights, data order, crops, codebook start, revivals and perturbation.</summary>
     public ulong Seed { get; init; }
 
+    /// <summary>Arithmetic of encoder, decoder, discriminator and LPIPS; <see cref="ComputePrecision.Fp32"/> or <see cref="ComputePrecision.Bf16"/>.</summary>
+    public ComputePrecision Precision { get; init; }
+
     /// <summary>What the images are called, how many are trained on and how many are judged: another number is another run.</summary>
     public required TokenizerRunData Data { get; init; }
 

@@ -17,7 +17,7 @@ public sealed class TokenizerStep
     private readonly VqganObjective _objective;
     private readonly LatentPerturbation? _perturbation;
 
-    /// <param name="tokenizer">On the CPU; stays the caller's.</param>
+    /// <param name="tokenizer">On the CPU; stays the caller's. Discriminator and perceptual network compute in its <see cref="VqTokenizer.ComputeType"/>, too.</param>
     /// <param name="config">Losses and optimiser.</param>
     /// <param name="discriminator">Trained along; null: none. Stays the caller's.</param>
     /// <param name="perception">Null: no perceptual loss. Stays the caller's.</param>
@@ -27,7 +27,7 @@ public sealed class TokenizerStep
         LatentPerturbation? perturbation = null)
     {
         (_tokenizer, _discriminator, _perturbation) = (tokenizer, discriminator, perturbation);
-        _objective = new VqganObjective(config, discriminator, perception);
+        _objective = new VqganObjective(config, discriminator, perception, tokenizer.ComputeType);
         Optimizer = new AdamW(tokenizer.named_parameters(), config.Optimizer(hasAverage: true));
         DiscriminatorOptimizer = discriminator is null ? null : new AdamW(discriminator.named_parameters(), config.Optimizer(hasAverage: false));
     }

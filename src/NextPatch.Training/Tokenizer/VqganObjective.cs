@@ -13,15 +13,18 @@ public sealed class VqganObjective
     private readonly VqganTrainingConfig _config;
     private readonly nn.Module<Tensor, Tensor>? _discriminator;
     private readonly IPerceptualLoss? _perception;
+    private readonly ScalarType? _computeType;
 
     /// <param name="config">Weights and kinds of losses.</param>
     /// <param name="discriminator">Of any kind; verdicts large for real. Null: no adversarial losses.</param>
     /// <param name="perception">Null: the perceptual loss is left out.</param>
-    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator, IPerceptualLoss? perception)
+    /// <param name="computeType">Type that discriminator and perceptual network compute in; null = that of the images. The losses themselves keep theirs.</param>
+    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator, IPerceptualLoss? perception, ScalarType? computeType = null)
     {
         _config = config;
         _discriminator = discriminator;
         _perception = perception;
+        _computeType = computeType;
     }
 
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
@@ -40,7 +43,7 @@ public sealed class VqganObjective
             ReconstructionLoss.Absolute => difference.abs().mean(),
             _ => difference.abs().mean() + squaredError,
         };
-        var perceptual = _perception?.Distance(images, reconstructions).mean();
+        var perceptual = _perception?.Distance(images, reconstructions, _computeType).mean();
         var likeness = _config.ReconstructionWeight * reconstruction;
         if (perceptual is not null)
         {
@@ -52,7 +55,7 @@ public sealed class VqganObjective
         Tensor? adaptive = null;
         if (_discriminator is not null && _config.RunsDiscriminatorAt(step))
         {
-            adversarial = AdversarialLosses.Generator(_discriminator.forward(reconstructions), _config.GeneratorLoss);
+            adversarial = AdversarialLosses.Generator(Verdicts(_discriminator, reconstructions), _config.GeneratorLoss);
             adaptive = _config.IsAdaptive ? AdversarialLosses.AdaptiveWeight(likeness, adversarial, lastLayer) : ones(1).squeeze();
             total = likeness + (adaptive * _config.AdversarialWeightAt(step) * adversarial) + quantizationLoss;
         }
@@ -74,8 +77,10 @@ public sealed class VqganObjective
         }
 
         using var scope = NewDisposeScope();
-        var real = _discriminator.forward(images.detach());
-        var fake = _discriminator.forward(reconstructions.detach());
+        var real = Verdicts(_discriminator, images.detach());
+        var fake = Verdicts(_discriminator, reconstructions.detach());
         return (_config.AdversarialWeightAt(step) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
     }
+
+    private Tensor Verdicts(nn.Module<Tensor, Tensor> discriminator, Tensor images) => discriminator.forward(images.to(_computeType ?? images.dtype)).to(images.dtype);
 }

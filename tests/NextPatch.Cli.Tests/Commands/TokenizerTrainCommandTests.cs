@@ -62,7 +62,8 @@ public sealed class TokenizerTrainCommandTests
     [InlineData("--discriminator patchgan is given images of 16x16 pixels, but they must be at least 24x24", "--image-size", "16", "--discriminator", "patchgan")]
     [InlineData("must be a power of two from 8 to 1024", "--image-size", "24", "--discriminator", "stylegan")]
     [InlineData("at least 31x31 pixels, but they have 16x16", "--image-size", "16", "--perceptual", "squeezenet.safetensors")]
-    [InlineData("--precision bf16", "--image-size", "16", "--precision", "bf16")]
+    [InlineData("--precision fp16 needs CUDA", "--image-size", "16", "--precision", "fp16")]
+    [InlineData("--precision tf32 needs CUDA", "--image-size", "16", "--precision", "tf32")]
     public async Task Settings_that_cannot_work_are_refused_before_anything_is_written(string message, params string[] options)
     {
         using var folder = Pictures();
@@ -86,9 +87,32 @@ public sealed class TokenizerTrainCommandTests
         }
     }
 
+    [Theory]
+    [InlineData("16", "Precision: fp32, because (the tokenizer has fewer than 64 channels|the processor has no bf16 dot products) \\(auto\\)")]
+    [InlineData("64", "Precision: ((fp32|bf16), because convolutions of 128 channels run at \\d+ GFLOP/s in fp32 and \\d+ in bf16|fp32, because the processor has no bf16 dot products) \\(auto\\)")]
+    public async Task Auto_says_what_it_chose_and_why(string channels, string message)
+    {
+        using var folder = Pictures();
+        Assert.Matches(message, (await CommandLine.RunAsync([.. Train(folder, "tok", "--image-size", "16", "--steps", "2", "--channels", channels)], CancellationToken.None)).Error);
+    }
+
+    [Fact]
+    public async Task A_run_in_bf16_is_resumed_in_bf16()
+    {
+        using var folder = Pictures();
+        string[] train = Train(folder, "tok", "--image-size", "16", "--steps", "2");
+        Assert.Contains("Precision: bf16, as asked", (await CommandLine.RunAsync([.. train, "--precision", "bf16"], CancellationToken.None)).Error, StringComparison.Ordinal);
+        var resumed = await CommandLine.RunAsync([.. train, "--resume"], CancellationToken.None);
+        Assert.True(resumed.ExitCode == ExitCode.Success, resumed.Error);
+        Assert.Contains("Precision: bf16, as the run began.", resumed.Error, StringComparison.Ordinal);
+        var other = await CommandLine.RunAsync([.. train, "--resume", "--precision", "fp32"], CancellationToken.None);
+        Assert.Equal(ExitCode.Usage, other.ExitCode);
+        Assert.Contains("""precision: "Bf16" in the checkpoint, "Fp32" now""", other.Error, StringComparison.Ordinal);
+    }
+
     private static string[] Train(TemporaryFolder folder, string output, params string[] options) =>
     [
-        "tokenizer", "train", "--images", folder["set"], "--output", folder[output], "--channels", "16", "--blocks", "0", "--codebook-size", "16", "--batch-size", "2", "--continuous-steps", "1",
+        "tokenizer", "train", "--images", folder["set"], "--output", folder[output], .. options.Contains("--channels") ? Array.Empty<string>() : ["--channels", "16"], "--blocks", "0", "--codebook-size", "16", "--batch-size", "2", "--continuous-steps", "1",
         "--log-every", "1", "--seed", "3", .. options,
     ];
 

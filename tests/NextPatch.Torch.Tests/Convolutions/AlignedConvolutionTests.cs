@@ -26,7 +26,7 @@ public sealed class AlignedConvolutionTests
                 manual_seed(1);
                 var (images, upstream) = (randn(batch, inputs, side, side), default(Tensor));
                 using var convolution = nn.Conv2d(inputs, outputs, kernel, stride: stride, padding: padding);
-                var single = Pass(images, convolution.weight!, convolution.bias!, (x, _, _) => AlignedConvolution.Forward(convolution, x, stride, padding), ref upstream);
+                var single = Pass(images, convolution.weight!, convolution.bias!, (x, _, _) => AlignedConvolution.Forward(convolution, x), ref upstream);
                 convolution.zero_grad();
                 var exact = Pass(
                     images.to(ScalarType.Float64), convolution.weight!.detach().to(ScalarType.Float64).requires_grad_(true), convolution.bias!.detach().to(ScalarType.Float64).requires_grad_(true),

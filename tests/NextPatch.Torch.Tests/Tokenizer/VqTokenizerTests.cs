@@ -2,9 +2,7 @@ using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
-using TorchSharp;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace NextPatch.Torch.Tests.Tokenizer;
 
@@ -24,35 +22,6 @@ public sealed class VqTokenizerTests
         Assert.InRange(codes.min().item<long>(), 0, 11);
         Assert.InRange(codes.max().item<long>(), 0, 11);
         Assert.Equal([3, 3, 16, 16], tokenizer.Decode(codes).shape);
-    }
-
-    public static TheoryData<TokenizerConfig> Networks { get; } =
-    [
-        Tiny, Tiny with { Channels = [32, 64] }, Tiny with { Channels = [64, 128] },
-        new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 16, LatentChannels = 32, Channels = [32, 32, 64], BlockCounts = [1, 1, 1] },
-    ];
-
-    /// <summary>Weights and images are rounded for both, so that only the arithmetic differs. bfloat16 has 8 bits: each of some 20 layers adds up to 0.4 %.</summary>
-    [Theory]
-    [MemberData(nameof(Networks))]
-    public void In_bfloat16_it_computes_what_it_does_in_float64_up_to_rounding(TokenizerConfig config)
-    {
-        using var scope = NewDisposeScope();
-        using var noGradient = no_grad();
-        using var narrow = new VqTokenizer(config, seed: 2);
-        using var exact = new VqTokenizer(config, seed: 2);
-        narrow.to(ScalarType.BFloat16);
-        exact.to(ScalarType.BFloat16).to(ScalarType.Float64);
-        var images = ((ImageTensors.FromPixels(Pixels(4), 16) * 0.9) + 0.05).to(ScalarType.BFloat16);
-        var latents = exact.Latents(images.to(ScalarType.Float64));
-        var vectors = functional.normalize(latents, dim: 1).to(ScalarType.BFloat16);
-        var rendered = exact.Render(vectors.to(ScalarType.Float64));
-        foreach (var isChannelsLast in new[] { false, true, true })
-        {
-            Tensor Ordered(Tensor x) => isChannelsLast ? x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) : x;
-            Assert.InRange(Distance(narrow.Latents(Ordered(images)), latents), 0, 0.03);
-            Assert.InRange(Distance(narrow.Render(Ordered(vectors)), rendered), 0, 0.04);
-        }
     }
 
     [Fact]
@@ -135,8 +104,6 @@ public sealed class VqTokenizerTests
     }
 
     private static byte[] Bytes(VqTokenizer tokenizer) => [.. StateLoader.Capture(tokenizer).SelectMany(p => p.Value.Bytes.ToArray())];
-
-    private static double Distance(Tensor a, Tensor b) => ((a.to(ScalarType.Float64) - b).norm() / b.norm()).item<double>();
 
     private static byte[] Pixels(int count) => [.. Enumerable.Range(0, count * 16 * 16 * 3).Select(i => (byte)(i * 2654435761L >> 13))];
 }

@@ -64,8 +64,12 @@ internal static class TinyTokenizerRun
     {
         public int SmallestSide => 1;
 
-        public Tensor Distance(Tensor images, Tensor reconstructions)
+        /// <summary>What the last call was asked to compute in.</summary>
+        public ScalarType? ComputeType { get; private set; }
+
+        public Tensor Distance(Tensor images, Tensor reconstructions, ScalarType? computeType = null)
         {
+            ComputeType = computeType;
             using var scope = NewDisposeScope();
             var distance = (nn.functional.avg_pool2d(images, 2) - nn.functional.avg_pool2d(reconstructions, 2)).square().mean();
             return (change?.Invoke(distance) ?? distance).MoveToOuterDisposeScope();

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
@@ -16,7 +17,7 @@ public sealed class TokenizerRunTests
 {
     public static TheoryData<string, long> Interruptions { get; } = new()
     {
-        { "plain", 2 }, { "plain", 4 }, { "plain", 11 }, { "without average", 7 }, { "perception and perturbation", 13 }, { "discriminator", 5 },
+        { "plain", 2 }, { "plain", 4 }, { "plain", 11 }, { "without average", 7 }, { "perception and perturbation", 13 }, { "discriminator", 5 }, { "bf16", 7 }, { "bf16 discriminator", 5 },
     };
 
     /// <summary>Stopped before the codebook starts, right when it does, between two revivals, before and after the discriminator begins.</summary>
@@ -69,6 +70,40 @@ public sealed class TokenizerRunTests
         Assert.All(lines.Skip(20), l => Assert.NotNull(l.CodebookUsage));
         Assert.Equal([60L], lines.Where(l => l.HeldOut is not null).Select(l => l.Step));
         Assert.Equal([(100L, 10 * 16 * 16 * 3, 10 * 16 * 16 * 3), (120L, 10 * 16 * 16 * 3, 10 * 16 * 16 * 3)], grids);
+    }
+
+    [Fact]
+    public void In_bf16_it_learns_as_in_fp32_and_keeps_float32_weights()
+    {
+        using var folder = new TemporaryFolder();
+        var path = TinyTokenizerRun.WriteImages(folder["data"]);
+        TokenizerRunResult Train(ComputePrecision precision) => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder[$"{precision}"] }, c => c with { Steps = 120, ContinuousSteps = 20, Precision = precision });
+        var (wide, narrow) = (Train(ComputePrecision.Fp32), Train(ComputePrecision.Bf16));
+        Assert.Equal(wide.HeldOut!.Psnr, narrow.HeldOut!.Psnr, 0.5);
+        Assert.NotEqual(TinyTokenizerRun.Contents(wide.Checkpoint!)["model.safetensors"], TinyTokenizerRun.Contents(narrow.Checkpoint!)["model.safetensors"]);
+        foreach (var file in Directory.GetFiles(narrow.Checkpoint!, "*.safetensors"))
+        {
+            Assert.DoesNotContain(SafetensorsFile.Read(file).Values, t => t.Type == ElementType.BFloat16);
+
+            // Not rounded to bfloat16 either: its lower 16 bits are in use.
+            Assert.Contains(SafetensorsFile.Read(file).Values, t => t.Type == ElementType.Float32 && t.ToSingles().Any(v => (BitConverter.SingleToInt32Bits(v) & 0xffff) != 0));
+        }
+    }
+
+    [Theory]
+    [InlineData(null, torch.ScalarType.Float32)]
+    [InlineData(torch.ScalarType.BFloat16, torch.ScalarType.BFloat16)]
+    public void Discriminator_and_perceptual_network_compute_in_the_type_of_the_tokenizer(torch.ScalarType? type, torch.ScalarType expected)
+    {
+        using var scope = torch.NewDisposeScope();
+        using var tokenizer = new VqTokenizer(TinyTokenizerRun.Tokenizer, seed: 1) { ComputeType = type };
+        using var discriminator = new TypeDiscriminator();
+        using var perception = new TinyTokenizerRun.Perception();
+        var step = new TokenizerStep(tokenizer, new VqganTrainingConfig { DiscriminatorStart = 1, IsAdaptive = true }, discriminator, perception);
+        var result = step.Run((torch.rand(2, 3, 16, 16) * 2) - 1, 0, 1e-3);
+        Assert.True(result.IsTaken);
+        Assert.Equal([expected, expected, expected], discriminator.Seen); // once for the generator, on real images, on reconstructions
+        Assert.Equal(type, perception.ComputeType);
     }
 
     [Theory]
@@ -153,8 +188,9 @@ public sealed class TokenizerRunTests
         TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] }, stopAfter: 3);
         Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
         var error = Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"], Resume = true },
-            c => c with { BatchSize = 5, Data = c.Data with { TrainingCount = 7 }, Tokenizer = c.Tokenizer with { CodebookSize = 8 } }));
+            c => c with { BatchSize = 5, Precision = ComputePrecision.Bf16, Data = c.Data with { TrainingCount = 7 }, Tokenizer = c.Tokenizer with { CodebookSize = 8 } }));
         Assert.Contains("batchSize: 4 in the checkpoint, 5 now", error.Message, StringComparison.Ordinal);
+        Assert.Contains("""precision: "Fp32" in the checkpoint, "Bf16" now""", error.Message, StringComparison.Ordinal);
         Assert.Contains("data.trainingCount: 30 in the checkpoint, 7 now", error.Message, StringComparison.Ordinal);
         Assert.Contains("tokenizer.codebookSize: 16 in the checkpoint, 8 now", error.Message, StringComparison.Ordinal);
     }
@@ -198,25 +234,47 @@ public sealed class TokenizerRunTests
         Assert.Equal([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25], Enumerable.Range(0, 10).Select(s => config.LearningRateAt(s)));
     }
 
-    [Fact]
-    public void Memory_does_not_grow()
+    [Theory]
+    [InlineData("plain")]
+    [InlineData("bf16")]
+    public void Memory_does_not_grow(string kind)
     {
         using var folder = new TemporaryFolder();
         var live = new List<long>();
         TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
         {
             Output = folder["run"], CheckpointEvery = 50, ValidateEvery = 40, OnProgress = _ => { GC.Collect(); live.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount); },
-        }, c => c with { Steps = 200 });
+        }, c => Changed(c, kind) with { Steps = 200 });
         Assert.Single(live.Skip(100).Distinct());
     }
 
     private static TokenizerRunConfig Changed(TokenizerRunConfig config, string kind) => kind switch
     {
+        "bf16" => config with { Precision = ComputePrecision.Bf16 },
+        "bf16 discriminator" => Changed(Changed(config, "bf16"), "discriminator"),
         "without average" => config with { Objective = config.Objective with { EmaDecay = 0 } },
         "perception and perturbation" => config with { Perturbation = new LatentPerturbationConfig { ImageShare = 0.5, Neighbours = 4, AnnealStart = 2, AnnealEnd = 20 } },
         "discriminator" => config with { Discriminator = DiscriminatorKind.StyleGan, Steps = 8, Objective = config.Objective with { DiscriminatorStart = 5, IsAdaptive = true } },
         _ => config,
     };
+
+    /// <summary>Notes the type of what it is given.</summary>
+    private sealed class TypeDiscriminator : torch.nn.Module<torch.Tensor, torch.Tensor>
+    {
+        private readonly TorchSharp.Modules.Parameter _weight = torch.nn.Parameter(torch.ones(1));
+
+        public TypeDiscriminator()
+            : base(nameof(TypeDiscriminator))
+            => RegisterComponents();
+
+        public List<torch.ScalarType> Seen { get; } = [];
+
+        public override torch.Tensor forward(torch.Tensor images)
+        {
+            Seen.Add(images.dtype);
+            return images * _weight;
+        }
+    }
 
     /// <summary>The lines of metrics without what depends on the clock.</summary>
     private static List<string> Lines(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line =>
