@@ -53,9 +53,13 @@ internal static class Application
             terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(Describe)));
         }
 
-        terminal.Log.WriteLine($"'nextpatch {(command is RootCommand ? "" : command.Name + " ")}--help' lists what there is.");
+        terminal.Log.WriteLine($"'nextpatch {WordsOf(parsed.CommandResult)}--help' lists what there is.");
         return ExitCode.Usage;
     }
+
+    /// <summary>The words that name a command, each with a space: "tokenizer train ".</summary>
+    private static string WordsOf(SymbolResult? command)
+        => command is CommandResult { Command: not RootCommand and var own } ? $"{WordsOf(command.Parent)}{own.Name} " : "";
 
     private static RootCommand CreateRoot()
     {
