@@ -4,6 +4,7 @@ using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 
 namespace NextPatch.Cli;
@@ -23,6 +24,11 @@ internal static class Application
         var terminal = new Terminal(output, error);
         return await ErrorBoundary.RunAsync(terminal, async () =>
         {
+            if (args.Contains(""))
+            {
+                throw new ConfigException($"Argument {args.Index().First(a => a.Item.Length == 0).Index + 1} is empty, where a name, a path or a number was to be; is a variable unset?");
+            }
+
             var parsed = CreateRoot().Parse(args.Count == 0 ? ["--help"] : args);
             if (parsed.Action is ParseErrorAction)
             {
@@ -53,9 +59,13 @@ internal static class Application
             terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(Describe)));
         }
 
-        terminal.Log.WriteLine($"'nextpatch {(command is RootCommand ? "" : command.Name + " ")}--help' lists what there is.");
+        terminal.Log.WriteLine($"'nextpatch {WordsOf(parsed.CommandResult)}--help' lists what there is.");
         return ExitCode.Usage;
     }
+
+    /// <summary>The words that name a command, each with a space: "tokenizer train ".</summary>
+    private static string WordsOf(SymbolResult? command)
+        => command is CommandResult { Command: not RootCommand and var own } ? $"{WordsOf(command.Parent)}{own.Name} " : "";
 
     private static RootCommand CreateRoot()
     {

@@ -41,6 +41,9 @@ internal static class ErrorBoundary
             case IOException e:
                 say($"Reading or writing failed: {e.Message}");
                 return ExitCode.Failure;
+            case OutOfMemoryException:
+                say("There is not enough memory for this; take fewer or smaller images, or smaller batches.");
+                return ExitCode.Failure;
             default:
                 say($"This is a defect of NextPatch; please report it with the lines below.{Environment.NewLine}{exception}");
                 return ExitCode.Failure;

@@ -25,7 +25,7 @@ public static class FileHash
         {
             if (!File.Exists(path))
             {
-                throw new NextPatchException($"'{path}' does not exist, so it cannot be identified.");
+                throw new NextPatchException($"'{path}' does not exist; check the path.");
             }
 
             using var stream = File.OpenRead(path);

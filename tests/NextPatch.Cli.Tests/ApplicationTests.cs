@@ -58,6 +58,14 @@ public sealed class ApplicationTests
         Assert.Empty(run.Output);
     }
 
+    [Theory]
+    [InlineData("'nextpatch tokenizer train --help'", "tokenizer", "train")]
+    [InlineData("'nextpatch tokenizer --help'", "tokenizer", "trian")]
+    [InlineData("'nextpatch train --help'", "train")]
+    [InlineData("'nextpatch --help'", "trian")]
+    public async Task A_mistake_points_to_the_help_of_its_command(string help, params string[] arguments)
+        => Assert.Contains(help, (await CommandLine.RunAsync(arguments)).Error, StringComparison.Ordinal);
+
     [Fact]
     public async Task An_unknown_command_is_named_beside_those_that_exist()
     {

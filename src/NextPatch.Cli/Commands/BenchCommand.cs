@@ -70,7 +70,7 @@ internal static class BenchCommand
         var size = new Option<int>("--image-size") { Description = "Side in pixels of what is encoded, where the tokenizer leaves it open.", HelpName = "px", DefaultValueFactory = _ => 256 };
         var images = new Option<int>("--images") { Description = "Images per round; ten crops are encoded of each.", HelpName = "n", DefaultValueFactory = _ => 2 };
         var rounds = new Option<int>("--rounds") { Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 3 };
-        var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" };
+        var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" }.AtLeast(1);
         var precision = TokenizerPrecision.CreateOption("Arithmetic of the encoder; auto is fp32. The published way stays fp32.");
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(

@@ -27,7 +27,7 @@ internal static class EncodeCommand
         var part = new Option<DatasetPart>("--part") { Description = "Which part of the dataset: all holds out the part that the data keep for testing.", HelpName = "all|train|val", DefaultValueFactory = _ => DatasetPart.All };
         var heldOut = new Option<double>("--held-out") { Description = "Share of each class that is taken from the training images for validation.", HelpName = "share", DefaultValueFactory = _ => 0 };
         var seed = new Option<ulong>("--seed") { Description = "Chooses those images.", HelpName = "n", DefaultValueFactory = _ => 0 };
-        var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" };
+        var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" }.AtLeast(1);
         var precision = TokenizerPrecision.CreateOption("Arithmetic of the encoder; auto is fp32. bf16 is faster on processors that have it and rounds: some codes are others.");
         var onError = new Option<OnBadImage>("--on-error") { Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail };
         var json = new Option<bool>("--json") { Description = "Write the summary as JSON." };

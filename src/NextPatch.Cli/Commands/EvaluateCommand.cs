@@ -85,7 +85,7 @@ internal static class EvaluateCommand
             }
 
             using var network = measure.OpenNetwork(parsed);
-            var reference = measure.OpenReference(parsed, network, metrics, images is null ? null : FeatureOrigin.Of(network, images), progress, cancellation);
+            var reference = measure.OpenReference(parsed, network, metrics, images is null ? null : FeatureOrigin.Of(network, images), images is DatasetImageSet, progress, cancellation);
             Save(saveTo, reference, progress);
             if (images is not null)
             {

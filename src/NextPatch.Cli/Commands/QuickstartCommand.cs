@@ -13,10 +13,10 @@ internal static class QuickstartCommand
         var output = new Option<string>("--output") { Description = "Folder that receives everything; an earlier quickstart in it is replaced.", HelpName = "dir", DefaultValueFactory = _ => "quickstart" };
         var data = new Option<string?>("--data")
         {
-            Description = "Real images instead of drawn ones: a folder with one subfolder per class (JPEG, PNG), MNIST-style IDX files, or CIFAR-10 binary records.",
+            Description = "Real images instead of drawn ones: folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files.",
             HelpName = "path",
         };
-        var minutes = new Option<double?>("--minutes") { Description = "Fit the run to this time by timing a few steps here. The step counts then depend on the machine. [default: fixed step counts, about 3 to 5 minutes on two cores]", HelpName = "m" };
+        var minutes = new Option<double?>("--minutes") { Description = "Fit the run to this time by timing a few steps here. The step counts then depend on the machine. [default: fixed step counts, about 1 to 3 minutes on two cores]", HelpName = "m" };
         var level = new Option<int>("--patch-level") { Description = "Coarse-to-fine levels: 1 = next-token baseline, 2 = patch sides 2,1; 3 = 4,2,1; 4 = 8,4,2,1.", HelpName = "n", DefaultValueFactory = _ => 2 };
         var seed = new Option<ulong>("--seed") { Description = "Seed of everything random; equal seeds give equal results on one machine.", HelpName = "s", DefaultValueFactory = _ => 1 };
         var command = new Command(
@@ -29,7 +29,7 @@ internal static class QuickstartCommand
               nextpatch quickstart
               nextpatch quickstart --patch-level 1 --output baseline     plain next-token training, for comparison
               nextpatch quickstart --data mnist/ --output digits         real images
-              nextpatch quickstart --minutes 1                           a shorter, worse run
+              nextpatch quickstart --minutes 10                          as many steps as fit
 
             In the output folder: report.html, report.json, grid.png, samples.npz, samples/, model/, codes/, tokenizer/.
             'nextpatch sample --model quickstart/model --class heart --count 16 --output hearts' then draws more.

@@ -56,7 +56,7 @@ internal static class SweepCommand
             using var network = measure.OpenNetwork(parsed);
             var metrics = asked ?? (network.ClassCount > 1 ? Wanted : new HashSet<EvaluationMetric> { EvaluationMetric.Fd });
             var side = loaded.Tokenizer!.Config.ImageSide;
-            var reference = measure.OpenReference(parsed, network, metrics, FeatureOrigin.Of(network, (side, side)), progress, cancellation);
+            var reference = measure.OpenReference(parsed, network, metrics, FeatureOrigin.Of(network, (side, side)), areSamplesCropped: false, progress, cancellation);
             var folder = Directory.CreateDirectory(parsed.GetRequiredValue(output)).FullName;
             var points = Walk(settings, setting => drawing.Draw(loaded, parsed.GetRequiredValue(model), setting), new Evaluator(network, reference, metrics, parsed.GetValue(seed)), folder, progress, cancellation);
             progress.WriteLine($"Table, curves and picture: {Path.Combine(folder, "sweep.html")}");

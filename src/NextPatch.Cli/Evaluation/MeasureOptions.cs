@@ -59,11 +59,13 @@ internal sealed class MeasureOptions
     /// <param name="network">The feature network.</param>
     /// <param name="metrics">What will be computed; null = everything that is possible.</param>
     /// <param name="samples">How features of the samples will come about; null where there are none.</param>
+    /// <param name="areSamplesCropped">Whether the samples are a dataset, which --image-size crops.</param>
     /// <param name="progress">Told after every batch.</param>
     /// <param name="cancellation">Checked between batches.</param>
-    /// <exception cref="NextPatchException">Missing, damaged, or not to be compared with the samples.</exception>
+    /// <exception cref="ConfigException">Not to be compared with the samples, or --image-size crops neither side.</exception>
+    /// <exception cref="NextPatchException">Missing or damaged.</exception>
     public EvaluationReference OpenReference(
-        ParseResult parsed, IFeatureNetwork network, IReadOnlySet<EvaluationMetric>? metrics, FeatureOrigin? samples, ProgressReporter progress, CancellationToken cancellation)
+        ParseResult parsed, IFeatureNetwork network, IReadOnlySet<EvaluationMetric>? metrics, FeatureOrigin? samples, bool areSamplesCropped, ProgressReporter progress, CancellationToken cancellation)
     {
         MetricChoice.RequireNetwork(metrics, network);
         var path = parsed.GetRequiredValue(Reference)!;
@@ -79,6 +81,11 @@ internal sealed class MeasureOptions
         }
 
         using var images = hasImages ? ImageSetOpener.Open(path, part, ImageSize(parsed), drawing: null, cancellation) : null;
+        if (!areSamplesCropped && images is not DatasetImageSet && ImageSize(parsed) is { } side)
+        {
+            throw new ConfigException($"--image-size {side} would crop the images of a dataset, but neither the samples nor the reference '{path}' are one: arrays, codes, models and statistics keep the size they have. Leave it out.");
+        }
+
         if (images is not null && samples?.DifferencesFrom(FeatureOrigin.Of(network, images)).ToArray() is { Length: > 0 } problems)
         {
             throw new ConfigException(problems);

@@ -43,7 +43,7 @@ internal sealed class TrainingEvaluation : IDisposable
         {
             var side = tokenizer.Config.ImageSide;
             var metrics = options.Metrics(parsed) ?? new HashSet<EvaluationMetric> { EvaluationMetric.Fd };
-            var reference = options.OpenReference(parsed, network, metrics, FeatureOrigin.Of(network, (side, side)), progress, cancellation);
+            var reference = options.OpenReference(parsed, network, metrics, FeatureOrigin.Of(network, (side, side)), areSamplesCropped: false, progress, cancellation);
             var request = new GenerationRequest
             {
                 Labels = [.. Enumerable.Range(0, count).Select(i => i % config.Model.ClassCount)],

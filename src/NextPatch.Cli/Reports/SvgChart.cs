@@ -25,7 +25,7 @@ internal sealed class SvgChart
 
     public SvgChart(string xLabel, string yLabel) => (_xLabel, _yLabel) = (xLabel, yLabel);
 
-    /// <summary>Adds a line; points that are not finite are left out.</summary>
+    /// <summary>Adds a line, which is a dot where it has one point; points that are not finite are left out.</summary>
     public void AddLine(string name, IEnumerable<(double X, double Y)> points) => _lines.Add((name, [.. points.Where(p => double.IsFinite(p.Y))]));
 
     /// <summary>Marks a range of x with a name.</summary>
@@ -40,7 +40,8 @@ internal sealed class SvgChart
         }
 
         var maxX = Math.Max(all.Max(p => p.X), 1e-9);
-        double minY = Math.Min(0, all.Min(p => p.Y)), maxY = all.Max(p => p.Y) * 1.05;
+        double minY = Math.Min(0, all.Min(p => p.Y)), maxY = Math.Max(0, all.Max(p => p.Y)) * 1.05;
+        maxY = maxY > minY ? maxY : 1;
         double X(double x) => Left + (x / maxX * (Width - Left - 12));
         double Y(double y) => Height - Bottom - ((y - minY) / (maxY - minY) * (Height - Bottom - Top));
         var svg = new StringBuilder(Invariant($"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" font-size=\"11\" font-family=\"system-ui, sans-serif\">"));
@@ -63,9 +64,12 @@ internal sealed class SvgChart
 
         for (var i = 0; i < _lines.Count; i++)
         {
+            var color = Colors[i % Colors.Length];
             var path = string.Join(' ', _lines[i].Points.Select(p => Invariant($"{X(p.X):F1},{Y(p.Y):F1}")));
-            svg.Append(Invariant($"<polyline points=\"{path}\" fill=\"none\" stroke=\"{Colors[i % Colors.Length]}\" stroke-width=\"1.5\"/>"));
-            svg.Append(Invariant($"<text x=\"{Left + (i * 160)}\" y=\"14\" fill=\"{Colors[i % Colors.Length]}\">{Encode(_lines[i].Name)}</text>"));
+            svg.Append(_lines[i].Points is [var (x, y)]
+                ? Invariant($"<circle cx=\"{X(x):F1}\" cy=\"{Y(y):F1}\" r=\"3\" fill=\"{color}\"/>")
+                : Invariant($"<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.5\"/>"));
+            svg.Append(Invariant($"<text x=\"{Left + (i * 160)}\" y=\"14\" fill=\"{color}\">{Encode(_lines[i].Name)}</text>"));
         }
 
         svg.Append(Invariant($"<text x=\"{Width / 2}\" y=\"{Height - 4}\" text-anchor=\"middle\" fill=\"#334155\">{Encode(_xLabel)}</text>"));

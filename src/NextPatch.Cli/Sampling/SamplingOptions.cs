@@ -11,10 +11,10 @@ internal sealed class SamplingOptions
 
     private readonly Option<double?> _scale = new("--cfg-scale") { Description = "Guidance scale; 1 = none, published 1.65 to 2. [default: 2, or 1 where the model has no null class]", HelpName = "x" };
 
-    private readonly Option<int> _interval = new("--cfg-interval")
+    private readonly Option<int> _interval = new Option<int>("--cfg-interval")
     {
         Description = "Guide only up to this decode step; -1 = always.", HelpName = "n", DefaultValueFactory = _ => Defaults.GuidanceInterval,
-    };
+    }.AtLeast(-1);
 
     private readonly Option<string> _shape = new("--cfg-shape")
     {

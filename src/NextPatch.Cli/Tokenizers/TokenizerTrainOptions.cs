@@ -19,7 +19,7 @@ internal sealed class TokenizerTrainOptions
     private readonly Option<double> _learningRate = new("--lr") { Description = "Learning rate of the constant part, of both networks; published: 1e-4 at batches of 128.", HelpName = "x", DefaultValueFactory = _ => 1e-3 };
     private readonly Option<int?> _warmup = new("--warmup-steps") { Description = "Steps over which the rate rises. [default: a hundredth, at most 200]", HelpName = "n" };
     private readonly Option<double> _decay = new("--decay-share") { Description = "Share of the steps, at the end, over which the rate falls to zero; codes are revived only before.", HelpName = "x", DefaultValueFactory = _ => 0.3 };
-    private readonly Option<double> _beta2 = new("--beta2") { Description = "Adam's second beta; the first is 0.9.", HelpName = "x", DefaultValueFactory = _ => 0.95 };
+    private readonly Option<double> _beta2 = new Option<double>("--beta2") { Description = "Adam's second beta; the first is 0.9.", HelpName = "x", DefaultValueFactory = _ => 0.95 }.AtLeast(0.0);
     private readonly Option<double> _clipNorm = new("--clip-norm") { Description = "Largest gradient norm of each network; 0 = no clipping.", HelpName = "x", DefaultValueFactory = _ => 1 };
     private readonly Option<double> _emaDecay = new("--ema-decay") { Description = "Decay of the weight average, which is what is judged and left in the folder; 0 = none.", HelpName = "x", DefaultValueFactory = _ => 0.999 };
     private readonly Option<bool> _fixedEma = new("--fixed-ema") { Description = "Use the published fixed decay from the first step on, instead of one that warms up." };
@@ -36,12 +36,12 @@ internal sealed class TokenizerTrainOptions
     private readonly Option<bool> _perturb = new("--perturb") { Description = "Let the decoder see some codes replaced by neighbours, so that it learns to live with a generator's mistakes (RobustTok)." };
     private readonly Option<double> _perturbImages = new("--perturb-images") { Description = "Probability that an image is perturbed (beta).", HelpName = "x", DefaultValueFactory = _ => 0.1 };
     private readonly Option<double> _perturbCodes = new("--perturb-codes") { Description = "Probability that a code of such an image is drawn anew (alpha).", HelpName = "x", DefaultValueFactory = _ => 1 };
-    private readonly Option<int> _perturbNeighbours = new("--perturb-neighbours") { Description = "How many nearest codes it is drawn from (delta).", HelpName = "n", DefaultValueFactory = _ => 100 };
+    private readonly Option<int> _perturbNeighbours = new Option<int>("--perturb-neighbours") { Description = "How many nearest codes it is drawn from (delta).", HelpName = "n", DefaultValueFactory = _ => 100 }.AtLeast(1);
     private readonly Option<double> _perturbEnd = new("--perturb-end") { Description = "What is left of both after annealing, from a fifth to three fifths of the steps; 1 = no annealing.", HelpName = "x", DefaultValueFactory = _ => 0.5 };
     private readonly Option<bool> _centreCrops = new("--centre-crops") { Description = "Take the centre of each image instead of random squares." };
     private readonly Option<bool> _noFlips = new("--no-flips") { Description = "Do not mirror every other image." };
-    private readonly Option<double> _heldOut = new("--held-out") { Description = "Share of each class that is kept for judging where the data brings no test part.", HelpName = "x", DefaultValueFactory = _ => 0.05 };
-    private readonly Option<int> _judged = new("--judged") { Description = "Held-out images that are judged, at most.", HelpName = "n", DefaultValueFactory = _ => 500 };
+    private readonly Option<double> _heldOut = new Option<double>("--held-out") { Description = "Share of each class that is kept for judging where the data brings no test part.", HelpName = "x", DefaultValueFactory = _ => 0.05 }.AtLeast(0.0);
+    private readonly Option<int> _judged = new Option<int>("--judged") { Description = "Held-out images that are judged, at most.", HelpName = "n", DefaultValueFactory = _ => 500 }.AtLeast(0);
     private readonly Option<OnBadImage> _onError = new("--on-error") { Description = "What to do with an image that cannot be read: stop, or take the next one in its place.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail };
     private readonly Option<ulong> _seed = new("--seed") { Description = "Seed of weights, data order, crops and codes.", HelpName = "s", DefaultValueFactory = _ => 0 };
 
@@ -59,9 +59,9 @@ internal sealed class TokenizerTrainOptions
 
     public Option<string> Precision { get; } = PrecisionChoice.CreateOption("convolutions of tokenizer, discriminator and LPIPS", "Weights, moments, sums of norms, quantisation and losses");
 
-    public Option<long> GridEvery { get; } = new("--grid-every") { Description = "Steps between pictures of held-out images beside their reconstructions; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 };
+    public Option<long> GridEvery { get; } = new Option<long>("--grid-every") { Description = "Steps between pictures of held-out images beside their reconstructions; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 }.AtLeast(0L);
 
-    public Option<double> UsageAlarm { get; } = new("--usage-alarm") { Description = "Share of the codebook in use below which the run says so.", HelpName = "x", DefaultValueFactory = _ => 0.5 };
+    public Option<double> UsageAlarm { get; } = new Option<double>("--usage-alarm") { Description = "Share of the codebook in use below which the run says so.", HelpName = "x", DefaultValueFactory = _ => 0.5 }.AtLeast(0.0);
 
     public void AddTo(Command command)
     {

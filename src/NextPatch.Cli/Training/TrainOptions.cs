@@ -31,13 +31,13 @@ internal sealed class TrainOptions
 
     public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights: a run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file (.pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz); the number of classes may differ.", HelpName = "path" };
 
-    public Option<int> ValidateImages { get; } = new("--validate-images") { Description = "Held-out images of a validation on the way, spread evenly; 0 = all. After the last step all are judged.", HelpName = "n", DefaultValueFactory = _ => RunOptions.DefaultValidationImages };
+    public Option<int> ValidateImages { get; } = new Option<int>("--validate-images") { Description = "Held-out images of a validation on the way, spread evenly; 0 = all. After the last step all are judged.", HelpName = "n", DefaultValueFactory = _ => RunOptions.DefaultValidationImages }.AtLeast(0);
 
-    public Option<long> SampleEvery { get; } = new("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
+    public Option<long> SampleEvery { get; } = new Option<long>("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 }.AtLeast(0L);
 
     public Option<string?> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir" };
 
-    public Option<long> EvaluateEvery { get; } = new("--evaluate-every") { Description = "Steps between measurements of images that the averaged weights draw, against --reference (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 };
+    public Option<long> EvaluateEvery { get; } = new Option<long>("--evaluate-every") { Description = "Steps between measurements of images that the averaged weights draw, against --reference (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 }.AtLeast(0L);
 
     public Option<int> EvaluateCount { get; } = new("--evaluate-count") { Description = "Images to draw for it, classes in turn.", HelpName = "n", DefaultValueFactory = _ => 2048 };
 

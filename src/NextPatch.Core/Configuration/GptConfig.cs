@@ -15,6 +15,8 @@ public enum WeightInitialization
 /// <remarks>Source: REFERENCE of LlamaGen (arXiv 2406.06525) and NPP (arXiv 2412.15321); defaults are those of the published code.</remarks>
 public sealed record GptConfig
 {
+    private const int LargestGridSide = 1024; // T = g * g, and what is counted per code, stay far from the limits of an int
+
     /// <summary>Model width C (<c>dim</c>).</summary>
     public required int Width { get; init; }
 
@@ -123,7 +125,7 @@ public sealed record GptConfig
         Require(KvHeads > 0 && HeadCount % Math.Max(KvHeads, 1) == 0, $"headCount {HeadCount} is not divisible by kvHeadCount {KvHeads}");
         Require(LayerCount > 0, $"layerCount {LayerCount} must be at least 1");
         Require(VocabularySize > 1, $"vocabularySize {VocabularySize} must be at least 2");
-        Require(GridSide > 0, $"gridSide {GridSide} must be at least 1");
+        Require(GridSide is > 0 and <= LargestGridSide, $"gridSide {GridSide} must be 1 to {LargestGridSide}");
         Require(ClassCount > 0, $"classCount {ClassCount} must be at least 1");
         Require(FfnMultipleOf > 0, $"ffnMultipleOf {FfnMultipleOf} must be at least 1");
         foreach (var (name, value) in new[]

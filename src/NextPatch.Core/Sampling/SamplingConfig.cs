@@ -82,7 +82,7 @@ public sealed record SamplingConfig
             problems.Add($"top-k is {TopK}; it must be 0 (all) or more.");
         }
 
-        if (!(TopP >= 0))
+        if (TopP is not (>= 0 and <= 1))
         {
             problems.Add($"top-p is {TopP}; it must be between 0 and 1 (1 = all).");
         }

@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
@@ -6,12 +5,6 @@ namespace NextPatch.Data.Codes;
 /// <summary>SHA-256 of the files of a code store.</summary>
 internal static class CodeHashes
 {
-    public static string Of(string path)
-    {
-        using var stream = File.OpenRead(path);
-        return Convert.ToHexStringLower(SHA256.HashData(stream));
-    }
-
     /// <returns>A line per file that is missing or has another hash.</returns>
     public static IReadOnlyList<string> Compare(string folder, IReadOnlyDictionary<string, string> expected, CancellationToken cancellationToken)
     {
@@ -24,21 +17,24 @@ internal static class CodeHashes
                 throw new Core.Checkpoints.DataFormatException($"{CodeStore.ManifestName} of '{folder}' records a hash of '{name}', which is no file of the folder.");
             }
 
+            var path = Path.Combine(folder, name);
+            if (!File.Exists(path))
+            {
+                changed.Add($"{name}: missing");
+                continue;
+            }
+
             try
             {
-                var actual = Of(Path.Combine(folder, name));
+                var actual = FileHash.Of(path, cancellationToken);
                 if (actual != hash)
                 {
                     changed.Add($"{name}: SHA-256 is {actual} but {CodeStore.ManifestName} says {hash}");
                 }
             }
-            catch (FileNotFoundException)
-            {
-                changed.Add($"{name}: missing");
-            }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                throw new NextPatchException($"'{Path.Combine(folder, name)}' cannot be read: {e.Message}", e);
+                throw new NextPatchException($"'{path}' cannot be read: {e.Message}", e);
             }
         }
 

@@ -54,7 +54,7 @@ public sealed class CodeStore : IDisposable
     {
         if (!Directory.Exists(folder))
         {
-            throw new NextPatchException($"Code folder '{folder}' does not exist; check the path, or encode a dataset first.");
+            throw new NextPatchException($"Code folder '{folder}' {(File.Exists(folder) ? "is a file" : "does not exist")}; check the path, or encode a dataset first.");
         }
 
         var published = File.Exists(Path.Combine(folder, CodesName)) || PublishedCodes.FindCodes(folder) is not { } found ? null : PublishedCodes.Open(found);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 
@@ -81,7 +82,7 @@ internal sealed class StoreFiles : CodeFiles
         Dispose();
         var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            [CodeStore.CodesName] = CodeHashes.Of(PartialName.Of(CodesPath)), [CodeStore.LabelsName] = CodeHashes.Of(PartialName.Of(LabelsPath)),
+            [CodeStore.CodesName] = FileHash.Of(PartialName.Of(CodesPath)), [CodeStore.LabelsName] = FileHash.Of(PartialName.Of(LabelsPath)),
         };
         using var stream = File.Create(PartialName.Of(ManifestPath));
         JsonSerializer.Serialize(stream, manifest with { FileHashes = hashes }, CodeManifestJson.Default.CodeManifest);

@@ -6,6 +6,12 @@ namespace NextPatch.Evaluation.Metrics;
 /// <summary>What every metric asks of rows of features before it trusts them.</summary>
 internal static class FeatureRows
 {
+    /// <summary>
+    /// Features of trained networks are some tens at most. Of ones beyond this a Fréchet distance has no digits left: 2^-52 of their squares,
+    /// summed over a thousand features, is a tenth.
+    /// </summary>
+    public const float Largest = 1e6f;
+
     /// <param name="rows">[N, D].</param>
     /// <param name="width">D.</param>
     /// <param name="first">Number of the first row, for messages.</param>

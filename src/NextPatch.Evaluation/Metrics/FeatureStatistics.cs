@@ -41,13 +41,17 @@ public sealed class FeatureStatistics
     /// <summary>Statistics that were made elsewhere. They can be compared, and nothing can be added to them.</summary>
     /// <param name="mean">[D], kept.</param>
     /// <param name="covariance">[D, D], unbiased, kept.</param>
-    /// <exception cref="NextPatchException">The sizes do not fit, or a value is not finite.</exception>
+    /// <exception cref="NextPatchException">The sizes do not fit, or <see cref="AreUsable"/> says no.</exception>
     public static FeatureStatistics Of(double[] mean, double[] covariance)
         => (long)mean.Length * mean.Length != covariance.Length || mean.Length == 0
             ? throw new NextPatchException($"A covariance of {covariance.Length} values does not fit a mean of {mean.Length} features; expected {(long)mean.Length * mean.Length}.")
-            : mean.All(double.IsFinite) && covariance.All(double.IsFinite)
+            : AreUsable(mean, covariance)
                 ? new FeatureStatistics(mean, covariance)
-                : throw new NextPatchException($"The given statistics of {mean.Length} features hold values that are not finite; make them again.");
+                : throw new NextPatchException($"The given statistics of {mean.Length} features hold values that are not finite or are of features beyond {FeatureRows.Largest}; make them again.");
+
+    /// <summary>Whether these are finite, and of features no larger than <see cref="FeatureRows.Largest"/>: beyond, a distance is rounding.</summary>
+    internal static bool AreUsable(double[] mean, double[] covariance)
+        => mean.All(m => Math.Abs(m) <= FeatureRows.Largest) && covariance.All(c => Math.Abs(c) <= (double)FeatureRows.Largest * FeatureRows.Largest);
 
     /// <summary>Adds rows.</summary>
     /// <param name="rows">[N, D].</param>

@@ -44,7 +44,7 @@ public sealed class FeatureSet
     /// <param name="progress">Receives the number of images done.</param>
     /// <param name="cancellation">Checked between batches.</param>
     /// <exception cref="ConfigException">More features than an array can hold are to be kept.</exception>
-    /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite; fewer than two images.</exception>
+    /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite or beyond every trained network's; fewer than two images.</exception>
     /// <exception cref="DataFormatException">Data are damaged, or the images differ in size.</exception>
     public static FeatureSet Collect(
         IFeatureNetwork network, ImageSet images, bool keepRows, IProgress<int>? progress = null, CancellationToken cancellation = default)
@@ -73,7 +73,7 @@ public sealed class FeatureSet
             cancellation.ThrowIfCancellationRequested();
             marks.Add(batch);
             var features = network.Extract(batch.Pixels, batch.Height, batch.Width);
-            RequireFinite(features.Pooled, network, images.Name, done);
+            RequireUsable(features.Pooled, network, images.Name, done);
             pooled.Add(features.Pooled);
             spatial?.Add(features.Spatial);
             score?.AddLogits(features.Logits);
@@ -116,13 +116,13 @@ public sealed class FeatureSet
         ? []
         : [$"{marks.CopyCount} of the {images.Count} images of {images.Name} are exact copies of others{(images.Drawing is null ? "" : "; a seed may have been used twice")}."];
 
-    private static void RequireFinite(float[] features, IFeatureNetwork network, string name, int done)
+    private static void RequireUsable(float[] features, IFeatureNetwork network, string name, int done)
     {
-        var bad = Array.FindIndex(features, f => !float.IsFinite(f));
+        var bad = Array.FindIndex(features, f => !(Math.Abs(f) <= FeatureRows.Largest));
         if (bad >= 0)
         {
             throw new NextPatchException(
-                $"{network.Name} gives {features[bad]} for image {done + (bad / network.FeatureCount)} of {name}: its weights are damaged or belong to another network. Fetch them again and compare their SHA-256 ({network.WeightsHash}).");
+                $"{network.Name} gives {features[bad]} for image {done + (bad / network.FeatureCount)} of {name}, where a trained network stays far below {FeatureRows.Largest}: its weights are damaged or belong to another network. Fetch them again and compare their SHA-256 ({network.WeightsHash}).");
         }
     }
 }

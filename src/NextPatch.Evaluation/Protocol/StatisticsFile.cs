@@ -4,6 +4,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Evaluation.Metrics;
 
 namespace NextPatch.Evaluation.Protocol;
 
@@ -106,9 +107,9 @@ public static class StatisticsFile
         }
 
         var pair = (Mean: mean.Read().ToDoubles(), Covariance: covariance.Read().ToDoubles());
-        return pair.Mean.All(double.IsFinite) && pair.Covariance.All(double.IsFinite)
+        return FeatureStatistics.AreUsable(pair.Mean, pair.Covariance)
             ? pair
-            : throw new DataFormatException($"'{file.Path}' holds statistics that are not finite ({meanName}, {covarianceName}); make them again from images whose features are.");
+            : throw new DataFormatException($"'{file.Path}' holds statistics that are not finite or are of features beyond {FeatureRows.Largest} ({meanName}, {covarianceName}); make them again with the weights of a trained network.");
     }
 
     private static void Add(List<KeyValuePair<string, HostTensor>> tensors, string ending, double[] mean, double[] covariance)

@@ -59,8 +59,33 @@ public static partial class NativeBackend
     // Only registers: nothing is loaded until TorchSharp is first used, so commands that need no tensor start fast.
 #pragma warning disable CA2255 // A resolver must be in place before TorchSharp's static constructor runs, whoever calls it first.
     [ModuleInitializer]
-    internal static void Register() => AssemblyLoadContext.Default.ResolvingUnmanagedDll += Resolve;
+    internal static void Register()
+    {
+        AssemblyLoadContext.Default.ResolvingUnmanagedDll += Resolve;
+        AppDomain.CurrentDomain.AssemblyLoad += LoadBeforeTorchSharp;
+    }
 #pragma warning restore CA2255
+
+    /// <summary>
+    /// TorchSharp looks for libtorch by name, and <see cref="Resolve"/> is asked only where the system has none: that of a Linux distribution,
+    /// of another version, would come first and end the process. A library that is loaded already is not searched for.
+    /// </summary>
+    private static void LoadBeforeTorchSharp(object? sender, AssemblyLoadEventArgs loaded)
+    {
+        if (loaded.LoadedAssembly.GetName().Name != "TorchSharp")
+        {
+            return;
+        }
+
+        try
+        {
+            EnsureLoaded();
+        }
+        catch (NextPatchException)
+        {
+            // Nobody listens here; whoever uses TorchSharp hears it.
+        }
+    }
 
     private static nint Resolve(Assembly assembly, string name)
     {

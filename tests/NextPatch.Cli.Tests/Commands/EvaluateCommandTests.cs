@@ -139,6 +139,7 @@ public sealed class EvaluateCommandTests : IDisposable
     [InlineData("--metrics", "fid", "FD-resnet8")]
     [InlineData("--metrics", "psnr", "'psnr' is no metric")]
     [InlineData("--image-size", "0", "--image-size 0")]
+    [InlineData("--image-size", "8", "--image-size 8 would crop the images of a dataset")]
     [InlineData("--network", "vgg", "vgg")]
     [InlineData("--save-statistics", "s.npz", ".safetensors")]
     [InlineData("--resize", "7", "'7'")]

@@ -5,6 +5,15 @@ public sealed class PlanCommandTests
 {
     private static readonly string[] Published = ["plan", "--json", "--flops-per-second", "1e12"];
 
+    /// <summary>Fails where the system has a libtorch of another version and TorchSharp takes that.</summary>
+    [Fact]
+    public async Task A_fresh_process_measures_the_machine()
+    {
+        var (exit, error) = await CommandProcess.RunWithErrors(["plan", "--preset", "tiny"]);
+
+        Assert.Equal((ExitCode.Success, ""), (exit, error));
+    }
+
     [Fact]
     public async Task Level_2_at_rate_one_half_costs_five_eighths_as_the_paper_says()
     {
@@ -72,6 +81,7 @@ public sealed class PlanCommandTests
 
     [Theory]
     [InlineData("Patch sides that fit: 1, 2, 4, 8, 16", "--patch-sides", "3,1")]
+    [InlineData("gridSide 65536 must be 1 to 1024", "--grid", "65536")]
     [InlineData("--patch-sides '2;1'", "--patch-sides", "2;1")]
     [InlineData("keep one", "--patch-sides", "2,1", "--patch-level", "2")]
     [InlineData("keep one", "--epochs", "3", "--steps", "30")]

@@ -91,6 +91,10 @@ public sealed class TrainCommandTests
     [InlineData("--vocabulary", "2", "vocabulary of 8 but the model's has 2")]
     [InlineData("--classes", "1", "2 classes but the model has 1")]
     [InlineData("--lr", "-1", "learningRate -1")]
+    [InlineData("--log-every", "0", "--log-every 0 must be at least 1")]
+    [InlineData("--checkpoint-every", "-1", "--checkpoint-every -1 must be at least 0")]
+    [InlineData("--validate-images", "-1", "--validate-images -1 must be at least 0")]
+    [InlineData("--init-from", "", "is empty")]
     public async Task Settings_that_cannot_work_exit_with_2_and_write_nothing(string option, string value, string message)
     {
         using var folder = new TemporaryFolder();

@@ -136,14 +136,17 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Equal(20, result.Protocol.ReferenceFeatures);
     }
 
-    [Fact]
-    public void Features_that_are_no_numbers_name_the_image_and_the_weights()
+    [Theory]
+    [InlineData(float.NaN, "NaN")]
+    [InlineData(float.NegativeInfinity, "-Infinity")]
+    [InlineData(-1e30f, "-1E+30")]
+    public void Features_that_no_trained_network_gives_name_the_image_and_the_weights(float broken, string shown)
     {
         using var images = Pictures.Npz(_folder["a.npz"], 100, 4);
 
-        var error = Assert.Throws<NextPatchException>(() => FeatureSet.Collect(new FakeNetwork { BrokenFrom = 70 }, images, keepRows: false));
+        var error = Assert.Throws<NextPatchException>(() => FeatureSet.Collect(new FakeNetwork { BrokenFrom = 70, Broken = broken }, images, keepRows: false));
 
-        Assert.Contains("NaN for image 70 of a.npz", error.Message, StringComparison.Ordinal);
+        Assert.Contains($"{shown} for image 70 of a.npz", error.Message, StringComparison.Ordinal);
         Assert.Contains("weights", error.Message, StringComparison.Ordinal);
     }
 

@@ -17,8 +17,10 @@ internal sealed class FakeNetwork : IFeatureNetwork
 
     public ResizeProtocol? Resize { get; init; } = ResizeProtocol.Clean;
 
-    /// <summary>Image from which on features are not numbers.</summary>
+    /// <summary>Image from which on features are <see cref="Broken"/>.</summary>
     public int BrokenFrom { get; init; } = int.MaxValue;
+
+    public float Broken { get; init; } = float.NaN;
 
     /// <summary>Images seen.</summary>
     public int Seen { get; private set; }
@@ -36,7 +38,7 @@ internal sealed class FakeNetwork : IFeatureNetwork
                 means[k % 3] += image[k] / 255f / (size / 3);
             }
 
-            float[] row = [.. means, Seen >= BrokenFrom ? float.NaN : means[0] * means[1] * means[2]];
+            float[] row = [.. means, Seen >= BrokenFrom ? Broken : means[0] * means[1] * means[2]];
             row.CopyTo(features.Pooled, i * 4);
             for (var s = 0; s < SpatialCount; s++)
             {

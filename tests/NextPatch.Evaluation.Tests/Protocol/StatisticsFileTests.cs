@@ -55,6 +55,8 @@ public sealed class StatisticsFileTests
     [Theory]
     [InlineData(new[] { 1.0, 2 }, new[] { 1.0, 0, 0 }, new long[] { 3, 1 }, "expected a mean")]
     [InlineData(new[] { 1.0, double.NaN }, new[] { 1.0, 0, 0, 1 }, new long[] { 2, 2 }, "not finite")]
+    [InlineData(new[] { 1.0, 1e30 }, new[] { 1.0, 0, 0, 1 }, new long[] { 2, 2 }, "beyond 1000000")]
+    [InlineData(new[] { 1.0, 2 }, new[] { 1.0, 0, 0, 1e30 }, new long[] { 2, 2 }, "beyond 1000000")]
     public void Damaged_statistics_are_refused(double[] mean, double[] covariance, long[] shape, string reason)
     {
         using var folder = new TemporaryFolder();

@@ -1,0 +1,24 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Numerics;
+
+namespace NextPatch.Cli;
+
+/// <summary>Numbers that an option takes, checked before a command does anything.</summary>
+internal static class OptionLimits
+{
+    /// <summary>Makes smaller numbers, and NaN, a usage error. What is no number the parser refuses itself.</summary>
+    public static TOption AtLeast<TOption, T>(this TOption option, T least)
+        where TOption : Option
+        where T : INumber<T>
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [.., var given] && T.TryParse(given.Value, CultureInfo.InvariantCulture, out var value) && !(value >= least))
+            {
+                result.AddError($"{option.Name} {given.Value} must be at least {least}.");
+            }
+        });
+        return option;
+    }
+}
