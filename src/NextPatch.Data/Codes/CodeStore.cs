@@ -57,6 +57,11 @@ public sealed class CodeStore : IDisposable
             throw new NextPatchException($"Code folder '{folder}' {(File.Exists(folder) ? "is a file" : "does not exist")}; check the path, or encode a dataset first.");
         }
 
+        if (!IsCodeFolder(folder))
+        {
+            throw new NextPatchException($"'{Path.Combine(folder, CodesName)}' does not exist, nor a pair of published folders ('..._codes' beside '..._labels'); check the path, or encode a dataset first ('nextpatch encode').");
+        }
+
         var published = File.Exists(Path.Combine(folder, CodesName)) || PublishedCodes.FindCodes(folder) is not { } found ? null : PublishedCodes.Open(found);
         StoredCodes codes = published is null ? MappedCodes.Open(Path.Combine(folder, CodesName)) : published;
         try

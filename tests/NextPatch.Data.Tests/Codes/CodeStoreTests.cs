@@ -142,6 +142,13 @@ public sealed class CodeStoreTests
         => Assert.StartsWith("Code folder '/nowhere/at/all' does not exist", Assert.Throws<NextPatchException>(() => CodeStore.Open("/nowhere/at/all")).Message, StringComparison.Ordinal);
 
     [Fact]
+    public void A_folder_without_codes_says_what_to_look_for()
+    {
+        using var folder = new TemporaryFolder();
+        Assert.StartsWith($"'{folder["codes.npy"]}' does not exist, nor a pair of published folders", Assert.Throws<NextPatchException>(() => CodeStore.Open(folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Other_element_types_are_refused_with_advice()
     {
         using var folder = Written();
