@@ -155,7 +155,7 @@ only() { [[ $section == all || $section == "$1" ]]; }
 verify=(bash -c 'cd "$0" && sha256sum --quiet --check SHA256SUMS')
 if only train || only disk; then make_codes "$work/codes"; fi
 if only tokenizer || only encode; then make_images "$work/images" 1500; fi
-steps=$((kills * 40))
+steps=$((kills * 120)) # enough for all kills on a fast machine
 if only train; then kill_runs train; fi
 if only disk; then
   if unshare --map-root-user --mount true 2>/dev/null; then
