@@ -11,7 +11,7 @@ namespace NextPatch.Training.Optimization;
 /// </summary>
 /// <remarks>Order of operations as PyTorch's single-tensor AdamW: decay first, then moments, then the step. Vector and scalar paths use the same
 /// IEEE operations in the same order (no fused multiply-add), so they agree bit for bit; the scalar one also does the tail. Compiled for speed at once: left to
-/// tiers, the first two steps of a large model took three times as long.</remarks>
+/// tiers, the first updates of a large model took three times as long.</remarks>
 internal static class AdamWKernel
 {
     /// <summary>Parameters whose update, average and copy are done one after the other while the first-level cache holds them.</summary>
