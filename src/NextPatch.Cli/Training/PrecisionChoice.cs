@@ -3,8 +3,7 @@ using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
-using NextPatch.Torch.Convolutions;
-using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Precision;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;

@@ -3,7 +3,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Torch.Kernels;
 using static TorchSharp.torch;
 
-namespace NextPatch.Torch.Gpt;
+namespace NextPatch.Torch.Precision;
 
 /// <summary>Chooses between fp32 and bf16 by what the processor has and by a few products of the model's own width.</summary>
 public static class PrecisionMeasurement

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using NextPatch.Core.Configuration;
-using NextPatch.Torch.Gpt;
 using static TorchSharp.torch;
 
-namespace NextPatch.Torch.Convolutions;
+namespace NextPatch.Torch.Precision;
 
 /// <summary>Chooses between fp32 and bf16 by what the processor has and by a convolution of the tokenizer's own size, forward and backward.</summary>
 public static class ConvolutionMeasurement
