@@ -26,9 +26,9 @@ internal sealed unsafe partial class AttentionKernel<L>
     {
         var room = new AttentionScratch(_tokens, QueryBlock, _width);
         var rows = qkv + ((long)image * _tokens * _qkvWidth);
-        Keys(rows, kvHead, room.Keys, room.KeysTransposed);
+        Keys(rows, kvHead, room);
         Values(rows, kvHead, room.Values);
-        Transpose(room.Values, room.ValuesTransposed);
+        Transpose(room.Values, room.ValuesTransposed, room.Stride);
         new Span<float>(room.KeyGradients, _tokens * _width).Clear();
         new Span<float>(room.ValueGradients, _tokens * _width).Clear();
         for (var head = kvHead * (_heads / _kvHeads); head < (kvHead + 1) * (_heads / _kvHeads); head++)
@@ -58,11 +58,12 @@ internal sealed unsafe partial class AttentionKernel<L>
             Copy(0, _width, mixedGradient + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width), 1, (Single32*)(room.Mixed + (i * _width)));
         }
 
-        MatrixTile<L>.Multiply((count, seen, _width), room.Mixed, _width, 1, room.ValuesTransposed, _tokens, room.WeightGradients, _tokens, false); // [Q, S]
+        MatrixTile<L>.Multiply((count, seen, _width), room.Mixed, _width, 1, room.ValuesTransposed, room.Stride, room.WeightGradients, room.Stride, false); // [Q, S]
         for (var i = 0; i < count; i++)
         {
-            float* weights = room.Scores + (i * _tokens), gradients = room.WeightGradients + (i * _tokens), dropped = room.Dropped + (i * _tokens);
+            float* weights = room.Scores + (i * room.Stride), gradients = room.WeightGradients + (i * room.Stride), dropped = room.Dropped + (i * room.Stride);
             var visible = start + i + 1;
+            Prefetch(rows + ((long)(start + i) * _qkvWidth), head + 1);
             Exponentials(0, seen, weights, logSums[start + i]);
             new Span<float>(weights + visible, seen - visible).Clear();
             if (_drop.IsActive)
@@ -74,9 +75,9 @@ internal sealed unsafe partial class AttentionKernel<L>
             ScoreGradients(0, seen, weights, gradients, Dot(0, seen, weights, gradients));
         }
 
-        MatrixTile<L>.Multiply((seen, _width, count), _drop.IsActive ? room.Dropped : room.Scores, 1, _tokens, room.Mixed, _width, room.ValueGradients, _width, true); // [S, D]
-        MatrixTile<L>.Multiply((seen, _width, count), room.WeightGradients, 1, _tokens, room.Queries, _width, room.KeyGradients, _width, true);    // [S, D]
-        MatrixTile<L>.Multiply((count, _width, seen), room.WeightGradients, _tokens, 1, room.Keys, _width, room.Mixed, _width, false);             // [Q, D]
+        MatrixTile<L>.Multiply((seen, _width, count), _drop.IsActive ? room.Dropped : room.Scores, 1, room.Stride, room.Mixed, _width, room.ValueGradients, _width, true); // [S, D]
+        MatrixTile<L>.Multiply((seen, _width, count), room.WeightGradients, 1, room.Stride, room.Queries, _width, room.KeyGradients, _width, true);    // [S, D]
+        MatrixTile<L>.Multiply((count, _width, seen), room.WeightGradients, room.Stride, 1, room.Keys, _width, room.Mixed, _width, false);             // [Q, D]
         for (var i = 0; i < count; i++)
         {
             _rotary.Rotate<Single32, T, L>(start + i, (Single32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);

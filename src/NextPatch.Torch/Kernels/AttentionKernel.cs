@@ -54,7 +54,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     {
         var room = new AttentionScratch(_tokens, QueryBlock, _width);
         var rows = qkv + ((long)image * _tokens * _qkvWidth);
-        Keys(rows, kvHead, room.Keys, room.KeysTransposed);
+        Keys(rows, kvHead, room);
         Values(rows, kvHead, room.Values);
         var inverses = stackalloc float[QueryBlock];
         for (var head = kvHead * (_heads / _kvHeads); head < (kvHead + 1) * (_heads / _kvHeads); head++)
@@ -66,11 +66,12 @@ internal sealed unsafe partial class AttentionKernel<L>
                 Scores(rows, head, start, count, seen, room);                                                   // [Q, S]
                 for (var i = 0; i < count; i++)
                 {
-                    (sums[start + i], inverses[i]) = Weights(room.Scores + (i * _tokens), start + i + 1, seen);
-                    Drop(image, head, start + i, room.Scores + (i * _tokens), room.Scores + (i * _tokens));
+                    Prefetch(rows + ((long)(start + i) * _qkvWidth), head + 1);
+                    (sums[start + i], inverses[i]) = Weights(room.Scores + (i * room.Stride), start + i + 1, seen);
+                    Drop(image, head, start + i, room.Scores + (i * room.Stride), room.Scores + (i * room.Stride));
                 }
 
-                MatrixTile<L>.Multiply((count, _width, seen), room.Scores, _tokens, 1, room.Values, _width, room.Mixed, _width, false); // [Q, D]
+                MatrixTile<L>.Multiply((count, _width, seen), room.Scores, room.Stride, 1, room.Values, _width, room.Mixed, _width, false); // [Q, D]
                 for (var i = 0; i < count; i++)
                 {
                     Copy(0, _width, (Single32*)(room.Mixed + (i * _width)), inverses[i], mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
@@ -88,18 +89,48 @@ internal sealed unsafe partial class AttentionKernel<L>
             _rotary.Rotate<T, Single32, L>(start + i, rows + ((long)(start + i) * _qkvWidth) + (head * _width), (Single32*)(room.Queries + (i * _width)), _scale, 1);
         }
 
-        MatrixTile<L>.Multiply((count, seen, _width), room.Queries, _width, 1, room.KeysTransposed, _tokens, room.Scores, _tokens, false);
+        MatrixTile<L>.Multiply((count, seen, _width), room.Queries, _width, 1, room.KeysTransposed, room.Stride, room.Scores, room.Stride, false);
     }
 
-    private void Keys<T>(T* rows, int kvHead, float* keys, float* transposed)
+    /// <summary>Calls for what the next head will read of a token: its rows lie too far apart for the processor to foresee.</summary>
+    private void Prefetch<T>(T* row, int nextHead)
+        where T : unmanaged, IElement<T>
+    {
+        if (nextHead == _heads)
+        {
+            return;
+        }
+
+        Prefetch(row + (nextHead * _width));
+        var group = _heads / _kvHeads;
+        if (nextHead % group == 0)
+        {
+            Prefetch(row + ((_heads + (nextHead / group)) * _width));
+            Prefetch(row + ((_heads + _kvHeads + (nextHead / group)) * _width));
+        }
+    }
+
+    private void Prefetch<T>(T* head)
+        where T : unmanaged
+    {
+        if (Sse.IsSupported)
+        {
+            for (var d = 0; d < _width; d += 64 / sizeof(T))
+            {
+                Sse.Prefetch1(head + d);
+            }
+        }
+    }
+
+    private void Keys<T>(T* rows, int kvHead, AttentionScratch room)
         where T : unmanaged, IElement<T>
     {
         for (var token = 0; token < _tokens; token++)
         {
-            _rotary.Rotate<T, Single32, L>(token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Single32*)(keys + (token * _width)), 1, 1);
+            _rotary.Rotate<T, Single32, L>(token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Single32*)(room.Keys + (token * _width)), 1, 1);
         }
 
-        Transpose(keys, transposed);
+        Transpose(room.Keys, room.KeysTransposed, room.Stride);
     }
 
     private void Values<T>(T* rows, int kvHead, float* values)
@@ -112,7 +143,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void Transpose(float* from, float* to)
+    private void Transpose(float* from, float* to, int stride)
     {
         var whole = Sse.IsSupported && _width % 4 == 0 ? _tokens & ~3 : 0;
         for (var token = 0; token < whole; token += 4)
@@ -122,11 +153,11 @@ internal sealed unsafe partial class AttentionKernel<L>
                 var source = from + (token * _width) + d;
                 var (r0, r1, r2, r3) = (Vector128.Load(source), Vector128.Load(source + _width), Vector128.Load(source + (2 * _width)), Vector128.Load(source + (3 * _width)));
                 var (low01, high01, low23, high23) = (Sse.UnpackLow(r0, r1), Sse.UnpackHigh(r0, r1), Sse.UnpackLow(r2, r3), Sse.UnpackHigh(r2, r3));
-                var target = to + (d * _tokens) + token;
+                var target = to + (d * stride) + token;
                 Sse.MoveLowToHigh(low01, low23).Store(target);
-                Sse.MoveHighToLow(low23, low01).Store(target + _tokens);
-                Sse.MoveLowToHigh(high01, high23).Store(target + (2 * _tokens));
-                Sse.MoveHighToLow(high23, high01).Store(target + (3 * _tokens));
+                Sse.MoveHighToLow(low23, low01).Store(target + stride);
+                Sse.MoveLowToHigh(high01, high23).Store(target + (2 * stride));
+                Sse.MoveHighToLow(high23, high01).Store(target + (3 * stride));
             }
         }
 
@@ -134,7 +165,7 @@ internal sealed unsafe partial class AttentionKernel<L>
         {
             for (var d = 0; d < _width; d++)
             {
-                to[(d * _tokens) + token] = from[(token * _width) + d];
+                to[(d * stride) + token] = from[(token * _width) + d];
             }
         }
     }

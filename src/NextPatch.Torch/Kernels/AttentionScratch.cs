@@ -10,7 +10,8 @@ internal readonly unsafe ref struct AttentionScratch
 
     public AttentionScratch(int tokens, int queries, int width)
     {
-        var (head, block) = (Padded(tokens * width), Padded(queries * tokens));
+        Stride = Padded(tokens) + 16;
+        var (head, block) = (Padded(Math.Max(tokens, Stride) * width), queries * Stride);
         var needed = (6 * head) + (3 * block) + (2 * Padded(queries * width)) + 16;
         if (_memory is null || _memory.Length < needed)
         {
@@ -30,6 +31,9 @@ internal readonly unsafe ref struct AttentionScratch
         Queries = Take(ref next, Padded(queries * width));
         Mixed = Take(ref next, Padded(queries * width));
     }
+
+    /// <summary>Distance of rows of N; a power of two would put the rows into few sets of the first-level cache.</summary>
+    public int Stride { get; }
 
     public float* Keys { get; }
 

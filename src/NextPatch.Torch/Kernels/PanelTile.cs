@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace NextPatch.Torch.Kernels;
 
@@ -24,6 +25,12 @@ internal static unsafe class PanelTile
     {
         Vector512<float> a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default, e0 = default, e1 = default, f0 = default, f1 = default;
         Vector512<float> g0 = default, g1 = default, h0 = default, h1 = default, i0 = default, i1 = default, j0 = default, j1 = default, k0 = default, k1 = default, l0 = default, l1 = default;
+        for (var row = 0; row < Rows; row++)
+        {
+            Sse.Prefetch0(result + (row * stride));
+            Sse.Prefetch0(result + (row * stride) + 16);
+        }
+
         for (var end = right + ((nint)depth * Columns); right < end; left += Rows, right += Columns)
         {
             var (r0, r1) = (Vector512.Load(right), Vector512.Load(right + 16));
