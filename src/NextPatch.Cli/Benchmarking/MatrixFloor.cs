@@ -20,12 +20,13 @@ internal sealed class MatrixFloor : IDisposable
     public MatrixFloor(GptConfig config, long rows, ScalarType type, bool isLibrary = false)
     {
         Action<Tensor, Tensor, Tensor> product = isLibrary ? (left, right, result) => result.addmm_(left, right, beta: 0f, alpha: 1f) : MatrixProduct.Multiply;
+        var types = (type, isLibrary ? type : MatrixProduct.WeightGradientType(type));
         var layers = config.LayerCount;
         var heads = (long)config.HeadCount * config.HeadWidth;
         _shapes =
         [
-            new(config.Width, config.QkvWidth, layers, rows, type, product), new(heads, config.Width, layers, rows, type, product), new(config.Width, config.FfnWidth, 2 * layers, rows, type, product),
-            new(config.FfnWidth, config.Width, layers, rows, type, product), new(config.Width, config.VocabularySize, 1, rows, type, product),
+            new(config.Width, config.QkvWidth, layers, rows, types, product), new(heads, config.Width, layers, rows, types, product), new(config.Width, config.FfnWidth, 2 * layers, rows, types, product),
+            new(config.FfnWidth, config.Width, layers, rows, types, product), new(config.Width, config.VocabularySize, 1, rows, types, product),
         ];
     }
 
@@ -61,15 +62,15 @@ internal sealed class MatrixFloor : IDisposable
         private readonly int _count;
         private readonly Action<Tensor, Tensor, Tensor> _product;
 
-        public Shape(long inputs, long outputs, int count, long rows, ScalarType type, Action<Tensor, Tensor, Tensor> product)
+        public Shape(long inputs, long outputs, int count, long rows, (ScalarType Type, ScalarType Gradient) types, Action<Tensor, Tensor, Tensor> product)
         {
             using var scope = NewDisposeScope();
             (_count, _product) = (count, product);
             Flops = 2.0 * rows * inputs * outputs * count;
             (_x, _w, _y) = (Filled(rows, inputs), Filled(outputs, inputs), Filled(rows, outputs));
-            (_xGradient, _wGradient) = (Filled(rows, inputs), Filled(outputs, inputs));
+            (_xGradient, _wGradient) = (Filled(rows, inputs), zeros(outputs, inputs, types.Gradient).DetachFromDisposeScope());
             (_wTransposed, _yTransposed) = (_w.t().DetachFromDisposeScope(), _y.t().DetachFromDisposeScope());
-            Tensor Filled(long a, long b) => (randn(a, b) * 0.02).to(type).DetachFromDisposeScope();
+            Tensor Filled(long a, long b) => (randn(a, b) * 0.02).to(types.Type).DetachFromDisposeScope();
         }
 
         public double Flops { get; }

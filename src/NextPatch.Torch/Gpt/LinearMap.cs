@@ -12,11 +12,10 @@ namespace NextPatch.Torch.Gpt;
 internal sealed unsafe class LinearMap<T> : IDisposable
     where T : unmanaged, IElement<T>
 {
-    private static readonly bool HasOwnProducts = T.Type == ScalarType.Float32 && MatrixProduct.IsPreferred;
+    private static readonly bool HasOwnProducts = MatrixProduct.IsPreferredFor<T>();
 
     private readonly PassParameter[] _parts;
     private readonly Tensor[] _weights;     // [Out part, In], of the products' type
-    private readonly Tensor[] _transposed;  // [In, Out part]
     private readonly Tensor? _stacked;      // [Out, In], null where the parameters are used
     private readonly long _outputs;
     private readonly long _inputs;
@@ -29,7 +28,6 @@ internal sealed unsafe class LinearMap<T> : IDisposable
         _outputs = parts.Sum(p => p.Weight.size(0));
         _stacked = T.Type == ScalarType.Float32 ? null : empty(_outputs, _inputs, T.Type).DetachFromDisposeScope();
         _weights = _stacked is null ? [.. parts.Select(p => p.Weight.alias().DetachFromDisposeScope())] : [_stacked.alias().DetachFromDisposeScope()];
-        _transposed = [.. _weights.Select(w => w.t().DetachFromDisposeScope())];
         Copies = _stacked is null ? [] : [.. Starts().Select((start, i) => _stacked.narrow(0, start, parts[i].Weight.size(0)).DetachFromDisposeScope())];
     }
 
@@ -54,44 +52,43 @@ internal sealed unsafe class LinearMap<T> : IDisposable
     /// <param name="y">[R, Out].</param>
     public void Forward(Tensor x, Tensor y)
     {
-        if (HasOwnProducts)
+        var start = 0L;
+        foreach (var weight in _weights)
         {
-            foreach (var (first, part) in Starts().Zip(_parts))
+            var count = weight.size(0);
+            if (HasOwnProducts)
             {
-                MatrixProduct.Multiply(MatrixView.Of(x), Weights(part).Transposed, Columns(y, first, part), add: false);
+                MatrixProduct.Multiply(MatrixView<T>.Of(x), MatrixView<T>.Of(weight).Transposed, Columns(y, start, count), add: false);
+            }
+            else
+            {
+                using var part = y.narrow(1, start, count);
+                using var transposed = weight.t();
+                part.addmm_(x, transposed, beta: 0f, alpha: 1f);
             }
 
-            return;
-        }
-
-        var start = 0L;
-        foreach (var weight in _transposed)
-        {
-            using var part = y.narrow(1, start, weight.size(1));
-            part.addmm_(x, weight, beta: 0f, alpha: 1f);
-            start += weight.size(1);
+            start += count;
         }
     }
 
     /// <summary>dx = dy W.</summary>
     public void InputGradient(Tensor dy, Tensor dx)
     {
-        if (HasOwnProducts)
-        {
-            foreach (var (first, part) in Starts().Zip(_parts))
-            {
-                MatrixProduct.Multiply(Columns(dy, first, part), Weights(part), MatrixView.Of(dx), add: first > 0);
-            }
-
-            return;
-        }
-
         var start = 0L;
         foreach (var weight in _weights)
         {
-            using var part = dy.narrow(1, start, weight.size(0));
-            dx.addmm_(part, weight, beta: start == 0 ? 0f : 1f, alpha: 1f);
-            start += weight.size(0);
+            var count = weight.size(0);
+            if (HasOwnProducts)
+            {
+                MatrixProduct.Multiply(Columns(dy, start, count), MatrixView<T>.Of(weight), MatrixView<T>.Of(dx), add: start > 0);
+            }
+            else
+            {
+                using var part = dy.narrow(1, start, count);
+                dx.addmm_(part, weight, beta: start == 0 ? 0f : 1f, alpha: 1f);
+            }
+
+            start += count;
         }
     }
 
@@ -104,6 +101,17 @@ internal sealed unsafe class LinearMap<T> : IDisposable
     /// <param name="kind">What the product counts as.</param>
     public void WeightGradient(Tensor dy, Tensor x, Activation scratch, bool add, PassClock clock, PassPart kind = PassPart.Products)
     {
+        if (HasOwnProducts)
+        {
+            foreach (var (start, part) in Starts().Zip(_parts))
+            {
+                MatrixProduct.Multiply(Columns(dy, start, part.Weight.size(0)).Transposed, MatrixView<T>.Of(x), MatrixView<Single32>.Of((Single32*)part.GradientAddress, part.Weight), add);
+            }
+
+            clock.Lap(kind);
+            return;
+        }
+
         using var transposed = dy.t(); // [Out, R]
         if (_stacked is not null)
         {
@@ -116,12 +124,7 @@ internal sealed unsafe class LinearMap<T> : IDisposable
 
         foreach (var (start, part) in Starts().Zip(_parts))
         {
-            if (HasOwnProducts)
-            {
-                MatrixProduct.Multiply(Columns(dy, start, part).Transposed, MatrixView.Of(x), MatrixView.Of(part.GradientAddress, part.Weight), add);
-                clock.Lap(kind);
-            }
-            else if (_stacked is null)
+            if (_stacked is null)
             {
                 using var rows = transposed.narrow(0, start, part.Weight.size(0));
                 part.Gradient.addmm_(rows, x, beta: add ? 1f : 0f, alpha: 1f);
@@ -137,7 +140,7 @@ internal sealed unsafe class LinearMap<T> : IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in _weights.Concat(_transposed).Concat(Copies))
+        foreach (var tensor in _weights.Concat(Copies))
         {
             tensor.Dispose();
         }
@@ -145,10 +148,8 @@ internal sealed unsafe class LinearMap<T> : IDisposable
         _stacked?.Dispose();
     }
 
-    private static MatrixView Weights(PassParameter part) => MatrixView.Of(part.Address, part.Weight);
-
-    /// <summary>What belongs to one of the stacked weights, [R, Out part].</summary>
-    private static MatrixView Columns(Tensor y, long first, PassParameter part) => MatrixView.Of(y).SliceColumns((int)first, (int)part.Weight.size(0));
+    /// <summary>What belongs to one of the weights, [R, Out part].</summary>
+    private static MatrixView<T> Columns(Tensor y, long first, long count) => MatrixView<T>.Of(y).SliceColumns((int)first, (int)count);
 
     private IEnumerable<long> Starts()
     {

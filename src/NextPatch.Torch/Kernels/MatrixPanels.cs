@@ -7,11 +7,13 @@ namespace NextPatch.Torch.Kernels;
 /// <summary>Copies parts of a matrix into the order in which <see cref="PanelTile"/> reads them.</summary>
 internal static unsafe class MatrixPanels
 {
+    private const int DepthAtOnce = 64;
+
     /// <summary>Element (lane, k) goes to k * <paramref name="width"/> + lane; lanes that are missing become zeros.</summary>
     /// <param name="lanes">[lanes, depth]; one of its strides is 1.</param>
     /// <param name="width">Lanes of a panel, a multiple of 4 and at least those that there are.</param>
     /// <param name="panel">[depth, width].</param>
-    public static void Copy(MatrixView lanes, int width, float* panel)
+    public static void Copy(MatrixView<float> lanes, int width, float* panel)
     {
         if (lanes.Rows < width)
         {
@@ -22,7 +24,7 @@ internal static unsafe class MatrixPanels
         {
             for (var k = 0; k < lanes.Columns; k++)
             {
-                new ReadOnlySpan<float>(lanes.Start + (k * lanes.ColumnStride), lanes.Rows).CopyTo(new Span<float>(panel + (k * width), lanes.Rows));
+                Copy(lanes.Start + (k * lanes.ColumnStride), lanes.Rows, panel + (k * width));
             }
         }
         else
@@ -31,8 +33,38 @@ internal static unsafe class MatrixPanels
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Copy(float* from, int count, float* to)
+    {
+        var i = 0;
+        for (; i <= count - 16; i += 16)
+        {
+            Vector512.Load(from + i).Store(to + i);
+        }
+
+        for (; i <= count - 4; i += 4)
+        {
+            Vector128.Load(from + i).Store(to + i);
+        }
+
+        for (; i < count; i++)
+        {
+            to[i] = from[i];
+        }
+    }
+
+    /// <summary><see cref="Copy(MatrixView{float}, int, float*)"/> for lanes whose elements of equal k do not lie next to each other; missing lanes stay as they are.</summary>
+    public static void Transpose(MatrixView<float> lanes, int width, float* panel)
+    {
+        // What all lanes write must stay in the first-level cache: every one fills a part of the same lines.
+        for (var k = 0; k < lanes.Columns; k += DepthAtOnce)
+        {
+            TransposeBlock(lanes.SliceColumns(k, Math.Min(DepthAtOnce, lanes.Columns - k)), width, panel + ((nint)k * width));
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Transpose(MatrixView lanes, int width, float* panel)
+    private static void TransposeBlock(MatrixView<float> lanes, int width, float* panel)
     {
         var lane = 0;
         for (; Sse.IsSupported && lane <= lanes.Rows - 4; lane += 4)

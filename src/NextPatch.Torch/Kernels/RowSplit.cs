@@ -19,13 +19,17 @@ internal static unsafe class RowSplit
     /// <summary>Parts per thread, so that one that is held up by another process does not hold up all.</summary>
     private const int PartsPerThread = 4;
 
+    /// <summary>Work that is a part by itself: sharing such rows beforehand could only share them unevenly.</summary>
+    private const long LongRow = 1 << 20;
+
     /// <param name="rows">Number of rows.</param>
     /// <param name="elementsPerRow">Cost of one.</param>
     /// <param name="part">Does rows [first, end).</param>
     public static void Run(int rows, long elementsPerRow, Action<int, int> part)
     {
         var threads = get_num_threads();
-        var parts = (int)Math.Clamp(rows * elementsPerRow / ElementsPerPart, 1, Math.Min(rows, threads * PartsPerThread));
+        var most = elementsPerRow < LongRow ? Math.Min(rows, threads * PartsPerThread) : rows;
+        var parts = (int)Math.Clamp(rows * elementsPerRow / ElementsPerPart, 1, most);
         if (parts == 1 || threads == 1)
         {
             part(0, rows);

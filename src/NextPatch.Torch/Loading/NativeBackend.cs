@@ -46,6 +46,12 @@ public static partial class NativeBackend
     /// <summary>GNU OpenMP's entry for a region that all threads of a team run, as libtorch's own code calls it; 0 where libtorch uses something else.</summary>
     internal static nint OpenMpParallel { get; private set; }
 
+    /// <summary>
+    /// libtorch's at::native::cpublas::brgemm of bfloat16 matrices (ATen/native/CPUBlas.h, exported): m, n, k, distances of rows of the three matrices,
+    /// whether to add, their addresses, whether pairs of rows of the right one are interleaved. 0 where the platform's compiler names it otherwise.
+    /// </summary>
+    internal static nint BFloat16Product { get; private set; }
+
     /// <summary>Loads libtorch now.</summary>
     /// <exception cref="NextPatchException">It is missing or the system refuses it; the message has the system's own words.</exception>
     public static void EnsureLoaded()
@@ -120,9 +126,12 @@ public static partial class NativeBackend
             }
         }
 
-        OpenMpParallel = NativeLibrary.TryGetExport(handles["torch_cpu"], "GOMP_parallel", out var parallel) ? parallel : 0;
+        OpenMpParallel = Export("GOMP_parallel");
+        BFloat16Product = Export("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
         LoadedFrom = folder;
         return handles;
+
+        nint Export(string name) => NativeLibrary.TryGetExport(handles["torch_cpu"], name, out var address) ? address : 0;
     }
 
     /// <summary>

@@ -77,9 +77,9 @@ public sealed unsafe class MatrixProductTests
         fixed (float* a = left, b = right, c = result)
         {
             MatrixProduct.Multiply(
-                leftIsTransposed ? new MatrixView(a, depth, rows, rows).Transposed : new MatrixView(a, rows, depth, depth),
-                rightIsTransposed ? new MatrixView(b, columns, depth, depth).Transposed : new MatrixView(b, depth, columns, columns),
-                new MatrixView(c, rows, columns, stride),
+                leftIsTransposed ? new MatrixView<Single32>((Single32*)a, depth, rows, rows).Transposed : new MatrixView<Single32>((Single32*)a, rows, depth, depth),
+                rightIsTransposed ? new MatrixView<Single32>((Single32*)b, columns, depth, depth).Transposed : new MatrixView<Single32>((Single32*)b, depth, columns, columns),
+                new MatrixView<Single32>((Single32*)c, rows, columns, stride),
                 add);
         }
     }
