@@ -56,9 +56,10 @@ internal sealed unsafe class GptPass<T, L> : IGptPass
         var final = ((width + 1) * sizeof(float)) + (width * sizeof(T));
         var perRow = block.BytesPerRow + others + shared.BytesPerRow + final;
         var logits = ChunkRows(vocabulary, rows) * vocabulary;
-        var copies = T.Type == ScalarType.Float32 ? 0
-            : (config.LayerCount * config.BlockMatrixWeights) + (width * vocabulary) + (width * Math.Max(vocabulary, Math.Max(2L * config.FfnWidth, config.QkvWidth)));
-        return (rows * perRow) + ((logits + copies) * sizeof(T));
+        var copies = T.Type == ScalarType.Float32 ? 0 : (config.LayerCount * config.BlockMatrixWeights) + (width * vocabulary);
+        var products = MatrixProduct.IsPreferredFor<T>() ? MatrixProduct.PanelBytes
+            : T.Type == ScalarType.Float32 ? 0 : width * Math.Max(vocabulary, Math.Max(2L * config.FfnWidth, config.QkvWidth)) * sizeof(T); // a weight's gradient
+        return (rows * perRow) + ((logits + copies) * sizeof(T)) + products;
     }
 
     public PassClock Clock { get; } = new();

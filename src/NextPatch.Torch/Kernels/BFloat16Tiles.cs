@@ -15,8 +15,7 @@ internal readonly unsafe struct BFloat16Tiles : IProductTiles<BFloat16>
     private const int PairsAtOnce = 16;
 
     /// <summary>Whether libtorch has the innermost part for this processor: asked where it lacks what it needs, it would end the process.</summary>
-    public static bool IsSupported { get; } = HasInstructions() && NativeBackend.BFloat16Product != 0
-        && Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is null && Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is null;
+    public static bool IsSupported => HasInstructions && NativeBackend.BFloat16Product != 0;
 
     public static int Columns => 64;
 
@@ -29,18 +28,17 @@ internal readonly unsafe struct BFloat16Tiles : IProductTiles<BFloat16>
 
     public static int LongestDepth => 4096;
 
-    /// <summary>A power of two would put the rows into few sets of the first-level cache.</summary>
-    public static int LeftStride(int depth) => ((depth + 31) / 32 * 32) + 32;
+    public static int LeftStep => 1;
+
+    /// <summary>CPUID leaf 7, sub-leaf 1, EAX bit 5: AVX512_BF16 (AMD's and Intel's manuals). Who limits oneDNN's instructions may have taken it away.</summary>
+    private static bool HasInstructions { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0
+        && Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is null && Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is null;
 
     public static void PackRight(MatrixView<BFloat16> right, BFloat16* panel)
     {
         if (right.ColumnStride == 1)
         {
-            for (var k = 0; k < right.Rows; k += 2)
-            {
-                var row = (ushort*)right.Start + (k * right.RowStride);
-                Interleave(row, k + 1 < right.Rows ? row + right.RowStride : null, right.Columns, (uint*)panel + (k / 2 * Columns));
-            }
+            Interleave(right, Columns, (uint*)panel);
         }
         else if (right.Rows % 2 == 0 && right.ColumnStride % 2 == 0)
         {
@@ -49,29 +47,29 @@ internal readonly unsafe struct BFloat16Tiles : IProductTiles<BFloat16>
         }
         else
         {
-            for (var k = 0; k < right.Rows; k++)
+            for (var k = 0; k < (right.Rows + 1) / 2 * 2; k++)
             {
                 for (var j = 0; j < right.Columns; j++)
                 {
-                    panel[(k / 2 * 2 * Columns) + (2 * j) + (k % 2)] = right.Start[(k * right.RowStride) + (j * right.ColumnStride)];
-                    if (k == right.Rows - 1 && k % 2 == 0)
-                    {
-                        panel[(k * Columns) + (2 * j) + 1] = default;
-                    }
+                    panel[(((k / 2 * Columns) + j) * 2) + (k % 2)] = k < right.Rows ? right.Start[(k * right.RowStride) + (j * right.ColumnStride)] : default;
                 }
             }
         }
     }
 
+    /// <summary>A power of two would put the rows into few sets of the first-level cache.</summary>
+    public static int LeftRoom(int depth) => ((depth + 31) / 32 * 32) + 32;
+
     /// <returns>Rows as they lie where neighbours of a row lie next to each other.</returns>
-    public static (nint Start, nint Stride) PackLeft(MatrixView<BFloat16> left, BFloat16* room)
+    public static BFloat16* PackLeft(MatrixView<BFloat16> left, BFloat16* room, out nint stride)
     {
         if (left.ColumnStride == 1 && left.Columns % 2 == 0)
         {
-            return ((nint)left.Start, left.RowStride);
+            stride = left.RowStride;
+            return left.Start;
         }
 
-        var stride = LeftStride(left.Columns);
+        stride = LeftRoom(left.Columns);
         if (left.ColumnStride == 1)
         {
             for (var row = 0; row < left.Rows; row++)
@@ -79,47 +77,48 @@ internal readonly unsafe struct BFloat16Tiles : IProductTiles<BFloat16>
                 new ReadOnlySpan<BFloat16>(left.Start + (row * left.RowStride), left.Columns).CopyTo(new Span<BFloat16>(room + (row * stride), left.Columns));
                 room[(row * stride) + left.Columns] = default;
             }
+
+            return room;
         }
-        else
+
+        var pairs = stackalloc uint[PairsAtOnce * left.Rows];
+        for (var k = 0; k < left.Columns; k += 2 * PairsAtOnce)
         {
-            var pairs = stackalloc uint[PairsAtOnce * left.Rows];
-            for (var k = 0; k < left.Columns; k += 2 * PairsAtOnce)
-            {
-                var count = Math.Min(PairsAtOnce, (left.Columns - k + 1) / 2);
-                for (var pair = 0; pair < count; pair++)
-                {
-                    var first = (ushort*)left.Start + ((k + (2 * pair)) * left.ColumnStride);
-                    Interleave(first, k + (2 * pair) + 1 < left.Columns ? first + left.ColumnStride : null, left.Rows, pairs + (pair * left.Rows));
-                }
-
-                MatrixPanels.Transpose(new MatrixView<float>((float*)pairs, count, left.Rows, left.Rows), (int)stride / 2, (float*)(room + k));
-            }
+            var columns = left.SliceColumns(k, Math.Min(2 * PairsAtOnce, left.Columns - k));
+            Interleave(columns.Transposed, left.Rows, pairs);
+            MatrixPanels.Transpose(new MatrixView<float>((float*)pairs, (columns.Columns + 1) / 2, left.Rows, left.Rows), (int)stride / 2, (float*)(room + k));
         }
 
-        return ((nint)room, stride);
+        return room;
     }
 
-    public static void Multiply((int Rows, int Columns, int Depth) size, (nint Start, nint Stride) left, int k, BFloat16* panel, float* result, nint stride, bool add)
+    public static void Multiply((int Rows, int Columns, int Depth) size, BFloat16* left, nint leftStride, BFloat16* right, float* result, nint stride, bool add)
         => ((delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)NativeBackend.BFloat16Product)(
-            size.Rows, size.Columns, size.Depth, left.Stride, Columns, stride, add ? (byte)1 : (byte)0, (BFloat16*)left.Start + k, panel, result, 1);
+            size.Rows, size.Columns, size.Depth, leftStride, Columns, stride, add ? (byte)1 : (byte)0, left, right, result, 1);
 
-    /// <summary>Element i of the result: low half from the first row, high half from the second, or zero.</summary>
+    /// <summary>Pairs of rows side by side: the even one's elements in the low halves, the odd one's, or zeros, in the high ones.</summary>
+    private static void Interleave(MatrixView<BFloat16> rows, int width, uint* to)
+    {
+        for (var row = 0; row < rows.Rows; row += 2, to += width)
+        {
+            var low = (ushort*)(rows.Start + (row * rows.RowStride));
+            Interleave(low, row + 1 < rows.Rows ? low + rows.RowStride : null, rows.Columns, to);
+        }
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Interleave(ushort* first, ushort* second, int count, uint* to)
+    private static void Interleave(ushort* low, ushort* high, int count, uint* to)
     {
         var i = 0;
-        for (; second != null && i <= count - 16; i += 16)
+        for (; high != null && i <= count - 16; i += 16)
         {
-            var high = Avx512F.ConvertToVector512UInt32(Vector256.Load(second + i)) << 16;
-            (Avx512F.ConvertToVector512UInt32(Vector256.Load(first + i)) | high).Store(to + i);
+            var upper = Avx512F.ConvertToVector512UInt32(Vector256.Load(high + i)) << 16;
+            (Avx512F.ConvertToVector512UInt32(Vector256.Load(low + i)) | upper).Store(to + i);
         }
 
         for (; i < count; i++)
         {
-            to[i] = first[i] | (second == null ? 0 : (uint)second[i] << 16);
+            to[i] = low[i] | (high == null ? 0 : (uint)high[i] << 16);
         }
     }
-
-    /// <summary>CPUID leaf 7, sub-leaf 1, EAX bit 5: AVX512_BF16 (AMD's and Intel's manuals).</summary>
-    private static bool HasInstructions() => Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0;
 }

@@ -20,9 +20,6 @@ internal static unsafe class BlockedProduct<T, TTiles>
     /// <summary>Rows of a task: with 768 columns they stay in the second-level cache.</summary>
     private const int BlockRows = 144;
 
-    /// <summary>Bytes of the panels that lie ready at once, in the last cache.</summary>
-    private const int PanelBytes = 8 << 20;
-
     /// <summary>Panels below which another task would only read the left factor once more.</summary>
     private const int FewestPanels = 8;
 
@@ -49,7 +46,7 @@ internal static unsafe class BlockedProduct<T, TTiles>
             return;
         }
 
-        var mostColumns = PanelBytes / sizeof(T) / RoundUp(Math.Min(left.Columns, TTiles.LongestDepth), TTiles.DepthUnit) / TTiles.Columns * TTiles.Columns;
+        var mostColumns = MatrixProduct.PanelBytes / sizeof(T) / RoundUp(Math.Min(left.Columns, TTiles.LongestDepth), TTiles.DepthUnit) / TTiles.Columns * TTiles.Columns;
         var columns = RoundUp(Pieces(right.Columns, Pieces(right.Columns, mostColumns)), TTiles.Columns);
         for (var column = 0; column < right.Columns; column += columns)
         {
@@ -77,10 +74,11 @@ internal static unsafe class BlockedProduct<T, TTiles>
             }
         });
 
-        // With few rows the columns are shared among threads as well.
-        var units = Pieces(left.Rows, TTiles.RowUnit);
-        var blocks = Math.Min(RoundUp(Pieces(left.Rows, BlockRows), get_num_threads()), units);
-        var groups = Math.Clamp(Pieces(2 * get_num_threads(), blocks), 1, Pieces(panelCount, FewestPanels));
+        // As many tasks for each thread; with few rows the columns are shared as well.
+        var (threads, units) = (get_num_threads(), Pieces(left.Rows, TTiles.RowUnit));
+        var blocks = Pieces(left.Rows, BlockRows);
+        blocks = blocks < threads ? blocks : Math.Min(RoundUp(blocks, threads), units);
+        var groups = Math.Clamp(Pieces(2 * threads, blocks), 1, Pieces(panelCount, FewestPanels));
         RowSplit.Run(blocks * groups, (long)Pieces(left.Rows, blocks) * depth * Pieces(right.Columns, groups), (first, end) =>
         {
             for (var task = first; task < end; task++)
@@ -96,7 +94,7 @@ internal static unsafe class BlockedProduct<T, TTiles>
     private static void Rows<TResult>(MatrixView<T> left, int depth, T* panels, MatrixView<TResult> result, bool add)
         where TResult : unmanaged, IElement<TResult>
     {
-        var rows = TTiles.PackLeft(left, Buffer(ref _leftBuffer, RoundUp(left.Rows, TTiles.RowUnit) * TTiles.LeftStride(depth)));
+        var rows = TTiles.PackLeft(left, Buffer(ref _leftBuffer, RoundUp(left.Rows, TTiles.RowUnit) * TTiles.LeftRoom(depth)), out var leftStride);
         var sums = stackalloc float[IsFloat<TResult>() ? 0 : left.Rows * TTiles.Columns];
         for (var column = 0; column < result.Columns; column += TTiles.Columns)
         {
@@ -104,7 +102,8 @@ internal static unsafe class BlockedProduct<T, TTiles>
             var (to, stride) = IsFloat<TResult>() ? ((nint)part.Start, part.RowStride) : ((nint)sums, TTiles.Columns);
             for (var k = 0; k < depth; k += TTiles.BlockDepth)
             {
-                TTiles.Multiply((part.Rows, part.Columns, Math.Min(TTiles.BlockDepth, depth - k)), rows, k, panels + ((nint)column * depth) + (k * TTiles.Columns), (float*)to, stride, add || k > 0);
+                var size = (part.Rows, part.Columns, Math.Min(TTiles.BlockDepth, depth - k));
+                TTiles.Multiply(size, rows + (k * TTiles.LeftStep), leftStride, panels + ((nint)column * depth) + (k * TTiles.Columns), (float*)to, stride, add || k > 0);
             }
 
             if (!IsFloat<TResult>())

@@ -12,6 +12,9 @@ namespace NextPatch.Torch.Kernels;
 /// </summary>
 public static unsafe class MatrixProduct
 {
+    /// <summary>Bytes of the right factor's panels that lie ready at once, in the last cache.</summary>
+    internal const int PanelBytes = 8 << 20;
+
     /// <summary>Whether this processor is one of those where libtorch's products are slower: AMD with AVX-512.</summary>
     public static bool IsPreferred { get; } = Vector512.IsHardwareAccelerated && X86Base.IsSupported && IsAmd();
 

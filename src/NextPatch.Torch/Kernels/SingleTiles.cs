@@ -16,12 +16,14 @@ internal readonly unsafe struct SingleTiles : IProductTiles<Single32>
 
     public static int LongestDepth => 1024;
 
-    public static int LeftStride(int depth) => depth;
+    public static int LeftStep => RowUnit;
 
     public static void PackRight(MatrixView<Single32> right, Single32* panel) => MatrixPanels.Copy(right.As<float>().Transposed, Columns, (float*)panel);
 
+    public static int LeftRoom(int depth) => depth;
+
     /// <returns>Panels of twelve rows, one after the other.</returns>
-    public static (nint Start, nint Stride) PackLeft(MatrixView<Single32> left, Single32* room)
+    public static Single32* PackLeft(MatrixView<Single32> left, Single32* room, out nint stride)
     {
         // A few columns at a time: where the rows' elements lie next to each other, all panels take from the same cache lines.
         var step = left.RowStride == 1 ? ColumnsAtOnce : left.Columns;
@@ -34,24 +36,25 @@ internal readonly unsafe struct SingleTiles : IProductTiles<Single32>
             }
         }
 
-        return ((nint)room, left.Columns * RowUnit);
+        stride = left.Columns * RowUnit;
+        return room;
     }
 
-    public static void Multiply((int Rows, int Columns, int Depth) size, (nint Start, nint Stride) left, int k, Single32* panel, float* result, nint stride, bool add)
+    public static void Multiply((int Rows, int Columns, int Depth) size, Single32* left, nint leftStride, Single32* right, float* result, nint stride, bool add)
     {
         var edge = stackalloc float[PanelTile.Rows * PanelTile.Columns];
         for (var row = 0; row < size.Rows; row += RowUnit)
         {
-            var rows = (float*)left.Start + (row / RowUnit * left.Stride) + (k * RowUnit);
+            var rows = (float*)left + (row / RowUnit * leftStride);
             var to = result + (row * stride);
             var count = Math.Min(RowUnit, size.Rows - row);
             if (count == RowUnit && size.Columns == Columns)
             {
-                PanelTile.Multiply(size.Depth, rows, (float*)panel, to, stride, add);
+                PanelTile.Multiply(size.Depth, rows, (float*)right, to, stride, add);
             }
             else
             {
-                PanelTile.Multiply(size.Depth, rows, (float*)panel, edge, Columns, add: false);
+                PanelTile.Multiply(size.Depth, rows, (float*)right, edge, Columns, add: false);
                 Put(edge, count, size.Columns, to, stride, add);
             }
         }

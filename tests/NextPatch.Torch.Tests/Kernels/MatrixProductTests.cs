@@ -1,6 +1,7 @@
 using NextPatch.Torch.Kernels;
 using NextPatch.Torch.Loading;
 using TorchSharp;
+using BFloat16 = NextPatch.Torch.Kernels.BFloat16;
 
 namespace NextPatch.Torch.Tests.Kernels;
 
@@ -10,52 +11,36 @@ public sealed unsafe class MatrixProductTests
 
     public static TheoryData<int, int, int> Sizes => new()
     {
-        { 1, 1, 1 }, { 12, 32, 256 }, { 13, 33, 257 }, { 11, 31, 255 }, { 100, 70, 300 }, { 5, 2100, 40 }, { 330, 64, 520 }, { 24, 2048, 512 }, { 3, 3, 2000 },
+        { 1, 1, 1 }, { 12, 32, 256 }, { 13, 33, 257 }, { 11, 31, 255 }, { 100, 70, 300 }, { 5, 2100, 40 }, { 330, 64, 520 }, { 24, 2048, 512 }, { 3, 3, 2000 }, { 3, 2100, 1030 }, { 4, 1100, 4097 },
     };
 
     [Theory]
     [MemberData(nameof(Sizes))]
-    public void Products_are_those_of_plain_sums(int rows, int columns, int depth)
+    public void Products_are_those_of_plain_sums(int rows, int columns, int depth) => Check<Single32, Single32>(rows, columns, depth);
+
+    [Theory]
+    [MemberData(nameof(Sizes))]
+    public void Products_of_bfloat16_are_those_of_plain_sums(int rows, int columns, int depth)
     {
-        foreach (var (leftIsTransposed, rightIsTransposed, add) in new[] { (false, true, false), (false, false, true), (true, false, true), (true, true, false) })
-        {
-            var (left, right, result) = (Numbers(rows * depth, 1), Numbers(depth * columns, 2), Numbers(rows * (columns + 3), 3));
-            var expected = new double[rows, columns];
-            for (var i = 0; i < rows; i++)
-            {
-                for (var j = 0; j < columns; j++)
-                {
-                    var sum = add ? result[(i * (columns + 3)) + j] : 0.0;
-                    for (var k = 0; k < depth; k++)
-                    {
-                        sum += (double)left[leftIsTransposed ? (k * rows) + i : (i * depth) + k] * right[rightIsTransposed ? (j * depth) + k : (k * columns) + j];
-                    }
-
-                    expected[i, j] = sum;
-                }
-            }
-
-            var behind = Enumerable.Range(0, rows).SelectMany(i => Enumerable.Range(columns, 3).Select(j => (i * (columns + 3)) + j)).ToDictionary(at => at, at => result[at]);
-            Multiply(rows, columns, depth, left, leftIsTransposed, right, rightIsTransposed, result, columns + 3, add);
-
-            for (var i = 0; i < rows; i++)
-            {
-                for (var j = 0; j < columns; j++)
-                {
-                    Assert.Equal(expected[i, j], result[(i * (columns + 3)) + j], 2e-6 * Math.Sqrt(depth));
-                }
-            }
-
-            Assert.All(behind, pair => Assert.Equal(pair.Value, result[pair.Key]));
-        }
+        Assert.SkipUnless(MatrixProduct.IsPreferredFor<BFloat16>(), "needs an AMD processor with bf16 instructions and libtorch's brgemm");
+        Check<BFloat16, Single32>(rows, columns, depth);
+        Check<BFloat16, BFloat16>(rows, columns, depth);
     }
 
     [Fact]
     public void The_number_of_threads_changes_no_bit()
     {
+        CheckThreads<Single32>();
+        Assert.SkipUnless(MatrixProduct.IsPreferredFor<BFloat16>(), "needs an AMD processor with bf16 instructions and libtorch's brgemm");
+        CheckThreads<BFloat16>();
+    }
+
+    private static void CheckThreads<T>()
+        where T : unmanaged, IElement<T>
+    {
         const int rows = 300, columns = 700, depth = 530;
-        var (left, right) = (Numbers(rows * depth, 1), Numbers(depth * columns, 2));
-        var (alone, together) = (new float[rows * columns], new float[rows * columns]);
+        var (left, right) = (Numbers<T>(rows * depth, 1), Numbers<T>(depth * columns, 2));
+        var (alone, together) = (new Single32[rows * columns], new Single32[rows * columns]);
         var threads = torch.get_num_threads();
         try
         {
@@ -72,21 +57,89 @@ public sealed unsafe class MatrixProductTests
         Assert.Equal(alone, together);
     }
 
-    private static void Multiply(int rows, int columns, int depth, float[] left, bool leftIsTransposed, float[] right, bool rightIsTransposed, float[] result, int stride, bool add)
+    private static void Check<T, TResult>(int rows, int columns, int depth)
+        where T : unmanaged, IElement<T>
+        where TResult : unmanaged, IElement<TResult>
     {
-        fixed (float* a = left, b = right, c = result)
+        var isRounded = typeof(TResult) == typeof(BFloat16); // and then cannot be added to
+        foreach (var (leftIsTransposed, rightIsTransposed, add) in new[] { (false, true, false), (false, false, true), (true, false, true), (true, true, false) })
         {
-            MatrixProduct.Multiply(
-                leftIsTransposed ? new MatrixView<Single32>((Single32*)a, depth, rows, rows).Transposed : new MatrixView<Single32>((Single32*)a, rows, depth, depth),
-                rightIsTransposed ? new MatrixView<Single32>((Single32*)b, columns, depth, depth).Transposed : new MatrixView<Single32>((Single32*)b, depth, columns, columns),
-                new MatrixView<Single32>((Single32*)c, rows, columns, stride),
-                add);
+            var (left, right, result) = (Numbers<T>(rows * depth, 1), Numbers<T>(depth * columns, 2), Numbers<TResult>(rows * (columns + 3), 3));
+            var (before, a, b) = (Floats(result), Floats(left), Floats(right));
+            Multiply(rows, columns, depth, left, leftIsTransposed, right, rightIsTransposed, result, columns + 3, add && !isRounded);
+
+            var after = Floats(result);
+            for (var i = 0; i < rows; i++)
+            {
+                for (var j = 0; j < columns + 3; j++)
+                {
+                    var at = (i * (columns + 3)) + j;
+                    if (j >= columns)
+                    {
+                        Assert.Equal(before[at], after[at]);
+                        continue;
+                    }
+
+                    var sum = add && !isRounded ? before[at] : 0.0;
+                    for (var k = 0; k < depth; k++)
+                    {
+                        sum += (double)a[leftIsTransposed ? (k * rows) + i : (i * depth) + k] * b[rightIsTransposed ? (j * depth) + k : (k * columns) + j];
+                    }
+
+                    Assert.Equal(sum, after[at], (2e-6 * Math.Sqrt(depth)) + (isRounded ? Math.Abs(sum) / 256 : 0));
+                }
+            }
         }
     }
 
-    private static float[] Numbers(int count, int seed)
+    private static void Multiply<T, TResult>(int rows, int columns, int depth, T[] left, bool leftIsTransposed, T[] right, bool rightIsTransposed, TResult[] result, int stride, bool add)
+        where T : unmanaged, IElement<T>
+        where TResult : unmanaged, IElement<TResult>
+    {
+        fixed (T* a = left, b = right)
+        {
+            fixed (TResult* c = result)
+            {
+                MatrixProduct.Multiply(
+                    leftIsTransposed ? new MatrixView<T>(a, depth, rows, rows).Transposed : new MatrixView<T>(a, rows, depth, depth),
+                    rightIsTransposed ? new MatrixView<T>(b, columns, depth, depth).Transposed : new MatrixView<T>(b, depth, columns, columns),
+                    new MatrixView<TResult>(c, rows, columns, stride),
+                    add);
+            }
+        }
+    }
+
+    private static T[] Numbers<T>(int count, int seed)
+        where T : unmanaged, IElement<T>
     {
         var random = new Random(seed);
-        return [.. Enumerable.Range(0, count).Select(_ => (float)(random.NextDouble() - 0.5))];
+        var numbers = new T[count];
+        fixed (T* to = numbers)
+        {
+            for (var i = 0; i < count; i++)
+            {
+                T.Store(to + i, Lanes1.Of((float)(random.NextDouble() - 0.5)));
+            }
+        }
+
+        return numbers;
+    }
+
+    private static float[] Floats<T>(T[] numbers)
+        where T : unmanaged, IElement<T>
+    {
+        var floats = new float[numbers.Length];
+        fixed (T* from = numbers)
+        {
+            fixed (float* to = floats)
+            {
+                for (var i = 0; i < floats.Length; i++)
+                {
+                    Lanes1.Store(to + i, T.Load<Lanes1>(from + i));
+                }
+            }
+        }
+
+        return floats;
     }
 }
