@@ -113,12 +113,24 @@ internal static unsafe class BlockedProduct<T, TTiles>
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Narrow<TResult>(float* sums, nint stride, int first, int end, MatrixView<TResult> result)
         where TResult : unmanaged, IElement<TResult>
     {
         for (var row = first; row < end; row++)
         {
-            GradientKernel.Narrow<TResult, Lanes16>(0, result.Columns, sums + (row * stride), result.Start + (row * result.RowStride));
+            var from = sums + (row * stride);
+            var to = result.Start + (row * result.RowStride);
+            var column = 0;
+            for (; column <= result.Columns - Lanes16.Count; column += Lanes16.Count)
+            {
+                TResult.Store(to + column, Lanes16.Load(from + column));
+            }
+
+            for (; column < result.Columns; column++)
+            {
+                TResult.Store(to + column, Lanes1.Load(from + column));
+            }
         }
     }
 

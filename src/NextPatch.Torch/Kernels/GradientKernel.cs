@@ -45,9 +45,8 @@ internal static unsafe class GradientKernel
         }
     }
 
-    /// <summary>A row from element <paramref name="i"/> on: results = values.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Narrow<T, L>(int i, int count, float* values, T* results)
+    private static void Narrow<T, L>(int i, int count, float* values, T* results)
         where T : unmanaged, IElement<T>
         where L : unmanaged, ILanes<L>
     {
