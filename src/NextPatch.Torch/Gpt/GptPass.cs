@@ -75,24 +75,19 @@ internal sealed unsafe class GptPass<T, L> : IGptPass
     public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale)
     {
         using var noGrad = no_grad();
-        var config = _model.Config;
-        var state = new PassState(labels, codes, geometry, new PassDropout(config, seed, labels.Length, geometry.PatchCount), Rotary(geometry.PatchesPerSide), AttachGradients());
-        Resize(state.Rows);
-        Clock.Start();
-        EmbeddingKernel<L>.Forward(labels, codes, geometry, config.Width, Classes.Address, Codes.Address, state.Dropout.Tokens, (float*)_blocks[0].Kept.Input.Address);
-        Clock.Lap(PassPart.Embedding);
-        BlockPass<T, L>? before = null;
-        foreach (var block in _blocks)
-        {
-            block.Forward(labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state), state.Rotary, state.Dropout);
-            before = block;
-        }
+        var dropout = new PassDropout(_model.Config, seed, labels.Length, geometry.PatchCount);
+        _state = new PassState(labels, codes, geometry, dropout, Rotary(geometry.PatchesPerSide), AttachGradients());
+        Hidden(_state);
+        return Head(_state, scale, withGradients: true);
+    }
 
-        NormKernel<L>.Forward(state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state), (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
-            (T*)_finalNormed.Address, (float*)_finalInverse.Address);
-        Clock.Lap(PassPart.Norms);
-        _state = state;
-        return Head(state, scale);
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
+    {
+        using var noGrad = no_grad();
+        _state = null; // the activations of a pass before this one are overwritten
+        var state = new PassState(labels, codes, geometry, PassDropout.None(_model.Config), Rotary(geometry.PatchesPerSide), Add: false);
+        Hidden(state);
+        return Head(state, 1, withGradients: false);
     }
 
     public void Backward()
@@ -149,8 +144,28 @@ internal sealed unsafe class GptPass<T, L> : IGptPass
 
     private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
 
-    /// <summary>Output head in chunks of rows: logits, loss, and the gradients of head and hidden states; leaves the latter in NormedGradient.</summary>
-    private double Head(PassState state, double scale)
+    /// <summary>Embedding, blocks and the last norm; leaves the hidden states in _finalNormed.</summary>
+    private void Hidden(PassState state)
+    {
+        var (config, geometry) = (_model.Config, state.Geometry);
+        Resize(state.Rows);
+        Clock.Start();
+        EmbeddingKernel<L>.Forward(state.Labels, state.Codes, geometry, config.Width, Classes.Address, Codes.Address, state.Dropout.Tokens, (float*)_blocks[0].Kept.Input.Address);
+        Clock.Lap(PassPart.Embedding);
+        BlockPass<T, L>? before = null;
+        foreach (var block in _blocks)
+        {
+            block.Forward(state.Labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state), state.Rotary, state.Dropout);
+            before = block;
+        }
+
+        NormKernel<L>.Forward(state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state), (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
+            (T*)_finalNormed.Address, (float*)_finalInverse.Address);
+        Clock.Lap(PassPart.Norms);
+    }
+
+    /// <summary>Output head in chunks of rows: logits, loss, and the gradients of head and hidden states where wanted; leaves the latter in NormedGradient.</summary>
+    private double Head(PassState state, double scale, bool withGradients)
     {
         var (vocabulary, codesPerPatch) = (_model.Config.VocabularySize, state.Geometry.CodesPerPatch);
         var chunk = (int)ChunkRows(vocabulary, state.Rows);
@@ -171,6 +186,11 @@ internal sealed unsafe class GptPass<T, L> : IGptPass
             }
 
             Clock.Lap(PassPart.Loss);
+            if (!withGradients)
+            {
+                continue;
+            }
+
             _head.InputGradient(_logits.Tensor, gradient);                           // [r, C]
             Clock.Lap(PassPart.Head);
             _head.WeightGradient(_logits.Tensor, hidden, _shared.WeightGradient, state.Add || start > 0, Clock, PassPart.Head);

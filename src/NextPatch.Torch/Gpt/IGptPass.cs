@@ -15,4 +15,6 @@ internal interface IGptPass : IDisposable
     double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale);
 
     void Backward();
+
+    double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry);
 }

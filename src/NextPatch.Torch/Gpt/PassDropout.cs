@@ -17,6 +17,10 @@ internal sealed class PassDropout
     /// <param name="tokens">Tokens per image.</param>
     public PassDropout(GptConfig config, ulong seed, int images, int tokens) => (_config, _seed, _images, _tokens) = (config, seed, images, tokens);
 
+    /// <summary>Nothing is dropped.</summary>
+    public static PassDropout None(GptConfig config)
+        => new(config with { TokenDropout = 0, AttentionDropout = 0, ResidualDropout = 0, FfnDropout = 0, DropPath = 0 }, 0, 0, 0);
+
     public DropMask Tokens => new(_config.TokenDropout, Seed(0));
 
     public DropMask AttentionWeights(int layer) => new(_config.AttentionDropout, Seed((4 * layer) + 1));

@@ -61,6 +61,12 @@ public sealed class TrainingPass : IDisposable
     /// <summary>Adds the gradients of the last <see cref="Forward"/> to those of the parameters.</summary>
     public void Backward() => _pass.Backward();
 
+    /// <summary>The mean patch loss in nats without dropout and gradients. No <see cref="Backward"/> may follow.</summary>
+    /// <param name="labels">Classes or null class, [B].</param>
+    /// <param name="codes">Codes in row-major order, [B, T].</param>
+    /// <param name="geometry">How codes become patches.</param>
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry) => _pass.Evaluate(labels, codes, geometry);
+
     public void Dispose() => _pass.Dispose();
 
     private static IGptPass Create<T>(GptModel model, bool recompute)

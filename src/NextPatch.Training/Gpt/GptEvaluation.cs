@@ -1,47 +1,39 @@
 using NextPatch.Core.Generation;
-using NextPatch.Core.Patches;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
-using NextPatch.Torch.Patches;
-using NextPatch.Training.Optimization;
-using static TorchSharp.torch;
 
 namespace NextPatch.Training.Gpt;
 
 /// <summary>What is asked of a model between its training steps. Weights and mode are afterwards as they were.</summary>
 /// <param name="model">The model that is trained.</param>
-/// <param name="optimizer">Holds the weight average.</param>
+/// <param name="step">Judges images, and its optimiser holds the weight average.</param>
 /// <param name="batches">Gives the held-out images.</param>
 /// <param name="batchSize">Images per forward pass.</param>
-internal sealed class GptEvaluation(GptModel model, AdamW optimizer, BatchSource batches, int batchSize)
+internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource batches, int batchSize)
 {
     /// <summary>Mean loss of held-out images at patch side 1, in nats.</summary>
     /// <param name="images">How many, spread evenly over those that there are; 0 = all.</param>
     /// <param name="cancellation">Ends it without a result.</param>
     /// <returns>Null without held-out images, or when cancelled on the way.</returns>
     public double? Loss(int images = 0, CancellationToken cancellation = default)
-        => batches.HeldOutCount == 0 ? null : InEvaluationMode(() =>
+    {
+        var judged = images == 0 ? batches.HeldOutCount : Math.Min(images, batches.HeldOutCount);
+        var total = 0.0;
+        for (var first = 0; first < judged && !cancellation.IsCancellationRequested; first += batchSize)
         {
-            var judged = images == 0 ? batches.HeldOutCount : Math.Min(images, batches.HeldOutCount);
-            using var noGrad = no_grad();
-            var grouping = new MeanPatchGrouping(new PatchGeometry(model.Config.GridSide, 1));
-            var total = 0.0;
-            for (var first = 0; first < judged && !cancellation.IsCancellationRequested; first += batchSize)
-            {
-                using var scope = NewDisposeScope();
-                var count = Math.Min(batchSize, judged - first);
-                var (codes, labels) = HeldOut([.. Enumerable.Range(first, count).Select(i => (int)((long)i * batches.HeldOutCount / judged))]);
-                var hidden = model.PatchHidden(labels, codes, grouping);
-                total += PatchLoss.Evaluate(hidden, model.Head, grouping.Targets(codes)).item<float>() * count;
-            }
+            var chosen = Enumerable.Range(first, Math.Min(batchSize, judged - first)).Select(i => (int)((long)i * batches.HeldOutCount / judged)).ToArray();
+            var (labels, codes) = (new long[chosen.Length], new long[(long)chosen.Length * model.Config.CodesPerImage]); // [B], [B, T]
+            batches.FillHeldOut(chosen, codes, labels);
+            total += step.Evaluate(labels, codes) * chosen.Length;
+        }
 
-            return cancellation.IsCancellationRequested ? default(double?) : total / judged;
-        });
+        return judged == 0 || cancellation.IsCancellationRequested ? null : total / judged;
+    }
 
     /// <summary><see cref="Loss"/> of the weight average over all held-out images.</summary>
     /// <returns>Null also where there is no average.</returns>
     public double? AverageLoss(CancellationToken cancellation)
-        => optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(cancellation: cancellation)) : null;
+        => step.Optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(cancellation: cancellation)) : null;
 
     /// <summary>Measures images that the weight average draws, or the trained weights where there is none.</summary>
     /// <returns>Figures by name; null when cancelled.</returns>
@@ -54,7 +46,7 @@ internal sealed class GptEvaluation(GptModel model, AdamW optimizer, BatchSource
         });
         try
         {
-            return optimizer.HasAverage ? WithAverage(Draw) : Draw();
+            return step.Optimizer.HasAverage ? WithAverage(Draw) : Draw();
         }
         catch (OperationCanceledException)
         {
@@ -84,22 +76,20 @@ internal sealed class GptEvaluation(GptModel model, AdamW optimizer, BatchSource
 
     private T WithAverage<T>(Func<T> action)
     {
-        optimizer.SwapAverage();
+        Swap();
         try
         {
             return action();
         }
         finally
         {
-            optimizer.SwapAverage();
+            Swap();
         }
-    }
 
-    private (Tensor Codes, Tensor Labels) HeldOut(ReadOnlySpan<int> images)
-    {
-        var codes = new long[(long)images.Length * model.Config.CodesPerImage];
-        var labels = new long[images.Length];
-        batches.FillHeldOut(images, codes, labels);
-        return (tensor(codes, [images.Length, model.Config.CodesPerImage]), tensor(labels, [images.Length])); // [B, T], [B]
+        void Swap()
+        {
+            step.Optimizer.SwapAverage();
+            step.RefreshCopies();
+        }
     }
 }

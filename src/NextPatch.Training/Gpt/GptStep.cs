@@ -60,6 +60,11 @@ internal sealed class GptStep : IDisposable
         return result;
     }
 
+    /// <summary>Mean loss in nats at patch side 1, without dropout, in the precision of the run.</summary>
+    /// <param name="labels">[B].</param>
+    /// <param name="codes">[B, T].</param>
+    public double Evaluate(long[] labels, long[] codes) => _pass.Evaluate(labels, codes, new PatchGeometry(_model.GridSide, 1));
+
     /// <summary>Seconds waited for data since the last call.</summary>
     public double TakeDataSeconds() => _reader.TakeSeconds();
 

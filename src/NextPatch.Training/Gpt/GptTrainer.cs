@@ -62,7 +62,7 @@ public sealed class GptTrainer : IDisposable
             }
 
             _trainer = new GptStep(Model, _training, _batches, options.Recompute);
-            _evaluation = new GptEvaluation(Model, _trainer.Optimizer, _batches, _training.MicroBatchFor(1));
+            _evaluation = new GptEvaluation(Model, _trainer, _batches, _training.MicroBatchFor(1));
             if (start is not null)
             {
                 Continue(start);

@@ -128,7 +128,8 @@ public sealed class AdamW
         StepCount = stepCount;
     }
 
-    /// <summary>Exchanges weights and average: once to look at the average, once more before training goes on. The bf16 copies stay those of the trained weights.</summary>
+    /// <summary>Exchanges weights and average: once to look at the average, once more before training goes on.</summary>
+    /// <remarks>The bf16 copies stay as they are: whoever computes with them must renew them.</remarks>
     public void SwapAverage()
     {
         var room = new float[ChunkLength];

@@ -105,6 +105,27 @@ public sealed class TrainingPassTests
         AssertClose(whole, Gradients(model), tolerance);
     }
 
+    /// <summary>With recomputed activations too: a pass that only judges must not spoil what the next one keeps.</summary>
+    [Theory]
+    [InlineData(ComputePrecision.Fp32, false, 1e-5)]
+    [InlineData(ComputePrecision.Fp32, true, 1e-5)]
+    [InlineData(ComputePrecision.Bf16, false, 0.02)]
+    public void Evaluation_is_the_loss_without_dropout_and_leaves_no_gradient(ComputePrecision precision, bool recompute, double tolerance)
+    {
+        using var plain = TinyGpt.Create();
+        using var model = TinyGpt.Create(plain.Config with { TokenDropout = 0.2, ResidualDropout = 0.3, FfnDropout = 0.2, AttentionDropout = 0.3, DropPath = 0.4 });
+        var (expected, _) = Automatic(plain, 2);
+        var (labels, codes) = Batch(model.Config);
+        using var pass = new TrainingPass(model, precision, recompute);
+        var (before, _) = Passed(model, 2, precision, recompute);
+
+        Assert.Equal(expected, pass.Evaluate(labels, codes, new PatchGeometry(model.Config.GridSide, 2)), tolerance);
+        Assert.All(model.parameters(), p => Assert.Null(p.grad));
+        Assert.Throws<InvalidOperationException>(pass.Backward);
+        Assert.Equal(before, pass.Forward(labels, codes, new PatchGeometry(model.Config.GridSide, 2), 7));
+        Gradients(model);
+    }
+
     /// <summary>The gradient along itself is the slope of the loss, dropout included: both passes must drop the same elements.</summary>
     [Fact]
     public void Dropout_of_forward_and_backward_pass_is_the_same()

@@ -32,6 +32,8 @@ public sealed class PrecisionTests
         var wide = TinyRun.Train(codes, new RunOptions { Output = folder["a"] }, TinyRun.Config(TinyRun.Training with { Steps = 80 }));
         var narrow = TinyRun.Train(codes, new RunOptions { Output = folder["b"] }, TinyRun.Config(Bf16 with { Steps = 80 }));
         Assert.Equal(wide.ValidationLoss!.Value, narrow.ValidationLoss!.Value, 0.1);
+        Assert.Equal(wide.AverageValidationLoss!.Value, narrow.AverageValidationLoss!.Value, 0.1);
+        Assert.NotEqual(narrow.ValidationLoss, narrow.AverageValidationLoss); // the bf16 copies follow the average
     }
 
     [Fact]
