@@ -7,8 +7,8 @@ using static TorchSharp.torch;
 namespace NextPatch.Torch.Gpt;
 
 /// <summary>
-/// Forward and backward pass of a <see cref="GptModel"/> on the CPU, written out: matrix products go to libtorch, everything between them is one managed
-/// pass over memory, and memory is kept from step to step. The model itself, with automatic gradients, is its plain twin.
+/// Forward and backward pass of a <see cref="GptModel"/> on the CPU, written out: matrix products are libtorch's, or ours where those are slow; everything
+/// between them is one managed pass over memory, and memory is kept from step to step. The model itself, with automatic gradients, is its plain twin.
 /// </summary>
 /// <remarks>
 /// In bf16, weights (copies of the parameters), activations and their gradients are bf16 in the products; the residual stream, norms, softmax, scores, loss and
