@@ -219,6 +219,7 @@ internal static class BenchCommand
     {
         null => "",
         >= 1000 => Quantity.Decimal(value.Value),
+        > -0.1 and < 0.1 => $"{value:G3}", // a small model's step takes microseconds
         _ => $"{value:0.####}",
     };
 }

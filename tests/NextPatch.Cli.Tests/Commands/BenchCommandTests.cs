@@ -50,6 +50,10 @@ public sealed class BenchCommandTests
     public async Task Auto_says_what_it_chose_and_why()
         => Assert.Matches("Precision: (fp32|bf16), because .*\\(auto\\)", (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline", "--recompute"])).Error);
 
+    [Fact]
+    public async Task The_table_shows_microseconds()
+        => Assert.Matches(@"p1\.optimiser\.min\s+│\s+[0-9.]*[1-9]", (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline"])).Output);
+
     [Theory]
     [InlineData("--patch-sides", "1,x")]
     [InlineData("--patch-sides", "3")]
