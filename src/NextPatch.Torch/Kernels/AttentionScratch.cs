@@ -11,7 +11,7 @@ internal readonly unsafe ref struct AttentionScratch
     public AttentionScratch(int tokens, int queries, int width)
     {
         Stride = Padded(tokens) + 16;
-        var (head, block) = (Padded(Math.Max(tokens, Stride) * width), queries * Stride);
+        var (head, block) = (Padded(Stride * width), queries * Stride);
         var needed = (6 * head) + (3 * block) + (2 * Padded(queries * width)) + 16;
         if (_memory is null || _memory.Length < needed)
         {
