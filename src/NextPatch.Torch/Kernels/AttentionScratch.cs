@@ -10,7 +10,7 @@ internal readonly unsafe ref struct AttentionScratch
 
     public AttentionScratch(int tokens, int queries, int width)
     {
-        Stride = Padded(tokens) + 16;
+        Stride = (((tokens + 15) / 16) | 1) * 16;
         var (head, block) = (Padded(Stride * width), queries * Stride);
         var needed = (6 * head) + (3 * block) + (2 * Padded(queries * width)) + 16;
         if (_memory is null || _memory.Length < needed)
@@ -32,7 +32,7 @@ internal readonly unsafe ref struct AttentionScratch
         Mixed = Take(ref next, Padded(queries * width));
     }
 
-    /// <summary>Distance of rows of N; a power of two would put the rows into few sets of the first-level cache.</summary>
+    /// <summary>Distance of rows of N, an odd number of cache lines: a power of two would put the rows into few sets of the first-level cache.</summary>
     public int Stride { get; }
 
     public float* Keys { get; }

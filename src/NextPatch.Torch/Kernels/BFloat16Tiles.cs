@@ -57,8 +57,8 @@ internal readonly unsafe struct BFloat16Tiles : IProductTiles<BFloat16>
         }
     }
 
-    /// <summary>A power of two would put the rows into few sets of the first-level cache.</summary>
-    public static int LeftRoom(int depth) => ((depth + 31) / 32 * 32) + 32;
+    /// <summary>An odd number of cache lines: a power of two would put the rows into few sets of the first-level cache.</summary>
+    public static int LeftRoom(int depth) => (((depth + 31) / 32) | 1) * 32;
 
     /// <returns>Rows as they lie where neighbours of a row lie next to each other.</returns>
     public static BFloat16* PackLeft(MatrixView<BFloat16> left, BFloat16* room, out nint stride)
