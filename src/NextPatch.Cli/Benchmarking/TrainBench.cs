@@ -34,7 +34,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         var type = plan.Training.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
         MatrixFloor Floor(BenchBatch batch, bool isLibrary) => new(plan.Model, (long)batch.Images * batch.Geometry.PatchCount, type, isLibrary);
         var floors = batches.Select(b => Floor(b, isLibrary: false)).ToList();
-        var libraries = MatrixProduct.IsPreferred ? batches.Select(b => Floor(b, isLibrary: true)).ToList() : [];
+        var libraries = MatrixProduct.IsPreferredFor(type) ? batches.Select(b => Floor(b, isLibrary: true)).ToList() : [];
         _flops = [.. floors.Select(f => f.Flops)];
         var copy = new CopySpeed();
         using var own = Prepared(() => new OwnStep(plan.Model, plan.Training, plan.Recompute), batches, _ownMemory, "the step of this program", cancellation);

@@ -16,11 +16,15 @@ public static unsafe class MatrixProduct
     internal const int PanelBytes = 8 << 20;
 
     /// <summary>Whether this processor is one of those where libtorch's products are slower: AMD with AVX-512.</summary>
-    public static bool IsPreferred { get; } = Vector512.IsHardwareAccelerated && X86Base.IsSupported && IsAmd();
+    private static bool IsPreferred { get; } = Vector512.IsHardwareAccelerated && X86Base.IsSupported && IsAmd();
+
+    /// <summary>Whether products of this type are ours.</summary>
+    /// <param name="type">Float32 or BFloat16.</param>
+    public static bool IsPreferredFor(ScalarType type) => type == ScalarType.BFloat16 ? IsPreferredFor<BFloat16>() : type == ScalarType.Float32 && IsPreferredFor<Single32>();
 
     /// <summary>The type in which <see cref="Multiply(Tensor, Tensor, Tensor)"/> is given gradients of weights.</summary>
     /// <param name="type">Type of the factors.</param>
-    public static ScalarType WeightGradientType(ScalarType type) => type == ScalarType.BFloat16 && IsPreferredFor<BFloat16>() ? ScalarType.Float32 : type;
+    public static ScalarType WeightGradientType(ScalarType type) => IsPreferredFor(type) ? ScalarType.Float32 : type;
 
     /// <summary>result = left right as the training pass computes it: here where that is preferred, else by libtorch.</summary>
     /// <param name="left">[M, K], contiguous or the transpose of a contiguous matrix.</param>
@@ -28,21 +32,21 @@ public static unsafe class MatrixProduct
     /// <param name="result">[M, N], contiguous; of the factors' type, or float where <see cref="WeightGradientType"/> is.</param>
     public static void Multiply(Tensor left, Tensor right, Tensor result)
     {
-        if (left.dtype == ScalarType.Float32 && IsPreferredFor<Single32>())
+        if (!IsPreferredFor(left.dtype))
+        {
+            result.addmm_(left, right, beta: 0f, alpha: 1f);
+        }
+        else if (left.dtype == ScalarType.Float32)
         {
             Multiply(View<Single32>(left), View<Single32>(right), View<Single32>(result), add: false);
         }
-        else if (left.dtype == ScalarType.BFloat16 && IsPreferredFor<BFloat16>() && result.dtype == ScalarType.Float32)
+        else if (result.dtype == ScalarType.Float32)
         {
             Multiply(View<BFloat16>(left), View<BFloat16>(right), View<Single32>(result), add: false);
         }
-        else if (left.dtype == ScalarType.BFloat16 && IsPreferredFor<BFloat16>())
-        {
-            Multiply(View<BFloat16>(left), View<BFloat16>(right), View<BFloat16>(result), add: false);
-        }
         else
         {
-            result.addmm_(left, right, beta: 0f, alpha: 1f);
+            Multiply(View<BFloat16>(left), View<BFloat16>(right), View<BFloat16>(result), add: false);
         }
 
         static MatrixView<T> View<T>(Tensor matrix)
