@@ -34,10 +34,6 @@ internal sealed unsafe class LinearMap<T> : IDisposable
     /// <summary>What the optimiser renews after each update, one per part; none in float.</summary>
     public IReadOnlyList<Tensor> Copies { get; }
 
-    public long Inputs => _inputs;
-
-    public long Outputs => _outputs;
-
     /// <summary>Makes the copies anew from the parameters.</summary>
     public void Refresh()
     {
