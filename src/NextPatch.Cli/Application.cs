@@ -4,7 +4,7 @@ using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Rendering;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 using NextPatch.Torch.Loading;
 
 namespace NextPatch.Cli;

@@ -1,6 +1,5 @@
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli;
 

@@ -1,7 +1,5 @@
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Tests;
 

@@ -1,7 +1,7 @@
-
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
+
 
 namespace NextPatch.Cli.Tests;
 

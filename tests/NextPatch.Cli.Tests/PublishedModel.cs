@@ -1,6 +1,6 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 
@@ -33,8 +33,8 @@ internal static class PublishedModel
         var table = RotaryEmbedding2d.Table(side, gpt.Config.HeadWidth, 1, gpt.Config.RopeBase);
         return
         [
-            KeyValuePair.Create("module.freqs_cis", StoredTensor.Of(HostTensor.FromSingles([1 + (side * side), half, 2], table))),
-            .. StateLoader.Capture(gpt).Select(p => KeyValuePair.Create("module." + p.Key, StoredTensor.Of(p.Value))),
+            KeyValuePair.Create("module.freqs_cis", StoredTensor.From(HostTensor.FromSingles([1 + (side * side), half, 2], table))),
+            .. StateLoader.Capture(gpt).Select(p => KeyValuePair.Create("module." + p.Key, StoredTensor.From(p.Value))),
         ];
     }
 }

@@ -42,7 +42,7 @@ internal static class CaseKinds
         (c => c.IsAbout("extract_codes_c2i.py main()"), CodeFilesCase.Run),
         (c => c.IsAbout("create_npz_from_sample_folder"), SamplePostprocessCase.Run),
         (c => c.IsAbout("utils.save_image"), SamplePostprocessCase.RunGrid),
-        (c => c.IsAbout("imagenet.py::CustomDataset"), run => run.Incomplete("rules in prose; PublishedCodesTests and BatchSourceTests claim them")),
+        (c => c.IsAbout("imagenet.py::CustomDataset"), run => run.Incomplete("rules in prose; LlamaGenCodesTests and BatchSourceTests claim them")),
         (c => c.IsAbout("random_crop_arr"), ImageCropCase.RunRandom),
         (c => c.IsAbout("TenCrop"), TenCropCase.Run),
         (c => c.IsAbout("center_crop_arr") && c.Config.ContainsKey("items"), ImageCropCase.RunCentre),

@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Goldens;
 

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Goldens;
 

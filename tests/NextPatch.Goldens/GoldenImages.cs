@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Imaging;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Imaging;
 
 namespace NextPatch.Goldens;

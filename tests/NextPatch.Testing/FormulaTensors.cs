@@ -1,4 +1,4 @@
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Testing;
 
@@ -27,7 +27,7 @@ public static class FormulaTensors
             values[i] = offset + (scale * Value(seed, (uint)i));
         }
 
-        return StoredTensor.Of(HostTensor.FromSingles(shape, values));
+        return StoredTensor.From(HostTensor.FromSingles(shape, values));
     }
 
     /// <summary>A convolution's weight of He et al.'s spread.</summary>

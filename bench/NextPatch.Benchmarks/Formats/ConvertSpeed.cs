@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Benchmarks.Formats;
 

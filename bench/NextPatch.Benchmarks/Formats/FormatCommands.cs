@@ -1,6 +1,6 @@
 using System.CommandLine;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 

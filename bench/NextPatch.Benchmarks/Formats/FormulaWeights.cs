@@ -1,8 +1,8 @@
 using System.IO.Hashing;
 using System.Text;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Benchmarks.Formats;
 
@@ -12,7 +12,7 @@ internal static class FormulaWeights
     private const float Range = 0.035f; // of a uniform distribution whose deviation is 0.02
 
     /// <summary>State keys and shapes of LlamaGen.</summary>
-    public static List<KeyValuePair<string, StoredTensor>> Of(GptConfig config, ElementType type)
+    public static List<KeyValuePair<string, StoredTensor>> Create(GptConfig config, ElementType type)
     {
         var state = new List<KeyValuePair<string, StoredTensor>>();
         void Add(string name, params long[] shape) => state.Add(KeyValuePair.Create(name, Tensor(name, shape).As(type)));
@@ -37,7 +37,7 @@ internal static class FormulaWeights
     /// <summary>Writes a preset as the published code saves it: weights, step and settings.</summary>
     public static void Write(string path, string preset, ElementType type) => PyTorchFile.Write(path, new Dictionary<object, object?>
     {
-        ["model"] = Of(GptPresets.Get(preset), type),
+        ["model"] = Create(GptPresets.Get(preset), type),
         ["steps"] = 1000L,
         ["args"] = new Dictionary<object, object?> { ["gpt_model"] = $"GPT-{preset}", ["image_size"] = 256L, ["downsample_size"] = 16L, ["num_classes"] = 1000L },
     });

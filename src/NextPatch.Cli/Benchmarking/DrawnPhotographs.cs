@@ -1,8 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using NextPatch.Core.Imaging;
-using NextPatch.Data.Datasets;
 using NextPatch.Data.Imaging;
+using NextPatch.Data.Sources;
 using SkiaSharp;
 
 namespace NextPatch.Cli.Benchmarking;

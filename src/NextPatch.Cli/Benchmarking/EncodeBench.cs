@@ -2,6 +2,7 @@ using System.Diagnostics;
 using NextPatch.Cli.Extraction;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
@@ -29,7 +30,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         using var source = new DrawnPhotographs(Math.Max(plan.Images, PreparedImages));
         using var few = new DrawnPhotographs(plan.Images);
         var views = ImageViews.Ten(published.Config.ImageSide);
-        var floor = published.Config.Architecture == TokenizerArchitecture.Vqgan ? new ConvolutionFloor(published.Config, plan.IsBf16 ? ScalarType.BFloat16 : ScalarType.Float32) : null;
+        var floor = published.Config.Architecture == TokenizerArchitecture.Vqgan ? new ConvolutionRoofline(published.Config, plan.IsBf16 ? ScalarType.BFloat16 : ScalarType.Float32) : null;
         for (var round = 0; round < plan.Rounds; round++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -106,7 +107,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
 
         var wall = Stopwatch.GetElapsedTime(started).TotalSeconds;
         _own.Add(wall / source.Count);
-        _shares = EncodeShares.Of(feed.DecodeSeconds, feed.PrepareSeconds, encoding, get_num_threads(), wall, wall - encoding);
+        _shares = EncodeShares.Create(feed.DecodeSeconds, feed.PrepareSeconds, encoding, get_num_threads(), wall, wall - encoding);
         return [.. codes];
     }
 
@@ -127,7 +128,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         }
     }
 
-    private IEnumerable<BenchFigure> Figures(ConvolutionFloor? floor)
+    private IEnumerable<BenchFigure> Figures(ConvolutionRoofline? floor)
     {
         yield return new BenchFigure("preprocess.decode.min", _decode.Min(), "s/image");
         yield return new BenchFigure("preprocess.tenCrops.min", _crops.Min(), "s/image");

@@ -1,5 +1,6 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Training.Optimization;
 
 namespace NextPatch.Cli.Benchmarking;
@@ -8,7 +9,7 @@ namespace NextPatch.Cli.Benchmarking;
 internal sealed class OwnStep : ITrainStep
 {
     private readonly GptModel _model;
-    private readonly TrainingPass _pass;
+    private readonly FusedGpt _pass;
     private readonly AdamW _optimizer;
     private readonly TrainingConfig _training;
 
@@ -17,7 +18,7 @@ internal sealed class OwnStep : ITrainStep
         _training = training;
         _model = new GptModel(config);
         GptInitializer.Initialize(_model, 1);
-        _pass = new TrainingPass(_model, training.Precision, recompute);
+        _pass = new FusedGpt(_model, training.Precision, recompute);
         _optimizer = new AdamW(_model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
     }
 
@@ -26,7 +27,7 @@ internal sealed class OwnStep : ITrainStep
         => config.ParameterCount * (28.0 + (training.ClipNorm > 0 ? 4 : 0) + (training.EmaDecay > 0 ? 8 : 0) + (training.Precision == ComputePrecision.Bf16 ? 2 : 0));
 
     /// <summary>Seconds by part since the last call.</summary>
-    public IReadOnlyDictionary<PassPart, double> TakeSeconds()
+    public IReadOnlyDictionary<StepPart, double> TakeSeconds()
     {
         var seconds = _pass.Seconds;
         _pass.ResetSeconds();

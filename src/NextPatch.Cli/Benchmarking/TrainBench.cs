@@ -1,7 +1,5 @@
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Patches;
-using NextPatch.Torch.Gpt;
-using NextPatch.Torch.Kernels;
+using NextPatch.Torch.Gpt.Fused;
 using TorchSharp;
 
 namespace NextPatch.Cli.Benchmarking;
@@ -23,7 +21,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
 {
     private readonly List<Round>[] _rounds = [.. plan.MicroBatches.Select(_ => new List<Round>())];
     private readonly List<double> _copySpeeds = [];
-    private readonly Dictionary<PassPart, double>[] _parts = [.. plan.MicroBatches.Select(_ => new Dictionary<PassPart, double>())];
+    private readonly Dictionary<StepPart, double>[] _parts = [.. plan.MicroBatches.Select(_ => new Dictionary<StepPart, double>())];
     private readonly long[] _ownMemory = new long[plan.MicroBatches.Count];
     private readonly long[] _publishedMemory = new long[plan.MicroBatches.Count];
     private double[] _flops = [];
@@ -32,13 +30,13 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
     {
         var batches = plan.MicroBatches.Select(m => BenchBatch.Create(plan.Model, m.Side, m.Images)).ToList();
         var type = plan.Training.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
-        MatrixFloor Floor(BenchBatch batch, bool isLibrary) => new(plan.Model, (long)batch.Images * batch.Geometry.PatchCount, type, isLibrary);
+        GemmRoofline Floor(BenchBatch batch, bool isLibrary) => new(plan.Model, (long)batch.Images * batch.Geometry.PatchCount, type, isLibrary);
         var floors = batches.Select(b => Floor(b, isLibrary: false)).ToList();
-        var libraries = MatrixProduct.IsPreferredFor(type) ? batches.Select(b => Floor(b, isLibrary: true)).ToList() : [];
+        var libraries = TorchGemm.IsPreferredFor(type) ? batches.Select(b => Floor(b, isLibrary: true)).ToList() : [];
         _flops = [.. floors.Select(f => f.Flops)];
         var copy = new CopySpeed();
         using var own = Prepared(() => new OwnStep(plan.Model, plan.Training, plan.Recompute), batches, _ownMemory, "the step of this program", cancellation);
-        using var published = plan.WithBaseline ? Prepared(() => new PublishedStep(plan.Model, plan.Training), batches, _publishedMemory, "the published way", cancellation) : null;
+        using var published = plan.WithBaseline ? Prepared(() => new LlamaGenStep(plan.Model, plan.Training), batches, _publishedMemory, "the published way", cancellation) : null;
         for (var round = 0; round < plan.Rounds; round++)
         {
             _copySpeeds.Add(copy.Measure());
@@ -129,7 +127,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         yield return new BenchFigure($"p{side}.images", images / rounds.Min(r => r.Own.Total), "images/s", plan.WithBaseline ? images / rounds.Min(r => r.Published!.Total) : null,
             plan.WithBaseline ? rounds.Min(r => r.Published!.Total) / rounds.Min(r => r.Own.Total) : null);
         yield return new BenchFigure($"p{side}.peakMemory", _ownMemory[i], "bytes", plan.WithBaseline ? _publishedMemory[i] : null, plan.WithBaseline ? (double)_ownMemory[i] / _publishedMemory[i] : null);
-        (string Product, Func<MatrixFloor.FloorTimes, double> Of)[] products = [("forward", f => f.Forward), ("inputGradient", f => f.InputGradient), ("weightGradient", f => f.WeightGradient)];
+        (string Product, Func<GemmRoofline.FloorTimes, double> Of)[] products = [("forward", f => f.Forward), ("inputGradient", f => f.InputGradient), ("weightGradient", f => f.WeightGradient)];
         foreach (var (product, of) in products)
         {
             var (seconds, library) = (rounds.Min(r => of(r.Floor)), rounds.Min(r => r.Library is { } times ? of(times) : default(double?)));
@@ -153,5 +151,5 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
     }
 
     /// <summary>What one round saw of one patch side; <paramref name="Library"/> where the products are not libtorch's.</summary>
-    private sealed record Round(StepTimes Own, StepTimes? Published, MatrixFloor.FloorTimes Floor, MatrixFloor.FloorTimes? Library);
+    private sealed record Round(StepTimes Own, StepTimes? Published, GemmRoofline.FloorTimes Floor, GemmRoofline.FloorTimes? Library);
 }

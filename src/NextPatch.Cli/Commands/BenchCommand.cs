@@ -4,6 +4,7 @@ using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Cli.Training;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Evaluation.Networks;
@@ -52,7 +53,7 @@ internal static class BenchCommand
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             var model = (GptPresets.Get(parsed.GetRequiredValue(preset)) with { GridSide = parsed.GetRequiredValue(grid), VocabularySize = parsed.GetRequiredValue(vocabulary) }).Validated();
             var (chosen, reason) = PrecisionChoice.Choose(parsed.GetRequiredValue(precision), model);
             var plan = new TrainBenchPlan(model, new TrainingConfig { Precision = chosen }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)), parsed.GetValue(recompute),
@@ -88,7 +89,7 @@ internal static class BenchCommand
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             var (path, side) = (parsed.GetValue(tokenizer), AtLeastOne("--image-size", parsed.GetRequiredValue(size)));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
             return Finish(terminal, parsed.GetValue(json), new EncodeBench(
@@ -141,7 +142,7 @@ internal static class BenchCommand
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             var (count, few) = (parsed.GetRequiredValue(images), parsed.GetRequiredValue(samples));
             if (count < 4 || few < 4 || few > count)
             {

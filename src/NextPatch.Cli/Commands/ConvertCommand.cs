@@ -3,8 +3,9 @@ using System.Diagnostics;
 using System.Globalization;
 using NextPatch.Cli.Conversion;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Commands;
 
@@ -42,7 +43,7 @@ internal static class ConvertCommand
             """) { input, output, weights, type, shard, tokenizer, license };
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             var request = new ConversionRequest
             {
                 Input = parsed.GetRequiredValue(input),

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using NextPatch.Cli.Datasets;
 using NextPatch.Cli.Rendering;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 using NextPatch.Data.Codes;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Cli.Commands;
 
@@ -37,7 +37,7 @@ internal static class DatasetCommand
             Exit code 1 if something is damaged and --on-error is fail, or if files of a code folder are not what was written.
             """) { path, json, grid, onError };
         command.SetAction((parsed, cancellation) => Task.FromResult(Inspect(
-            Terminal.Of(parsed), parsed.GetRequiredValue(path), parsed.GetValue(grid), parsed.GetValue(onError), parsed.GetValue(json), cancellation)));
+            Terminal.From(parsed), parsed.GetRequiredValue(path), parsed.GetValue(grid), parsed.GetValue(onError), parsed.GetValue(json), cancellation)));
         return command;
     }
 

@@ -25,7 +25,7 @@ internal static class DoctorCommand
             """) { json };
         command.SetAction(parsed =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             var report = SystemReport.Collect();
             if (parsed.GetValue(json))
             {

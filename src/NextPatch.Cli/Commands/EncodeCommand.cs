@@ -4,6 +4,7 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Cli.Commands;
 
@@ -46,7 +47,7 @@ internal static class EncodeCommand
             """) { images, tokenizer, output, size, crops, range, layout, name, part, heldOut, seed, batch, precision, onError, json };
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
             var summary = new EncodeJob(
                 new EncodeSettings

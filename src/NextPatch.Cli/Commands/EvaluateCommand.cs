@@ -2,8 +2,8 @@ using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Protocol;
 
@@ -52,7 +52,7 @@ internal static class EvaluateCommand
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
             var (path, saveTo, metrics) = (parsed.GetValue(samples), parsed.GetValue(save), measure.Metrics(parsed));
             if (path is null && saveTo is null)
@@ -85,7 +85,7 @@ internal static class EvaluateCommand
             }
 
             using var network = measure.OpenNetwork(parsed);
-            var reference = measure.OpenReference(parsed, network, metrics, images is null ? null : FeatureOrigin.Of(network, images), images is DatasetImageSet, progress, cancellation);
+            var reference = measure.OpenReference(parsed, network, metrics, images is null ? null : FeatureOrigin.From(network, images), images is DatasetImageSet, progress, cancellation);
             Save(saveTo, reference, progress);
             if (images is not null)
             {

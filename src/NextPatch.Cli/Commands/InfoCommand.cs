@@ -1,7 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Rendering;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Training.Runs;
 using Spectre.Console;
 
@@ -32,10 +32,10 @@ internal static class InfoCommand
             """) { path, verify, json };
         command.SetAction(parsed =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             if (parsed.GetValue(verify))
             {
-                return Verify(terminal, CheckpointVerification.Of(parsed.GetRequiredValue(path)), parsed.GetValue(json));
+                return Verify(terminal, CheckpointVerification.Verify(parsed.GetRequiredValue(path)), parsed.GetValue(json));
             }
 
             var summary = Inspector.Describe(parsed.GetRequiredValue(path));

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Planning;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using Spectre.Console;
 
@@ -41,7 +42,7 @@ internal static class PlanCommand
         command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             var (model, training) = settings.Resolve(parsed);
             var recipe = settings.Recipe(parsed);
             var count = DatasetImages(parsed.GetValue(images), training, recipe);

@@ -1,7 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Quickstart;
 using NextPatch.Cli.Rendering;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 
 namespace NextPatch.Cli.Commands;
 
@@ -41,7 +41,7 @@ internal static class QuickstartCommand
         command.Add(seed);
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             var options = new QuickstartOptions(
                 parsed.GetRequiredValue(output), parsed.GetValue(data), parsed.GetValue(minutes), parsed.GetRequiredValue(level), parsed.GetRequiredValue(seed));
             if (options.Minutes is { } m && !(m is >= 0.5 and <= 10_000))

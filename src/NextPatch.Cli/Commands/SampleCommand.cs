@@ -3,6 +3,7 @@ using System.Globalization;
 using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
@@ -66,7 +67,7 @@ internal static class SampleCommand
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             GenerationRequest request = null!;
             using var loaded = SampleModel.Load(
                 parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
@@ -114,8 +115,8 @@ internal static class SampleCommand
             ?? string.Create(CultureInfo.InvariantCulture, $"{gpt.LayerCount}x{gpt.Width}");
         var factor = model.Tokenizer?.Config.DownsamplingFactor ?? ModelSource.PublishedDownsampling;
         var side = gpt.GridSide * factor;
-        return PublishedNames.OfFolder(
-            $"GPT-{shape}", PublishedNames.OfCheckpoint(Path.TrimEndingDirectorySeparator(path)), side, size?.Side ?? side, $"VQ-{factor}", request.Sampling, request.Seed);
+        return LlamaGenNames.ForFolder(
+            $"GPT-{shape}", LlamaGenNames.ForCheckpoint(Path.TrimEndingDirectorySeparator(path)), side, size?.Side ?? side, $"VQ-{factor}", request.Sampling, request.Seed);
     }
 
     /// <summary>The option by which classes are drawn and not taken in turn.</summary>

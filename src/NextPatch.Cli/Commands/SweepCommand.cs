@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
@@ -43,7 +44,7 @@ internal static class SweepCommand
         measure.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
             var (settings, asked) = (grid.Points(parsed), measure.Metrics(parsed));
             var drawing = new DrawingOptions
@@ -56,7 +57,7 @@ internal static class SweepCommand
             using var network = measure.OpenNetwork(parsed);
             var metrics = asked ?? (network.ClassCount > 1 ? Wanted : new HashSet<EvaluationMetric> { EvaluationMetric.Fd });
             var side = loaded.Tokenizer!.Config.ImageSide;
-            var reference = measure.OpenReference(parsed, network, metrics, FeatureOrigin.Of(network, (side, side)), areSamplesCropped: false, progress, cancellation);
+            var reference = measure.OpenReference(parsed, network, metrics, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false, progress, cancellation);
             var folder = Directory.CreateDirectory(parsed.GetRequiredValue(output)).FullName;
             var points = Walk(settings, setting => drawing.Draw(loaded, parsed.GetRequiredValue(model), setting), new Evaluator(network, reference, metrics, parsed.GetValue(seed)), folder, progress, cancellation);
             progress.WriteLine($"Table, curves and picture: {Path.Combine(folder, "sweep.html")}");
@@ -113,7 +114,7 @@ internal static class SweepCommand
     {
         foreach (var point in points)
         {
-            terminal.Data.WriteLine($"{point.Label,-32} {string.Join("  ", FigureNames.Of(point.Result).Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Name} {f.Value:0.####}")))}");
+            terminal.Data.WriteLine($"{point.Label,-32} {string.Join("  ", FigureNames.From(point.Result).Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Name} {f.Value:0.####}")))}");
         }
     }
 }

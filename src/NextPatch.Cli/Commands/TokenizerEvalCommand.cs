@@ -49,7 +49,7 @@ internal static class TokenizerEvalCommand
 
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             using var tokenizer = input.Load(parsed);
             var perturbation = parsed.GetValue(perturbCodes) is { } share
                 ? new LatentPerturbationConfig { ImageShare = 1, CodeShare = share, Neighbours = parsed.GetValue(perturbNeighbours), EndRatio = 1 }
@@ -60,7 +60,7 @@ internal static class TokenizerEvalCommand
             var stream = new ReconstructionStream(tokenizer, input.Choose(parsed, parts), input.OnErrorOf(parsed));
             using var features = parsed.GetValue(network) is null && parsed.GetValue(weights) is null ? null : FeatureNetworks.Open(parsed.GetValue(network), parsed.GetValue(weights), MeasureOptions.Resize(parsed, resize));
             var evaluator = new TokenizerEvaluator(tokenizer, perception, perturbation, parsed.GetValue(seed), features is null ? null : new ReconstructionDistance(features));
-            var hash = WeightsHash.OfTokenizer(parsed.GetRequiredValue(input.Tokenizer));
+            var hash = WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer));
             TokenizerEvaluation result;
             using (var progress = terminal.CreateProgress())
             {

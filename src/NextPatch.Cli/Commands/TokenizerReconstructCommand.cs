@@ -3,7 +3,6 @@ using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
@@ -34,8 +33,8 @@ internal static class TokenizerReconstructCommand
         command.Add(output);
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
-            var writer = new ReconstructionWriter(parsed.GetRequiredValue(output), WeightsHash.OfTokenizer(parsed.GetRequiredValue(input.Tokenizer)));
+            var terminal = Terminal.From(parsed);
+            var writer = new ReconstructionWriter(parsed.GetRequiredValue(output), WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer)));
             using (var progress = terminal.CreateProgress())
             {
                 _ = (parsed.GetValue(images), parsed.GetValue(codes)) switch
@@ -110,7 +109,7 @@ internal static class TokenizerReconstructCommand
                 $"The codes in {folder} are {codes.GridSide}x{codes.GridSide} of {codes.VocabularySize}, but the tokenizer in {path} has {tokenizer.Config.GridSide}x{tokenizer.Config.GridSide} of {tokenizer.Config.CodebookSize}; name the tokenizer that made them.");
         }
 
-        if (codes.TokenizerHash is { } expected && WeightsHash.OfTokenizer(path) is var found && found != expected)
+        if (codes.TokenizerHash is { } expected && WeightsHash.ComputeForTokenizer(path) is var found && found != expected)
         {
             throw new NextPatchException($"The tokenizer in {path} has the hash {found[..12]}, but the codes in {folder} were made by {expected[..Math.Min(12, expected.Length)]}; name that one.");
         }

@@ -33,7 +33,7 @@ internal static class TokenizerTrainCommand
         options.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            using var progress = Terminal.Of(parsed).CreateProgress();
+            using var progress = Terminal.From(parsed).CreateProgress();
             using var outlives = StopSignals.OutliveTerminal();
             var isComplete = new TokenizerTrainJob(options, parsed, progress).Run(cancellation);
             return Task.FromResult(isComplete ? ExitCode.Success : ExitCode.Cancelled);

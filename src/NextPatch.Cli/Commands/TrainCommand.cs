@@ -29,7 +29,7 @@ internal static class TrainCommand
         options.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
-            var terminal = Terminal.Of(parsed);
+            var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
             using var outlives = StopSignals.OutliveTerminal();
             var isComplete = new TrainingJob(options, parsed, progress).Run(cancellation);

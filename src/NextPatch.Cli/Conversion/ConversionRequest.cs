@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Conversion;
 

@@ -2,8 +2,8 @@ using System.Globalization;
 using System.Text;
 using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Models;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Conversion;
 

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using NextPatch.Cli.Models;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Conversion;
 
@@ -50,7 +50,7 @@ internal static class ModelFolder
                 License = request.License,
                 HasTokenizer = tokenizer is not null,
                 SourceName = Path.GetFileName(source.Weights.Path),
-                SourceHash = WeightsHash.OfFile(source.Weights.Path, cancellation),
+                SourceHash = WeightsHash.ComputeForFile(source.Weights.Path, cancellation),
                 ParameterCount = tensors.Sum(t => t.Value.Count),
                 Preset = GptInference.FindPreset(tensors.ToDictionary(t => t.Key, t => t.Value.Shape)),
                 Types = [.. tensors.Select(t => t.Value.Type).Distinct()],
@@ -78,7 +78,7 @@ internal static class ModelFolder
             throw new ConfigException($"--tokenizer {folder} is no tokenizer: a folder with config.json and model.safetensors.");
         }
 
-        return config.TokenizerHash is not { } expected || WeightsHash.OfTokenizer(folder) == expected
+        return config.TokenizerHash is not { } expected || WeightsHash.ComputeForTokenizer(folder) == expected
             ? folder
             : throw new NextPatchException($"The tokenizer in {folder} is not the one whose codes the model was trained on; name the right one with --tokenizer.");
     }

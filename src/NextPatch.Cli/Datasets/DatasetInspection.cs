@@ -2,6 +2,7 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Imaging;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Cli.Datasets;
 

@@ -18,7 +18,7 @@ internal static class EvaluationTable
     }
 
     private static IEnumerable<(string Name, string Value)> Figures(EvaluationResult result)
-        => FigureNames.Of(result).Append((Name: "IS, ten splits", Value: result.InceptionScoreTenSplits ?? double.NaN, Deviation: result.InceptionScoreTenSplitsDeviation))
+        => FigureNames.From(result).Append((Name: "IS, ten splits", Value: result.InceptionScoreTenSplits ?? double.NaN, Deviation: result.InceptionScoreTenSplitsDeviation))
             .Where(f => double.IsFinite(f.Value))
             .Select(f => (f.Name, f.Deviation is { } deviation ? $"{Text(f.Value)} ± {Text(deviation)}" : Text(f.Value)));
 

@@ -12,7 +12,7 @@ internal static class FigureNames
     public static string Score(string network) => network == MetricChoice.FidNetwork ? "Inception Score" : $"IS-{network}";
 
     /// <summary>The figures that were measured.</summary>
-    public static IEnumerable<(string Name, double Value, double? Deviation)> Of(EvaluationResult result)
+    public static IEnumerable<(string Name, double Value, double? Deviation)> From(EvaluationResult result)
     {
         var network = result.Protocol.Network;
         string Named(string name) => network == MetricChoice.FidNetwork ? name : $"{name}-{network}";

@@ -82,7 +82,7 @@ internal static class ImageSetOpener
             throw new ConfigException($"'{path}' holds codes, and '{named}' does not exist; name the tokenizer that made them with --tokenizer.");
         }
 
-        return CodeImageSet.Open(path, named, WeightsHash.OfTokenizer(named), part);
+        return CodeImageSet.Open(path, named, WeightsHash.ComputeForTokenizer(named), part);
     }
 
     private static bool IsModel(string path) => Directory.Exists(path)

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Protocol;
 
@@ -86,7 +85,7 @@ internal sealed class MeasureOptions
             throw new ConfigException($"--image-size {side} would crop the images of a dataset, but neither the samples nor the reference '{path}' are one: arrays, codes, models and statistics keep the size they have. Leave it out.");
         }
 
-        if (images is not null && samples?.DifferencesFrom(FeatureOrigin.Of(network, images)).ToArray() is { Length: > 0 } problems)
+        if (images is not null && samples?.DifferencesFrom(FeatureOrigin.From(network, images)).ToArray() is { Length: > 0 } problems)
         {
             throw new ConfigException(problems);
         }

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 using NextPatch.Core.Sampling;
 
 namespace NextPatch.Cli.Evaluation;

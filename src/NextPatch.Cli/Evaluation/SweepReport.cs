@@ -44,8 +44,8 @@ internal static class SweepReport
     private static string Page(IReadOnlyList<SweepPoint> points, byte[] picture)
     {
         var protocol = points[0].Result.Protocol;
-        var names = FigureNames.Of(points[0].Result).Select(f => f.Name).ToList();
-        var rows = points.Select(p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.Of(p.Result).Select(f => Invariant($"<td>{f.Value:0.####}</td>")))}</tr>");
+        var names = FigureNames.From(points[0].Result).Select(f => f.Name).ToList();
+        var rows = points.Select(p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.From(p.Result).Select(f => Invariant($"<td>{f.Value:0.####}</td>")))}</tr>");
         return $$"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>NextPatch sweep</title>

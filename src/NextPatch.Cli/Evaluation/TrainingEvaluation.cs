@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
@@ -43,7 +44,7 @@ internal sealed class TrainingEvaluation : IDisposable
         {
             var side = tokenizer.Config.ImageSide;
             var metrics = options.Metrics(parsed) ?? new HashSet<EvaluationMetric> { EvaluationMetric.Fd };
-            var reference = options.OpenReference(parsed, network, metrics, FeatureOrigin.Of(network, (side, side)), areSamplesCropped: false, progress, cancellation);
+            var reference = options.OpenReference(parsed, network, metrics, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false, progress, cancellation);
             var request = new GenerationRequest
             {
                 Labels = [.. Enumerable.Range(0, count).Select(i => i % config.Model.ClassCount)],
@@ -63,5 +64,5 @@ internal sealed class TrainingEvaluation : IDisposable
     public void Dispose() => _network.Dispose();
 
     private static string Describe(EvaluationResult result)
-        => $"{string.Join(", ", FigureNames.Of(result).Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Name} {f.Value:0.####}")))} of {result.Protocol.Images} images.";
+        => $"{string.Join(", ", FigureNames.From(result).Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Name} {f.Value:0.####}")))} of {result.Protocol.Images} images.";
 }

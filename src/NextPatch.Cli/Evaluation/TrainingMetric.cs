@@ -26,6 +26,6 @@ internal sealed class TrainingMetric : IGenerationMetric
         using var images = new ModelImageSet(engine, _tokenizer, _request) { Name = "run", Layout = "model" };
         var result = _evaluator.Measure(images, _progress(), cancellation: cancellation);
         _onResult(result);
-        return FigureNames.Of(result).ToDictionary(f => f.Name.ToLowerInvariant().Replace(' ', '-'), f => f.Value);
+        return FigureNames.From(result).ToDictionary(f => f.Name.ToLowerInvariant().Replace(' ', '-'), f => f.Value);
     }
 }

@@ -1,5 +1,5 @@
 using System.Buffers;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Cli.Extraction;
 

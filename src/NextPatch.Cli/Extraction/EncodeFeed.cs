@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Threading.Channels;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Cli.Extraction;
 

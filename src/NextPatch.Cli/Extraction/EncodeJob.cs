@@ -2,9 +2,11 @@ using System.Diagnostics;
 using NextPatch.Cli.Benchmarking;
 using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
@@ -36,7 +38,7 @@ internal sealed class EncodeJob
             GridSide = config.GridSide,
             VocabularySize = config.CodebookSize,
             ClassNames = images.ClassNames,
-            TokenizerHash = WeightsHash.OfTokenizer(_settings.Tokenizer),
+            TokenizerHash = WeightsHash.ComputeForTokenizer(_settings.Tokenizer),
             CropPolicy = views.Policy,
             ImageSide = config.ImageSide,
             Count = images.Count,
@@ -106,7 +108,7 @@ internal sealed class EncodeJob
             throw;
         }
 
-        var shares = EncodeShares.Of(feed.DecodeSeconds, feed.PrepareSeconds, encoding.TotalSeconds, get_num_threads(), watch.Elapsed.TotalSeconds, (watch.Elapsed - encoding).TotalSeconds);
+        var shares = EncodeShares.Create(feed.DecodeSeconds, feed.PrepareSeconds, encoding.TotalSeconds, get_num_threads(), watch.Elapsed.TotalSeconds, (watch.Elapsed - encoding).TotalSeconds);
         codes.Publish();
         return shares;
     }

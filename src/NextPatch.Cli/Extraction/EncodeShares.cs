@@ -13,7 +13,7 @@ internal sealed record EncodeShares(double Decode, double Preprocess, double Enc
     /// <param name="threads">Threads that it computes on.</param>
     /// <param name="wall">Wall seconds of everything.</param>
     /// <param name="waited">Wall seconds in which it waited.</param>
-    public static EncodeShares? Of(double decode, double preprocess, double encode, int threads, double wall, double waited)
+    public static EncodeShares? Create(double decode, double preprocess, double encode, int threads, double wall, double waited)
     {
         var all = decode + preprocess + (encode * threads);
         return all > 0 && wall > 0 ? new EncodeShares(decode / all, preprocess / all, encode * threads / all, waited / wall) : null;

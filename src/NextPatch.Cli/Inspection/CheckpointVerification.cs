@@ -11,7 +11,7 @@ internal sealed record CheckpointVerification(string Path, bool HasSums, string?
 {
     /// <summary>Reads every file of a checkpoint, or of all checkpoints of a run, oldest first.</summary>
     /// <exception cref="NextPatchException">The path is neither.</exception>
-    public static IReadOnlyList<CheckpointVerification> Of(string path)
+    public static IReadOnlyList<CheckpointVerification> Verify(string path)
     {
         string[] folders = [.. new CheckpointFolder(path).All().Select(name => System.IO.Path.Combine(path, name))];
         if (folders.Length == 0 && (HasFile(path, CheckpointSums.FileName) || HasFile(path, "state.json")))

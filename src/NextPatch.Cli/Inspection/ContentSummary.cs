@@ -1,5 +1,5 @@
 using System.Globalization;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Inspection;
 
@@ -10,8 +10,8 @@ internal static class ContentSummary
     private const int MaxText = 200;
 
     /// <summary>Every key of the checkpoint with its summary.</summary>
-    public static Dictionary<string, object?> OfKeys(Dictionary<object, object?> content)
-        => content.GroupBy(p => NameOf(p.Key)).ToDictionary(g => g.Key, g => Of(g.First().Value));
+    public static Dictionary<string, object?> SummarizeKeys(Dictionary<object, object?> content)
+        => content.GroupBy(p => NameOf(p.Key)).ToDictionary(g => g.Key, g => Summarize(g.First().Value));
 
     /// <summary>Every tensor in nested dictionaries and lists, by path: "state.0.exp_avg".</summary>
     public static IEnumerable<KeyValuePair<string, StoredTensor>> Tensors(object? value, string path = "") => value switch
@@ -22,7 +22,7 @@ internal static class ContentSummary
         _ => [],
     };
 
-    private static object? Of(object? value)
+    private static object? Summarize(object? value)
     {
         switch (value)
         {
@@ -35,9 +35,9 @@ internal static class ContentSummary
             case Dictionary<object, object?> or List<object?> when Tensors(value).Count() is > 0 and var count:
                 return $"{count} tensors";
             case Dictionary<object, object?> dictionary:
-                return dictionary.Count <= MaxValues * MaxValues ? OfKeys(dictionary) : $"{dictionary.Count} values";
+                return dictionary.Count <= MaxValues * MaxValues ? SummarizeKeys(dictionary) : $"{dictionary.Count} values";
             case List<object?> list:
-                return list.Count <= MaxValues ? list.Select(Of).ToList() : $"{list.Count} values";
+                return list.Count <= MaxValues ? list.Select(Summarize).ToList() : $"{list.Count} values";
             default:
                 var text = Convert.ToString(value, CultureInfo.InvariantCulture) ?? "";
                 return text.Length <= MaxText ? text : text[..MaxText] + "...";

@@ -5,6 +5,7 @@ using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
 using NextPatch.Training.Runs;
 
@@ -61,7 +62,7 @@ internal static class Inspector
     private static FileSummary Checkpoint(string folder)
     {
         using var source = ModelSource.Open(folder, WeightsKind.Model);
-        var described = Of(source.Weights.Path.EndsWith(".bin", StringComparison.Ordinal) ? "pytorch" : "safetensors", source) with { Path = folder, Files = FilesOf(folder) };
+        var described = Summarize(source.Weights.Path.EndsWith(".bin", StringComparison.Ordinal) ? "pytorch" : "safetensors", source) with { Path = folder, Files = FilesOf(folder) };
         var config = Path.Combine(folder, "config.json");
         return described.Tensors!.Any(t => t.Name.StartsWith("quantize.", StringComparison.Ordinal)) && File.Exists(config)
             ? described with { Format = "tokenizer", Configuration = ConfigJson.Read(config, ConfigJson.Default.TokenizerConfig) }
@@ -71,7 +72,7 @@ internal static class Inspector
     private static FileSummary Codes(string folder)
     {
         using var store = CodeStore.Open(folder);
-        return OfTensors("codes", folder, [NpyTensor(Path.Combine(folder, "codes.npy")), NpyTensor(Path.Combine(folder, "labels.npy"))]) with
+        return SummarizeTensors("codes", folder, [NpyTensor(Path.Combine(folder, "codes.npy")), NpyTensor(Path.Combine(folder, "labels.npy"))]) with
         {
             ParameterCount = null, ClassNames = store.Manifest.ClassNames, Configuration = store.Manifest, Files = FilesOf(folder),
         };
@@ -80,7 +81,7 @@ internal static class Inspector
     private static FileSummary Weights(string format, string path)
     {
         using var source = ModelSource.Open(path);
-        return Of(format, source);
+        return Summarize(format, source);
     }
 
     private static FileSummary PyTorch(string path)
@@ -89,14 +90,14 @@ internal static class Inspector
         var contents = checkpoint.Content as Dictionary<object, object?>;
         if (contents is null || Chosen(path) is not { } weights)
         {
-            return OfTensors("pytorch", path, ContentSummary.Tensors(checkpoint.Content).Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
+            return SummarizeTensors("pytorch", path, ContentSummary.Tensors(checkpoint.Content).Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
             {
-                Contents = contents is null ? null : ContentSummary.OfKeys(contents),
+                Contents = contents is null ? null : ContentSummary.SummarizeKeys(contents),
             };
         }
 
         // Weights that lie at the top are the tensors, listed already.
-        return weights with { Contents = contents.Values.Any(v => v is StoredTensor) ? null : ContentSummary.OfKeys(contents) };
+        return weights with { Contents = contents.Values.Any(v => v is StoredTensor) ? null : ContentSummary.SummarizeKeys(contents) };
     }
 
     /// <summary>The weights in a checkpoint that is sound; null where it has none.</summary>
@@ -112,13 +113,13 @@ internal static class Inspector
         }
     }
 
-    private static FileSummary Of(string format, ModelSource source)
+    private static FileSummary Summarize(string format, ModelSource source)
     {
         // Scripts of Python save a model's wrappers with it; other formats are shown as they are.
         var tensors = format == "pytorch" ? source.Weights.Tensors : (IEnumerable<KeyValuePair<string, StoredTensor>>)source.Weights.Stored;
         var shapes = source.Weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape);
         var preset = GptInference.FindPreset(shapes);
-        return OfTensors(format, source.Weights.Path, tensors.Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
+        return SummarizeTensors(format, source.Weights.Path, tensors.Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
         {
             Weights = preset is null && source.Weights.Kind == WeightsKind.Model ? null : source.KindName,
             Preset = preset,
@@ -147,7 +148,7 @@ internal static class Inspector
         return new FileSummary { Format = "png", Path = path, Text = PngText.Read(stream) };
     }
 
-    private static FileSummary OfTensors(string format, string path, IEnumerable<TensorSummary> tensors)
+    private static FileSummary SummarizeTensors(string format, string path, IEnumerable<TensorSummary> tensors)
     {
         var all = tensors.ToList();
         return new FileSummary

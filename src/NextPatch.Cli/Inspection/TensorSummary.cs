@@ -1,4 +1,4 @@
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Inspection;
 

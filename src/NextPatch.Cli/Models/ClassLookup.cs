@@ -1,5 +1,5 @@
 using System.Globalization;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 
 namespace NextPatch.Cli.Models;
 

@@ -1,5 +1,4 @@
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Patches;
 
 namespace NextPatch.Cli.Planning;
 
@@ -70,7 +69,7 @@ internal sealed record RunPlan
             RelativeFlops = cost.RelativeFlops,
             FlopsPerSecond = flopsPerSecond,
             FlopsPerSecondSource = source,
-            Memory = MemoryEstimate.Of(model, training),
+            Memory = MemoryEstimate.Create(model, training),
         };
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Planning;

@@ -9,9 +9,9 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
-using NextPatch.Core.Patches;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;
@@ -74,7 +74,7 @@ internal sealed class QuickstartPipeline
             SampledWeights = weights,
             ClassAgreementByClass = AgreementByClass(data.Train.ClassNames, labels, judged),
             ReconstructionPsnr = ImageQuality.Psnr(data.HeldOut.Pixels, heldOutReconstructions),
-            Stages = [.. cost.Stages.Select((stage, i) => StageTiming.Of(stage, training.StageSeconds[i], training.StageImages[i]))],
+            Stages = [.. cost.Stages.Select((stage, i) => StageTiming.Create(stage, training.StageSeconds[i], training.StageImages[i]))],
             SecondsByPart = _seconds,
             Machine = Processor.Detect().Describe(),
             Version = Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown",
@@ -109,7 +109,7 @@ internal sealed class QuickstartPipeline
     private VqTokenizer TrainTokenizer(DatasetSplit data)
     {
         var config = _settings.TokenizerTraining;
-        using var images = TokenizerImages.From(DatasetParts.Of(data), new TokenizerImageOptions { Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops, HasFlips = config.HasFlips });
+        using var images = TokenizerImages.From(DatasetParts.From(data), new TokenizerImageOptions { Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops, HasFlips = config.HasFlips });
         config = config with { Data = images.Data };
         if (_settings.Minutes is { } minutes)
         {
@@ -138,7 +138,7 @@ internal sealed class QuickstartPipeline
             GridSide = tokenizer.Config.GridSide,
             VocabularySize = tokenizer.Config.CodebookSize,
             ClassNames = data.Train.ClassNames,
-            TokenizerHash = WeightsHash.OfTokenizer(_folder.Tokenizer),
+            TokenizerHash = WeightsHash.ComputeForTokenizer(_folder.Tokenizer),
             ImageSide = data.Train.Side,
             Count = data.Train.Count + data.HeldOut.Count,
             HeldOutCount = data.HeldOut.Count,
@@ -166,7 +166,7 @@ internal sealed class QuickstartPipeline
             TokenizerHash = store.Manifest.TokenizerHash,
             ImageSide = store.Manifest.ImageSide,
         };
-        var options = new RunOptions
+        var options = new GptRunOptions
         {
             Output = _folder.Model,
             LogEvery = 20,

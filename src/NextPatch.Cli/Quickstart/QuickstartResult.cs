@@ -1,4 +1,4 @@
-using NextPatch.Core.Patches;
+using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Quickstart;
 
@@ -54,6 +54,6 @@ internal sealed record QuickstartResult
 /// <summary>Planned and measured cost of a stage.</summary>
 internal sealed record StageTiming(int PatchSide, int TokensPerImage, long Images, double PlannedPerImage, double Seconds, double MillisecondsPerImage)
 {
-    public static StageTiming Of(StageCost cost, double seconds, long images)
+    public static StageTiming Create(StageCost cost, double seconds, long images)
         => new(cost.Stage.PatchSide, cost.TokensPerImage, images, cost.RelativeFlopsPerImage, seconds, seconds * 1000 / images);
 }

@@ -1,6 +1,6 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Training.Tokenizer;
 

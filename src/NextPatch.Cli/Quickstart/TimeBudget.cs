@@ -43,7 +43,7 @@ internal static class TimeBudget
         // FLOPs tell the ratio between stages; the probe runs every stage, so short sequences are timed as they are.
         var schedule = config with { Steps = ProbeSteps * config.Sides.Count };
         TrainingResult result;
-        using (var trainer = new GptTrainer(new CheckpointConfig { Model = model, Training = schedule }, store, new RunOptions { Output = scratch }))
+        using (var trainer = new GptTrainer(new CheckpointConfig { Model = model, Training = schedule }, store, new GptRunOptions { Output = scratch }))
         {
             result = trainer.Run(cancellation);
         }

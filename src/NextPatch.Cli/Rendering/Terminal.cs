@@ -47,7 +47,7 @@ internal sealed class Terminal
     public bool IsLive { get; }
 
     /// <summary>The streams that a command was invoked with.</summary>
-    public static Terminal Of(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
+    public static Terminal From(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
 
     public ProgressReporter CreateProgress() => new(this);
 

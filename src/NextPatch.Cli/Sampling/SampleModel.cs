@@ -51,7 +51,7 @@ internal sealed class SampleModel : IDisposable
         using var source = ModelSource.Open(model, kind);
         var config = source.ResolveConfig(imageSize);
         onConfig?.Invoke(config);
-        var hash = WeightsHash.OfFile(source.Weights.Path);
+        var hash = WeightsHash.ComputeForFile(source.Weights.Path);
         CheckpointSums.RequireIntact(source.Weights.Path, hash);
         if (source.Config is not null)
         {
@@ -101,7 +101,7 @@ internal sealed class SampleModel : IDisposable
                 $"The tokenizer in {folder} has a grid of {own.GridSide}x{own.GridSide} and {own.CodebookSize} codes, but the model draws {model.GridSide}x{model.GridSide} of {model.VocabularySize}; name the tokenizer it was trained with (--tokenizer).");
         }
 
-        if (config.TokenizerHash is { } expected && WeightsHash.OfTokenizer(folder) is var found && found != expected)
+        if (config.TokenizerHash is { } expected && WeightsHash.ComputeForTokenizer(folder) is var found && found != expected)
         {
             throw new NextPatchException(
                 $"The tokenizer in {folder} has the hash {found[..12]}, but the model was trained on codes of {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one with --tokenizer.");

@@ -3,11 +3,11 @@ using System.Runtime.InteropServices;
 using System.Text.Json;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Sampling;
 
@@ -89,7 +89,7 @@ internal sealed class SampleWriter
     private RgbImage PublishedSheet(SampleDecoder decoder, int[] codes)
     {
         var (length, side) = (_model.Config.Model.CodesPerImage, _model.Tokenizer!.Config.ImageSide);
-        return PublishedGrid.Compose(decoder.DecodePlanes(codes.AsMemory(0, Math.Min(codes.Length, PublishedGridImages * length))), side, side, PublishedGridColumns);
+        return TorchvisionGrid.Compose(decoder.DecodePlanes(codes.AsMemory(0, Math.Min(codes.Length, PublishedGridImages * length))), side, side, PublishedGridColumns);
     }
 
     private void WriteCodes(string path, GenerationRequest request, ProgressReporter progress, CancellationToken cancellation)

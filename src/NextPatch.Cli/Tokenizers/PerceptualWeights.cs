@@ -1,5 +1,5 @@
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 using NextPatch.Torch.Perception;
 
 namespace NextPatch.Cli.Tokenizers;

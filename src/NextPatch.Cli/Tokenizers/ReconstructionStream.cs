@@ -1,7 +1,7 @@
 using NextPatch.Cli.Rendering;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tokenizers;

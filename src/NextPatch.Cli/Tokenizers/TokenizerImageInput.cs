@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tokenizers;
@@ -40,7 +41,7 @@ internal sealed class TokenizerImageInput
             "train" => parts.Train,
             _ => parts.Test ?? parts.Train,
         };
-        return CountOf(parsed) is { } count ? SpreadImages.Of(source, count) : source;
+        return CountOf(parsed) is { } count ? SpreadImages.Create(source, count) : source;
     }
 
     /// <exception cref="ConfigException">Fewer than one.</exception>

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Numerics;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Tokenizers;

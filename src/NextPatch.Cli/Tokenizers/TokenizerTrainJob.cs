@@ -29,7 +29,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         using var images = TokenizerImages.Open(parsed.GetRequiredValue(options.Images), options.ImageOptions(parsed), cancellation);
         using var perception = PerceptualWeights.Open(parsed.GetRequiredValue(options.Perceptual));
         var config = options.Resolve(parsed, tokenizer, images.Data, Precision(tokenizer));
-        using var run = new TokenizerRun(config, images, RunOptions(tokenizer), perception, initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
+        using var run = new TokenizerRun(config, images, GptRunOptions(tokenizer), perception, initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
         Introduce(config, run, perception);
         var result = run.Run(cancellation);
         progress.Dispose();
@@ -37,7 +37,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         return result.IsComplete;
     }
 
-    private TokenizerRunOptions RunOptions(TokenizerConfig tokenizer) => options.Frame.Fill(parsed, new TokenizerRunOptions
+    private TokenizerRunOptions GptRunOptions(TokenizerConfig tokenizer) => options.Frame.Fill(parsed, new TokenizerRunOptions
     {
         Output = parsed.GetRequiredValue(options.Frame.Output),
         GridEvery = parsed.GetRequiredValue(options.GridEvery),

@@ -1,7 +1,8 @@
 using System.CommandLine;
 using NextPatch.Cli.Training;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Tokenizer;
@@ -48,7 +49,7 @@ internal sealed class TokenizerTrainOptions
     public Option<string> Images { get; } = new("--images") { Description = "A dataset: folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files.", HelpName = "path", Required = true };
 
     /// <summary>Folder, checkpoints, intervals.</summary>
-    public RunFrameOptions Frame { get; } = new("Folder of the run, and of the tokenizer.", "judgements of held-out images", keepLast: 2, logEvery: 50);
+    public RunOptionSet Frame { get; } = new("Folder of the run, and of the tokenizer.", "judgements of held-out images", keepLast: 2, logEvery: 50);
 
     /// <summary>The network.</summary>
     public TokenizerModelOptions Model { get; } = new();

@@ -31,7 +31,7 @@ internal static class PrecisionChoice
     /// <param name="progress">Is told what was chosen, and why.</param>
     /// <exception cref="ConfigException">This machine cannot compute so.</exception>
     public static ComputePrecision ForRun(
-        ParseResult parsed, Option<string> option, RunFrameOptions frame, Func<string, ComputePrecision?> ofCheckpoint, Func<string, (ComputePrecision Precision, string Reason)> choose, ProgressReporter progress)
+        ParseResult parsed, Option<string> option, RunOptionSet frame, Func<string, ComputePrecision?> ofCheckpoint, Func<string, (ComputePrecision Precision, string Reason)> choose, ProgressReporter progress)
     {
         var asked = parsed.GetRequiredValue(option);
         var before = asked == Auto && parsed.GetValue(frame.Resume) ? OfRun(parsed.GetRequiredValue(frame.Output), ofCheckpoint) : null;

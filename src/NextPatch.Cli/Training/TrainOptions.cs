@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Training.Gpt;
 
@@ -27,11 +28,11 @@ internal sealed class TrainOptions
     public Option<string> Codes { get; } = new("--codes") { Description = "Folder with codes.npy, labels.npy and dataset.json.", HelpName = "dir", Required = true };
 
     /// <summary>Folder, checkpoints, intervals.</summary>
-    public RunFrameOptions Frame { get; } = new("Folder of the run.", "validations on the held-out images", keepLast: 3, logEvery: 20);
+    public RunOptionSet Frame { get; } = new("Folder of the run.", "validations on the held-out images", keepLast: 3, logEvery: 20);
 
     public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights: a run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file (.pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz); the number of classes may differ.", HelpName = "path" };
 
-    public Option<int> ValidateImages { get; } = new Option<int>("--validate-images") { Description = "Held-out images of a validation on the way, spread evenly; 0 = all. After the last step all are judged.", HelpName = "n", DefaultValueFactory = _ => RunOptions.DefaultValidationImages }.AtLeast(0);
+    public Option<int> ValidateImages { get; } = new Option<int>("--validate-images") { Description = "Held-out images of a validation on the way, spread evenly; 0 = all. After the last step all are judged.", HelpName = "n", DefaultValueFactory = _ => GptRunOptions.DefaultValidationImages }.AtLeast(0);
 
     public Option<long> SampleEvery { get; } = new Option<long>("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 }.AtLeast(0L);
 

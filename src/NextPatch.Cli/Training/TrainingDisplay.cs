@@ -1,6 +1,5 @@
 using NextPatch.Cli.Rendering;
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Patches;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;

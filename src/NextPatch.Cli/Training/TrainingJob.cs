@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
@@ -49,7 +50,7 @@ internal sealed class TrainingJob
         using var evaluation = _parsed.GetRequiredValue(_options.EvaluateEvery) == 0
             ? null
             : TrainingEvaluation.Open(_options.Measure, _parsed, _parsed.GetRequiredValue(_options.EvaluateCount), config, tokenizer!, _progress, cancellation);
-        using var trainer = new GptTrainer(config, store, RunOptions(tokenizer, config) with { Metric = evaluation?.Metric, MeasureEvery = _parsed.GetRequiredValue(_options.EvaluateEvery) },
+        using var trainer = new GptTrainer(config, store, GptRunOptions(tokenizer, config) with { Metric = evaluation?.Metric, MeasureEvery = _parsed.GetRequiredValue(_options.EvaluateEvery) },
             initFrom is null ? null : m => _progress.WriteLine(InitialWeights.Load(initFrom, m, training.Seed)));
         foreach (var line in TrainingDisplay.Plan(model, trainer.Cost))
         {
@@ -69,7 +70,7 @@ internal sealed class TrainingJob
         return result.IsComplete;
     }
 
-    private RunOptions RunOptions(VqTokenizer? tokenizer, CheckpointConfig config) => _options.Frame.Fill(_parsed, new RunOptions
+    private GptRunOptions GptRunOptions(VqTokenizer? tokenizer, CheckpointConfig config) => _options.Frame.Fill(_parsed, new GptRunOptions
     {
         Output = _parsed.GetRequiredValue(_options.Frame.Output),
         Recompute = _parsed.GetValue(_options.Recompute),

@@ -1,6 +1,7 @@
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints;
 
@@ -69,11 +70,11 @@ public sealed class WeightsFile : IDisposable
             case ".PT" or ".PTH" or ".TH" or ".BIN" or ".CKPT":
                 return OpenPyTorch(path, kind);
             case ".SAFETENSORS" or ".JSON":
-                return Of(SafetensorsFile.Open(path), kind);
+                return From(SafetensorsFile.Open(path), kind);
             case ".NPZ":
-                return Of(NpzFile.Open(path), kind);
+                return From(NpzFile.Open(path), kind);
             case ".NPY":
-                return Of(NpyFile.Open(path), kind);
+                return From(NpyFile.Open(path), kind);
             default:
                 throw new NextPatchException(File.Exists(path) ? $"'{path}' is of no known kind. {Understood}." : $"File '{path}' does not exist; check the path.");
         }
@@ -100,11 +101,11 @@ public sealed class WeightsFile : IDisposable
                 ? $"'{folder}' has no ema.safetensors, the average of the weights; ask for its model weights instead."
                 : $"The folder '{folder}' holds no weights. {Understood}.");
         var isAverage = System.IO.Path.GetFileName(file).StartsWith("ema", StringComparison.Ordinal);
-        return file.EndsWith(".bin", StringComparison.Ordinal) ? OpenPyTorch(file, kind) : Of(SafetensorsFile.Open(file), isAverage ? WeightsKind.Ema : WeightsKind.Model, isAverage);
+        return file.EndsWith(".bin", StringComparison.Ordinal) ? OpenPyTorch(file, kind) : From(SafetensorsFile.Open(file), isAverage ? WeightsKind.Ema : WeightsKind.Model, isAverage);
     }
 
     /// <summary>A file that holds one set of weights, so there is nothing to choose.</summary>
-    private static WeightsFile Of(TensorFile file, WeightsKind kind, bool isAverage = false)
+    private static WeightsFile From(TensorFile file, WeightsKind kind, bool isAverage = false)
     {
         var written = file.Metadata.GetValueOrDefault("weights");
         isAverage |= written == "ema";

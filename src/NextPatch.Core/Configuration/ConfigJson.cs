@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Sampling;
 
 namespace NextPatch.Core.Configuration;

@@ -19,7 +19,7 @@ public static class GptPresets
     public static IReadOnlyList<string> Names { get; } = [.. Small.Concat(Published).Select(p => p.Name)];
 
     /// <summary>Published names only, as the paper has them.</summary>
-    public static IReadOnlyList<string> PublishedNames { get; } = [.. Published.Select(p => p.Name)];
+    public static IReadOnlyList<string> LlamaGenNames { get; } = [.. Published.Select(p => p.Name)];
 
     /// <param name="name">A preset's name; "GPT-" in front and case are ignored.</param>
     /// <exception cref="ConfigException">No preset has this name; the message lists them.</exception>

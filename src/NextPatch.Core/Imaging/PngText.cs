@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
-using System.Text;
 using System.IO.Hashing;
-using NextPatch.Core.Checkpoints;
+using System.Text;
 
 namespace NextPatch.Core.Imaging;
 

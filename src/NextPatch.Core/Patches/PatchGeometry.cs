@@ -1,5 +1,3 @@
-using NextPatch.Core.Configuration;
-
 namespace NextPatch.Core.Patches;
 
 /// <summary>

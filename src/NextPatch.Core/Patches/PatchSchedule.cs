@@ -1,5 +1,3 @@
-using NextPatch.Core.Configuration;
-
 namespace NextPatch.Core.Patches;
 
 /// <summary>Which patch side is trained at which optimiser step: a pure function of the step (NPP, "multi-scale coarse-to-fine").</summary>
@@ -29,7 +27,7 @@ public sealed class PatchSchedule
     /// <param name="stepsPerUnit">Optimiser steps per unit.</param>
     /// <param name="sides">Patch sides, coarsest first; the last should be 1, since generation predicts single codes.</param>
     /// <param name="rate">Share of a stage's end at which the one before ends, above 0; at 1 only the coarsest stage runs, as published
-    /// (no run that is to generate should want it, so <see cref="TrainingConfig.Validated"/> refuses it).</param>
+    /// (no run that is to generate should want it, so <c>TrainingConfig.Validated</c> refuses it).</param>
     /// <exception cref="ConfigException">A setting is out of range.</exception>
     public static PatchSchedule Create(long units, long stepsPerUnit, IReadOnlyList<int> sides, double rate)
     {

@@ -1,5 +1,3 @@
-using NextPatch.Core.Configuration;
-
 namespace NextPatch.Core.Sampling;
 
 /// <summary>How the guidance scale moves with the position of the code being drawn.</summary>

@@ -1,4 +1,4 @@
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Codes;
 

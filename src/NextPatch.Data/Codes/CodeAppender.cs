@@ -1,7 +1,5 @@
 using System.Text.Json;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 
 namespace NextPatch.Data.Codes;
 
@@ -131,7 +129,7 @@ public sealed class CodeAppender : IDisposable
         }
         else
         {
-            _files = _journal.Layout == CodeLayout.Store ? new StoreFiles(_folder, _planned, Progress.Count) : new PublishedFiles(_folder, _planned, Progress.Count);
+            _files = _journal.Layout == CodeLayout.Store ? new StoreFiles(_folder, _planned, Progress.Count) : new LlamaGenCodeFiles(_folder, _planned, Progress.Count);
             WriteJournal();
         }
     }

@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Data.Codes;
 
@@ -14,7 +15,7 @@ internal static class CodeHashes
             cancellationToken.ThrowIfCancellationRequested();
             if (name.AsSpan().ContainsAny('/', '\\') || name == "..")
             {
-                throw new Core.Checkpoints.DataFormatException($"{CodeStore.ManifestName} of '{folder}' records a hash of '{name}', which is no file of the folder.");
+                throw new DataFormatException($"{CodeStore.ManifestName} of '{folder}' records a hash of '{name}', which is no file of the folder.");
             }
 
             var path = Path.Combine(folder, name);
@@ -26,7 +27,7 @@ internal static class CodeHashes
 
             try
             {
-                var actual = FileHash.Of(path, cancellationToken);
+                var actual = FileHash.Compute(path, cancellationToken);
                 if (actual != hash)
                 {
                     changed.Add($"{name}: SHA-256 is {actual} but {CodeStore.ManifestName} says {hash}");

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Data.Codes;
 
@@ -8,7 +7,7 @@ namespace NextPatch.Data.Codes;
 
 /// <summary>
 /// The codes and labels of a dataset in a folder: <c>codes.npy</c> uint16 or int32 [N, A, T], <c>labels.npy</c> int32 [N],
-/// <c>dataset.json</c>; or the published layout of one file per image (<see cref="PublishedCodeWriter"/>). Codes are memory-mapped or read
+/// <c>dataset.json</c>; or the published layout of one file per image (<see cref="LlamaGenCodeWriter"/>). Codes are memory-mapped or read
 /// file by file, so a store may be larger than memory; reading is safe from several threads.
 /// </summary>
 public sealed class CodeStore : IDisposable
@@ -40,7 +39,7 @@ public sealed class CodeStore : IDisposable
     public int Augmentations => Manifest.Augmentations;
 
     /// <summary>Whether the codes lie in one file per image, as published.</summary>
-    public bool IsPublishedLayout => _codes is PublishedCodes;
+    public bool IsPublishedLayout => _codes is LlamaGenCodes;
 
     /// <summary>Codes of an image, T.</summary>
     public int CodesPerImage => _codes.CodesPerImage;
@@ -62,7 +61,7 @@ public sealed class CodeStore : IDisposable
             throw new NextPatchException($"'{Path.Combine(folder, CodesName)}' does not exist, nor a pair of published folders ('..._codes' beside '..._labels'); check the path, or encode a dataset first ('nextpatch encode').");
         }
 
-        var published = File.Exists(Path.Combine(folder, CodesName)) || PublishedCodes.FindCodes(folder) is not { } found ? null : PublishedCodes.Open(found);
+        var published = File.Exists(Path.Combine(folder, CodesName)) || LlamaGenCodes.FindCodes(folder) is not { } found ? null : LlamaGenCodes.Open(found);
         StoredCodes codes = published is null ? MappedCodes.Open(Path.Combine(folder, CodesName)) : published;
         try
         {
@@ -80,7 +79,7 @@ public sealed class CodeStore : IDisposable
     }
 
     /// <summary>Whether a path is a folder of codes in one of the two layouts; nothing is read.</summary>
-    public static bool IsCodeFolder(string path) => Directory.Exists(path) && (File.Exists(Path.Combine(path, CodesName)) || PublishedCodes.FindCodes(path) is not null);
+    public static bool IsCodeFolder(string path) => Directory.Exists(path) && (File.Exists(Path.Combine(path, CodesName)) || LlamaGenCodes.FindCodes(path) is not null);
 
     /// <summary>Writes a store; each file appears under its name only when it is whole.</summary>
     /// <param name="folder">Created if it is missing; a store in it is replaced.</param>
@@ -146,7 +145,7 @@ public sealed class CodeStore : IDisposable
         }
     }
 
-    private static CodeManifest ReadManifest(string path, PublishedCodes? published)
+    private static CodeManifest ReadManifest(string path, LlamaGenCodes? published)
     {
         try
         {

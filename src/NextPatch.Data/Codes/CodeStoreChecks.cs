@@ -1,6 +1,7 @@
 using System.Globalization;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Data.Codes;
 
@@ -45,9 +46,9 @@ internal static class CodeStoreChecks
         {
             Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
             GridSide = side,
-            VocabularySize = Math.Max(largest == int.MaxValue ? largest : largest + 1, codes is PublishedCodes ? PublishedCodes.VocabularySize : 1),
+            VocabularySize = Math.Max(largest == int.MaxValue ? largest : largest + 1, codes is LlamaGenCodes ? LlamaGenCodes.VocabularySize : 1),
             ClassNames = [.. Enumerable.Range(0, labels.DefaultIfEmpty().Max() + 1).Select(k => k.ToString(CultureInfo.InvariantCulture))],
-            CropPolicy = codes is PublishedCodes published ? published.CropPolicy : "unknown",
+            CropPolicy = codes is LlamaGenCodes published ? published.CropPolicy : "unknown",
             Count = codes.Count,
             Augmentations = codes.Variants,
         };

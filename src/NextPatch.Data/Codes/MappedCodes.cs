@@ -1,7 +1,7 @@
 using System.IO.MemoryMappedFiles;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Data.Codes;
 

@@ -7,18 +7,18 @@ internal static class PartialName
 {
     private const string Suffix = ".partial";
 
-    public static string Of(string path) => path + Suffix;
+    public static string For(string path) => path + Suffix;
 
     /// <summary>Writes a small file that appears whole or not at all, also after the power fails.</summary>
     public static void Replace(string path, Action<Stream> write)
     {
-        using (var stream = File.Create(Of(path)))
+        using (var stream = File.Create(For(path)))
         {
             write(stream);
             stream.Flush(flushToDisk: true);
         }
 
-        File.Move(Of(path), path, overwrite: true);
+        File.Move(For(path), path, overwrite: true);
     }
 
     /// <summary>Gives the final names, in order; what already has its name is passed over, so that this may be interrupted and repeated.</summary>
@@ -26,13 +26,13 @@ internal static class PartialName
     {
         foreach (var path in names.Select(name => Path.Combine(folder, name)))
         {
-            if (Directory.Exists(Of(path)))
+            if (Directory.Exists(For(path)))
             {
-                Directory.Move(Of(path), path);
+                Directory.Move(For(path), path);
             }
-            else if (File.Exists(Of(path)))
+            else if (File.Exists(For(path)))
             {
-                File.Move(Of(path), path, overwrite: true);
+                File.Move(For(path), path, overwrite: true);
             }
         }
     }

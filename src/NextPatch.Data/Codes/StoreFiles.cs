@@ -3,6 +3,7 @@ using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Data.Codes;
 
@@ -82,9 +83,9 @@ internal sealed class StoreFiles : CodeFiles
         Dispose();
         var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            [CodeStore.CodesName] = FileHash.Of(PartialName.Of(CodesPath)), [CodeStore.LabelsName] = FileHash.Of(PartialName.Of(LabelsPath)),
+            [CodeStore.CodesName] = FileHash.Compute(PartialName.For(CodesPath)), [CodeStore.LabelsName] = FileHash.Compute(PartialName.For(LabelsPath)),
         };
-        using var stream = File.Create(PartialName.Of(ManifestPath));
+        using var stream = File.Create(PartialName.For(ManifestPath));
         JsonSerializer.Serialize(stream, manifest with { FileHashes = hashes }, CodeManifestJson.Default.CodeManifest);
         stream.Flush(flushToDisk: true);
         return [CodeStore.LabelsName, CodeStore.ManifestName, CodeStore.CodesName];
@@ -100,7 +101,7 @@ internal sealed class StoreFiles : CodeFiles
 
     private static FileStream Open(string path, ElementType type, long[] shape, long elements)
     {
-        var stream = new FileStream(PartialName.Of(path), elements == 0 ? FileMode.Create : FileMode.Open, FileAccess.ReadWrite, FileShare.Read, bufferSize: 1 << 16);
+        var stream = new FileStream(PartialName.For(path), elements == 0 ? FileMode.Create : FileMode.Open, FileAccess.ReadWrite, FileShare.Read, bufferSize: 1 << 16);
         NpyFile.WriteHeader(stream, type, shape);
         var length = stream.Position + (elements * type.Size());
         if (stream.Length < length)

@@ -1,6 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
 using NextPatch.Core;
 using NextPatch.Core.Imaging;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Datasets;
 

@@ -1,3 +1,5 @@
+using NextPatch.Data.Sources;
+
 namespace NextPatch.Data.Datasets;
 
 /// <summary>The parts of a dataset as they lie on disk.</summary>
@@ -6,10 +8,10 @@ namespace NextPatch.Data.Datasets;
 public sealed record DatasetParts(ImageSource Train, ImageSource? Test) : IDisposable
 {
     /// <summary>Parts of what lies in memory.</summary>
-    public static DatasetParts Of(DatasetSplit split)
+    public static DatasetParts From(DatasetSplit split)
     {
         const string Layout = "images in memory";
-        return new DatasetParts(HeldImages.Of(split.Train, Layout), HeldImages.Of(split.HeldOut, Layout));
+        return new DatasetParts(InMemoryImages.From(split.Train, Layout), InMemoryImages.From(split.HeldOut, Layout));
     }
 
     public void Dispose()

@@ -1,5 +1,6 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Data.Containers;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Datasets;
 
@@ -114,7 +115,7 @@ public static class DatasetReader
     }
 
     private static DatasetParts Held(ImageDataset train, ImageDataset? test, string layout)
-        => new(HeldImages.Of(train, layout), test is null ? null : HeldImages.Of(test, layout));
+        => new(InMemoryImages.From(train, layout), test is null ? null : InMemoryImages.From(test, layout));
 
     private static NextPatchException Unknown(string path, string found)
         => new($"'{path}' is not a dataset of a known layout. {found} Looked for:{Environment.NewLine}{KnownLayouts}");

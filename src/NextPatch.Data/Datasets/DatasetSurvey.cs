@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Imaging;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Datasets;
 

@@ -1,4 +1,5 @@
 using NextPatch.Core.Sampling;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Datasets;
 

@@ -1,4 +1,6 @@
 using NextPatch.Core;
+using NextPatch.Data.Containers;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Datasets;
 

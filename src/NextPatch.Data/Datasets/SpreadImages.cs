@@ -1,4 +1,5 @@
 using NextPatch.Core.Imaging;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Datasets;
 
@@ -17,7 +18,7 @@ public sealed class SpreadImages : ImageSource
     /// <summary>So many images, evenly spread over the source, because sources are sorted by class.</summary>
     /// <param name="source">All images.</param>
     /// <param name="count">At least 1; a count beyond the source's means all.</param>
-    public static SpreadImages Of(ImageSource source, int count)
+    public static SpreadImages Create(ImageSource source, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
         return new SpreadImages(source, Math.Min(count, source.Count)) { Name = source.Name, Layout = source.Layout, ClassNames = source.ClassNames };

@@ -1,4 +1,4 @@
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Core.Imaging;
 
 namespace NextPatch.Data.Imaging;

@@ -42,7 +42,7 @@ public sealed class FeatureStatistics
     /// <param name="mean">[D], kept.</param>
     /// <param name="covariance">[D, D], unbiased, kept.</param>
     /// <exception cref="NextPatchException">The sizes do not fit, or <see cref="AreUsable"/> says no.</exception>
-    public static FeatureStatistics Of(double[] mean, double[] covariance)
+    public static FeatureStatistics From(double[] mean, double[] covariance)
         => (long)mean.Length * mean.Length != covariance.Length || mean.Length == 0
             ? throw new NextPatchException($"A covariance of {covariance.Length} values does not fit a mean of {mean.Length} features; expected {(long)mean.Length * mean.Length}.")
             : AreUsable(mean, covariance)

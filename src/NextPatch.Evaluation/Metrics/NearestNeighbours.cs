@@ -10,13 +10,13 @@ internal sealed class NearestNeighbours
     // Beyond k, so that lower bounds that are out of order by their rounding do not matter.
     private const int Spare = 5;
 
-    private readonly FeatureCloud _cloud;
+    private readonly FeatureMatrix _cloud;
     private readonly int _neighbours;
     private readonly int _candidates;
     private readonly float[] _bounds; // [N, K], ascending: the smallest lower bounds
     private readonly int[] _indices;  // [N, K]
 
-    private NearestNeighbours(FeatureCloud cloud, int neighbours)
+    private NearestNeighbours(FeatureMatrix cloud, int neighbours)
     {
         (_cloud, _neighbours, _candidates) = (cloud, neighbours, neighbours + Spare);
         (_bounds, _indices) = (new float[cloud.Count * _candidates], new int[cloud.Count * _candidates]);
@@ -27,7 +27,7 @@ internal sealed class NearestNeighbours
     /// <param name="neighbours">k.</param>
     /// <param name="cancellation">Checked between tiles.</param>
     /// <returns>[N], in float64.</returns>
-    public static double[] SquaredRadii(FeatureCloud cloud, int neighbours, CancellationToken cancellation)
+    public static double[] SquaredRadii(FeatureMatrix cloud, int neighbours, CancellationToken cancellation)
     {
         var search = new NearestNeighbours(cloud, neighbours);
         var tile = new ProductTile(cloud.Width);

@@ -50,10 +50,10 @@ public readonly record struct PrecisionRecall(double Precision, double Recall)
                 }
             }
 
-            var centre = FeatureCloud.CentreOf(reference.Span, width);
-            var (first, second) = (new FeatureCloud("reference", reference, centre), new FeatureCloud("samples", samples, centre));
+            var centre = FeatureMatrix.CentreOf(reference.Span, width);
+            var (first, second) = (new FeatureMatrix("reference", reference, centre), new FeatureMatrix("samples", samples, centre));
             var (radii, sampleRadii) = (NearestNeighbours.SquaredRadii(first, neighbours, cancellation), NearestNeighbours.SquaredRadii(second, neighbours, cancellation));
-            var (referenceInside, samplesInside) = BallMembership.Find(first, radii, second, sampleRadii, cancellation);
+            var (referenceInside, samplesInside) = ManifoldMembership.Find(first, radii, second, sampleRadii, cancellation);
             return new Manifolds(radii, sampleRadii, referenceInside, samplesInside);
         }
     }

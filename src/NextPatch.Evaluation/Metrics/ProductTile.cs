@@ -31,13 +31,13 @@ internal sealed class ProductTile(int width)
     /// <summary>Index of the first row of the right block.</summary>
     public int RightFirst { get; private set; }
 
-    public void SetLeft(FeatureCloud cloud, int first)
+    public void SetLeft(FeatureMatrix cloud, int first)
     {
         (LeftFirst, LeftCount) = (first, Math.Min(Rows, cloud.Count - first));
         cloud.CopyCentred(first, LeftCount, _left);
     }
 
-    public void Multiply(FeatureCloud cloud, int first)
+    public void Multiply(FeatureMatrix cloud, int first)
     {
         (RightFirst, RightCount) = (first, Math.Min(Columns, cloud.Count - first));
         cloud.CopyCentred(first, RightCount, _right);

@@ -1,4 +1,4 @@
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Evaluation.Networks;
 
 namespace NextPatch.Evaluation.Metrics;

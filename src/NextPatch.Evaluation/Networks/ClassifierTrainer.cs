@@ -1,7 +1,6 @@
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
 

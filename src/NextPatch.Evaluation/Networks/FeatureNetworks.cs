@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 
@@ -19,7 +18,7 @@ public static partial class FeatureNetworks
 
     /// <summary>Opens a network.</summary>
     /// <param name="name">As <see cref="IFeatureNetwork.Name"/>; null for whatever the file holds.</param>
-    /// <param name="weightsPath"><c>.safetensors</c>, or <c>.pt</c>, <c>.pth</c>, <c>.th</c> of torch.save; null for the published Inception weights in the cache (<see cref="PublishedInception"/>).</param>
+    /// <param name="weightsPath"><c>.safetensors</c>, or <c>.pt</c>, <c>.pth</c>, <c>.th</c> of torch.save; null for the published Inception weights in the cache (<see cref="PytorchFidInception"/>).</param>
     /// <param name="resize">How images are brought to the network's size; null for the usual way: the Inception network's is <see cref="ResizeProtocol.Adm"/>, all others' <see cref="ResizeProtocol.Clean"/>.</param>
     /// <returns>The network; the caller disposes it.</returns>
     /// <exception cref="ConfigException">No such network is known, or a network other than Inception has no path.</exception>
@@ -38,17 +37,17 @@ public static partial class FeatureNetworks
 
         if (weightsPath is not null && !Path.Exists(weightsPath))
         {
-            throw new NextPatchException($"'{weightsPath}' does not exist; check the path.{(name is null or Inception ? $" The FID Inception network: {PublishedInception.Whereabouts}" : "")}");
+            throw new NextPatchException($"'{weightsPath}' does not exist; check the path.{(name is null or Inception ? $" The FID Inception network: {PytorchFidInception.Whereabouts}" : "")}");
         }
 
         NativeBackend.EnsureLoaded();
         LargeBlocks.Keep(); // extraction was half as fast again
-        var path = weightsPath ?? PublishedInception.Find();
+        var path = weightsPath ?? PytorchFidInception.Find();
         using var file = WeightsFile.Open(path);
-        var hash = FileHash.OfWeights(file.Path);
+        var hash = FileHash.ComputeForWeights(file.Path);
         if (weightsPath is null)
         {
-            PublishedInception.Check(path, hash);
+            PytorchFidInception.Check(path, hash);
         }
 
         return Create(name, file, hash, resize);

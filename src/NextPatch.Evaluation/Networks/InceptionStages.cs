@@ -15,7 +15,7 @@ internal static class InceptionStages
     /// <summary>Stages in order: a convolution, a block, or, where both are missing, a maximum over 3x3 with stride 2.</summary>
     /// <param name="weights">The file.</param>
     /// <param name="own">Receives every convolution, so that it is disposed.</param>
-    /// <exception cref="Core.Checkpoints.DataFormatException">These are not its weights.</exception>
+    /// <exception cref="Core.DataFormatException">These are not its weights.</exception>
     public static List<(string Name, FrozenConvolution? Convolution, InceptionBlock? Block)> Read(PretrainedWeights weights, Func<FrozenConvolution, FrozenConvolution> own)
     {
         var stages = new List<(string, FrozenConvolution?, InceptionBlock?)>();

@@ -1,6 +1,7 @@
-
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
+
 
 namespace NextPatch.Evaluation.Protocol;
 

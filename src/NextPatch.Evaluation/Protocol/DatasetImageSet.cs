@@ -1,8 +1,8 @@
 using System.Globalization;
-using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Evaluation.Protocol;
 

@@ -1,5 +1,4 @@
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Metrics;
 
 namespace NextPatch.Evaluation.Protocol;
@@ -14,11 +13,11 @@ public sealed record EvaluationReference(StoredStatistics? Statistics, FeatureSe
 
     /// <summary>Of the pooled features.</summary>
     /// <exception cref="NextPatchException">Stored statistics cannot be used.</exception>
-    public FeatureStatistics Pooled => Statistics is { } s ? FeatureStatistics.Of(s.Mean, s.Covariance) : Images!.Pooled;
+    public FeatureStatistics Pooled => Statistics is { } s ? FeatureStatistics.From(s.Mean, s.Covariance) : Images!.Pooled;
 
     /// <summary>Of the spatial features; null where there are none.</summary>
     public FeatureStatistics? Spatial => Statistics is null ? Images!.Spatial
-        : Statistics is { SpatialMean: { } mean, SpatialCovariance: { } covariance } ? FeatureStatistics.Of(mean, covariance)
+        : Statistics is { SpatialMean: { } mean, SpatialCovariance: { } covariance } ? FeatureStatistics.From(mean, covariance)
         : null;
 
     /// <summary>Refuses a reference that samples cannot be compared with.</summary>

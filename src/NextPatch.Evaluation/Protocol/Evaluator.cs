@@ -1,5 +1,4 @@
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 
@@ -30,14 +29,14 @@ public sealed class Evaluator
     /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite.</exception>
     public EvaluationResult Measure(ImageSet samples, IProgress<int>? progress = null, Action<string>? onMetric = null, CancellationToken cancellation = default)
     {
-        _reference.RequireFit(FeatureOrigin.Of(_network, samples), _network.FeatureCount); // before hours of work
+        _reference.RequireFit(FeatureOrigin.From(_network, samples), _network.FeatureCount); // before hours of work
         var features = FeatureSet.Collect(_network, samples, MetricChoice.NeedsImages(_metrics), progress, cancellation);
         _reference.RequireFit(features.Features, _network.FeatureCount);
-        var labels = LabelBalance.Of(samples);
+        var labels = LabelBalance.Describe(samples);
         var result = new EvaluationResult
         {
             Protocol = Describe(samples, features, labels),
-            Warnings = [.. ProtocolWarnings.Of(samples, features, _reference, _network, _metrics)],
+            Warnings = [.. ProtocolWarnings.For(samples, features, _reference, _network, _metrics)],
         };
         return Compute(result, features, onMetric ?? (_ => { }), cancellation);
     }

@@ -12,10 +12,10 @@ namespace NextPatch.Evaluation.Protocol;
 public sealed record FeatureOrigin(string Network, string WeightsHash, string Resize, int Height, int Width, bool? IsGrey)
 {
     /// <summary>How a network's features of a set will come about.</summary>
-    public static FeatureOrigin Of(IFeatureNetwork network, ImageSet images) => Of(network, images.Size);
+    public static FeatureOrigin From(IFeatureNetwork network, ImageSet images) => From(network, images.Size);
 
     /// <summary>How a network's features of images of a size will come about.</summary>
-    public static FeatureOrigin Of(IFeatureNetwork network, (int Height, int Width) size)
+    public static FeatureOrigin From(IFeatureNetwork network, (int Height, int Width) size)
         => new(network.Name, network.WeightsHash, network.Resize?.ToString().ToLowerInvariant() ?? "none", size.Height, size.Width, IsGrey: null);
 
     /// <summary>One sentence per difference that makes a comparison misleading.</summary>

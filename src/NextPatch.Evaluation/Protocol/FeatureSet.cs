@@ -1,6 +1,5 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;
@@ -87,7 +86,7 @@ public sealed class FeatureSet
             progress?.Report(done);
         }
 
-        return new FeatureSet(OriginOf(images, marks, cancellation), FeatureOrigin.Of(network, images) with { IsGrey = marks.IsGrey }, pooled, spatial, rows)
+        return new FeatureSet(OriginOf(images, marks, cancellation), FeatureOrigin.From(network, images) with { IsGrey = marks.IsGrey }, pooled, spatial, rows)
         {
             Score = score,
             TenSplitScore = tenSplits,
@@ -106,7 +105,7 @@ public sealed class FeatureSet
         Name = images.Name,
         Layout = images.Layout,
         Part = images.Part,
-        Hash = images.File is { } file ? FileHash.Of(file, cancellation) : marks.PixelsHash(),
+        Hash = images.File is { } file ? FileHash.Compute(file, cancellation) : marks.PixelsHash(),
         HashOf = images.File is null ? "pixels" : "file",
         Images = images.Count,
         Drawing = images.Drawing,

@@ -1,5 +1,4 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Evaluation.Protocol;
 

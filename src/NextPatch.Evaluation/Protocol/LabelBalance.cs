@@ -4,7 +4,7 @@ namespace NextPatch.Evaluation.Protocol;
 internal static class LabelBalance
 {
     /// <returns>balanced: as many images of each class; random: not so; unknown.</returns>
-    public static string Of(ImageSet images)
+    public static string Describe(ImageSet images)
     {
         if (images.Labels is not { Count: > 0 } labels)
         {

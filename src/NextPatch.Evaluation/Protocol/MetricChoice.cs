@@ -1,4 +1,4 @@
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 using NextPatch.Evaluation.Networks;
 
 namespace NextPatch.Evaluation.Protocol;

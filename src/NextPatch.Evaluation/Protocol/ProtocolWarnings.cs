@@ -10,7 +10,7 @@ internal static class ProtocolWarnings
     private const int FewImages = 2048;
     private static readonly string[] ValidationNames = ["val", "validation", "test"];
 
-    public static IEnumerable<string> Of(ImageSet samples, FeatureSet features, EvaluationReference reference, IFeatureNetwork network, IReadOnlySet<EvaluationMetric> metrics)
+    public static IEnumerable<string> For(ImageSet samples, FeatureSet features, EvaluationReference reference, IFeatureNetwork network, IReadOnlySet<EvaluationMetric> metrics)
         => [
             .. Few(samples.Name, samples.Count, network),
             .. reference.Origin.Images is { } count ? Few(reference.Origin.Name, count, network) : [],

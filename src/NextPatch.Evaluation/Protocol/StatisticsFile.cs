@@ -3,7 +3,7 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Metrics;
 
 namespace NextPatch.Evaluation.Protocol;
@@ -122,7 +122,7 @@ public static class StatisticsFile
 
     private static ImageOrigin ReadImages(TensorFile file, string? part) => IsOurs(file)
         ? new ImageOrigin { Name = Text(file, "name"), Layout = "statistics", Part = file.Metadata.GetValueOrDefault("part"), Hash = Text(file, "hash"), HashOf = Text(file, "hashOf"), Images = Number(file, "images") }
-        : new ImageOrigin { Name = Path.GetFileName(file.Path), Layout = "statistics", Part = part, Hash = FileHash.Of(file.Path), HashOf = "file" };
+        : new ImageOrigin { Name = Path.GetFileName(file.Path), Layout = "statistics", Part = part, Hash = FileHash.Compute(file.Path), HashOf = "file" };
 
     private static string Text(TensorFile file, string key) => file.Metadata.TryGetValue(key, out var text)
         ? text

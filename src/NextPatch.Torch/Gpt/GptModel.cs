@@ -1,8 +1,9 @@
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Patches;
-using TorchSharp.Utils;
 using TorchSharp.Modules;
+using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 

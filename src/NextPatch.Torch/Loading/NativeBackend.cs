@@ -3,6 +3,8 @@ using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Loader;
 using NextPatch.Core;
+using NextPatch.Kernels.Gemm;
+using NextPatch.Kernels.Threading;
 
 namespace NextPatch.Torch.Loading;
 
@@ -42,15 +44,6 @@ public static partial class NativeBackend
 
     /// <summary>The folder libtorch was loaded from, or null before <see cref="EnsureLoaded"/>.</summary>
     public static string? LoadedFrom { get; private set; }
-
-    /// <summary>GNU OpenMP's entry for a region that all threads of a team run, as libtorch's own code calls it; 0 where libtorch uses something else.</summary>
-    internal static nint OpenMpParallel { get; private set; }
-
-    /// <summary>
-    /// libtorch's at::native::cpublas::brgemm of bfloat16 matrices (ATen/native/CPUBlas.h, exported): m, n, k, distances of rows of the three matrices,
-    /// whether to add, their addresses, whether pairs of rows of the right one are interleaved. 0 where the platform's compiler names it otherwise.
-    /// </summary>
-    internal static nint BFloat16Product { get; private set; }
 
     /// <summary>Loads libtorch now.</summary>
     /// <exception cref="NextPatchException">It is missing or the system refuses it; the message has the system's own words.</exception>
@@ -126,8 +119,9 @@ public static partial class NativeBackend
             }
         }
 
-        OpenMpParallel = Export("GOMP_parallel");
-        BFloat16Product = Export("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
+        ParallelRows.OpenMpParallel = Export("GOMP_parallel");
+        ParallelRows.CountThreads = TorchSharp.torch.get_num_threads;
+        Bf16GemmTiles.Brgemm = Export("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
         LoadedFrom = folder;
         return handles;
 

@@ -1,5 +1,5 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
@@ -43,7 +43,7 @@ public static class StateLoader
 
     /// <inheritdoc cref="Load(Module, IReadOnlyDictionary{string, StoredTensor}, string)"/>
     public static void Load(Module module, IReadOnlyDictionary<string, HostTensor> state, string source)
-        => Load(module, state.ToDictionary(p => p.Key, p => StoredTensor.Of(p.Value)), source);
+        => Load(module, state.ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), source);
 
     /// <summary>Copies a module's state, keys in module order.</summary>
     public static List<KeyValuePair<string, HostTensor>> Capture(Module module)

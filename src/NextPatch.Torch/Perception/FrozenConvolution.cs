@@ -49,7 +49,7 @@ public sealed class FrozenConvolution : IDisposable
     /// <param name="kernel">k.</param>
     /// <param name="stride">In both directions.</param>
     /// <param name="padding">Zeros on every side.</param>
-    /// <exception cref="Core.Checkpoints.DataFormatException">The file does not hold such a layer.</exception>
+    /// <exception cref="Core.DataFormatException">The file does not hold such a layer.</exception>
     public static FrozenConvolution Read(PretrainedWeights weights, string key, int inputs, int outputs, int kernel, int stride = 1, int padding = 0)
         => new(weights.Take($"{key}.weight", outputs, inputs, kernel, kernel), weights.Take($"{key}.bias", weights.ShapeOf($"{key}.weight")[0]), inputs, (kernel, kernel), stride, (padding, padding));
 

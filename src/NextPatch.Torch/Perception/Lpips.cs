@@ -1,5 +1,5 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Torch.Perception;
 

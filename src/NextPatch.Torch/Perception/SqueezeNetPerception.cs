@@ -1,5 +1,5 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Perception;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using NextPatch.Core.Configuration;
-using NextPatch.Torch.Kernels;
+using NextPatch.Torch.Gpt.Fused;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Precision;
@@ -70,7 +70,7 @@ public static class PrecisionMeasurement
         public double Seconds()
         {
             var started = Stopwatch.GetTimestamp();
-            MatrixProduct.Multiply(_x, _weight, _y);
+            TorchGemm.Multiply(_x, _weight, _y);
             return Stopwatch.GetElapsedTime(started).TotalSeconds;
         }
     }

@@ -1,4 +1,4 @@
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 
 namespace NextPatch.Torch.Tokenizer;
 

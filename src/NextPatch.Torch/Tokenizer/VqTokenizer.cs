@@ -4,6 +4,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Convolutions;
 using NextPatch.Torch.Loading;
 using TorchSharp.Modules;
@@ -93,7 +94,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
             if (config.Architecture == TokenizerArchitecture.Vqgan)
             {
                 // A record of training that exporters leave out.
-                state.TryAdd(RecentCodesKey, StoredTensor.Of(StateLoader.ToHost(tokenizer.get_buffer(RecentCodesKey)!)));
+                state.TryAdd(RecentCodesKey, StoredTensor.From(StateLoader.ToHost(tokenizer.get_buffer(RecentCodesKey)!)));
             }
 
             StateLoader.Load(tokenizer, state, weights.Path);

@@ -2,6 +2,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Training.Optimization;
 
 namespace NextPatch.Training.Gpt;
@@ -11,7 +12,7 @@ internal sealed class GptStep : IDisposable
 {
     private readonly GptConfig _model;
     private readonly TrainingConfig _training;
-    private readonly TrainingPass _pass;
+    private readonly FusedGpt _pass;
     private readonly BatchReader _reader;
     private readonly CounterRandom _dropoutSeeds;
 
@@ -23,7 +24,7 @@ internal sealed class GptStep : IDisposable
     {
         (_model, _training) = (model.Config, training);
         _dropoutSeeds = new CounterRandom(training.Seed, RandomStream.Dropout);
-        _pass = new TrainingPass(model, training.Precision, recompute);
+        _pass = new FusedGpt(model, training.Precision, recompute);
         _reader = new BatchReader(batches, _model.CodesPerImage);
         Optimizer = new AdamW(model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
     }

@@ -18,7 +18,7 @@ public sealed class GptTrainer : IDisposable
     private readonly CheckpointConfig _config;
     private readonly TrainingConfig _training;
     private readonly CodeStore _store;
-    private readonly RunOptions _options;
+    private readonly GptRunOptions _options;
     private readonly BatchSource _batches;
     private readonly PatchSchedule _schedule;
     private readonly LearningRateSchedule _learningRate;
@@ -35,7 +35,7 @@ public sealed class GptTrainer : IDisposable
     /// <param name="initialWeights">Fills the model at the start of a fresh run; null = drawn from the seed.</param>
     /// <exception cref="ConfigException">Settings cannot work, do not fit the codes, or differ from those of the run to resume.</exception>
     /// <exception cref="NextPatchException">The folder cannot be written, another run holds it, or none of its checkpoints is whole.</exception>
-    public GptTrainer(CheckpointConfig config, CodeStore store, RunOptions options, Action<GptModel>? initialWeights = null)
+    public GptTrainer(CheckpointConfig config, CodeStore store, GptRunOptions options, Action<GptModel>? initialWeights = null)
     {
         _config = config;
         var model = config.Model.Validated();
@@ -84,7 +84,7 @@ public sealed class GptTrainer : IDisposable
 
     /// <summary>Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are null.</summary>
     /// <exception cref="NextPatchException">
-    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunFrame.OnFullDisk"/>
+    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunOptions.OnFullDisk"/>
     /// says stop; the last checkpoint stays.
     /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default)

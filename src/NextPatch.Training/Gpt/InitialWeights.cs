@@ -1,6 +1,7 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Runs;
@@ -27,7 +28,7 @@ public static class InitialWeights
         var note = $"Initial weights from {file.Path}{(file.Kind == WeightsKind.Ema ? ", their average (ema)" : "")}.";
         if (weights.TryGetValue(ClassTable, out var table) && table.Shape is [var rows, var width] && rows != model.Config.ClassRows && width == model.Config.Width)
         {
-            weights[ClassTable] = StoredTensor.Of(Redrawn(table.Read(), model, seed));
+            weights[ClassTable] = StoredTensor.From(Redrawn(table.Read(), model, seed));
             note += $" Its class table has {rows} rows but the run needs {model.Config.ClassRows}, so the classes start anew.";
         }
 

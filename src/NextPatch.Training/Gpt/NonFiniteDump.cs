@@ -1,7 +1,7 @@
 using System.Text.Json;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Patches;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
 
 namespace NextPatch.Training.Gpt;

@@ -1,3 +1,4 @@
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 

@@ -1,3 +1,4 @@
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 
 namespace NextPatch.Training.Gpt;

@@ -1,7 +1,8 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

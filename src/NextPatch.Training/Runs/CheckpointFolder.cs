@@ -1,6 +1,5 @@
 using System.Globalization;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Training.Runs;
 

@@ -7,7 +7,7 @@ namespace NextPatch.Training.Runs;
 /// <summary>When a run writes checkpoints, and what happens where the disk does not take one.</summary>
 internal sealed class CheckpointSaver
 {
-    private readonly RunFrame _options;
+    private readonly RunOptions _options;
     private readonly CheckpointFolder _checkpoints;
     private readonly Action<int> _save;
     private bool _isOwed;
@@ -17,7 +17,7 @@ internal sealed class CheckpointSaver
     /// <param name="checkpoints">To name the last one.</param>
     /// <param name="save">Writes the checkpoint of the current step; receives how many stay.</param>
     /// <param name="savedStep">Step of the checkpoint the run starts from, 0 without.</param>
-    public CheckpointSaver(RunFrame options, CheckpointFolder checkpoints, Action<int> save, long savedStep)
+    public CheckpointSaver(RunOptions options, CheckpointFolder checkpoints, Action<int> save, long savedStep)
         => (_options, _checkpoints, _save, SavedStep) = (options, checkpoints, save, savedStep);
 
     /// <summary>Step of the last checkpoint.</summary>

@@ -17,7 +17,7 @@ public static class CheckpointSums
     /// <summary>Adds the sums of all files of a folder to it.</summary>
     internal static void Write(string folder)
     {
-        var lines = Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(file => $"{FileHash.Of(file)}  {Path.GetFileName(file)}\n");
+        var lines = Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(file => $"{FileHash.Compute(file)}  {Path.GetFileName(file)}\n");
         File.WriteAllText(Path.Combine(folder, FileName), string.Concat(lines));
     }
 
@@ -64,7 +64,7 @@ public static class CheckpointSums
         var expected = File.Exists(sums)
             ? File.ReadLines(sums).Select(line => line.Split("  ", 2)).FirstOrDefault(parts => parts.Length == 2 && parts[1] == Path.GetFileName(file))?[0]
             : null;
-        if (expected is not null && !string.Equals(expected, sum ?? FileHash.Of(file), StringComparison.OrdinalIgnoreCase))
+        if (expected is not null && !string.Equals(expected, sum ?? FileHash.Compute(file), StringComparison.OrdinalIgnoreCase))
         {
             throw new DataFormatException(
                 $"'{file}' does not have the SHA-256 that {FileName} beside it states, so it is damaged or was changed; take another checkpoint of the run, or fetch this one again. If it was changed on purpose, delete {sums}.");
@@ -88,7 +88,7 @@ public static class CheckpointSums
                 return $"{name} is missing";
             }
 
-            if (!string.Equals(FileHash.Of(path), sum, StringComparison.OrdinalIgnoreCase))
+            if (!string.Equals(FileHash.Compute(path), sum, StringComparison.OrdinalIgnoreCase))
             {
                 return $"{name} does not have the SHA-256 it was written with";
             }

@@ -1,5 +1,4 @@
-using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 
 namespace NextPatch.Training.Runs;
 
@@ -12,7 +11,7 @@ internal static class ResumePoint
     /// <returns>The checkpoint's folder, or null for a fresh start.</returns>
     /// <exception cref="ConfigException">There is a run and it may not be continued, or not with these settings.</exception>
     /// <exception cref="DataFormatException">There are checkpoints and all are damaged.</exception>
-    public static string? Find(CheckpointFolder checkpoints, RunFrame options, Action<string> requireSame)
+    public static string? Find(CheckpointFolder checkpoints, RunOptions options, Action<string> requireSame)
     {
         foreach (var name in checkpoints.CleanUp())
         {

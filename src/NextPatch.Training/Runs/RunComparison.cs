@@ -1,7 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization.Metadata;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 
 namespace NextPatch.Training.Runs;
 

@@ -6,7 +6,7 @@ internal static class PeakSignalToNoise
     /// <summary>dB over all pixels: 10 log10(255^2 / mean squared error).</summary>
     /// <param name="originals">uint8.</param>
     /// <param name="reconstructions">uint8 of the same length.</param>
-    public static double Of(ReadOnlySpan<byte> originals, ReadOnlySpan<byte> reconstructions)
+    public static double Compute(ReadOnlySpan<byte> originals, ReadOnlySpan<byte> reconstructions)
     {
         long sum = 0;
         for (var i = 0; i < originals.Length; i++)

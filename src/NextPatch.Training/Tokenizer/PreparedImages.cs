@@ -1,6 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Imaging;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Training.Tokenizer;
 

@@ -13,7 +13,7 @@ namespace NextPatch.Training.Tokenizer;
 /// <c>ema.safetensors</c>, <c>optimizer.safetensors</c> with the counts of the codebook, <c>training.json</c>, <c>state.json</c>, and of a
 /// discriminator its weights and moments.
 /// </summary>
-internal sealed class TokenizerCheckpoint(VqTokenizer tokenizer, nn.Module<Tensor, Tensor>? discriminator, TokenizerStep step, CodebookUpkeep upkeep)
+internal sealed class TokenizerCheckpoint(VqTokenizer tokenizer, nn.Module<Tensor, Tensor>? discriminator, TokenizerStep step, DeadCodeRevival upkeep)
 {
     private const string Training = "training.json";
     private const string State = "state.json";

@@ -2,6 +2,7 @@ using NextPatch.Core;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Training.Tokenizer;
 

@@ -42,7 +42,7 @@ internal static class TokenizerMetrics
         json.WriteNumber("skippedSteps", skippedSteps);
     });
 
-    private static void WriteJudgement(Utf8JsonWriter json, TokenizerJudgement heldOut)
+    private static void WriteJudgement(Utf8JsonWriter json, TokenizerValidation heldOut)
     {
         json.WriteStartObject("heldOut");
         json.WriteNumber("psnr", heldOut.Psnr);

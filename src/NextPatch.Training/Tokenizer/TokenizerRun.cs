@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
@@ -26,12 +26,12 @@ public sealed class TokenizerRun : IDisposable
     private readonly TokenizerRunOptions _options;
     private readonly nn.Module<Tensor, Tensor>? _discriminator;
     private readonly TokenizerStep _trainer;
-    private readonly CodebookUpkeep _upkeep;
+    private readonly DeadCodeRevival _upkeep;
     private readonly TokenizerCheckpoint _checkpoint;
     private readonly ImageReader _reader;
     private readonly SkippedSteps _skipped;
     private readonly RunLock _lock;
-    private readonly TokenizerJudge _judge;
+    private readonly TokenizerValidator _judge;
     private TokenizerWindowSums _window = new();
     private double _seconds;
     private long _step;
@@ -68,10 +68,10 @@ public sealed class TokenizerRun : IDisposable
             }
 
             _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null);
-            _upkeep = new CodebookUpkeep(Tokenizer, _trainer, _config);
+            _upkeep = new DeadCodeRevival(Tokenizer, _trainer, _config);
             _checkpoint = new TokenizerCheckpoint(Tokenizer, _discriminator, _trainer, _upkeep);
             _reader = new ImageReader(images, _config.BatchSize);
-            _judge = new TokenizerJudge(Tokenizer, _trainer.Optimizer, images);
+            _judge = new TokenizerValidator(Tokenizer, _trainer.Optimizer, images);
             if (start is not null)
             {
                 Continue(start);
@@ -97,7 +97,7 @@ public sealed class TokenizerRun : IDisposable
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
     /// <exception cref="NextPatchException">
     /// Too many steps in a row had a loss or gradient that is not finite, an image cannot be read, or a checkpoint could not be written and
-    /// <see cref="RunFrame.OnFullDisk"/> says stop; the last checkpoint stays.
+    /// <see cref="RunOptions.OnFullDisk"/> says stop; the last checkpoint stays.
     /// </exception>
     public TokenizerRunResult Run(CancellationToken cancellation = default)
     {

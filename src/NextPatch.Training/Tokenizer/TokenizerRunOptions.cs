@@ -3,7 +3,7 @@ using NextPatch.Training.Runs;
 namespace NextPatch.Training.Tokenizer;
 
 /// <summary>What surrounds a tokenizer's run without changing what it computes.</summary>
-public sealed record TokenizerRunOptions : RunFrame
+public sealed record TokenizerRunOptions : RunOptions
 {
     /// <summary>Steps between calls of <see cref="OnGrid"/>; 0 = only at the end.</summary>
     public long GridEvery { get; init; }

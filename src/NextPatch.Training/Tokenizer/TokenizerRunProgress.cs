@@ -45,5 +45,5 @@ public sealed record TokenizerRunProgress
     public long SkippedSteps { get; init; }
 
     /// <summary>Held-out images, where they were judged at this step.</summary>
-    public TokenizerJudgement? HeldOut { get; init; }
+    public TokenizerValidation? HeldOut { get; init; }
 }

@@ -7,4 +7,4 @@ namespace NextPatch.Training.Tokenizer;
 /// <param name="Seconds">Seconds in training steps over all sessions (judging, grids and checkpoints excluded).</param>
 /// <param name="SkippedSteps">Steps that were not taken, because a loss or gradient was not finite.</param>
 /// <param name="HeldOut">Held-out images with the weights that are left in the run's folder; null when cancelled or without such images.</param>
-public sealed record TokenizerRunResult(long Step, bool IsComplete, string? Checkpoint, double Seconds, long SkippedSteps, TokenizerJudgement? HeldOut);
+public sealed record TokenizerRunResult(long Step, bool IsComplete, string? Checkpoint, double Seconds, long SkippedSteps, TokenizerValidation? HeldOut);

@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Tests.Commands;
 

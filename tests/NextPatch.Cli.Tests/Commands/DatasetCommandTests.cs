@@ -58,7 +58,7 @@ public sealed class DatasetCommandTests
     public async Task Published_codes_are_recognised()
     {
         using var folder = new TemporaryFolder();
-        var writer = new PublishedCodeWriter(folder.Path, "imagenet16");
+        var writer = new LlamaGenCodeWriter(folder.Path, "imagenet16");
         writer.Write(0, [1, 2], variants: 2, label: 0);
         writer.Write(1, [3, 4], variants: 2, label: 1);
 

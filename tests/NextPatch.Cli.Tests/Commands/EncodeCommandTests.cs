@@ -3,6 +3,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
@@ -25,7 +26,7 @@ public sealed class EncodeCommandTests
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         using var store = CodeStore.Open(folder["codes"]);
         Assert.Equal((Train + Val, Val, layout == "published"), (store.Count, store.Manifest.HeldOutCount, store.IsPublishedLayout));
-        Assert.Equal(WeightsHash.OfTokenizer(folder["tokenizer"]), store.Manifest.TokenizerHash);
+        Assert.Equal(WeightsHash.ComputeForTokenizer(folder["tokenizer"]), store.Manifest.TokenizerHash);
         using var tokenizer = VqTokenizer.Load(folder["tokenizer"]);
         using var parts = DatasetReader.OpenParts(folder["set"], TestContext.Current.CancellationToken);
         foreach (var (image, source, place) in new[] { (0, parts.Train, 0), (23, parts.Train, 23), (Train + Val - 1, parts.Test!, Val - 1) })

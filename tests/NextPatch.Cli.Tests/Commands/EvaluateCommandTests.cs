@@ -1,9 +1,9 @@
 using System.Text.Json;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
 using NextPatch.Torch.Tokenizer;
 

@@ -1,9 +1,9 @@
 using System.Security.Cryptography;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Imaging;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
 
 namespace NextPatch.Cli.Tests.Commands;

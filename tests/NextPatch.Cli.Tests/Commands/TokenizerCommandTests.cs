@@ -32,7 +32,7 @@ public sealed class TokenizerCommandTests
         var shares = codes.GroupBy(c => c).Select(g => (double)g.Count() / codes.Length).ToArray();
         Assert.Equal(shares.Length / 32.0, run.Json.GetProperty("codebookUsage").GetDouble());
         Assert.Equal(Math.Exp(-shares.Sum(s => s * Math.Log(s))), run.Json.GetProperty("perplexity").GetDouble(), 1e-9);
-        Assert.Equal((5, Side, WeightsHash.OfTokenizer(folder["tok"])), (run.Json.GetProperty("count").GetInt32(), run.Json.GetProperty("imageSize").GetInt32(), run.Json.GetProperty("tokenizerHash").GetString()!));
+        Assert.Equal((5, Side, WeightsHash.ComputeForTokenizer(folder["tok"])), (run.Json.GetProperty("count").GetInt32(), run.Json.GetProperty("imageSize").GetInt32(), run.Json.GetProperty("tokenizerHash").GetString()!));
         Assert.False(run.Json.TryGetProperty("lpips", out _));
     }
 
@@ -138,7 +138,7 @@ public sealed class TokenizerCommandTests
         using var folder = new TemporaryFolder();
         using var tokenizer = WriteTokenizer(folder["tok"]);
         var codes = Enumerable.Range(0, 3 * 2 * 16).Select(i => i * 7 % 32).ToArray();
-        var manifest = new CodeManifest { Name = "c", GridSide = 4, VocabularySize = 32, ClassNames = ["a"], Count = 3, Augmentations = 2, TokenizerHash = WeightsHash.OfTokenizer(folder["tok"]) };
+        var manifest = new CodeManifest { Name = "c", GridSide = 4, VocabularySize = 32, ClassNames = ["a"], Count = 3, Augmentations = 2, TokenizerHash = WeightsHash.ComputeForTokenizer(folder["tok"]) };
         CodeStore.Write(folder["codes"], manifest, codes, [0, 0, 0]);
         CodeStore.Write(folder["foreign"], manifest with { TokenizerHash = new string('a', 64) }, codes, [0, 0, 0]);
 

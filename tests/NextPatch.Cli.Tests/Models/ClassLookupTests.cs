@@ -1,5 +1,5 @@
 using NextPatch.Cli.Models;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 
 namespace NextPatch.Cli.Tests.Models;
 

@@ -2,12 +2,12 @@ using System.Diagnostics;
 using System.Globalization;
 using System.IO.Compression;
 using System.Text;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Pickle;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Tensors;
 using NextPatch.Core.Tests.Checkpoints.Numpy;
 using NextPatch.Core.Tests.Checkpoints.Pickle;
 

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Tensors;
 using NextPatch.Core.Tests.Checkpoints.PyTorch;
 
 namespace NextPatch.Core.Tests.Checkpoints;

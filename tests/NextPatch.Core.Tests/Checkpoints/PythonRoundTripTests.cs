@@ -1,7 +1,7 @@
-
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Tensors;
+
 
 namespace NextPatch.Core.Tests.Checkpoints;
 
@@ -18,7 +18,7 @@ public sealed class PythonRoundTripTests
         PyTorchFile.Write(folder["weights.pt"], state);
         PyTorchFile.Write(folder["training.pt"], (object)new Dictionary<object, object?>
         {
-            ["model"] = state.ConvertAll(p => KeyValuePair.Create(p.Key, StoredTensor.Of(p.Value))),
+            ["model"] = state.ConvertAll(p => KeyValuePair.Create(p.Key, StoredTensor.From(p.Value))),
             ["tied"] = new List<object?> { tied, tied },
             ["optimizer"] = Optimizer(),
         });

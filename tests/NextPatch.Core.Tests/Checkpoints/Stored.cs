@@ -1,5 +1,5 @@
 using CsCheck;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Tests.Checkpoints;
 

@@ -1,6 +1,6 @@
 using CsCheck;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Tests.Checkpoints;
 
@@ -44,7 +44,7 @@ public sealed class StoredTensorTests
     {
         // Every float16 and bfloat16, ties, infinities, NaN, and more elements than one part holds.
         var values = Enumerable.Range(0, 70_000).Select(i => BitConverter.UInt32BitsToSingle((uint)i * 61_357u)).Append(float.NaN).ToArray();
-        var converted = StoredTensor.Of(HostTensor.FromSingles([values.Length], values)).As(type).Read();
+        var converted = StoredTensor.From(HostTensor.FromSingles([values.Length], values)).As(type).Read();
         for (var i = 0; i < values.Length; i++)
         {
             switch (type)
@@ -73,11 +73,11 @@ public sealed class StoredTensorTests
         Assert.Equal([1f, -448f, 0.001953125f, float.NaN], Singles(ElementType.Float8E4M3, 0x38, 0xFE, 0x01, 0x7F));
         Assert.Equal([1f, -57344f, float.PositiveInfinity, 1.52587890625e-05f], Singles(ElementType.Float8E5M2, 0x3C, 0xFB, 0x7C, 0x01));
         Assert.Equal(1f, BFloat16.ToSingle(0x3F80));
-        Assert.Equal([1f, -448f], StoredTensor.Of(new HostTensor(ElementType.Float8E4M3, [2], new byte[] { 0x38, 0xFE })).As(ElementType.Float32).Read().ToSingles());
+        Assert.Equal([1f, -448f], StoredTensor.From(new HostTensor(ElementType.Float8E4M3, [2], new byte[] { 0x38, 0xFE })).As(ElementType.Float32).Read().ToSingles());
     }
 
     [Fact]
-    public void Integers_keep_their_type() => Assert.Equal(ElementType.Int64, StoredTensor.Of(new HostTensor(ElementType.Int64, [1], new byte[8])).As(ElementType.BFloat16).Type);
+    public void Integers_keep_their_type() => Assert.Equal(ElementType.Int64, StoredTensor.From(new HostTensor(ElementType.Int64, [1], new byte[8])).As(ElementType.BFloat16).Type);
 
     private static float[] Singles(ElementType type, params byte[] bytes) => new HostTensor(type, [bytes.Length], bytes).ToSingles();
 

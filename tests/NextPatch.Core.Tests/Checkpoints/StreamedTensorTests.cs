@@ -1,8 +1,9 @@
-
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
+
 
 namespace NextPatch.Core.Tests.Checkpoints;
 

@@ -1,6 +1,7 @@
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Tests.Configuration;
 

@@ -1,5 +1,4 @@
 using CsCheck;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Imaging;
 
 namespace NextPatch.Core.Tests.Imaging;

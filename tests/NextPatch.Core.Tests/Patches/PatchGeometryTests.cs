@@ -1,5 +1,4 @@
 using CsCheck;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 
 namespace NextPatch.Core.Tests.Patches;

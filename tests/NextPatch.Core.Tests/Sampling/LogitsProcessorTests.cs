@@ -1,5 +1,4 @@
 using CsCheck;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 
 namespace NextPatch.Core.Tests.Sampling;

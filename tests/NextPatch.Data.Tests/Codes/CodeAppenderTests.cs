@@ -1,8 +1,7 @@
 using CsCheck;
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Tests.Codes;
 

@@ -1,7 +1,7 @@
 using CsCheck;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
 
 namespace NextPatch.Data.Tests.Codes;

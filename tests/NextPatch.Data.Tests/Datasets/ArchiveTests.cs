@@ -1,7 +1,6 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Data.Datasets;
 
 namespace NextPatch.Data.Tests.Datasets;

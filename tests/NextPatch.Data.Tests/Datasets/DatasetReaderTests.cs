@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Tests.Datasets;
 

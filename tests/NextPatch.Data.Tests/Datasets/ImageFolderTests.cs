@@ -1,7 +1,7 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using SkiaSharp;
 
 namespace NextPatch.Data.Tests.Datasets;

@@ -1,6 +1,6 @@
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Core.Imaging;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Tests.Datasets;
 

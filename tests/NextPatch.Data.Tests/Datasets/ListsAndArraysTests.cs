@@ -1,6 +1,6 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Datasets;
 
 namespace NextPatch.Data.Tests.Datasets;

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Data.Datasets;
 
 namespace NextPatch.Data.Tests.Datasets;

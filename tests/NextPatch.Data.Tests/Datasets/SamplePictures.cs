@@ -1,5 +1,5 @@
 using NextPatch.Core.Imaging;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Tests.Datasets;
 

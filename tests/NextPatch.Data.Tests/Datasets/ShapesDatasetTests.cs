@@ -1,5 +1,5 @@
 using CsCheck;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using SkiaSharp;
 
 namespace NextPatch.Data.Tests.Datasets;

@@ -1,5 +1,5 @@
 using CsCheck;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Data.Imaging;
 using SkiaSharp;
 

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.IO.Compression;
 using System.IO.Hashing;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
 using NextPatch.Data.Tests.Datasets;

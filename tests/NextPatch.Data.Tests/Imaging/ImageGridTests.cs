@@ -1,6 +1,6 @@
 using NextPatch.Core.Imaging;
-using NextPatch.Data.Datasets;
 using NextPatch.Data.Imaging;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Tests.Imaging;
 

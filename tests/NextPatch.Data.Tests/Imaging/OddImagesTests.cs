@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Formats.Tar;
 using System.Globalization;
 using System.Text.RegularExpressions;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
 

@@ -96,9 +96,9 @@ public sealed class FeatureStatisticsTests
         Assert.Contains("at least 2 rows", Assert.Throws<NextPatchException>(() => statistics.Covariance()).Message, StringComparison.Ordinal);
         Assert.Contains("whole rows of 3", Assert.Throws<NextPatchException>(() => statistics.Add([1, 2])).Message, StringComparison.Ordinal);
         Assert.Throws<NextPatchException>(() => statistics.Merge(new FeatureStatistics(4)));
-        Assert.Throws<NextPatchException>(() => FeatureStatistics.Of([1, 2], [1, 0, 1]));
-        Assert.Throws<NextPatchException>(() => FeatureStatistics.Of([1, double.NaN], [1, 0, 0, 1]));
-        Assert.Throws<InvalidOperationException>(() => FeatureStatistics.Of([1], [1]).Add([1]));
+        Assert.Throws<NextPatchException>(() => FeatureStatistics.From([1, 2], [1, 0, 1]));
+        Assert.Throws<NextPatchException>(() => FeatureStatistics.From([1, double.NaN], [1, 0, 0, 1]));
+        Assert.Throws<InvalidOperationException>(() => FeatureStatistics.From([1], [1]).Add([1]));
     }
 
     internal static double PlainCovariance(float[] rows, int width, int i, int j)

@@ -10,7 +10,7 @@ public sealed class FrechetDistanceTests
     public void Of_diagonal_covariances_it_is_what_one_writes_down()
     {
         // |m|^2 = 9 + 16, and (sqrt(4) - sqrt(9))^2 + (sqrt(1) - sqrt(25))^2 = 1 + 16.
-        var (a, b) = (FeatureStatistics.Of([0, 0], [4, 0, 0, 1]), FeatureStatistics.Of([3, 4], [9, 0, 0, 25]));
+        var (a, b) = (FeatureStatistics.From([0, 0], [4, 0, 0, 1]), FeatureStatistics.From([3, 4], [9, 0, 0, 25]));
         Assert.Equal(25 + 17, FrechetDistance.Between(a, b), 1e-12);
     }
 
@@ -18,7 +18,7 @@ public sealed class FrechetDistanceTests
     public void Of_two_by_two_covariances_it_follows_the_closed_form_of_the_trace_of_a_root()
     {
         // tr M^(1/2) = sqrt(tr M + 2 sqrt(det M)) for two by two matrices.
-        var (a, b) = (FeatureStatistics.Of([0, 0], [2, 0.5, 0.5, 1]), FeatureStatistics.Of([0, 0], [1, -0.3, -0.3, 3]));
+        var (a, b) = (FeatureStatistics.From([0, 0], [2, 0.5, 0.5, 1]), FeatureStatistics.From([0, 0], [1, -0.3, -0.3, 3]));
         var trace = (2 * 1) + (0.5 * -0.3) + (0.5 * -0.3) + (1 * 3);
         var determinant = (2 - 0.25) * (3 - 0.09);
         Assert.Equal(3 + 4 - (2 * Math.Sqrt(trace + (2 * Math.Sqrt(determinant)))), FrechetDistance.Between(a, b), 1e-12);
@@ -42,20 +42,20 @@ public sealed class FrechetDistanceTests
     {
         // Singular and unlike: tr ((C1 + e)(C2 + e))^(1/2) of two diagonals, traces without e.
         const double E = 1e-6;
-        var (a, b) = (FeatureStatistics.Of([0, 0], [4, 0, 0, 0]), FeatureStatistics.Of([0, 0], [0, 0, 0, 9]));
+        var (a, b) = (FeatureStatistics.From([0, 0], [4, 0, 0, 0]), FeatureStatistics.From([0, 0], [0, 0, 0, 9]));
         Assert.Equal(4 + 9 - (2 * (Math.Sqrt((4 + E) * E) + Math.Sqrt(E * (9 + E)))), FrechetDistance.Between(a, b), 1e-12);
 
         // Constant in both, or in one alone: the root needs no help, and the distance is exact.
-        var (c, d) = (FeatureStatistics.Of([0, 0], [4, 0, 0, 0]), FeatureStatistics.Of([0, 0], [9, 0, 0, 0]));
+        var (c, d) = (FeatureStatistics.From([0, 0], [4, 0, 0, 0]), FeatureStatistics.From([0, 0], [9, 0, 0, 0]));
         Assert.Equal(1, FrechetDistance.Between(c, d), 1e-12);
-        Assert.Equal(4 + 9 + 16 - (2 * 6), FrechetDistance.Between(c, FeatureStatistics.Of([0, 0], [9, 0, 0, 16])), 1e-12);
+        Assert.Equal(4 + 9 + 16 - (2 * 6), FrechetDistance.Between(c, FeatureStatistics.From([0, 0], [9, 0, 0, 16])), 1e-12);
     }
 
     [Fact]
     public void Sets_without_any_variance_are_their_means_apart()
-        => Assert.Equal(5, FrechetDistance.Between(FeatureStatistics.Of([0, 0], [0, 0, 0, 0]), FeatureStatistics.Of([1, 2], [0, 0, 0, 0])), 1e-12);
+        => Assert.Equal(5, FrechetDistance.Between(FeatureStatistics.From([0, 0], [0, 0, 0, 0]), FeatureStatistics.From([1, 2], [0, 0, 0, 0])), 1e-12);
 
     [Fact]
     public void Other_widths_are_refused()
-        => Assert.Contains("one network", Assert.Throws<NextPatchException>(() => FrechetDistance.Between(FeatureStatistics.Of([0], [1]), FeatureStatistics.Of([0, 0], [1, 0, 0, 1]))).Message, StringComparison.Ordinal);
+        => Assert.Contains("one network", Assert.Throws<NextPatchException>(() => FrechetDistance.Between(FeatureStatistics.From([0], [1]), FeatureStatistics.From([0, 0], [1, 0, 0, 1]))).Message, StringComparison.Ordinal);
 }

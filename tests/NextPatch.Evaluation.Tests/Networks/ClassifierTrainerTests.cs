@@ -1,6 +1,5 @@
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
-using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;

@@ -1,7 +1,6 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
-using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
@@ -124,7 +123,7 @@ public sealed class FeatureNetworksTests : IDisposable
         var message = Refusal<NextPatchException>(name, _folder["none.pth"]);
 
         Assert.Contains("none.pth' does not exist", message, StringComparison.Ordinal);
-        Assert.Equal(isNamed, message.Contains(PublishedInception.Address, StringComparison.Ordinal) && message.Contains(PublishedInception.Hash, StringComparison.Ordinal) && message.Contains(PublishedInception.CachePath, StringComparison.Ordinal));
+        Assert.Equal(isNamed, message.Contains(PytorchFidInception.Address, StringComparison.Ordinal) && message.Contains(PytorchFidInception.Hash, StringComparison.Ordinal) && message.Contains(PytorchFidInception.CachePath, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -136,9 +135,9 @@ public sealed class FeatureNetworksTests : IDisposable
         Assert.Contains(_folder[Path.Combine("nextpatch", "pt_inception-2015-12-05-6726825d.pth")], message, StringComparison.Ordinal);
 
         Directory.CreateDirectory(_folder["nextpatch"]);
-        PyTorchFile.Write(PublishedInception.CachePath, [KeyValuePair.Create("fc.bias", FormulaTensors.Make("x", 1, 0, 8))]);
+        PyTorchFile.Write(PytorchFidInception.CachePath, [KeyValuePair.Create("fc.bias", FormulaTensors.Make("x", 1, 0, 8))]);
         Assert.Contains("the published file has 6726825d", Refusal<NextPatchException>(null, null), StringComparison.Ordinal);
-        Assert.EndsWith($"-{PublishedInception.Hash[..8]}.pth", PublishedInception.FileName, StringComparison.Ordinal);
+        Assert.EndsWith($"-{PytorchFidInception.Hash[..8]}.pth", PytorchFidInception.FileName, StringComparison.Ordinal);
     }
 
     private static string Refusal<TException>(string? name, string? path)

@@ -1,6 +1,6 @@
-
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
+
 
 namespace NextPatch.Evaluation.Tests.Networks;
 

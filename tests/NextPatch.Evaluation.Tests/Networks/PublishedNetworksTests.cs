@@ -1,6 +1,6 @@
 using System.IO.Compression;
 using System.Text.Json.Nodes;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Perception;
@@ -153,7 +153,7 @@ public sealed class PublishedNetworksTests
             }
 
             var variance = $"{parts[0]}.bn.running_var";
-            tensors[variance] = StoredTensor.Of(HostTensor.FromSingles([shape[0]], [.. Enumerable.Range(0, (int)shape[0]).Select(i => 0.75f + (0.5f * Math.Abs(FormulaTensors.Value(Seed(variance), (uint)i))))]));
+            tensors[variance] = StoredTensor.From(HostTensor.FromSingles([shape[0]], [.. Enumerable.Range(0, (int)shape[0]).Select(i => 0.75f + (0.5f * Math.Abs(FormulaTensors.Value(Seed(variance), (uint)i))))]));
         }
 
         return tensors;

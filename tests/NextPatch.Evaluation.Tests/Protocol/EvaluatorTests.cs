@@ -1,5 +1,4 @@
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;

@@ -1,8 +1,7 @@
 using System.IO.Compression;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
-using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;
@@ -58,7 +57,7 @@ public sealed class ImageSetTests
     public void An_archive_without_images_says_what_it_holds()
     {
         using var folder = new TemporaryFolder();
-        NpzFile.Write(folder["a.npz"], [new("codes", StoredTensor.Of(HostTensor.From<int>(ElementType.Int32, [2], [1, 2])))]);
+        NpzFile.Write(folder["a.npz"], [new("codes", StoredTensor.From(HostTensor.From<int>(ElementType.Int32, [2], [1, 2])))]);
 
         Assert.Contains("codes Int32 [2]", Assert.Throws<DataFormatException>(() => ArrayImageSet.Open(folder["a.npz"])).Message, StringComparison.Ordinal);
     }
@@ -68,7 +67,7 @@ public sealed class ImageSetTests
     {
         using var folder = new TemporaryFolder();
         var images = new HostTensor(ElementType.UInt8, [2, 4, 4, 3], Pictures.Random(2, 4));
-        NpzFile.Write(folder["a.npz"], [new("real", StoredTensor.Of(images)), new("fake", StoredTensor.Of(images))]);
+        NpzFile.Write(folder["a.npz"], [new("real", StoredTensor.From(images)), new("fake", StoredTensor.From(images))]);
 
         Assert.Contains("real UInt8 [2, 4, 4, 3], fake UInt8", Assert.Throws<DataFormatException>(() => ArrayImageSet.Open(folder["a.npz"])).Message, StringComparison.Ordinal);
     }

@@ -1,6 +1,6 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Imaging;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;

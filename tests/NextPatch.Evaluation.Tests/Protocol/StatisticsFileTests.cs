@@ -1,7 +1,7 @@
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Evaluation.Tests.Protocol;
@@ -79,7 +79,7 @@ public sealed class StatisticsFileTests
 
     private static void Write(string path, params (string Name, double[] Values, long[] Shape)[] arrays)
     {
-        var tensors = arrays.Select(a => KeyValuePair.Create(a.Name, StoredTensor.Of(HostTensor.From<double>(ElementType.Float64, a.Shape, a.Values)))).ToList();
+        var tensors = arrays.Select(a => KeyValuePair.Create(a.Name, StoredTensor.From(HostTensor.From<double>(ElementType.Float64, a.Shape, a.Values)))).ToList();
         if (path.EndsWith(".npz", StringComparison.Ordinal))
         {
             NpzFile.Write(path, tensors);

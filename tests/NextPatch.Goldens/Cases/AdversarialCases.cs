@@ -1,5 +1,5 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
@@ -106,10 +106,10 @@ internal static class AdversarialCases
 
     public static Lpips LoadLpips(GoldenCase golden)
     {
-        var features = FormulaWeights.Make(golden.Json(golden.FileEnding("lpips.weights.json"))).ToDictionary(p => p.Key, p => StoredTensor.Of(p.Value));
+        var features = FormulaWeights.Make(golden.Json(golden.FileEnding("lpips.weights.json"))).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value));
 
         // A training case names the features only; the heads lie beside them.
         var heads = golden.Files.FirstOrDefault(f => f.EndsWith(".pth", StringComparison.Ordinal)) ?? "lpips_lin_legacy.pth";
-        return new Lpips(features, PyTorchFile.ReadStateDict(golden.PathOf(heads)).ToDictionary(p => p.Key, p => StoredTensor.Of(p.Value)), golden.Name);
+        return new Lpips(features, PyTorchFile.ReadStateDict(golden.PathOf(heads)).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), golden.Name);
     }
 }

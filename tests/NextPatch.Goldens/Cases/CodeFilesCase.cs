@@ -4,6 +4,7 @@ using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 
@@ -76,7 +77,7 @@ internal static class CodeFilesCase
         try
         {
             var name = codesFolder[(codesFolder.LastIndexOf('/') + 1)..^"_codes".Length];
-            var writer = new PublishedCodeWriter(written.FullName, name);
+            var writer = new LlamaGenCodeWriter(written.FullName, name);
             foreach (var file in files)
             {
                 var image = int.Parse(Path.GetFileNameWithoutExtension(file));
@@ -95,7 +96,7 @@ internal static class CodeFilesCase
         }
     }
 
-    private static void CheckImage(CaseRun run, CodeStore store, PublishedCodeWriter writer, int image, string file, JsonNode? entry)
+    private static void CheckImage(CaseRun run, CodeStore store, LlamaGenCodeWriter writer, int image, string file, JsonNode? entry)
     {
         var expected = NpyFile.Read(run.Golden.PathOf(file));
         if (entry is not null)

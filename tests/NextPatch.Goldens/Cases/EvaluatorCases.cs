@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Protocol;
 using NextPatch.Torch.Loading;
@@ -114,7 +114,7 @@ internal static class EvaluatorCases
         var covariance = arrays[$"{name}.sigma{side}__f64"];
         if (!arrays.TryGetValue($"{name}.act{side}", out var rows))
         {
-            return FeatureStatistics.Of(mean.ToDoubles(), covariance.ToDoubles());
+            return FeatureStatistics.From(mean.ToDoubles(), covariance.ToDoubles());
         }
 
         var statistics = new FeatureStatistics((int)rows.Shape[1]);

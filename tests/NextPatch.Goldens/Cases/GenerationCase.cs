@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;

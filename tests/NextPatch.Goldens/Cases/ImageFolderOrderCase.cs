@@ -1,3 +1,4 @@
+using NextPatch.Data.Containers;
 using NextPatch.Data.Datasets;
 
 namespace NextPatch.Goldens.Cases;

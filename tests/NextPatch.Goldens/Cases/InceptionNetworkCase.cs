@@ -1,7 +1,7 @@
 using System.IO.Hashing;
 using System.Text;
 using System.Text.Json.Nodes;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Torch.Perception;
@@ -166,7 +166,7 @@ internal static class InceptionNetworkCase
 
             var tensor = HostTensor.FromSingles(shape, values);
             run.Same($"checksum of {name}", Crc32.HashToUInt32(tensor.Bytes.Span), (uint)entry["crc32"]!);
-            weights[name] = StoredTensor.Of(tensor);
+            weights[name] = StoredTensor.From(tensor);
         }
 
         return weights;

@@ -1,9 +1,9 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Pickle;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Goldens.Cases;
 

@@ -1,4 +1,4 @@
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using TorchSharp;

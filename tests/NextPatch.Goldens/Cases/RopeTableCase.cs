@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 
 namespace NextPatch.Goldens.Cases;

@@ -1,10 +1,10 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Imaging;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
@@ -39,7 +39,7 @@ internal static class SamplePostprocessCase
         var arrays = run.Golden.Arrays();
         var (samples, expected) = (arrays["samples"], arrays["grid_u8"]);
         var columns = int.Parse(Regex.Match(run.Golden.Official, "nrow=([0-9]+)").Groups[1].ValueSpan);
-        var sheet = PublishedGrid.Compose(samples.ToSingles(), (int)samples.Shape[2], (int)samples.Shape[3], columns);
+        var sheet = TorchvisionGrid.Compose(samples.ToSingles(), (int)samples.Shape[2], (int)samples.Shape[3], columns);
         run.Close("grid_u8", GoldenImages.ToArray(sheet), expected, Tolerance.Exact);
         foreach (var file in run.Golden.Files.Where(f => f.EndsWith(".png", StringComparison.Ordinal)))
         {
@@ -84,8 +84,8 @@ internal static class SamplePostprocessCase
             var arguments = folder!["argv"]!.AsArray().Select(a => (string)a!).ToList();
             string Value(string option, string otherwise) => arguments.IndexOf(option) is var at and >= 0 ? arguments[at + 1] : otherwise;
             double Number(string option, double otherwise) => double.Parse(Value(option, otherwise.ToString("R")));
-            var name = PublishedNames.OfFolder(
-                Value("--gpt-model", "GPT-B"), PublishedNames.OfCheckpoint(Value("--gpt-ckpt", "")), (int)Number("--image-size", 384), (int)Number("--image-size-eval", 256), Value("--vq-model", "VQ-16"),
+            var name = LlamaGenNames.ForFolder(
+                Value("--gpt-model", "GPT-B"), LlamaGenNames.ForCheckpoint(Value("--gpt-ckpt", "")), (int)Number("--image-size", 384), (int)Number("--image-size-eval", 256), Value("--vq-model", "VQ-16"),
                 new SamplingConfig { TopK = (int)Number("--top-k", 0), TopP = Number("--top-p", 1), Temperature = Number("--temperature", 1), GuidanceScale = Number("--cfg-scale", 1.5) },
                 ulong.Parse(Value("--global-seed", "0")));
             run.Same("folder name", name, (string)folder["folder_name"]!);

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Goldens.Cases;
 

@@ -1,5 +1,5 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Imaging;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Goldens.Cases;

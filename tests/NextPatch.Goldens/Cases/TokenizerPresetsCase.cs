@@ -1,5 +1,5 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 

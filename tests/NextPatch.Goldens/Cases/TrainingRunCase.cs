@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Patches;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Optimization;
 using static TorchSharp.torch;
@@ -64,7 +65,7 @@ internal static partial class TrainingRunCase
         private readonly GoldenCase _golden;
         private readonly PatchSchedule _stages;
         private readonly LearningRateSchedule _rate;
-        private readonly TrainingPass _pass;
+        private readonly FusedGpt _pass;
 
         public Session(GoldenCase golden, double averageDecay, string weights)
         {
@@ -80,7 +81,7 @@ internal static partial class TrainingRunCase
             Model = new GptModel(golden.Gpt());
             StateLoader.Load(Model, golden.Weights(weights), weights);
             Model.train();
-            _pass = new TrainingPass(Model);
+            _pass = new FusedGpt(Model);
             Optimizer = new AdamW(Model.named_parameters(), training);
         }
 

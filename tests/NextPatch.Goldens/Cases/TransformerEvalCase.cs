@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Patches;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;

@@ -1,6 +1,7 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Patches;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;
 using static TorchSharp.torch;
@@ -47,7 +48,7 @@ internal static class TransformerGradientCase
 
         CheckGradients(run, model, $"p{patchSize}", expected, Tolerance.Parse(tolerances["grad"]));
         model.zero_grad();
-        using var pass = new TrainingPass(model);
+        using var pass = new FusedGpt(model);
         var passLoss = pass.Forward(labels.data<long>().ToArray(), codes.data<long>().ToArray(), grouping.Geometry);
         pass.Backward();
         run.Close($"p{patchSize} loss of the training pass", tensor(new[] { (float)passLoss }), expected["loss"], Tolerance.Parse(tolerances["loss"]));

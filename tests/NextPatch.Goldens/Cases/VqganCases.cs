@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Tokenizer;

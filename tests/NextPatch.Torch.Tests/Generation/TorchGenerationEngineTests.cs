@@ -1,4 +1,4 @@
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;

@@ -1,12 +1,15 @@
 using System.Runtime.Intrinsics;
 using CsCheck;
-using NextPatch.Torch.Kernels;
+using NextPatch.Kernels.Attention;
+using NextPatch.Kernels.Elementwise;
+using NextPatch.Kernels.Gemm;
+using NextPatch.Kernels.Simd;
 using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Tests.Kernels;
 
-/// <summary>Each kernel with vectors against itself with one lane, at widths that vectors do and do not divide; models with automatic gradients judge the formulas (TrainingPassTests).</summary>
+/// <summary>Each kernel with vectors against itself with one lane, at widths that vectors do and do not divide; models with automatic gradients judge the formulas (FusedGptTests).</summary>
 public sealed unsafe class KernelTests
 {
     public KernelTests() => NativeBackend.EnsureLoaded(); // rows are shared among as many threads as libtorch has
@@ -61,19 +64,19 @@ public sealed unsafe class KernelTests
         var drop = new BranchDrop(new DropMask(0.4, 77), [1, 0, 1.5f], 2);
         var (x, branch, weight, dy) = (Values(rows * width, 1), Values(rows * width, 2), Values(width, 3), Values(rows * width, 4));
         float[][] Run<L>()
-            where L : unmanaged, ILanes<L>
+            where L : unmanaged, ISimd<L>
         {
             var (sum, normed, inverse, residual, weightGradient, branchGradient) = (new float[rows * width], new float[rows * width], new float[rows], Values(rows * width, 5), Values(width, 6), new float[rows * width]);
             fixed (float* px = x, pb = branch, pw = weight, pd = dy, ps = sum, pn = normed, pi = inverse, pr = residual, pg = weightGradient, pbg = branchGradient)
             {
-                NormKernel<L>.Forward(rows, width, px, (Single32*)pb, drop, ps, pw, 1e-5f, (Single32*)pn, pi);
-                NormKernel<L>.Backward(rows, width, (Single32*)pd, ps, pi, pw, pr, false, pg, (Single32*)pbg, drop);
+                NormKernel<L>.Forward(rows, width, px, (Fp32*)pb, drop, ps, pw, 1e-5f, (Fp32*)pn, pi);
+                NormKernel<L>.Backward(rows, width, (Fp32*)pd, ps, pi, pw, pr, false, pg, (Fp32*)pbg, drop);
             }
 
             return [sum, normed, inverse, residual, weightGradient, branchGradient];
         }
 
-        AssertTwins(Run<Lanes1>, Run<Lanes8>, Run<Lanes16>);
+        AssertTwins(Run<Simd1>, Run<Simd8>, Run<Simd16>);
     }
 
     [Theory]
@@ -83,20 +86,20 @@ public sealed unsafe class KernelTests
         const int rows = 4;
         var gradient = Values(rows * width, 2);
         float[][] Run<L>()
-            where L : unmanaged, ILanes<L>
+            where L : unmanaged, ISimd<L>
         {
             var (gateUp, hidden, again) = (Values(2 * rows * width, 1), new float[rows * width], new float[rows * width]);
             fixed (float* pg = gateUp, ph = hidden, pd = gradient, pa = again)
             {
-                SwiGluKernel<L>.Forward(rows, width, (Single32*)pg, (Single32*)ph);
-                SwiGluKernel<L>.Backward(rows, width, (Single32*)pg, (Single32*)pd, (Single32*)pa);
+                SwiGluKernel<L>.Forward(rows, width, (Fp32*)pg, (Fp32*)ph);
+                SwiGluKernel<L>.Backward(rows, width, (Fp32*)pg, (Fp32*)pd, (Fp32*)pa);
             }
 
             AssertClose([hidden], [again]);
             return [gateUp, hidden];
         }
 
-        AssertTwins(Run<Lanes1>, Run<Lanes8>, Run<Lanes16>);
+        AssertTwins(Run<Simd1>, Run<Simd8>, Run<Simd16>);
     }
 
     [Theory]
@@ -106,21 +109,21 @@ public sealed unsafe class KernelTests
         const int rows = 3, codes = 4;
         int[] targets = [.. Enumerable.Range(0, rows * codes).Select(i => i * i % vocabulary)];
         float[][] Run<L>()
-            where L : unmanaged, ILanes<L>
+            where L : unmanaged, ISimd<L>
         {
             var (logits, losses) = (Values(rows * vocabulary, 1), new double[rows]);
             fixed (float* pl = logits)
             fixed (int* pt = targets)
             fixed (double* ps = losses)
             {
-                CrossEntropyKernel<L>.Run(rows, vocabulary, (Single32*)pl, pt, codes, 0.5f, ps);
+                CrossEntropyKernel<L>.Run(rows, vocabulary, (Fp32*)pl, pt, codes, 0.5f, ps);
             }
 
             Assert.Equal(0, logits.Sum(), 1e-5); // probabilities and target frequencies both add up to one
             return [logits, [.. losses.Select(l => (float)l)]];
         }
 
-        AssertTwins(Run<Lanes1>, Run<Lanes8>, Run<Lanes16>);
+        AssertTwins(Run<Simd1>, Run<Simd8>, Run<Simd16>);
     }
 
     [Fact]
@@ -129,12 +132,12 @@ public sealed unsafe class KernelTests
         {
             var (left, right) = (Values(rows * depth, 1), Values(depth * columns, 2));
             float[][] Run<L>()
-                where L : unmanaged, ILanes<L>
+                where L : unmanaged, ISimd<L>
             {
                 var result = Values(rows * columns, 3);
                 fixed (float* pl = left, pr = right, ps = result)
                 {
-                    MatrixTile<L>.Multiply((rows, columns, depth), pl, isTransposed ? 1 : depth, isTransposed ? rows : 1, pr, columns, ps, columns, add);
+                    SmallGemm<L>.Multiply((rows, columns, depth), pl, isTransposed ? 1 : depth, isTransposed ? rows : 1, pr, columns, ps, columns, add);
                 }
 
                 return [result];
@@ -146,7 +149,7 @@ public sealed unsafe class KernelTests
                 plain[i] = (add ? plain[i] : 0) + Enumerable.Range(0, depth).Sum(k => left[isTransposed ? (k * rows) + (i / columns) : (i / columns * depth) + k] * right[(k * columns) + (i % columns)]);
             }
 
-            AssertTwins(() => [plain], Run<Lanes1>, Run<Lanes8>, Run<Lanes16>);
+            AssertTwins(() => [plain], Run<Simd1>, Run<Simd8>, Run<Simd16>);
         });
 
     [Theory]
@@ -157,20 +160,20 @@ public sealed unsafe class KernelTests
         const int batch = 2, tokens = 37, heads = 2; // two blocks of queries, the second one cut
         var rotary = new RotaryRows([.. Values(tokens * width, 4)], width);
         float[][] Run<L>()
-            where L : unmanaged, ILanes<L>
+            where L : unmanaged, ISimd<L>
         {
             var kernel = new AttentionKernel<L>(tokens, heads, kvHeads, width, rotary, new DropMask(0.2, 5));
             var (qkv, mixed, gradient, sums) = (Values(batch * tokens * (heads + (2 * kvHeads)) * width, 1), new float[batch * tokens * heads * width], Values(batch * tokens * heads * width, 2), new float[batch * heads * tokens]);
             fixed (float* pq = qkv, pm = mixed, pg = gradient, ps = sums)
             {
-                kernel.Forward(batch, (Single32*)pq, (Single32*)pm, ps);
-                kernel.Backward(batch, (Single32*)pq, (Single32*)pg, ps);
+                kernel.Forward(batch, (Fp32*)pq, (Fp32*)pm, ps);
+                kernel.Backward(batch, (Fp32*)pq, (Fp32*)pg, ps);
             }
 
             return [mixed, sums, qkv];
         }
 
-        AssertTwins(Run<Lanes1>, Run<Lanes8>, Run<Lanes16>);
+        AssertTwins(Run<Simd1>, Run<Simd8>, Run<Simd16>);
     }
 
     private static float[] Values(int count, int seed) => [.. Enumerable.Range(0, count).Select(i => 2 * MathF.Sin((i * 12.9898f) + (seed * 78.233f)))];
@@ -199,7 +202,7 @@ public sealed unsafe class KernelTests
         where TFunction : IFunction
     {
         float[] Run<L>()
-            where L : unmanaged, ILanes<L>
+            where L : unmanaged, ISimd<L>
         {
             var results = new float[x.Length];
             fixed (float* from = x, to = results)
@@ -213,35 +216,35 @@ public sealed unsafe class KernelTests
             return results;
         }
 
-        return Vector512.IsHardwareAccelerated ? [Run<Lanes1>(), Run<Lanes8>(), Run<Lanes16>()] : [Run<Lanes1>(), Run<Lanes8>()];
+        return Vector512.IsHardwareAccelerated ? [Run<Simd1>(), Run<Simd8>(), Run<Simd16>()] : [Run<Simd1>(), Run<Simd8>()];
     }
 
     private interface IFunction
     {
         L Of<L>(L x, int element)
-            where L : unmanaged, ILanes<L>;
+            where L : unmanaged, ISimd<L>;
     }
 
     private readonly struct ExponentialOf : IFunction
     {
         public L Of<L>(L x, int element)
-            where L : unmanaged, ILanes<L> => Exponential.Of(x);
+            where L : unmanaged, ISimd<L> => Exponential.Evaluate(x);
     }
 
     private readonly struct ThroughBFloat16 : IFunction
     {
         public L Of<L>(L x, int element)
-            where L : unmanaged, ILanes<L>
+            where L : unmanaged, ISimd<L>
         {
-            var room = stackalloc BFloat16[L.Count];
-            BFloat16.Store(room, x);
-            return BFloat16.Load<L>(room);
+            var room = stackalloc Bf16[L.Count];
+            Bf16.Store(room, x);
+            return Bf16.Load<L>(room);
         }
     }
 
     private readonly struct FactorsOf(DropMask mask) : IFunction
     {
         public L Of<L>(L x, int element)
-            where L : unmanaged, ILanes<L> => L.Factors(mask, (uint)element);
+            where L : unmanaged, ISimd<L> => L.Factors(mask, (uint)element);
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 using static TorchSharp.torch;

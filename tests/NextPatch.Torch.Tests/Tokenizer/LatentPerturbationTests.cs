@@ -1,3 +1,4 @@
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Tokenizer;

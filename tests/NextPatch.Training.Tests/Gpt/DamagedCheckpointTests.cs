@@ -1,6 +1,5 @@
 using System.Diagnostics;
-using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
+using NextPatch.Core;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Runs;
 
@@ -27,13 +26,13 @@ public sealed class DamagedCheckpointTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var whole = TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 4 });
+        var whole = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 4 });
         var expected = Contents(whole.Checkpoint!);
         Do(damage, Path.Combine(whole.Checkpoint!, file));
         var damaged = Contents(whole.Checkpoint!);
 
         var notes = new List<string>();
-        var resumed = TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 5, KeepLast = 2, Resume = true, OnNote = notes.Add });
+        var resumed = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 5, KeepLast = 2, Resume = true, OnNote = notes.Add });
         Assert.Contains(notes, n => n.StartsWith($"The checkpoint {Newest} is damaged: {file}", StringComparison.Ordinal));
         Assert.Contains("The run falls back to step-00000008.", notes);
         Assert.Equal(Newest, Path.GetFileName(resumed.Checkpoint));
@@ -51,7 +50,7 @@ public sealed class DamagedCheckpointTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var whole = TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 4 });
+        var whole = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 4 });
         foreach (var sums in Directory.GetFiles(folder["run"], "SHA256SUMS", SearchOption.AllDirectories))
         {
             File.Delete(sums);
@@ -59,7 +58,7 @@ public sealed class DamagedCheckpointTests
 
         Do(damage, Path.Combine(whole.Checkpoint!, file));
         var notes = new List<string>();
-        Assert.True(TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true, OnNote = notes.Add }).IsComplete);
+        Assert.True(TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true, OnNote = notes.Add }).IsComplete);
         Assert.Contains("The run falls back to step-00000008.", notes);
     }
 
@@ -71,7 +70,7 @@ public sealed class DamagedCheckpointTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"] });
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
         var latest = Path.Combine(folder["run"], "latest");
         File.Delete(latest);
         if (pointer is not null)
@@ -79,8 +78,8 @@ public sealed class DamagedCheckpointTests
             File.WriteAllText(latest, pointer);
         }
 
-        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
-        Assert.Equal(12, TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true }).Step);
+        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        Assert.Equal(12, TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }).Step);
         Assert.Equal(Newest, File.ReadAllText(latest).Trim());
     }
 
@@ -90,10 +89,10 @@ public sealed class DamagedCheckpointTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 4 });
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 4 });
         File.WriteAllText(Path.Combine(folder["run"], "latest"), "step-00000004");
         using var stop = new CancellationTokenSource();
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"], KeepLast = 1, Resume = true, SampleEvery = 6, OnSample = (_, _) => stop.Cancel() }, cancellation: stop.Token);
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], KeepLast = 1, Resume = true, SampleEvery = 6, OnSample = (_, _) => stop.Cancel() }, cancellation: stop.Token);
         Assert.Equal("step-00000006", File.ReadAllText(Path.Combine(folder["run"], "latest")).Trim());
         Assert.Equal(["step-00000006", "step-00000008", Newest], new CheckpointFolder(folder["run"]).All());
     }
@@ -103,13 +102,13 @@ public sealed class DamagedCheckpointTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 6 });
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 6 });
         foreach (var file in Directory.GetFiles(folder["run"], "model.safetensors", SearchOption.AllDirectories))
         {
             Do(Damage.FlippedBit, file);
         }
 
-        var error = Assert.Throws<DataFormatException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true }));
+        var error = Assert.Throws<DataFormatException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }));
         Assert.Contains("step-00000006: model.safetensors", error.Message, StringComparison.Ordinal);
         Assert.Contains("step-00000012: model.safetensors", error.Message, StringComparison.Ordinal);
         Assert.Equal(["step-00000006", Newest], new CheckpointFolder(folder["run"]).All());
@@ -121,7 +120,7 @@ public sealed class DamagedCheckpointTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 4 });
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 4 });
         string At(string name) => Path.Combine(folder["run"], name);
         Directory.Move(At(Newest), At(".replaced-" + Newest)); // killed while a checkpoint of the same step took its place
         Directory.CreateDirectory(At(".writing-" + Newest));
@@ -130,7 +129,7 @@ public sealed class DamagedCheckpointTests
         File.WriteAllText(At("latest.writing"), "st");
 
         var notes = new List<string>();
-        var result = TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true, OnNote = notes.Add });
+        var result = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true, OnNote = notes.Add });
         Assert.Equal((12, At(Newest)), (result.Step, result.Checkpoint));
         Assert.Contains(notes, n => n.StartsWith("Removed .writing-" + Newest, StringComparison.Ordinal));
         Assert.DoesNotContain(notes, n => n.Contains("damaged", StringComparison.Ordinal));
@@ -143,7 +142,7 @@ public sealed class DamagedCheckpointTests
     {
         Assert.SkipUnless(File.Exists("/usr/bin/sha256sum"), "no sha256sum here");
         using var folder = new TemporaryFolder();
-        var checkpoint = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions { Output = folder["run"] }).Checkpoint!;
+        var checkpoint = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"] }).Checkpoint!;
         using var check = Process.Start(new ProcessStartInfo("/usr/bin/sha256sum", ["--check", "--strict", "SHA256SUMS"]) { WorkingDirectory = checkpoint, RedirectStandardOutput = true })!;
         Assert.Equal(5, check.StandardOutput.ReadToEnd().Split(": OK").Length - 1);
         check.WaitForExit();

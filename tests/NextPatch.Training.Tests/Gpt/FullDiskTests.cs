@@ -15,11 +15,11 @@ public sealed class FullDiskTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var plain = TinyRun.Train(codes, new RunOptions { Output = folder["plain"] });
+        var plain = TinyRun.Train(codes, new GptRunOptions { Output = folder["plain"] });
         using var limit = new FileSizeLimit(ulong.MaxValue >> 1);
         var (notes, during, after) = (new List<string>(), Array.Empty<string>(), Array.Empty<string>());
         var run = folder["run"];
-        var result = TinyRun.Train(codes, new RunOptions
+        var result = TinyRun.Train(codes, new GptRunOptions
         {
             Output = run, CheckpointEvery = 4, KeepLast = 3, SampleEvery = 1, RetryInterval = TimeSpan.Zero, OnNote = notes.Add,
             OnSample = (step, _) =>
@@ -45,17 +45,17 @@ public sealed class FullDiskTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var plain = TinyRun.Train(codes, new RunOptions { Output = folder["plain"] });
+        var plain = TinyRun.Train(codes, new GptRunOptions { Output = folder["plain"] });
         using (var limit = new FileSizeLimit(ulong.MaxValue >> 1))
         {
-            var options = new RunOptions { Output = folder["run"], CheckpointEvery = 4, OnFullDisk = FullDiskAction.Stop, SampleEvery = 5, OnSample = (_, _) => limit.Set(SmallerThanTheWeights) };
+            var options = new GptRunOptions { Output = folder["run"], CheckpointEvery = 4, OnFullDisk = FullDiskAction.Stop, SampleEvery = 5, OnSample = (_, _) => limit.Set(SmallerThanTheWeights) };
             var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, options));
             Assert.Contains("checkpoint of step 8 could not be written", error.Message, StringComparison.Ordinal);
             Assert.Contains("--resume", error.Message, StringComparison.Ordinal);
         }
 
         Assert.Equal(["step-00000004"], Names(folder["run"]));
-        var resumed = TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true });
+        var resumed = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true });
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(resumed.Checkpoint!));
     }
 
@@ -66,7 +66,7 @@ public sealed class FullDiskTests
         var codes = TinyRun.WriteCodes(folder["codes"]);
         using var limit = new FileSizeLimit(SmallerThanTheWeights);
         var failures = 0;
-        var result = TinyRun.Train(codes, new RunOptions
+        var result = TinyRun.Train(codes, new GptRunOptions
         {
             Output = folder["run"],
             RetryInterval = TimeSpan.FromMilliseconds(1),
@@ -88,7 +88,7 @@ public sealed class FullDiskTests
         var codes = TinyRun.WriteCodes(folder["codes"]);
         using var limit = new FileSizeLimit(SmallerThanTheWeights);
         using var stop = new CancellationTokenSource();
-        var options = new RunOptions { Output = folder["run"], SampleEvery = 3, OnSample = (_, _) => stop.Cancel() };
+        var options = new GptRunOptions { Output = folder["run"], SampleEvery = 3, OnSample = (_, _) => stop.Cancel() };
         var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, options, cancellation: stop.Token));
         Assert.Contains("checkpoint of step 3 could not be written", error.Message, StringComparison.Ordinal);
         Assert.Empty(Names(folder["run"]));
@@ -103,7 +103,7 @@ public sealed class FullDiskTests
         using var limit = new FileSizeLimit(ulong.MaxValue >> 1);
         var (notes, run) = (new List<string>(), folder["run"]);
         var (metrics, torn) = (Path.Combine(run, "metrics.jsonl"), 0L);
-        TinyRun.Train(codes, new RunOptions
+        TinyRun.Train(codes, new GptRunOptions
         {
             Output = run, LogEvery = 1, CheckpointEvery = 2, SampleEvery = 1, OnNote = notes.Add,
             OnSample = (step, _) =>

@@ -20,8 +20,8 @@ public sealed class GenerationMetricTests
         var config = TinyRun.Config(TinyRun.Training with { EmaDecay = decay });
         var metric = new Drawn();
 
-        var plain = TinyRun.Train(codes, new RunOptions { Output = folder["plain"] }, config);
-        var measured = TinyRun.Train(codes, new RunOptions { Output = folder["measured"], Metric = metric, MeasureEvery = 5 }, config);
+        var plain = TinyRun.Train(codes, new GptRunOptions { Output = folder["plain"] }, config);
+        var measured = TinyRun.Train(codes, new GptRunOptions { Output = folder["measured"], Metric = metric, MeasureEvery = 5 }, config);
 
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(measured.Checkpoint!));
         Assert.Equal(2, metric.Codes.Count);
@@ -39,7 +39,7 @@ public sealed class GenerationMetricTests
 
         // An average that never moves stays what the model was before its first step, whatever is learnt.
         var config = TinyRun.Config(TinyRun.Training with { EmaDecay = 1 - 1e-12, EmaWarmup = false, LearningRate = 0.1 });
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"], Metric = metric, MeasureEvery = 4 }, config);
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Metric = metric, MeasureEvery = 4 }, config);
 
         Assert.Equal(3, metric.Codes.Count);
         Assert.All(metric.Codes, drawn => Assert.Equal(metric.Codes[0], drawn));
@@ -52,7 +52,7 @@ public sealed class GenerationMetricTests
         using var stop = new CancellationTokenSource();
         var metric = new Drawn { OnMeasure = stop.Cancel };
 
-        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions { Output = folder["run"], Metric = metric, MeasureEvery = 5 }, cancellation: stop.Token);
+        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"], Metric = metric, MeasureEvery = 5 }, cancellation: stop.Token);
 
         Assert.Equal((5, false), (result.Step, result.IsComplete));
         Assert.True(Directory.Exists(result.Checkpoint));

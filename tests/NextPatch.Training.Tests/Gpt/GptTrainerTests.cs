@@ -1,8 +1,6 @@
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Runs;
@@ -23,10 +21,10 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         var config = TinyRun.Config(TinyRun.Training with { MicroBatch = 2 });
-        var whole = TinyRun.Train(codes, new RunOptions { Output = folder["whole"] }, config);
+        var whole = TinyRun.Train(codes, new GptRunOptions { Output = folder["whole"] }, config);
 
         using var stop = new CancellationTokenSource();
-        var first = TinyRun.Train(codes, new RunOptions
+        var first = TinyRun.Train(codes, new GptRunOptions
         {
             Output = folder["parts"],
             LogEvery = 1,
@@ -39,7 +37,7 @@ public sealed class GptTrainerTests
             },
         }, config, stop.Token);
         Assert.Equal((stopAfter, false), (first.Step, first.IsComplete));
-        var second = TinyRun.Train(codes, new RunOptions { Output = folder["parts"], Resume = true }, config);
+        var second = TinyRun.Train(codes, new GptRunOptions { Output = folder["parts"], Resume = true }, config);
 
         Assert.True(second.IsComplete);
         foreach (var file in new[] { "model", "ema", "optimizer" })
@@ -58,7 +56,7 @@ public sealed class GptTrainerTests
         (double OnTheWay, double AtTheEnd) Losses(int images)
         {
             var lines = new List<TrainingProgress>();
-            var result = TinyRun.Train(codes, new RunOptions { Output = folder[$"run-{images}"], ValidateEvery = 1, ValidationImages = images, OnProgress = lines.Add });
+            var result = TinyRun.Train(codes, new GptRunOptions { Output = folder[$"run-{images}"], ValidateEvery = 1, ValidationImages = images, OnProgress = lines.Add });
             return (lines[^2].ValidationLoss!.Value, result.ValidationLoss!.Value);
         }
 
@@ -76,10 +74,10 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var whole = TinyRun.Train(codes, new RunOptions { Output = folder["whole"] });
+        var whole = TinyRun.Train(codes, new GptRunOptions { Output = folder["whole"] });
         using var stop = new CancellationTokenSource();
 
-        var stopped = TinyRun.Train(codes, new RunOptions { Output = folder["stopped"], OnProgress = p => (p.Step == TinyRun.Training.Steps ? stop : null)?.Cancel() }, null, stop.Token);
+        var stopped = TinyRun.Train(codes, new GptRunOptions { Output = folder["stopped"], OnProgress = p => (p.Step == TinyRun.Training.Steps ? stop : null)?.Cancel() }, null, stop.Token);
 
         Assert.Equal((true, null, null), (stopped.IsComplete, stopped.ValidationLoss, stopped.AverageValidationLoss));
         Assert.NotNull(whole.ValidationLoss);
@@ -91,8 +89,8 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var plain = TinyRun.Train(codes, new RunOptions { Output = folder["plain"] });
-        var often = TinyRun.Train(codes, new RunOptions { Output = folder["often"], CheckpointEvery = 2, KeepLast = 2, ValidateEvery = 3, SampleEvery = 5, OnSample = (_, _) => { } });
+        var plain = TinyRun.Train(codes, new GptRunOptions { Output = folder["plain"] });
+        var often = TinyRun.Train(codes, new GptRunOptions { Output = folder["often"], CheckpointEvery = 2, KeepLast = 2, ValidateEvery = 3, SampleEvery = 5, OnSample = (_, _) => { } });
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(often.Checkpoint!));
         Assert.Equal(["step-00000010", "step-00000012"], new CheckpointFolder(folder["often"]).All());
         Assert.Equal(["SHA256SUMS", "config.json", "ema.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"],
@@ -105,8 +103,8 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         var model = TinyRun.Model with { TokenDropout = 0, ResidualDropout = 0, FfnDropout = 0, AttentionDropout = 0 };
-        var whole = TinyRun.Train(codes, new RunOptions { Output = folder["a"] }, TinyRun.Config(model: model));
-        var parts = TinyRun.Train(codes, new RunOptions { Output = folder["b"] }, TinyRun.Config(TinyRun.Training with { MicroBatch = 1 }, model));
+        var whole = TinyRun.Train(codes, new GptRunOptions { Output = folder["a"] }, TinyRun.Config(model: model));
+        var parts = TinyRun.Train(codes, new GptRunOptions { Output = folder["b"] }, TinyRun.Config(TinyRun.Training with { MicroBatch = 1 }, model));
         Assert.Equal(whole.ValidationLoss!.Value, parts.ValidationLoss!.Value, 1e-3);
     }
 
@@ -115,7 +113,7 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var lines = new List<TrainingProgress>();
-        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions { Output = folder["run"], LogEvery = 1, OnProgress = lines.Add, ValidateEvery = 10 },
+        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"], LogEvery = 1, OnProgress = lines.Add, ValidateEvery = 10 },
             TinyRun.Config(TinyRun.Training with { Steps = 80 }));
         Assert.True(result.ValidationLoss < 1.2, $"held-out loss {result.ValidationLoss}, log(12) = 2.48 at the start");
         Assert.NotNull(result.AverageValidationLoss);
@@ -132,7 +130,7 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         var config = TinyRun.Config(TinyRun.Training with { Steps = 400, LearningRate = 1e30, ClipNorm = 0, WarmupShare = 0 });
-        var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"], CheckpointEvery = 1 }, config));
+        var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 1 }, config));
         Assert.Contains("nan-step-", error.Message, StringComparison.Ordinal);
         Assert.Contains("step-0000000", error.Message, StringComparison.Ordinal);
         var dump = Directory.GetDirectories(folder["run"], "nan-step-*").Single();
@@ -146,7 +144,7 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var live = new List<(long Tensors, long Bytes)>();
-        TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions
+        TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions
         {
             Output = folder["run"],
             LogEvery = 250,
@@ -169,8 +167,8 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"] });
-        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
+        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -178,8 +176,8 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"] });
-        var error = Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true }, TinyRun.Config(TinyRun.Training with { LearningRate = 5, Seed = 6 })));
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
+        var error = Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }, TinyRun.Config(TinyRun.Training with { LearningRate = 5, Seed = 6 })));
         Assert.Contains("training.learningRate: 0.01 in the checkpoint, 5 now", error.Message, StringComparison.Ordinal);
         Assert.Contains("training.seed: 5 in the checkpoint, 6 now", error.Message, StringComparison.Ordinal);
     }
@@ -189,9 +187,9 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"], vocabulary: 13);
-        var error = Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"] }));
+        var error = Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }));
         Assert.Contains("vocabulary of 13", error.Message, StringComparison.Ordinal);
-        Assert.Contains("grid", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"] }, TinyRun.Config(TinyRun.Training with { PatchSides = [3, 1] }))).Message, StringComparison.Ordinal);
+        Assert.Contains("grid", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }, TinyRun.Config(TinyRun.Training with { PatchSides = [3, 1] }))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -200,7 +198,7 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         File.WriteAllText(folder["file"], "");
-        Assert.Contains("cannot be written", Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new RunOptions { Output = Path.Combine(folder["file"], "run") })).Message, StringComparison.Ordinal);
+        Assert.Contains("cannot be written", Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = Path.Combine(folder["file"], "run") })).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -212,10 +210,10 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var path = Path.Combine(TinyRun.Train(codes, new RunOptions { Output = folder["run"] }).Checkpoint!, file);
+        var path = Path.Combine(TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }).Checkpoint!, file);
         var bytes = File.ReadAllBytes(path);
         File.WriteAllBytes(path, bytes[..(bytes.Length / 2)]);
-        Assert.Contains(file, Assert.Throws<DataFormatException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
+        Assert.Contains(file, Assert.Throws<DataFormatException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
         Assert.Equal(bytes.Length / 2, new FileInfo(path).Length);
     }
 
@@ -224,18 +222,18 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var own = TinyRun.Train(codes, new RunOptions { Output = folder["run"] }).Checkpoint!;
-        var foreign = TinyRun.Train(codes, new RunOptions { Output = folder["other"] }, TinyRun.Config(model: TinyRun.Model with { Width = 32 })).Checkpoint!;
+        var own = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }).Checkpoint!;
+        var foreign = TinyRun.Train(codes, new GptRunOptions { Output = folder["other"] }, TinyRun.Config(model: TinyRun.Model with { Width = 32 })).Checkpoint!;
         File.Copy(Path.Combine(foreign, "model.safetensors"), Path.Combine(own, "model.safetensors"), overwrite: true);
         File.Delete(Path.Combine(own, "SHA256SUMS")); // a person meant it
-        Assert.Contains("do not fit the model", Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
+        Assert.Contains("do not fit the model", Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Weights_start_a_run_with_other_classes()
     {
         using var folder = new TemporaryFolder();
-        var source = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions { Output = folder["run"] }).Checkpoint!;
+        var source = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"] }).Checkpoint!;
         var expected = SafetensorsFile.Read(Path.Combine(source, "ema.safetensors"));
         using var model = new NextPatch.Torch.Gpt.GptModel(TinyRun.Model with { ClassCount = 7 });
         Assert.Contains("classes start anew", InitialWeights.Load(folder["run"], model, 1), StringComparison.Ordinal);
@@ -249,7 +247,7 @@ public sealed class GptTrainerTests
     public void Damaged_weights_start_no_run()
     {
         using var folder = new TemporaryFolder();
-        var average = Path.Combine(TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new RunOptions { Output = folder["run"] }).Checkpoint!, "ema.safetensors");
+        var average = Path.Combine(TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"] }).Checkpoint!, "ema.safetensors");
         var bytes = File.ReadAllBytes(average);
         bytes[^1] ^= 1;
         File.WriteAllBytes(average, bytes);

@@ -108,7 +108,7 @@ public sealed class NonFiniteStepTests
         Assert.Equal((true, 6), (result.IsComplete, result.SkippedSteps));
     }
 
-    private static RunOptions Options(string run, Poison poison) => new() { Output = run, LogEvery = 1, SampleEvery = 1, OnSample = poison.Apply };
+    private static GptRunOptions Options(string run, Poison poison) => new() { Output = run, LogEvery = 1, SampleEvery = 1, OnSample = poison.Apply };
 
     private sealed class Poison(long from, long to) : IDisposable
     {

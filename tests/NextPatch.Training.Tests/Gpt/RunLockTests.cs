@@ -1,5 +1,4 @@
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Training.Gpt;
 
@@ -14,15 +13,15 @@ public sealed class RunLockTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         using (var store = CodeStore.Open(codes))
-        using (new GptTrainer(TinyRun.Config(), store, new RunOptions { Output = folder["run"] }))
+        using (new GptTrainer(TinyRun.Config(), store, new GptRunOptions { Output = folder["run"] }))
         {
             var beingWritten = Directory.CreateDirectory(Path.Combine(folder["run"], ".writing-step-00000004")).FullName;
-            var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true }));
+            var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }));
             Assert.Contains($"in use by another run (process {Environment.ProcessId} on {Environment.MachineName} since ", error.Message, StringComparison.Ordinal);
             Assert.True(Directory.Exists(beingWritten));
         }
 
-        Assert.True(TinyRun.Train(codes, new RunOptions { Output = folder["run"], Resume = true }).IsComplete);
+        Assert.True(TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }).IsComplete);
     }
 
     [Fact]
@@ -30,10 +29,10 @@ public sealed class RunLockTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        TinyRun.Train(codes, new RunOptions { Output = folder["run"] });
+        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
         for (var i = 0; i < 2; i++)
         {
-            Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new RunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+            Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
         }
     }
 }

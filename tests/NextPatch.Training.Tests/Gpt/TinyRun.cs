@@ -44,7 +44,7 @@ internal static class TinyRun
         return folder;
     }
 
-    public static TrainingResult Train(string codes, RunOptions options, CheckpointConfig? config = null, CancellationToken cancellation = default)
+    public static TrainingResult Train(string codes, GptRunOptions options, CheckpointConfig? config = null, CancellationToken cancellation = default)
     {
         using var store = CodeStore.Open(codes);
         using var trainer = new GptTrainer(config ?? Config(), store, options);

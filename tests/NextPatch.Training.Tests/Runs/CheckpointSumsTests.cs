@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Runs;
@@ -14,7 +14,7 @@ public sealed class CheckpointSumsTests
     public void An_index_vouches_for_the_files_it_lists(string? damaged)
     {
         using var folder = new TemporaryFolder();
-        var tensor = StoredTensor.Of(HostTensor.FromSingles([4], [1, 2, 3, 4]));
+        var tensor = StoredTensor.From(HostTensor.FromSingles([4], [1, 2, 3, 4]));
         SafetensorsIndex.Write(folder[""], [new("a", tensor), new("b", tensor)], maxBytes: 16);
         WriteSums(folder[""]);
         if (damaged is not null)

@@ -1,7 +1,7 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
-using NextPatch.Data.Datasets;
+using NextPatch.Core.Tensors;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Perception;
 using NextPatch.Training.Tokenizer;
 using static TorchSharp.torch;

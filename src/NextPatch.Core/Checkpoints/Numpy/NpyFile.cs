@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Numpy;
 

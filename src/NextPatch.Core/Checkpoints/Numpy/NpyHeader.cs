@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.Numpy;
 
 /// <summary>What the header of a NumPy array file says.</summary>

@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.Numpy;
 
 /// <summary>Parses the Python dictionary literal of a .npy header; nothing is evaluated.</summary>

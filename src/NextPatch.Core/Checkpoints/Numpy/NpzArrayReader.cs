@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using System.IO.Hashing;
 using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Numpy;
 

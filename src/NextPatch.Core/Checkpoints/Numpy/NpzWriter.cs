@@ -1,4 +1,5 @@
 using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Numpy;
 
@@ -23,7 +24,7 @@ public sealed class NpzWriter : IDisposable
         _archive = new StoredZipWriter(_stream);
     }
 
-    public void Add(string name, HostTensor tensor) => Add(name, StoredTensor.Of(tensor));
+    public void Add(string name, HostTensor tensor) => Add(name, StoredTensor.From(tensor));
 
     /// <exception cref="NextPatchException">NumPy lacks the element type (bfloat16, float8).</exception>
     public void Add(string name, StoredTensor tensor)

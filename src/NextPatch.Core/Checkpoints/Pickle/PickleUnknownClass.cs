@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.Pickle;
 
 /// <summary>A name outside the allow-list, tolerated as long as a pickle only makes an empty object of it; see <see cref="UnknownPickleValue"/>.</summary>

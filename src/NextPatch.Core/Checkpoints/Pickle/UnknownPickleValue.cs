@@ -1,5 +1,3 @@
-using NextPatch.Core.Checkpoints.PyTorch;
-
 namespace NextPatch.Core.Checkpoints.Pickle;
 
 /// <summary>A Python object that a checkpoint holds beside its weights and that has no counterpart here: its name and its data.</summary>
@@ -20,7 +18,7 @@ public sealed class UnknownPickleValue
     /// <summary>Module and name, "my_project.config.Config".</summary>
     public string Name { get; }
 
-    /// <summary>What the object would have been given as its attributes, as <see cref="PyTorchFile.Read"/> returns values; null if nothing.</summary>
+    /// <summary>What the object would have been given as its attributes, as <c>PyTorchFile.Read</c> returns values; null if nothing.</summary>
     public object? State { get; internal set; }
 
     public override string ToString() => Name;

@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.PyTorch;
 
 /// <summary>An open checkpoint file: one pickle that describes tensors, and their storages.</summary>

@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.PyTorch;
 
 /// <summary>An open checkpoint of torch.save: its values are read, its tensors are read when asked.</summary>

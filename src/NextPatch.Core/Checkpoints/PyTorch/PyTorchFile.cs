@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using NextPatch.Core.Checkpoints.Pickle;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.PyTorch;
 
@@ -43,7 +44,7 @@ public static class PyTorchFile
         return new PickleTree<StoredTensor>(tensor => tensor.Read()).Replace(checkpoint.Content);
     }
 
-    /// <summary>Reads the weights in a checkpoint; <see cref="WeightsFile"/> opens them without reading.</summary>
+    /// <summary>Reads the weights in a checkpoint; <c>WeightsFile</c> opens them without reading.</summary>
     /// <param name="path">The file.</param>
     /// <param name="preferredKeys">Top-level keys to look under first, best first ("ema", "discriminator"); then come "model",
     /// "module", "state_dict", "ema", "discriminator", and last the checkpoint itself.</param>
@@ -78,7 +79,7 @@ public static class PyTorchFile
     /// <inheritdoc cref="Write(string, IEnumerable{KeyValuePair{string, StoredTensor}}, string?)"/>
     [OverloadResolutionPriority(1)]
     public static void Write(string path, IEnumerable<KeyValuePair<string, HostTensor>> state, string? key = "model")
-        => Write(path, state.Select(pair => KeyValuePair.Create(pair.Key, StoredTensor.Of(pair.Value))), key);
+        => Write(path, state.Select(pair => KeyValuePair.Create(pair.Key, StoredTensor.From(pair.Value))), key);
 
     /// <summary>Writes plain values and tensors as torch.save does: what came from Python goes back.</summary>
     /// <param name="path">The file; an existing one is replaced once the new one is complete on disk.</param>

@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Text;
 using NextPatch.Core.Checkpoints.Pickle;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.PyTorch;
 

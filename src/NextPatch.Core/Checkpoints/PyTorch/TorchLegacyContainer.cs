@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Numerics;
 using NextPatch.Core.Checkpoints.Pickle;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.PyTorch;
 

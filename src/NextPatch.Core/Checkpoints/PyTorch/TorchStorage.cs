@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.PyTorch;
 
 /// <summary>The flat memory that tensors of a PyTorch checkpoint are views of: named here, read when a tensor needs it.</summary>

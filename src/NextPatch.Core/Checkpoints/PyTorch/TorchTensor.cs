@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.PyTorch;
 
 /// <summary>A tensor as a PyTorch pickle describes it: a view of a storage, known to lie inside, not read yet.</summary>

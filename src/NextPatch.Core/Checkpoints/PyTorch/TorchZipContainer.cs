@@ -1,6 +1,7 @@
 using System.Text;
 using NextPatch.Core.Checkpoints.Pickle;
 using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.PyTorch;
 

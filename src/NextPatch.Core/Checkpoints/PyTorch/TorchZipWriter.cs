@@ -1,5 +1,6 @@
 using NextPatch.Core.Checkpoints.Pickle;
 using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.PyTorch;
 
@@ -101,7 +102,7 @@ internal sealed class TorchZipWriter
     private void Tensor(object tensor, string name)
     {
         // The same object again is a tied weight: one storage.
-        var stored = tensor as StoredTensor ?? StoredTensor.Of((HostTensor)tensor);
+        var stored = tensor as StoredTensor ?? StoredTensor.From((HostTensor)tensor);
         if (!_numbers.TryGetValue(tensor, out var number))
         {
             _numbers[tensor] = number = _storages.Count;

@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Checkpoints.Safetensors;
 
 /// <summary>Where one tensor of a safetensors file lies.</summary>

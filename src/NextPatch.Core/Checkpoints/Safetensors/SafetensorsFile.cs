@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Safetensors;
 
@@ -59,7 +60,7 @@ public static class SafetensorsFile
     /// <inheritdoc cref="Write(string, IEnumerable{KeyValuePair{string, StoredTensor}}, IReadOnlyDictionary{string, string}?)"/>
     [OverloadResolutionPriority(1)]
     public static void Write(string path, IEnumerable<KeyValuePair<string, HostTensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
-        => Write(path, tensors.Select(pair => KeyValuePair.Create(pair.Key, StoredTensor.Of(pair.Value))), metadata);
+        => Write(path, tensors.Select(pair => KeyValuePair.Create(pair.Key, StoredTensor.From(pair.Value))), metadata);
 
     private static TensorFile OpenOne(string path)
     {

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Safetensors;
 

@@ -1,4 +1,5 @@
 using System.IO.Hashing;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Zip;
 
@@ -6,7 +7,7 @@ namespace NextPatch.Core.Checkpoints.Zip;
 /// Compares a stored member of an archive with its checksum, once. A reader who takes it in order from its start is told of damage
 /// with the last part, so that the file is read once; a part out of order is given out only after all of the member was checked.
 /// </summary>
-internal sealed class MemberCheck
+internal sealed class MemberCheck : IReadCheck
 {
     private readonly StoredZip _zip;
     private readonly ZipMember _member;
@@ -26,11 +27,8 @@ internal sealed class MemberCheck
         _next = headerBytes + elementBytes == member.StoredLength ? 0 : -1;
     }
 
-    /// <exception cref="DataFormatException">The member is damaged.</exception>
     public void Whole() => _zip.Verify(_member);
 
-    /// <summary>Before a part of the elements is read.</summary>
-    /// <exception cref="DataFormatException">The member is damaged.</exception>
     public void Before(long offset)
     {
         lock (_running)
@@ -42,8 +40,6 @@ internal sealed class MemberCheck
         }
     }
 
-    /// <summary>After a part of the elements, as they are stored, was read.</summary>
-    /// <exception cref="DataFormatException">The member is damaged.</exception>
     public void After(long offset, ReadOnlySpan<byte> part)
     {
         lock (_running)

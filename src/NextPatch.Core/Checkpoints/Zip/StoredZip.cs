@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Collections.Concurrent;
 using System.IO.Compression;
 using System.IO.Hashing;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Zip;
 

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Zip;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using CsCheck;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Tests.Checkpoints.Numpy;
 

@@ -1,7 +1,7 @@
 using CsCheck;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Pickle;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Tests.Checkpoints.Pickle;
 

@@ -1,9 +1,9 @@
-
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Pickle;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Tensors;
 using NextPatch.Core.Tests.Checkpoints.Pickle;
+
 
 namespace NextPatch.Core.Tests.Checkpoints.PyTorch;
 

@@ -1,7 +1,7 @@
-
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Tensors;
 using NextPatch.Core.Tests.Checkpoints.Pickle;
+
 
 namespace NextPatch.Core.Tests.Checkpoints.PyTorch;
 

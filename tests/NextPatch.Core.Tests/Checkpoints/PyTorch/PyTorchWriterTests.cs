@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using CsCheck;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Tests.Checkpoints.PyTorch;
 

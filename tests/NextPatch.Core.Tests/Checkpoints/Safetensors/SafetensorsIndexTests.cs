@@ -1,13 +1,13 @@
-
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
+
 
 namespace NextPatch.Core.Tests.Checkpoints.Safetensors;
 
 public sealed class SafetensorsIndexTests
 {
     private static readonly List<KeyValuePair<string, StoredTensor>> Tensors =
-        [.. Stored.Named(HostTensor.FromSingles([3], [1, 2, 3]), HostTensor.FromSingles([2], [4, 5]), HostTensor.FromSingles([1], [6])).Select(p => KeyValuePair.Create(p.Key, StoredTensor.Of(p.Value)))];
+        [.. Stored.Named(HostTensor.FromSingles([3], [1, 2, 3]), HostTensor.FromSingles([2], [4, 5]), HostTensor.FromSingles([1], [6])).Select(p => KeyValuePair.Create(p.Key, StoredTensor.From(p.Value)))];
 
     [Fact]
     public void Shards_are_filled_in_order_and_read_as_one()

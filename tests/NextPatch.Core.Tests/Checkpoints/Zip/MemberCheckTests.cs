@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Tests.Checkpoints.Zip;
 
@@ -82,7 +83,7 @@ public sealed class MemberCheckTests
     {
         var bytes = new byte[Bytes];
         new Random(7).NextBytes(bytes);
-        var tensors = new[] { KeyValuePair.Create("a", StoredTensor.Of(new HostTensor(ElementType.UInt8, [Bytes], bytes))) };
+        var tensors = new[] { KeyValuePair.Create("a", StoredTensor.From(new HostTensor(ElementType.UInt8, [Bytes], bytes))) };
         if (path.EndsWith(".pt", StringComparison.Ordinal))
         {
             PyTorchFile.Write(path, tensors);

@@ -1,6 +1,5 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Zip;
 
 namespace NextPatch.Core.Tests.Checkpoints.Zip;

@@ -1,0 +1,52 @@
+using System.CommandLine;
+using NextPatch.Training.Runs;
+
+namespace NextPatch.Cli.Training;
+
+/// <summary>Options of every command that trains: where the run lies, when it writes, and what stops it.</summary>
+internal sealed class RunOptionSet
+{
+    private readonly Option<long> _checkpointEvery = new Option<long>("--checkpoint-every") { Description = "Steps between checkpoints; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 }.AtLeast(0L);
+    private readonly Option<int> _keepLast;
+    private readonly Option<FullDiskAction> _onFullDisk = new("--on-full-disk") { Description = "When a checkpoint cannot be written: retry (train on, try again, at the end until it works) or stop. The last one stays.", DefaultValueFactory = _ => FullDiskAction.Retry };
+    private readonly Option<int> _stopAfterSkips = new Option<int>("--stop-after-skips") { Description = "Steps whose loss or gradient is not finite are skipped; so many in a row end the run.", HelpName = "n", DefaultValueFactory = _ => 10 }.AtLeast(1);
+    private readonly Option<long> _validateEvery;
+    private readonly Option<long> _logEvery;
+
+    /// <param name="output">What the folder is.</param>
+    /// <param name="validation">What happens every so many steps, with the held-out images.</param>
+    /// <param name="keepLast">Checkpoints that stay, by default.</param>
+    /// <param name="logEvery">Steps between lines of metrics, by default.</param>
+    public RunOptionSet(string output, string validation, int keepLast, long logEvery)
+    {
+        Output = new("--output") { Description = output, HelpName = "dir", Required = true };
+        _keepLast = new Option<int>("--keep-last") { Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => keepLast }.AtLeast(1);
+        _validateEvery = new Option<long>("--validate-every") { Description = $"Steps between {validation}; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 }.AtLeast(0L);
+        _logEvery = new Option<long>("--log-every") { Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => logEvery }.AtLeast(1L);
+    }
+
+    public Option<string> Output { get; }
+
+    public Option<bool> Resume { get; } = new("--resume") { Description = "Continue the run in --output from its newest checkpoint, or start where there is none." };
+
+    public void AddTo(Command command)
+    {
+        foreach (var option in (Option[])[Output, Resume, _checkpointEvery, _keepLast, _onFullDisk, _stopAfterSkips, _validateEvery, _logEvery])
+        {
+            command.Add(option);
+        }
+    }
+
+    /// <summary>Adds what the command line says of any run to what <paramref name="frame"/> has of its own, output among it.</summary>
+    public T Fill<T>(ParseResult parsed, T frame)
+        where T : RunOptions => frame with
+        {
+            Resume = parsed.GetValue(Resume),
+            CheckpointEvery = parsed.GetRequiredValue(_checkpointEvery),
+            KeepLast = parsed.GetRequiredValue(_keepLast),
+            OnFullDisk = parsed.GetRequiredValue(_onFullDisk),
+            StopAfterSkips = parsed.GetRequiredValue(_stopAfterSkips),
+            ValidateEvery = parsed.GetRequiredValue(_validateEvery),
+            LogEvery = parsed.GetRequiredValue(_logEvery),
+        };
+}

@@ -1,0 +1,57 @@
+using NextPatch.Core.Patches;
+
+namespace NextPatch.Core.Configuration;
+
+/// <summary>
+/// What a coarse-to-fine run costs before it starts, against plain next-token training on as many images.
+/// </summary>
+/// <remarks>
+/// Published count: relative cost = sum over stages of (share of steps) / p^2, which ignores attention. The FLOPs here count
+/// 2 per weight and token for every matrix product, 4 T C per token for attention (scores and mix, unmasked), and three times
+/// the forward pass for a training step (backward = two forward passes).
+/// </remarks>
+public sealed class TrainingCost
+{
+    /// <param name="config">The model.</param>
+    /// <param name="schedule">The stages.</param>
+    /// <param name="batchSize">Images per optimiser step.</param>
+    /// <exception cref="ConfigException">A patch side does not divide the grid.</exception>
+    public TrainingCost(GptConfig config, PatchSchedule schedule, int batchSize)
+    {
+        var plain = TrainingFlopsPerImage(config, 1);
+        Stages = [.. schedule.Stages.Select(stage =>
+        {
+            var flops = TrainingFlopsPerImage(config, stage.PatchSide);
+            return new StageCost(stage, new PatchGeometry(config.GridSide, stage.PatchSide).PatchCount, stage.StepCount * batchSize,
+                flops, flops / plain, (double)stage.StepCount / schedule.TotalSteps / (stage.PatchSide * stage.PatchSide));
+        })];
+        TotalFlops = Stages.Sum(s => s.FlopsPerImage * s.Images);
+        PlainFlops = plain * schedule.TotalSteps * batchSize;
+    }
+
+    public IReadOnlyList<StageCost> Stages { get; }
+
+    /// <summary>FLOPs of the whole run.</summary>
+    public double TotalFlops { get; }
+
+    /// <summary>FLOPs of next-token training on as many images.</summary>
+    public double PlainFlops { get; }
+
+    /// <summary>Relative cost as the paper counts it: sum of (share of steps) / p^2.</summary>
+    public double RelativeCost => Stages.Sum(s => s.RelativeShare);
+
+    /// <summary>Relative cost in FLOPs, attention included.</summary>
+    public double RelativeFlops => TotalFlops / PlainFlops;
+
+    /// <summary>FLOPs of the forward pass of one image at patch side <paramref name="patchSide"/>.</summary>
+    public static double ForwardFlopsPerImage(GptConfig config, int patchSide)
+    {
+        double tokens = new PatchGeometry(config.GridSide, patchSide).PatchCount;
+        var weights = (config.LayerCount * config.BlockMatrixWeights) + ((long)config.Width * config.VocabularySize);
+        var attention = 4.0 * tokens * config.HeadCount * config.HeadWidth * config.LayerCount;
+        return tokens * ((2.0 * weights) + attention);
+    }
+
+    /// <summary>FLOPs of forward and backward of one image.</summary>
+    public static double TrainingFlopsPerImage(GptConfig config, int patchSide) => 3 * ForwardFlopsPerImage(config, patchSide);
+}

@@ -1,0 +1,49 @@
+namespace NextPatch.Core.Tensors;
+
+/// <summary>Element types of stored tensors.</summary>
+public enum ElementType
+{
+    Bool,
+    UInt8,
+    Int8,
+    Int16,
+    UInt16,
+    Int32,
+    UInt32,
+    Int64,
+    UInt64,
+    Float16,
+    BFloat16,
+    Float32,
+    Float64,
+
+    /// <summary>8 bits: sign, 4 exponent, 3 mantissa; no infinities (PyTorch's float8_e4m3fn).</summary>
+    Float8E4M3,
+
+    /// <summary>8 bits: sign, 5 exponent, 2 mantissa, as IEEE (PyTorch's float8_e5m2).</summary>
+    Float8E5M2,
+
+    /// <summary>Two float32: real, imaginary.</summary>
+    Complex64,
+
+    /// <summary>Two float64: real, imaginary.</summary>
+    Complex128,
+}
+
+public static class ElementTypes
+{
+    /// <summary>Bytes per element.</summary>
+    public static int Size(this ElementType type) => type switch
+    {
+        ElementType.Bool or ElementType.UInt8 or ElementType.Int8 or ElementType.Float8E4M3 or ElementType.Float8E5M2 => 1,
+        ElementType.Int16 or ElementType.UInt16 or ElementType.Float16 or ElementType.BFloat16 => 2,
+        ElementType.Int32 or ElementType.UInt32 or ElementType.Float32 => 4,
+        ElementType.Int64 or ElementType.UInt64 or ElementType.Float64 or ElementType.Complex64 => 8,
+        ElementType.Complex128 => 16,
+        _ => throw new ArgumentOutOfRangeException(nameof(type), type, "unknown element type"),
+    };
+
+    /// <summary>Whether elements are real numbers with a fraction, which may be converted to another such type.</summary>
+    public static bool IsFloating(this ElementType type) => type is ElementType.Float16 or ElementType.BFloat16 or ElementType.Float32 or ElementType.Float64
+        or ElementType.Float8E4M3 or ElementType.Float8E5M2;
+}

@@ -1,0 +1,132 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace NextPatch.Core.Tensors;
+
+/// <summary>Opening and reading untrusted files so that every failure names the file.</summary>
+internal static class StoredFile
+{
+    private const int GrowthStep = 1 << 20;
+
+    // Large enough that flushing costs nothing, small enough that the disk works from the start.
+    private const long FlushedPart = 32 << 20;
+
+    private static readonly TimeSpan FlushInterval = TimeSpan.FromMilliseconds(10);
+
+    /// <exception cref="NextPatchException">The file is missing or unreadable.</exception>
+    public static FileStream OpenRead(string path, FileOptions options = FileOptions.None)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 4096, options);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new NextPatchException($"File '{path}' does not exist; check the path.", e);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new NextPatchException($"File '{path}' cannot be opened for reading: {e.Message}", e);
+        }
+    }
+
+    /// <exception cref="NextPatchException">The folder is missing or not writable.</exception>
+    public static FileStream Create(string path)
+    {
+        try
+        {
+            return new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.None);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new NextPatchException($"File '{path}' cannot be written: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Writes a file beside its place, flushes it, and puts it there: a reader never sees half of it.</summary>
+    /// <exception cref="NextPatchException">The folder is missing, full or not writable.</exception>
+    public static void Replace(string path, Action<FileStream> write)
+    {
+        var partial = path + ".partial";
+        try
+        {
+            using (var stream = Create(partial))
+            using (var written = new ManualResetEventSlim())
+            {
+                // Flushing everything at the end would leave the disk idle until then, and the processor afterwards.
+                var handle = stream.SafeFileHandle; // asking for it empties the stream's buffer, so not on another thread
+                var flushing = Task.Run(() => FlushWhileWritten(handle, written));
+                try
+                {
+                    write(stream);
+                }
+                finally
+                {
+                    written.Set();
+                    flushing.GetAwaiter().GetResult(); // the system reports a failed flush once
+                }
+
+                stream.Flush(flushToDisk: true);
+            }
+
+            File.Move(partial, path, overwrite: true);
+        }
+        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
+        {
+            throw new NextPatchException($"File '{path}' cannot be written: {e.Message}", e);
+        }
+        finally
+        {
+            File.Delete(partial);
+        }
+    }
+
+    private static void FlushWhileWritten(SafeFileHandle file, ManualResetEventSlim written)
+    {
+        for (var flushed = 0L; !written.Wait(FlushInterval);)
+        {
+            if (RandomAccess.GetLength(file) is var length && length - flushed >= FlushedPart)
+            {
+                RandomAccess.FlushToDisk(file);
+                flushed = length;
+            }
+        }
+    }
+
+    /// <summary>Reads exactly <paramref name="count"/> bytes.</summary>
+    /// <remarks>Where the length of the stream is unknown the buffer grows with what really arrives, so a lying header costs nothing.</remarks>
+    public static byte[] ReadBytes(Stream stream, int count, string name, string what)
+    {
+        var known = stream.CanSeek;
+        if (known && stream.Length - stream.Position < count)
+        {
+            throw Truncated(name, what, count, stream.Length - stream.Position);
+        }
+
+        var buffer = new byte[known ? count : Math.Min(count, GrowthStep)];
+        for (var filled = 0; ;)
+        {
+            filled += stream.ReadAtLeast(buffer.AsSpan(filled), buffer.Length - filled, throwOnEndOfStream: false);
+            if (filled < buffer.Length)
+            {
+                throw Truncated(name, what, count, filled);
+            }
+
+            if (filled == count)
+            {
+                return buffer;
+            }
+
+            Array.Resize(ref buffer, (int)Math.Min(count, buffer.Length * 2L));
+        }
+    }
+
+    /// <summary>Text from a file as messages show it: short, on one line.</summary>
+    public static string Quote(string text)
+    {
+        var shown = text.Length <= 120 ? text : text[..120] + "...";
+        return $"'{string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c))}'";
+    }
+
+    private static DataFormatException Truncated(string name, string what, long expected, long actual)
+        => new($"'{name}' is truncated: {what} needs {expected} bytes but {actual} remain; fetch or write the file again.");
+}

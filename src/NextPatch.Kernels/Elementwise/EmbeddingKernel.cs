@@ -1,0 +1,127 @@
+using System.Runtime.CompilerServices;
+using NextPatch.Core.Patches;
+using NextPatch.Kernels.Simd;
+using NextPatch.Kernels.Threading;
+
+namespace NextPatch.Kernels.Elementwise;
+
+// Shape letters: B batch, N patches per image, T codes per image, C width, P codes per patch.
+
+/// <summary>
+/// Class token, then the means of the codes' rows for all patches but the last, and the gradients of both tables. Work is split by columns:
+/// threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
+/// </summary>
+/// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
+internal static unsafe class EmbeddingKernel<L>
+    where L : unmanaged, ISimd<L>
+{
+    private const int ColumnsPerPart = 64;
+
+    /// <param name="labels">[B].</param>
+    /// <param name="codes">Row-major, [B, T].</param>
+    /// <param name="geometry">The division of the grid.</param>
+    /// <param name="width">C.</param>
+    /// <param name="classes">Class table [classes, C].</param>
+    /// <param name="table">Code table [V, C].</param>
+    /// <param name="drop">Token dropout.</param>
+    /// <param name="sequence">[B, N, C].</param>
+    public static void Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* sequence)
+    {
+        var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
+        ParallelRows.Run(labels.Length * patches, (long)width * geometry.CodesPerPatch, (first, end) =>
+        {
+            for (var row = first; row < end; row++)
+            {
+                var (image, position) = (row / patches, row % patches);
+                var to = sequence + ((long)row * width);
+                var isClass = position == 0;
+                Copy(width, isClass ? classes + (labels.Span[image] * width) : table + (Code(codes, geometry, image, position - 1, 0) * width), to);
+                for (var member = 1; member < geometry.CodesPerPatch && !isClass; member++)
+                {
+                    Accumulate(0, width, table + (Code(codes, geometry, image, position - 1, member) * width), to, 1);
+                }
+
+                Finish(0, width, to, isClass ? 1 : inverse, drop, (uint)((long)row * width));
+            }
+        });
+    }
+
+    /// <summary>Adds to the gradients of both tables; <paramref name="gradient"/>, of the sequence [B, N, C], becomes that before dropout.</summary>
+    /// <param name="labels">[B].</param>
+    /// <param name="codes">[B, T].</param>
+    /// <param name="geometry">The division of the grid.</param>
+    /// <param name="width">C.</param>
+    /// <param name="classes">Gradient of the class table.</param>
+    /// <param name="table">Gradient of the code table.</param>
+    /// <param name="drop">As in the forward pass.</param>
+    /// <param name="gradient">[B, N, C].</param>
+    public static void Backward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* gradient)
+    {
+        var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
+        var rows = labels.Length * patches;
+        if (drop.IsActive)
+        {
+            ParallelRows.Run(rows, width, (first, end) =>
+            {
+                for (var row = first; row < end; row++)
+                {
+                    Finish(0, width, gradient + ((long)row * width), 1, drop, (uint)((long)row * width));
+                }
+            });
+        }
+
+        ParallelRows.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * geometry.CodesPerPatch * ColumnsPerPart, (firstPart, endPart) =>
+        {
+            var (from, to) = (firstPart * ColumnsPerPart, Math.Min(width, endPart * ColumnsPerPart));
+            for (var row = 0; row < rows; row++)
+            {
+                var (image, position) = (row / patches, row % patches);
+                var d = gradient + ((long)row * width);
+                if (position == 0)
+                {
+                    Accumulate(from, to, d, classes + (labels.Span[image] * width), 1);
+                    continue;
+                }
+
+                for (var member = 0; member < geometry.CodesPerPatch; member++)
+                {
+                    Accumulate(from, to, d, table + (Code(codes, geometry, image, position - 1, member) * width), inverse);
+                }
+            }
+        });
+    }
+
+    private static long Code(ReadOnlyMemory<long> codes, PatchGeometry geometry, int image, int patch, int member)
+        => codes.Span[(image * geometry.GridSide * geometry.GridSide) + geometry.CodeIndex(patch, member)];
+
+    private static void Copy(int width, float* from, float* to) => Buffer.MemoryCopy(from, to, width * sizeof(float), width * sizeof(float));
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Accumulate(int c, int to, float* values, float* sums, float factor)
+    {
+        for (; c <= to - L.Count; c += L.Count)
+        {
+            L.Store(sums + c, L.Load(sums + c) + (L.Load(values + c) * L.Create(factor)));
+        }
+
+        if (c < to)
+        {
+            EmbeddingKernel<Simd1>.Accumulate(c, to, values, sums, factor);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Finish(int c, int width, float* row, float factor, DropMask drop, uint element)
+    {
+        for (; c <= width - L.Count; c += L.Count)
+        {
+            var v = L.Load(row + c) * L.Create(factor);
+            L.Store(row + c, drop.IsActive ? v * L.Factors(drop, element + (uint)c) : v);
+        }
+
+        if (c < width)
+        {
+            EmbeddingKernel<Simd1>.Finish(c, width, row, factor, drop, element);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+using System.Runtime.Intrinsics;
+
+namespace NextPatch.Kernels.Simd;
+
+/// <summary>
+/// Dropout as a pure function of (seed, element): the backward pass asks again instead of keeping a mask, and nothing depends on the
+/// number of threads. Integer hash with two rounds of "lowbias32" (Wellons, 2018), the second half of the seed between them.
+/// </summary>
+internal readonly struct DropMask
+{
+    private readonly uint _first;
+    private readonly uint _second;
+    private readonly uint _dropBelow;
+    private readonly float _scale;
+
+    /// <param name="probability">Share of elements that become 0; the others are divided by 1 - it.</param>
+    /// <param name="seed">64 random bits.</param>
+    public DropMask(double probability, ulong seed)
+    {
+        (_first, _second) = ((uint)seed, (uint)(seed >> 32));
+        _dropBelow = (uint)(probability * uint.MaxValue);
+        _scale = (float)(1 / (1 - probability));
+    }
+
+    /// <summary>Whether anything is dropped.</summary>
+    public bool IsActive => _dropBelow > 0;
+
+    /// <summary>0 or 1 / (1 - probability) for an element.</summary>
+    public float Factor(uint element)
+    {
+        var h = element ^ _first;
+        h = (h ^ (h >> 16)) * 0x7FEB352D;
+        h = (h ^ (h >> 15)) * 0x846CA68B;
+        h = (h ^ (h >> 16)) + _second;
+        h = (h ^ (h >> 16)) * 0x7FEB352D;
+        h = (h ^ (h >> 15)) * 0x846CA68B;
+        return (h ^ (h >> 16)) >= _dropBelow ? _scale : 0;
+    }
+
+    /// <summary>The factors of eight elements from <paramref name="element"/> on.</summary>
+    public Vector256<float> Factors(uint element)
+    {
+        var h = (Vector256.Create(element) + Vector256<uint>.Indices) ^ Vector256.Create(_first);
+        h = (h ^ (h >> 16)) * 0x7FEB352Du;
+        h = (h ^ (h >> 15)) * 0x846CA68Bu;
+        h = (h ^ (h >> 16)) + Vector256.Create(_second);
+        h = (h ^ (h >> 16)) * 0x7FEB352Du;
+        h = (h ^ (h >> 15)) * 0x846CA68Bu;
+        var kept = Vector256.GreaterThanOrEqual(h ^ (h >> 16), Vector256.Create(_dropBelow));
+        return Vector256.Create(_scale) & kept.AsSingle();
+    }
+}

@@ -1,0 +1,48 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Kernels.Elementwise;
+using NextPatch.Kernels.Simd;
+
+namespace NextPatch.Torch.Gpt.Fused;
+
+/// <summary>All dropout of one training pass, from one seed.</summary>
+internal sealed class FusedDropout
+{
+    private readonly GptConfig _config;
+    private readonly ulong _seed;
+    private readonly int _images;
+    private readonly int _tokens;
+
+    /// <param name="config">Probabilities.</param>
+    /// <param name="seed">64 random bits of the step and micro-batch.</param>
+    /// <param name="images">Images of the micro-batch.</param>
+    /// <param name="tokens">Tokens per image.</param>
+    public FusedDropout(GptConfig config, ulong seed, int images, int tokens) => (_config, _seed, _images, _tokens) = (config, seed, images, tokens);
+
+    /// <summary>Nothing is dropped.</summary>
+    public static FusedDropout None(GptConfig config)
+        => new(config with { TokenDropout = 0, AttentionDropout = 0, ResidualDropout = 0, FfnDropout = 0, DropPath = 0 }, 0, 0, 0);
+
+    public DropMask Tokens => new(_config.TokenDropout, Seed(0));
+
+    public DropMask AttentionWeights(int layer) => new(_config.AttentionDropout, Seed((4 * layer) + 1));
+
+    public BranchDrop AttentionBranch(int layer) => Branch(layer, _config.ResidualDropout, (4 * layer) + 2);
+
+    public BranchDrop FeedForwardBranch(int layer) => Branch(layer, _config.FfnDropout, (4 * layer) + 3);
+
+    private BranchDrop Branch(int layer, double probability, int stream)
+    {
+        var dropPath = _config.LayerCount > 1 ? _config.DropPath * layer / (_config.LayerCount - 1) : 0;
+        var samples = new DropMask(dropPath, ~Seed(stream));
+        return new BranchDrop(new DropMask(probability, Seed(stream)), samples.IsActive ? [.. Enumerable.Range(0, _images).Select(i => samples.Factor((uint)i))] : null, _tokens);
+    }
+
+    /// <summary>SplitMix64 of the pass's seed and a stream.</summary>
+    private ulong Seed(int stream)
+    {
+        var z = _seed + (0x9E3779B97F4A7C15 * (ulong)(stream + 1));
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
+    }
+}

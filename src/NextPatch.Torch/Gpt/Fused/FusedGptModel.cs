@@ -1,0 +1,259 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
+using NextPatch.Kernels.Attention;
+using NextPatch.Kernels.Elementwise;
+using NextPatch.Kernels.Gemm;
+using NextPatch.Kernels.Simd;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Gpt.Fused;
+
+// Shape letters: B images, N tokens per image, R = B N rows, r rows of a chunk, C width, V vocabulary, P codes per patch.
+
+/// <summary><see cref="FusedGpt"/> for one type of activations.</summary>
+internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
+    where T : unmanaged, IElement<T>
+    where L : unmanaged, ISimd<L>
+{
+    /// <summary>Logits alive at once: as many as a gradient of the head of the largest vocabularies has elements, so that it is mostly formed in one product.</summary>
+    private const long LogitsPerChunk = 1 << 24;
+
+    private readonly GptModel _model;
+    private readonly bool _recompute;
+    private readonly Dictionary<string, FusedParameter> _parameters;
+    private readonly Workspace<T> _shared;
+    private readonly FusedGptBlock<T, L>[] _blocks;
+    private readonly FusedLinear<T> _head;
+    private readonly Activation _final, _finalNormed, _finalInverse, _logits;
+    private readonly Dictionary<int, RotaryRows> _rotary = [];
+    private PassState? _state;
+
+    public FusedGptModel(GptModel model, bool recompute)
+    {
+        (_model, _recompute) = (model, recompute);
+        var config = model.Config;
+        _parameters = model.named_parameters().ToDictionary(p => p.name, p => new FusedParameter(p.parameter));
+        _shared = new Workspace<T>(config);
+        var kept = new SavedActivations<T>[config.LayerCount];
+        for (var layer = 0; layer < kept.Length; layer++)
+        {
+            kept[layer] = recompute && layer > 0 ? new SavedActivations<T>(config, kept[0]) : new SavedActivations<T>(config);
+        }
+
+        _blocks = [.. kept.Select((k, layer) => new FusedGptBlock<T, L>(config, layer, name => _parameters[name], _shared, k, Clock))];
+        _head = new FusedLinear<T>(_parameters["output.weight"]);
+        _final = new Activation(config.Width, ScalarType.Float32);
+        _finalNormed = new Activation(config.Width, TensorMemory.TypeOf<T>());
+        _finalInverse = new Activation(1, ScalarType.Float32);
+        _logits = new Activation(config.VocabularySize, TensorMemory.TypeOf<T>());
+        Refresh();
+    }
+
+    /// <inheritdoc cref="FusedGpt.BytesFor"/>
+    public static long BytesFor(GptConfig config, long rows, bool recompute)
+    {
+        using var shared = new Workspace<T>(config); // memory comes with rows, so these cost nothing
+        using var block = new SavedActivations<T>(config);
+        long width = config.Width, vocabulary = config.VocabularySize;
+        var others = (config.LayerCount - 1) * (recompute ? block.Input.BytesPerRow : block.BytesPerRow);
+        var final = ((width + 1) * sizeof(float)) + (width * sizeof(T));
+        var perRow = block.BytesPerRow + others + shared.BytesPerRow + final;
+        var logits = ChunkRows(vocabulary, rows) * vocabulary;
+        var copies = TensorMemory.TypeOf<T>() == ScalarType.Float32 ? 0 : (config.LayerCount * config.BlockMatrixWeights) + (width * vocabulary);
+        var products = TorchGemm.IsPreferredFor<T>() ? BlockedGemm<Fp32, Fp32GemmTiles>.PanelBytes
+            : TensorMemory.TypeOf<T>() == ScalarType.Float32 ? 0 : width * Math.Max(vocabulary, Math.Max(2L * config.FfnWidth, config.QkvWidth)) * sizeof(T); // a weight's gradient
+        return (rows * perRow) + ((logits + copies) * sizeof(T)) + products;
+    }
+
+    public StepProfiler Clock { get; } = new();
+
+    public IEnumerable<(string Name, Tensor Copy)> Copies => [.. _blocks.SelectMany(b => b.Copies), .. _head.Copies.Select(c => ("output.weight", c))];
+
+    public void Refresh()
+    {
+        Array.ForEach(_blocks, b => b.Refresh());
+        _head.Refresh();
+    }
+
+    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale)
+    {
+        using var noGrad = no_grad();
+        var dropout = new FusedDropout(_model.Config, seed, labels.Length, geometry.PatchCount);
+        _state = new PassState(labels, codes, geometry, dropout, Rotary(geometry.PatchesPerSide), AttachGradients());
+        Hidden(_state);
+        return Head(_state, scale, withGradients: true);
+    }
+
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
+    {
+        using var noGrad = no_grad();
+        _state = null; // the activations of a pass before this one are overwritten
+        var state = new PassState(labels, codes, geometry, FusedDropout.None(_model.Config), Rotary(geometry.PatchesPerSide), Add: false);
+        Hidden(state);
+        return Head(state, 1, withGradients: false);
+    }
+
+    public void Backward()
+    {
+        using var noGrad = no_grad();
+        var state = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
+        _state = null;
+        Clock.Start();
+        var last = _blocks[^1];
+        NormKernel<L>.Backward(state.Rows, _model.Config.Width, (T*)_shared.NormedGradient.Address, (float*)_final.Address, (float*)_finalInverse.Address, Norm.Address, (float*)_shared.ResidualGradient.Address, true,
+            Norm.GradientAddress, (T*)_shared.BranchGradient.Address, BranchOf(last, state));
+        Clock.Lap(StepPart.Norms);
+        foreach (var block in _blocks.Reverse())
+        {
+            if (_recompute && block != last)
+            {
+                block.Forward(state.Labels.Length, state.Geometry.PatchCount, null, default, state.Rotary, state.Dropout, isAgain: true);
+            }
+
+            block.Backward(state.Labels.Length, state.Geometry.PatchCount, state.Dropout, state.Add);
+        }
+
+        EmbeddingKernel<L>.Backward(state.Labels, state.Codes, state.Geometry, _model.Config.Width, Classes.GradientAddress, Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
+        Clock.Lap(StepPart.Embedding);
+    }
+
+    public void Dispose()
+    {
+        Array.ForEach(_blocks, b =>
+        {
+            b.Dispose();
+            b.Kept.Dispose();
+        });
+        _shared.Dispose();
+        _head.Dispose();
+        foreach (var activation in (Activation[])[_final, _finalNormed, _finalInverse, _logits])
+        {
+            activation.Dispose();
+        }
+
+        foreach (var parameter in _parameters.Values)
+        {
+            parameter.Dispose();
+        }
+    }
+
+    private FusedParameter Classes => _parameters["cls_embedding.embedding_table.weight"];
+
+    private FusedParameter Codes => _parameters["tok_embeddings.weight"];
+
+    private FusedParameter Norm => _parameters["norm.weight"];
+
+    private static BranchDrop BranchOf(FusedGptBlock<T, L>? block, PassState state) => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
+
+    private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
+
+    /// <summary>Embedding, blocks and the last norm; leaves the hidden states in _finalNormed.</summary>
+    private void Hidden(PassState state)
+    {
+        var (config, geometry) = (_model.Config, state.Geometry);
+        Resize(state.Rows);
+        Clock.Start();
+        EmbeddingKernel<L>.Forward(state.Labels, state.Codes, geometry, config.Width, Classes.Address, Codes.Address, state.Dropout.Tokens, (float*)_blocks[0].Kept.Input.Address);
+        Clock.Lap(StepPart.Embedding);
+        FusedGptBlock<T, L>? before = null;
+        foreach (var block in _blocks)
+        {
+            block.Forward(state.Labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state), state.Rotary, state.Dropout);
+            before = block;
+        }
+
+        NormKernel<L>.Forward(state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state), (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
+            (T*)_finalNormed.Address, (float*)_finalInverse.Address);
+        Clock.Lap(StepPart.Norms);
+    }
+
+    /// <summary>Output head in chunks of rows: logits, loss, and the gradients of head and hidden states where wanted; leaves the latter in NormedGradient.</summary>
+    private double Head(PassState state, double scale, bool withGradients)
+    {
+        var (vocabulary, codesPerPatch) = (_model.Config.VocabularySize, state.Geometry.CodesPerPatch);
+        var chunk = (int)ChunkRows(vocabulary, state.Rows);
+        var losses = new double[state.Rows];
+        var targets = state.Targets();
+        for (var start = 0; start < state.Rows; start += chunk)
+        {
+            var count = Math.Min(chunk, state.Rows - start);
+            _logits.Resize(count);
+            using var hidden = _finalNormed.Tensor.narrow(0, start, count);          // [r, C]
+            using var gradient = _shared.NormedGradient.Tensor.narrow(0, start, count); // [r, C]
+            _head.Forward(hidden, _logits.Tensor);                                   // [r, V]
+            Clock.Lap(StepPart.Head);
+            fixed (int* target = &targets[start * codesPerPatch])
+            fixed (double* loss = &losses[start])
+            {
+                CrossEntropyKernel<L>.Run(count, vocabulary, (T*)_logits.Address, target, codesPerPatch, (float)(scale / state.Rows), loss);
+            }
+
+            Clock.Lap(StepPart.Loss);
+            if (!withGradients)
+            {
+                continue;
+            }
+
+            _head.InputGradient(_logits.Tensor, gradient);                           // [r, C]
+            Clock.Lap(StepPart.Head);
+            _head.WeightGradient(_logits.Tensor, hidden, _shared.WeightGradient, state.Add || start > 0, Clock, StepPart.Head);
+        }
+
+        return losses.Average();
+    }
+
+    /// <summary>Gives every parameter its gradient where the step begins; gradients that kernels add to start at zero.</summary>
+    /// <returns>Whether the step has gradients already.</returns>
+    private bool AttachGradients()
+    {
+        var isFirst = false;
+        foreach (var parameter in _parameters.Values)
+        {
+            var isAddedTo = parameter.Weight.dim() == 1 || parameter == Classes || parameter == Codes;
+            isFirst |= parameter.Attach(clear: isAddedTo);
+        }
+
+        return !isFirst;
+    }
+
+    private void Resize(int rows)
+    {
+        Array.ForEach(_blocks, b => b.Kept.Resize(rows));
+        _shared.Resize(rows);
+        foreach (var activation in (Activation[])[_final, _finalNormed, _finalInverse])
+        {
+            activation.Resize(rows);
+        }
+    }
+
+    private RotaryRows Rotary(int side)
+    {
+        if (!_rotary.TryGetValue(side, out var rows))
+        {
+            var headWidth = _model.Config.HeadWidth;
+            _rotary[side] = rows = new RotaryRows(RotaryEmbedding2d.Table(side, headWidth, conditionTokens: 1, _model.Config.RopeBase), headWidth);
+        }
+
+        return rows;
+    }
+
+    /// <summary>What the backward pass must know of the forward pass.</summary>
+    private sealed record PassState(ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, FusedDropout Dropout, RotaryRows Rotary, bool Add)
+    {
+        public int Rows => Labels.Length * Geometry.PatchCount;
+
+        /// <summary>The codes of each patch, [R, P].</summary>
+        public int[] Targets()
+        {
+            var (patches, members, codesPerImage) = (Geometry.PatchCount, Geometry.CodesPerPatch, Geometry.GridSide * Geometry.GridSide);
+            var targets = new int[Rows * members];
+            for (var i = 0; i < targets.Length; i++)
+            {
+                var row = i / members;
+                targets[i] = (int)Codes.Span[(row / patches * codesPerImage) + Geometry.CodeIndex(row % patches, i % members)];
+            }
+
+            return targets;
+        }
+    }
+}

@@ -1,0 +1,33 @@
+using NextPatch.Core.Generation;
+using NextPatch.Torch.Gpt;
+using NextPatch.Training.Runs;
+
+namespace NextPatch.Training.Gpt;
+
+/// <summary>What surrounds a transformer's run without changing what it computes.</summary>
+public sealed record GptRunOptions : RunOptions
+{
+    /// <summary>Enough to see where a run goes, few enough not to be felt.</summary>
+    public const int DefaultValidationImages = 1000;
+
+    /// <summary>Whether activations are computed again in the backward pass instead of kept (activation checkpointing): the same numbers, less memory, a third more products.</summary>
+    public bool Recompute { get; init; }
+
+    /// <summary>Held-out images of a validation on the way, spread evenly over all; 0 = all, as after the last step.</summary>
+    public int ValidationImages { get; init; } = DefaultValidationImages;
+
+    /// <summary>Steps between calls of <see cref="OnSample"/>; 0 = never.</summary>
+    public long SampleEvery { get; init; }
+
+    /// <summary>Draws a sample grid; receives the step and the model in evaluation mode.</summary>
+    public Action<long, GptModel>? OnSample { get; init; }
+
+    /// <summary>Measures images that the averaged weights draw (the trained ones where there is no average); null = none.</summary>
+    public IGenerationMetric? Metric { get; init; }
+
+    /// <summary>Steps between measurements by <see cref="Metric"/>; 0 = never.</summary>
+    public long MeasureEvery { get; init; }
+
+    /// <summary>Receives every line of metrics.</summary>
+    public Action<TrainingProgress>? OnProgress { get; init; }
+}
