@@ -37,7 +37,7 @@ internal readonly unsafe struct Bf16GemmTiles : IGemmTiles<Bf16>
     public static int LeftStep => 1;
 
     /// <summary>CPUID leaf 7, sub-leaf 1, EAX bit 5: AVX512_BF16 (AMD's and Intel's manuals). Who limits oneDNN's instructions may have taken it away.</summary>
-    private static bool HasInstructions { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0
+    public static bool HasInstructions { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0
         && Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is null && Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is null;
 
     public static void PackRight(MatrixView<Bf16> right, Bf16* panel)

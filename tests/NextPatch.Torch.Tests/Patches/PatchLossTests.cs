@@ -31,15 +31,15 @@ public sealed class PatchLossTests
         var (loss, gradient) = PatchLoss.Backward(hidden, head, targets);
         Assert.Equal(1, loss.item<float>() / expected.item<float>(), 1e-5);
         Assert.Equal(1, PatchLoss.Evaluate(hidden, head, targets).item<float>() / expected.item<float>(), 1e-5);
-        AssertClose(expectedHidden, gradient);
+        AssertClose(expectedHidden, gradient, 2e-7 * Math.Sqrt(vocabulary)); // one sum in fp32 over the whole vocabulary, in another order
         AssertClose(expectedHead, head.grad!);
         head.grad = null;
     }
 
-    private static void AssertClose(Tensor expected, Tensor actual)
+    private static void AssertClose(Tensor expected, Tensor actual, double tolerance = 5e-5)
     {
         var (error, scale) = ((actual - expected).abs().max().item<float>(), expected.abs().max().item<float>());
-        Assert.True(error <= 5e-5f * scale, $"off by {error} of {scale}");
+        Assert.True(error <= tolerance * scale, $"off by {error} of {scale}");
     }
 
     [Fact]
