@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
 using NextPatch.Cli.Commands;
+using NextPatch.Cli.Configuration;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Torch.Loading;
@@ -29,10 +30,10 @@ internal static class Application
                 throw new ConfigException($"Argument {args.Index().First(a => a.Item.Length == 0).Index + 1} is empty, where a name, a path or a number was to be; is a variable unset?");
             }
 
-            var parsed = CreateRoot().Parse(args.Count == 0 ? ["--help"] : args);
+            var (parsed, config) = ConfigFile.Parse(CreateRoot(), args.Count == 0 ? ["--help"] : args);
             if (parsed.Action is ParseErrorAction)
             {
-                return ExplainMistake(terminal, parsed);
+                return ExplainMistake(terminal, parsed, config);
             }
 
             return await parsed.InvokeAsync(
@@ -47,7 +48,7 @@ internal static class Application
         });
     }
 
-    private static int ExplainMistake(Terminal terminal, ParseResult parsed)
+    private static int ExplainMistake(Terminal terminal, ParseResult parsed, ConfigFile? config)
     {
         var command = parsed.CommandResult.Command;
         if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..])
@@ -56,7 +57,7 @@ internal static class Application
         }
         else
         {
-            terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(Describe)));
+            terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(e => Describe(e, config))));
         }
 
         terminal.Log.WriteLine($"'nextpatch {WordsOf(parsed.CommandResult)}--help' lists what there is.");
@@ -109,9 +110,10 @@ internal static class Application
         return root;
     }
 
-    /// <summary>The parser's own sentence, and the option it is about where the sentence forgets it.</summary>
-    private static string Describe(ParseError mistake)
-        => mistake.SymbolResult is OptionResult { Option.Name: var name } && !mistake.Message.Contains(name, StringComparison.Ordinal)
-            ? $"{name}: {mistake.Message}"
-            : mistake.Message;
+    /// <summary>The parser's own sentence, and what it is about where the sentence forgets that: an option, or the key of a file.</summary>
+    private static string Describe(ParseError mistake, ConfigFile? config) => mistake.SymbolResult is not OptionResult { Option: var option }
+        ? mistake.Message
+        : config?.Gives(option) == true
+            ? $"'{option.Name[2..]}' in '{config.Path}': {mistake.Message}"
+            : mistake.Message.Contains(option.Name, StringComparison.Ordinal) ? mistake.Message : $"{option.Name}: {mistake.Message}";
 }

@@ -25,6 +25,7 @@ internal static class TokenizerTrainCommand
               nextpatch tokenizer train --images cifar10.tar.gz --output tok --image-size 32 --codebook-size 1024 --epochs 20
               nextpatch tokenizer train --images imagenet --output vq16 --preset VQ-16 --image-size 256 --batch-size 128 --lr 1e-4 --epochs 40
                   --reconstruction l2 --perceptual vgg16.pth vgg_lpips.pth --discriminator patchgan --discriminator-start 20000
+              nextpatch tokenizer train --config recipes/cifar10-tokenizer.json --steps 8000
               nextpatch tokenizer train --images faces --output fine --image-size 256 --init-from vq_ds16_c2i.pt --lr 1e-5 --steps 2000
 
             The output folder is the tokenizer (config.json, model.safetensors), for encode and sample --tokenizer. Beside it:

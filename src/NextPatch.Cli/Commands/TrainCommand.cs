@@ -22,6 +22,7 @@ internal static class TrainCommand
               nextpatch train --codes quickstart/codes --output run --steps 2400
               nextpatch train --codes imagenet-codes --output run-b --preset B --recipe paper --micro-batch 4 --checkpoint-every 1000
               nextpatch train --codes quickstart/codes --output run --steps 2400 --resume
+              nextpatch train --config recipes/quickstart.json --batch-size 32
 
             In the output folder: step-00001200/ (config.json, model.safetensors, ema.safetensors, optimizer.safetensors, state.json,
             SHA256SUMS), latest, metrics.jsonl, tensorboard/, samples/.

@@ -1,8 +1,10 @@
+using System.Text;
 using System.Text.Json;
 using NextPatch.Cli.Models;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Cli.Conversion;
@@ -29,7 +31,7 @@ internal static class ModelFolder
         var tokenizer = TokenizerOf(request, source, config);
 
         // Made whole under another name, then moved.
-        var partial = folder + ".partial";
+        var partial = AtomicFile.PartialOf(folder);
         DeleteIfThere(partial);
         try
         {
@@ -109,12 +111,7 @@ internal static class ModelFolder
         }
     }
 
-    private static void WriteText(string path, string text)
-    {
-        using var stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write);
-        stream.Write(System.Text.Encoding.UTF8.GetBytes(text));
-        stream.Flush(flushToDisk: true);
-    }
+    private static void WriteText(string path, string text) => AtomicFile.WriteFlushed(path, stream => stream.Write(Encoding.UTF8.GetBytes(text)));
 
     private static void MoveInto(string partial, string folder)
     {

@@ -68,30 +68,13 @@ internal sealed class ClassLookup
     {
         var most = Math.Max(1, text.Length / 3);
         return [.. _synonyms
-            .Select(s => (s.Label, Distance: s.Synonym.Contains(text, StringComparison.OrdinalIgnoreCase) ? 0 : s.Synonym.Split(' ').Append(s.Synonym).Min(part => EditDistance(part, text))))
+            .Select(s => (s.Label, Distance: s.Synonym.Contains(text, StringComparison.OrdinalIgnoreCase)
+                ? 0
+                : s.Synonym.Split(' ').Append(s.Synonym).Min(part => EditDistance.Between(part, text))))
             .Where(s => s.Distance <= most)
             .OrderBy(s => s.Distance)
             .Select(s => s.Label)
             .Distinct()
             .Take(MaxSuggestions)];
-    }
-
-    /// <summary>Fewest insertions, deletions and replacements between two texts (Levenshtein), without regard to case.</summary>
-    private static int EditDistance(string a, string b)
-    {
-        var row = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var diagonal = row[0];
-            row[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-            {
-                var replaced = diagonal + (char.ToUpperInvariant(a[i - 1]) == char.ToUpperInvariant(b[j - 1]) ? 0 : 1);
-                diagonal = row[j];
-                row[j] = Math.Min(replaced, Math.Min(row[j], row[j - 1]) + 1);
-            }
-        }
-
-        return row[^1];
     }
 }

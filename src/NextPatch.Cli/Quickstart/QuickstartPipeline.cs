@@ -9,6 +9,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
+using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
@@ -73,7 +74,7 @@ internal sealed class QuickstartPipeline
             FinalValidationLoss = weights == "ema" ? training.AverageValidationLoss!.Value : training.ValidationLoss!.Value,
             SampledWeights = weights,
             ClassAgreementByClass = AgreementByClass(data.Train.ClassNames, labels, judged),
-            ReconstructionPsnr = ImageQuality.Psnr(data.HeldOut.Pixels, heldOutReconstructions),
+            ReconstructionPsnr = PeakSignalToNoise.Compute(data.HeldOut.Pixels, heldOutReconstructions),
             Stages = [.. cost.Stages.Select((stage, i) => StageTiming.Create(stage, training.StageSeconds[i], training.StageImages[i]))],
             SecondsByPart = _seconds,
             Machine = Processor.Detect().Describe(),

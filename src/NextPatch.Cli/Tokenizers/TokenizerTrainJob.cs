@@ -3,6 +3,7 @@ using System.Globalization;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
 using NextPatch.Torch.Loading;
@@ -104,8 +105,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
             Enumerable.Range(row * columns, columns).Select(i => new RgbImage(side, side, pixels.Slice(i * size, size).ToArray()))));
         var folder = Path.Combine(parsed.GetRequiredValue(options.Frame.Output), "reconstructions");
         Directory.CreateDirectory(folder);
-        var unfinished = Path.Combine(folder, ".writing.png");
-        File.WriteAllBytes(unfinished, PngWriter.Encode(ImageGrid.Compose([.. rows], columns, Math.Max(1, SmallestTile / side))));
-        File.Move(unfinished, Path.Combine(folder, $"step-{step:D8}.png"), overwrite: true);
+        var picture = PngWriter.Encode(ImageGrid.Compose([.. rows], columns, Math.Max(1, SmallestTile / side)));
+        AtomicFile.Write(Path.Combine(folder, $"step-{step:D8}.png"), stream => stream.Write(picture), Path.Combine(folder, ".writing.png"));
     }
 }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.Configuration;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
@@ -31,7 +32,8 @@ internal sealed class RunOptionSet
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[Output, Resume, _checkpointEvery, _keepLast, _onFullDisk, _stopAfterSkips, _validateEvery, _logEvery])
+        foreach (var option in (Option[])[
+            ConfigFile.CreateOption(), Output, Resume, _checkpointEvery, _keepLast, _onFullDisk, _stopAfterSkips, _validateEvery, _logEvery])
         {
             command.Add(option);
         }

@@ -4,6 +4,7 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
@@ -117,8 +118,7 @@ internal sealed class TrainingJob
 
         var folder = Path.Combine(_parsed.GetRequiredValue(_options.Frame.Output), "samples");
         Directory.CreateDirectory(folder);
-        var unfinished = Path.Combine(folder, ".writing.png");
-        File.WriteAllBytes(unfinished, PngWriter.Encode(sheet.Compose()));
-        File.Move(unfinished, Path.Combine(folder, $"step-{step:D8}.png"), overwrite: true);
+        var picture = PngWriter.Encode(sheet.Compose());
+        AtomicFile.Write(Path.Combine(folder, $"step-{step:D8}.png"), stream => stream.Write(picture), Path.Combine(folder, ".writing.png"));
     }
 }

@@ -1,4 +1,4 @@
-using Microsoft.Win32.SafeHandles;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Core.Tensors;
 
@@ -6,11 +6,6 @@ namespace NextPatch.Core.Tensors;
 internal static class StoredFile
 {
     private const int GrowthStep = 1 << 20;
-
-    // Large enough that flushing costs nothing, small enough that the disk works from the start.
-    private const long FlushedPart = 32 << 20;
-
-    private static readonly TimeSpan FlushInterval = TimeSpan.FromMilliseconds(10);
 
     /// <exception cref="NextPatchException">The file is missing or unreadable.</exception>
     public static FileStream OpenRead(string path, FileOptions options = FileOptions.None)
@@ -42,53 +37,17 @@ internal static class StoredFile
         }
     }
 
-    /// <summary>Writes a file beside its place, flushes it, and puts it there: a reader never sees half of it.</summary>
+    /// <summary><see cref="AtomicFile.Write"/>: a reader never sees half of the file.</summary>
     /// <exception cref="NextPatchException">The folder is missing, full or not writable.</exception>
     public static void Replace(string path, Action<FileStream> write)
     {
-        var partial = path + ".partial";
         try
         {
-            using (var stream = Create(partial))
-            using (var written = new ManualResetEventSlim())
-            {
-                // Flushing everything at the end would leave the disk idle until then, and the processor afterwards.
-                var handle = stream.SafeFileHandle; // asking for it empties the stream's buffer, so not on another thread
-                var flushing = Task.Run(() => FlushWhileWritten(handle, written));
-                try
-                {
-                    write(stream);
-                }
-                finally
-                {
-                    written.Set();
-                    flushing.GetAwaiter().GetResult(); // the system reports a failed flush once
-                }
-
-                stream.Flush(flushToDisk: true);
-            }
-
-            File.Move(partial, path, overwrite: true);
+            AtomicFile.Write(path, write);
         }
         catch (Exception e) when (e is UnauthorizedAccessException or IOException)
         {
             throw new NextPatchException($"File '{path}' cannot be written: {e.Message}", e);
-        }
-        finally
-        {
-            File.Delete(partial);
-        }
-    }
-
-    private static void FlushWhileWritten(SafeFileHandle file, ManualResetEventSlim written)
-    {
-        for (var flushed = 0L; !written.Wait(FlushInterval);)
-        {
-            if (RandomAccess.GetLength(file) is var length && length - flushed >= FlushedPart)
-            {
-                RandomAccess.FlushToDisk(file);
-                flushed = length;
-            }
         }
     }
 

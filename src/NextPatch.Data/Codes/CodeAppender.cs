@@ -1,5 +1,7 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Data.Codes;
 
@@ -15,11 +17,12 @@ public sealed class CodeAppender : IDisposable
 
     private readonly string _folder;
     private readonly CodeManifest _planned;
-    private readonly FileStream _lock;
+    private readonly FolderLock _lock;
     private CodeJournal _journal;
     private CodeFiles? _files;
 
-    private CodeAppender(string folder, CodeManifest planned, CodeJournal journal, FileStream @lock) => (_folder, _planned, _journal, _lock) = (folder, planned, journal, @lock);
+    private CodeAppender(string folder, CodeManifest planned, CodeJournal journal, FolderLock @lock)
+        => (_folder, _planned, _journal, _lock) = (folder, planned, journal, @lock);
 
     /// <summary>What is done.</summary>
     public AppendProgress Progress => _journal.Progress;
@@ -57,7 +60,7 @@ public sealed class CodeAppender : IDisposable
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             @lock.Dispose();
-            throw PartialName.CannotWrite(folder, e);
+            throw CodeFiles.CannotWrite(folder, e);
         }
         catch
         {
@@ -86,7 +89,7 @@ public sealed class CodeAppender : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw PartialName.CannotWrite(_folder, e);
+            throw CodeFiles.CannotWrite(_folder, e);
         }
 
         _journal = _journal with { Progress = after };
@@ -112,7 +115,7 @@ public sealed class CodeAppender : IDisposable
 
         _journal = _journal with { Finished = _files!.Finish(manifest) };
         WriteJournal();
-        PartialName.Publish(_folder, _journal.Finished);
+        AtomicFile.Publish(_folder, _journal.Finished);
     });
 
     public void Dispose()
@@ -125,7 +128,7 @@ public sealed class CodeAppender : IDisposable
     {
         if (_journal.Finished is { } names)
         {
-            PartialName.Publish(_folder, names); // the writer may have been killed in the middle of this
+            AtomicFile.Publish(_folder, names); // the writer may have been killed in the middle of this
         }
         else
         {
@@ -134,8 +137,8 @@ public sealed class CodeAppender : IDisposable
         }
     }
 
-    private void WriteJournal()
-        => PartialName.Replace(Path.Combine(_folder, CodeJournal.Name), stream => JsonSerializer.Serialize(stream, _journal, CodeManifestJson.Default.CodeJournal));
+    private void WriteJournal() => AtomicFile.Write(
+        Path.Combine(_folder, CodeJournal.Name), stream => JsonSerializer.Serialize(stream, _journal, CodeManifestJson.Default.CodeJournal));
 
     private void Try(Action write)
     {
@@ -145,7 +148,7 @@ public sealed class CodeAppender : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw PartialName.CannotWrite(_folder, e);
+            throw CodeFiles.CannotWrite(_folder, e);
         }
     }
 
@@ -164,29 +167,37 @@ public sealed class CodeAppender : IDisposable
 
     private static void RequireSame(string folder, CodeJournal found, CodeJournal wanted)
     {
-        var names = found.Settings.Keys.Union(wanted.Settings.Keys).Order(StringComparer.Ordinal);
-        string[] differences =
-        [
-            .. found.Layout == wanted.Layout ? Array.Empty<string>() : [$"layout: {found.Layout} there, now {wanted.Layout}"],
-            .. names.Where(n => found.Settings.GetValueOrDefault(n) != wanted.Settings.GetValueOrDefault(n))
-                .Select(n => $"{n}: {found.Settings.GetValueOrDefault(n, "nothing")} there, now {wanted.Settings.GetValueOrDefault(n, "nothing")}"),
-        ];
-        if (differences.Length > 0)
+        var differences = SettingsComparison.Differences(Settings(found), Settings(wanted));
+        if (differences.Count > 0)
         {
-            throw new ConfigException($"'{folder}' was begun with other settings: {string.Join("; ", differences)}. Use the same ones to continue, choose another folder, or remove this one.");
+            var listed = differences.Select(d => $"{d.Name}: {d.Stored?.ToString() ?? "nothing"} there, now {d.Given?.ToString() ?? "nothing"}");
+            throw new ConfigException(
+                $"'{folder}' was begun with other settings: {string.Join("; ", listed)}. "
+                + "Use the same ones to continue, choose another folder, or remove this one.");
         }
     }
 
-    private static FileStream Lock(string folder)
+    private static JsonObject Settings(CodeJournal journal)
+    {
+        var settings = new JsonObject { ["layout"] = journal.Layout.ToString() };
+        foreach (var (name, value) in journal.Settings)
+        {
+            settings[name] = value;
+        }
+
+        return settings;
+    }
+
+    private static FolderLock Lock(string folder)
     {
         try
         {
             Directory.CreateDirectory(folder);
-            return new FileStream(Path.Combine(folder, LockName), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0, FileOptions.DeleteOnClose);
+            return FolderLock.Take(folder, LockName, leavesNothing: true);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new NextPatchException($"'{folder}' cannot be written, or another run is writing into it: {e.Message}", e);
+            throw CodeFiles.CannotWrite(folder, e);
         }
     }
 }

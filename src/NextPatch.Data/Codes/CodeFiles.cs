@@ -1,3 +1,5 @@
+using NextPatch.Core;
+
 namespace NextPatch.Data.Codes;
 
 // Shape letters used in this file: N images in the end, n images in this call, A stored variants of an image, T codes of an image.
@@ -19,4 +21,7 @@ internal abstract class CodeFiles : IDisposable
     public abstract IReadOnlyList<string> Finish(CodeManifest manifest);
 
     public abstract void Dispose();
+
+    public static NextPatchException CannotWrite(string folder, Exception cause)
+        => new($"Code folder '{folder}' cannot be written: {cause.Message}", cause);
 }

@@ -1,3 +1,5 @@
+using NextPatch.Core.Files;
+
 namespace NextPatch.Data.Codes;
 
 /// <summary>Writes a whole <see cref="CodeStore"/> at once.</summary>
@@ -13,11 +15,11 @@ internal static class CodeStoreWriter
             files.Append(codes, labels);
             var names = files.Finish(manifest);
             File.Delete(Path.Combine(folder, CodeStore.CodesName)); // a store that is replaced must not be read with the new labels
-            PartialName.Publish(folder, names);
+            AtomicFile.Publish(folder, names);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw PartialName.CannotWrite(folder, e);
+            throw CodeFiles.CannotWrite(folder, e);
         }
     }
 

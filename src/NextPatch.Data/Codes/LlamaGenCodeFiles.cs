@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Data.Codes;
 
@@ -22,7 +23,7 @@ internal sealed class LlamaGenCodeFiles : CodeFiles
         var name = $"{planned.Name}{planned.ImageSide}";
         (_codes, _labels) = (Path.Combine(folder, name + LlamaGenCodes.CodesSuffix), Path.Combine(folder, name + LlamaGenCodes.LabelsSuffix));
         _manifest = Path.Combine(folder, CodeStore.ManifestName);
-        foreach (var part in (ReadOnlySpan<string>)[PartialName.For(_codes), PartialName.For(_labels)])
+        foreach (var part in (ReadOnlySpan<string>)[AtomicFile.PartialOf(_codes), AtomicFile.PartialOf(_labels)])
         {
             Directory.CreateDirectory(part);
             foreach (var file in Directory.GetFiles(part))
@@ -41,7 +42,8 @@ internal sealed class LlamaGenCodeFiles : CodeFiles
         var size = codes.Length / Math.Max(1, labels.Length);
         for (var i = 0; i < labels.Length; i++)
         {
-            LlamaGenCodeWriter.Write(PartialName.For(_codes), PartialName.For(_labels), _next++, codes.Slice(i * size, size), _planned.Augmentations, labels[i]);
+            LlamaGenCodeWriter.Write(
+                AtomicFile.PartialOf(_codes), AtomicFile.PartialOf(_labels), _next++, codes.Slice(i * size, size), _planned.Augmentations, labels[i]);
         }
     }
 
@@ -51,9 +53,8 @@ internal sealed class LlamaGenCodeFiles : CodeFiles
 
     public override IReadOnlyList<string> Finish(CodeManifest manifest)
     {
-        using var stream = File.Create(PartialName.For(_manifest));
-        JsonSerializer.Serialize(stream, manifest, CodeManifestJson.Default.CodeManifest);
-        stream.Flush(flushToDisk: true);
+        AtomicFile.WriteFlushed(
+            AtomicFile.PartialOf(_manifest), stream => JsonSerializer.Serialize(stream, manifest, CodeManifestJson.Default.CodeManifest));
         return [Path.GetFileName(_labels), CodeStore.ManifestName, Path.GetFileName(_codes)];
     }
 

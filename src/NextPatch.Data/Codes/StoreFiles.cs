@@ -3,6 +3,7 @@ using System.Text.Json;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Data.Codes;
@@ -83,11 +84,12 @@ internal sealed class StoreFiles : CodeFiles
         Dispose();
         var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal)
         {
-            [CodeStore.CodesName] = FileHash.Compute(PartialName.For(CodesPath)), [CodeStore.LabelsName] = FileHash.Compute(PartialName.For(LabelsPath)),
+            [CodeStore.CodesName] = FileHash.Compute(AtomicFile.PartialOf(CodesPath)),
+            [CodeStore.LabelsName] = FileHash.Compute(AtomicFile.PartialOf(LabelsPath)),
         };
-        using var stream = File.Create(PartialName.For(ManifestPath));
-        JsonSerializer.Serialize(stream, manifest with { FileHashes = hashes }, CodeManifestJson.Default.CodeManifest);
-        stream.Flush(flushToDisk: true);
+        AtomicFile.WriteFlushed(
+            AtomicFile.PartialOf(ManifestPath),
+            stream => JsonSerializer.Serialize(stream, manifest with { FileHashes = hashes }, CodeManifestJson.Default.CodeManifest));
         return [CodeStore.LabelsName, CodeStore.ManifestName, CodeStore.CodesName];
     }
 
@@ -101,7 +103,8 @@ internal sealed class StoreFiles : CodeFiles
 
     private static FileStream Open(string path, ElementType type, long[] shape, long elements)
     {
-        var stream = new FileStream(PartialName.For(path), elements == 0 ? FileMode.Create : FileMode.Open, FileAccess.ReadWrite, FileShare.Read, bufferSize: 1 << 16);
+        var mode = elements == 0 ? FileMode.Create : FileMode.Open;
+        var stream = new FileStream(AtomicFile.PartialOf(path), mode, FileAccess.ReadWrite, FileShare.Read, bufferSize: 1 << 16);
         NpyFile.WriteHeader(stream, type, shape);
         var length = stream.Position + (elements * type.Size());
         if (stream.Length < length)

@@ -1,3 +1,5 @@
+using NextPatch.Core.Imaging;
+
 namespace NextPatch.Evaluation.Metrics;
 
 /// <summary>How near reconstructions are to their originals, as the published evaluation of tokenizers says it: means over images.</summary>
@@ -24,7 +26,7 @@ public sealed class ReconstructionQuality
     public void Add(ReadOnlySpan<byte> original, ReadOnlySpan<byte> reconstruction, int width)
     {
         Count++;
-        _psnrSum += Math.Min(ImageQuality.Psnr(original, reconstruction), 10 * Math.Log10(255.0 * 255 * original.Length));
+        _psnrSum += Math.Min(PeakSignalToNoise.Compute(original, reconstruction), 10 * Math.Log10(255.0 * 255 * original.Length));
         _hasSsim &= Math.Min(width, original.Length / 3 / width) >= StructuralSimilarity.Window;
         if (_hasSsim)
         {

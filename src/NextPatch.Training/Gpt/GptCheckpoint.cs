@@ -4,6 +4,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Optimization;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
 
@@ -24,6 +25,13 @@ internal static class GptCheckpoint
 
         SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), optimizer.Moments());
         File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(state, ConfigJson.Default.RunState));
+    }
+
+    /// <summary>Refuses a checkpoint of a run with other settings.</summary>
+    public static void RequireSame(string folder, CheckpointConfig config)
+    {
+        var type = ConfigJson.Default.CheckpointConfig;
+        ResumePoint.RequireSame(ConfigJson.Read(Path.Combine(folder, "config.json"), type), config, type, folder);
     }
 
     /// <summary>Loads a checkpoint into a model and its optimiser.</summary>

@@ -1,6 +1,6 @@
-using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
@@ -13,7 +13,7 @@ namespace NextPatch.Training.Gpt;
 /// Trains a transformer coarse to fine. Patch stage, learning rate, data order, label dropout and dropout seeds are pure functions
 /// of the step, so a resumed run ends with the same bytes as one that was never interrupted.
 /// </summary>
-public sealed class GptTrainer : IDisposable
+public sealed class GptTrainer : TrainingRun
 {
     private readonly CheckpointConfig _config;
     private readonly TrainingConfig _training;
@@ -23,11 +23,10 @@ public sealed class GptTrainer : IDisposable
     private readonly PatchSchedule _schedule;
     private readonly LearningRateSchedule _learningRate;
     private readonly StageTimes _times;
-    private readonly SkippedSteps _skipped;
-    private readonly RunLock _lock;
     private readonly GptStep _trainer;
     private readonly GptEvaluation _evaluation;
-    private long _step;
+    private GptStepResult _last;
+    private double? _validation;
 
     /// <param name="config">Model and training settings; <see cref="CheckpointConfig.Training"/> must be set.</param>
     /// <param name="store">Codes; stays the caller's.</param>
@@ -36,6 +35,7 @@ public sealed class GptTrainer : IDisposable
     /// <exception cref="ConfigException">Settings cannot work, do not fit the codes, or differ from those of the run to resume.</exception>
     /// <exception cref="NextPatchException">The folder cannot be written, another run holds it, or none of its checkpoints is whole.</exception>
     public GptTrainer(CheckpointConfig config, CodeStore store, GptRunOptions options, Action<GptModel>? initialWeights = null)
+        : base(options)
     {
         _config = config;
         var model = config.Model.Validated();
@@ -48,24 +48,23 @@ public sealed class GptTrainer : IDisposable
         _learningRate = _training.CreateLearningRate(_schedule, _batches.TrainingCount);
         Cost = new TrainingCost(model, _schedule, _training.BatchSize);
         _times = new StageTimes(Cost);
-        _skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
-        Checkpoints = new CheckpointFolder(options.Output);
-        options.RequireWritable();
-        _lock = RunLock.Take(options.Output);
         try
         {
-            var start = ResumePoint.Find(Checkpoints, options, RequireSame);
+            var checkpoint = TakeFolder(folder => GptCheckpoint.RequireSame(folder, config));
             Model = new GptModel(model);
-            if (start is null)
+            if (checkpoint is null)
             {
                 (initialWeights ?? Initialize)(Model);
             }
 
             _trainer = new GptStep(Model, _training, _batches, options.Recompute);
             _evaluation = new GptEvaluation(Model, _trainer, _batches, _training.MicroBatchFor(1));
-            if (start is not null)
+            if (checkpoint is not null)
             {
-                Continue(start);
+                var state = GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer);
+                _times.Restore(state.StageSeconds);
+                _trainer.RefreshCopies();
+                Continue(checkpoint, state.Step, state.SkippedSteps, state.SkippedInARow);
             }
         }
         catch
@@ -77,139 +76,109 @@ public sealed class GptTrainer : IDisposable
 
     public GptModel Model { get; }
 
-    public CheckpointFolder Checkpoints { get; }
-
     /// <summary>Planned cost of the whole run.</summary>
     public TrainingCost Cost { get; }
 
-    /// <summary>Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are null.</summary>
+    private PatchStage NextStage => _schedule.At(Step);
+
+    private PatchStage LastStage => _schedule.At(Step - 1);
+
+    private protected override long TotalSteps => _schedule.TotalSteps;
+
+    private protected override double LearningRate => _training.LearningRate;
+
+    /// <summary>
+    /// Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are null.
+    /// </summary>
     /// <exception cref="NextPatchException">
     /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunOptions.OnFullDisk"/>
     /// says stop; the last checkpoint stays.
     /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default)
     {
-        using var log = new MetricsLog(_options.Output, _step, _options.OnNote);
-        var saver = new CheckpointSaver(_options, Checkpoints, Save, _step);
-        var speed = new SpeedWindow();
-        while (_step < _schedule.TotalSteps && !cancellation.IsCancellationRequested)
-        {
-            var stage = _schedule.At(_step);
-            var result = TrainStep(stage, speed);
-            _step++;
-            if (result.IsTaken)
-            {
-                Report(log, speed, stage, result);
-            }
-            else
-            {
-                GptMetrics.WriteSkipped(log, _step, stage, _skipped.Total);
-            }
-
-            saver.AfterStep(_step, !result.IsTaken);
-            if (IsDue(_options.SampleEvery))
-            {
-                Sample();
-            }
-
-            if (_options.Metric is { } metric && IsDue(_options.MeasureEvery) && _evaluation.Measure(metric, cancellation) is { } figures)
-            {
-                GptMetrics.WriteMeasured(log, _step, stage, _trainer.Optimizer.HasAverage, figures);
-            }
-        }
-
-        saver.AtEnd(_step, _skipped.InARow > 0, cancellation);
-        var isComplete = _step >= _schedule.TotalSteps;
-        return new TrainingResult(_step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(),
-            isComplete ? _evaluation.Loss(cancellation: cancellation) : null, isComplete ? _evaluation.AverageLoss(cancellation) : null) { SkippedSteps = _skipped.Total };
+        var isComplete = TakeSteps(cancellation);
+        var loss = isComplete ? _evaluation.Loss(cancellation: cancellation) : null;
+        var averageLoss = isComplete ? _evaluation.AverageLoss(cancellation) : null;
+        return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(), loss, averageLoss) { SkippedSteps = Skipped.Total };
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         _trainer?.Dispose(); // null, as the model, when the constructor failed early
         Model?.Dispose();
-        _lock.Dispose();
+        base.Dispose();
     }
 
-    private void Initialize(GptModel model) => GptInitializer.Initialize(model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
-
-    private void RequireSame(string checkpoint)
-        => RunComparison.RequireSame(ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig), _config, ConfigJson.Default.CheckpointConfig, checkpoint);
-
-    private void Continue(string checkpoint)
+    private protected override string? TakeStep()
     {
-        var state = GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer);
-        _step = state.Step;
-        _skipped.Restore(state.SkippedSteps, state.SkippedInARow);
-        _times.Restore(state.StageSeconds);
-        _trainer.RefreshCopies();
-        _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {_step} of {_schedule.TotalSteps}.");
+        _last = _trainer.Run(Step, NextStage.PatchSide, _learningRate.At(Step));
+        return _last.IsTaken ? null : $"{_last.Loss} (gradient norm {_last.Norm})";
     }
 
-    private void Save(int keep)
+    private protected override void AddSeconds(double seconds, SpeedWindow speed)
     {
-        var state = new RunState
+        _times.Add(NextStage, seconds);
+        speed.Add(_training.BatchSize, (long)_training.BatchSize * Cost.Stages[NextStage.Index].TokensPerImage, seconds, _trainer.TakeDataSeconds());
+    }
+
+    private protected override string DumpBatch() => NonFiniteDump.Write(
+        _options.Output, Step, _last.Loss, _last.Norm, _learningRate.At(Step), NextStage, _batches, _store, _training.BatchSize);
+
+    private protected override bool Validate() => (_validation = _evaluation.Loss(_options.ValidationImages)) is not null;
+
+    private protected override void Report(MetricsLog log, SpeedWindow speed)
+    {
+        var progress = new TrainingProgress(
+            Step, TotalSteps, LastStage, _last.Loss, _learningRate.At(Step - 1), _last.Norm, Step * _training.BatchSize,
+            speed.ImagesPerSecond, speed.TokensPerSecond, _times.SecondsLeft(Step), _validation)
         {
-            Step = _step, Images = _step * _training.BatchSize, StageSeconds = _times.Seconds, SkippedSteps = _skipped.Total, SkippedInARow = _skipped.InARow,
+            SkippedSteps = Skipped.Total, DataWaitShare = speed.DataWaitShare,
         };
-        Checkpoints.Save(_step, folder => GptCheckpoint.Write(folder, _config, state, Model, _trainer.Optimizer), keep);
-    }
-
-    private bool IsDue(long every) => every > 0 && _step % every == 0;
-
-    /// <summary>Takes the step after <see cref="_step"/>, times it and counts it where it had to be skipped.</summary>
-    private GptStepResult TrainStep(PatchStage stage, SpeedWindow speed)
-    {
-        var started = Stopwatch.GetTimestamp();
-        var rate = _learningRate.At(_step);
-        var result = _trainer.Run(_step, stage.PatchSide, rate);
-        var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-        _times.Add(stage, seconds);
-        speed.Add(_training.BatchSize, (long)_training.BatchSize * Cost.Stages[stage.Index].TokensPerImage, seconds, _trainer.TakeDataSeconds());
-        if (result.IsTaken)
-        {
-            _skipped.StepTaken();
-        }
-        else
-        {
-            _skipped.Skip(
-                $"The loss of step {_step} is {result.Loss} (gradient norm {result.Norm})",
-                () => NonFiniteDump.Write(_options.Output, _step, result.Loss, result.Norm, rate, stage, _batches, _store, _training.BatchSize),
-                () => $"The last checkpoint from before is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. Lower the learning rate ({_training.LearningRate}) or raise the warm-up, and continue from a checkpoint with --init-from.");
-        }
-
-        return result;
-    }
-
-    /// <summary>Validates and writes a line of metrics when they are due.</summary>
-    private void Report(MetricsLog log, SpeedWindow speed, PatchStage stage, GptStepResult result)
-    {
-        var isLast = _step == _schedule.TotalSteps;
-        var validation = IsDue(_options.ValidateEvery) && !isLast ? _evaluation.Loss(_options.ValidationImages) : null;
-        if (_step != 1 && _step % _options.LogEvery != 0 && !isLast && validation is null)
-        {
-            return;
-        }
-
-        var progress = new TrainingProgress(_step, _schedule.TotalSteps, stage, result.Loss, _learningRate.At(_step - 1), result.Norm, _step * _training.BatchSize,
-            speed.ImagesPerSecond, speed.TokensPerSecond, _times.SecondsLeft(_step), validation) { SkippedSteps = _skipped.Total, DataWaitShare = speed.DataWaitShare };
-        speed.Reset();
+        _validation = null;
         GptMetrics.Write(log, progress);
         _options.OnProgress?.Invoke(progress);
     }
+
+    private protected override void ReportSkipped(MetricsLog log) => GptMetrics.WriteSkipped(log, Step, LastStage, Skipped.Total);
+
+    private protected override void Save(int keep)
+    {
+        var state = new RunState
+        {
+            Step = Step, Images = Step * _training.BatchSize, StageSeconds = _times.Seconds,
+            SkippedSteps = Skipped.Total, SkippedInARow = Skipped.InARow,
+        };
+        Checkpoints.Save(Step, folder => GptCheckpoint.Write(folder, _config, state, Model, _trainer.Optimizer), keep);
+    }
+
+    private protected override void AfterStep(MetricsLog log, CancellationToken cancellation)
+    {
+        if (IsDue(_options.SampleEvery))
+        {
+            Sample();
+        }
+
+        if (_options.Metric is { } metric && IsDue(_options.MeasureEvery) && _evaluation.Measure(metric, cancellation) is { } figures)
+        {
+            GptMetrics.WriteMeasured(log, Step, LastStage, _trainer.Optimizer.HasAverage, figures);
+        }
+    }
+
+    private void Initialize(GptModel model)
+        => GptInitializer.Initialize(model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
 
     private void Sample()
     {
         try
         {
-            _evaluation.Lend(model => _options.OnSample?.Invoke(_step, model));
+            _evaluation.Lend(model => _options.OnSample?.Invoke(Step, model));
         }
         catch (Exception e) when (DiskTrouble.Is(e))
         {
-            _options.OnNote?.Invoke($"The sample grid of step {_step} could not be written: {e.Message}");
+            _options.OnNote?.Invoke($"The sample grid of step {Step} could not be written: {e.Message}");
         }
     }
 
     private IReadOnlyList<long> StageImages()
-        => [.. _schedule.Stages.Select(s => Math.Clamp(_step - s.Start, 0, s.StepCount) * _training.BatchSize)];
+        => [.. _schedule.Stages.Select(s => Math.Clamp(Step - s.Start, 0, s.StepCount) * _training.BatchSize)];
 }

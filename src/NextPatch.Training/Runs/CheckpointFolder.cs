@@ -1,5 +1,6 @@
 using System.Globalization;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Training.Runs;
 
@@ -162,7 +163,7 @@ public sealed class CheckpointFolder
         CheckpointSums.Write(folder);
         foreach (var file in Directory.GetFiles(folder))
         {
-            Flush(file);
+            AtomicFile.Flush(file);
         }
     }
 
@@ -187,20 +188,7 @@ public sealed class CheckpointFolder
         return name.Length == 0 ? null : name;
     }
 
-    private void PointTo(string name)
-    {
-        var temporary = At("latest.writing");
-        File.WriteAllText(temporary, name + "\n");
-        Flush(temporary);
-        File.Move(temporary, At("latest"), overwrite: true);
-    }
-
-    /// <summary>Puts a file's content on the disk, so that it is there after a power cut.</summary>
-    internal static void Flush(string path)
-    {
-        using var handle = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
-        RandomAccess.FlushToDisk(handle);
-    }
+    private void PointTo(string name) => AtomicFile.WriteText(At("latest"), name + "\n", At("latest.writing"));
 
     private static void DeleteIfThere(string folder)
     {

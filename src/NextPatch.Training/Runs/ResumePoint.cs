@@ -1,8 +1,11 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Training.Runs;
 
-/// <summary>Finds what a run starts from in its folder, which must be locked.</summary>
+/// <summary>Finds what a run starts from in its folder, which must be locked, and refuses what would not be the same run.</summary>
 internal static class ResumePoint
 {
     /// <param name="checkpoints">Those of the run.</param>
@@ -43,5 +46,22 @@ internal static class ResumePoint
         }
 
         return folder;
+    }
+
+    /// <summary>Refuses to continue a run with settings that would make it another one.</summary>
+    /// <exception cref="ConfigException">Lists every setting that differs.</exception>
+    public static void RequireSame<T>(T stored, T given, JsonTypeInfo<T> type, string checkpoint)
+    {
+        var differences = SettingsComparison.Differences(JsonSerializer.SerializeToNode(stored, type), JsonSerializer.SerializeToNode(given, type));
+        if (differences.Count > 0)
+        {
+            throw new ConfigException(
+            [
+                $"The run in {checkpoint} was started with other settings, so it cannot be resumed with these "
+                + "(leave them out, or use --init-from and another --output):",
+                .. differences.Select(d =>
+                    $"{d.Name}: {d.Stored?.ToJsonString() ?? "not set"} in the checkpoint, {d.Given?.ToJsonString() ?? "not set"} now"),
+            ]);
+        }
     }
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Runs;
@@ -25,6 +26,10 @@ internal sealed class TokenizerCheckpoint(VqTokenizer tokenizer, nn.Module<Tenso
 
     /// <summary>Settings of the run that wrote a checkpoint.</summary>
     public static TokenizerRunConfig ReadConfig(string folder) => ConfigJson.Read(Path.Combine(folder, Training), TokenizerRunJson.Default.TokenizerRunConfig);
+
+    /// <summary>Refuses a checkpoint of a run with other settings.</summary>
+    public static void RequireSame(string folder, TokenizerRunConfig config)
+        => ResumePoint.RequireSame(ReadConfig(folder), config, TokenizerRunJson.Default.TokenizerRunConfig, folder);
 
     public void Write(string folder, TokenizerRunConfig config, TokenizerRunState state)
     {
@@ -70,7 +75,7 @@ internal sealed class TokenizerCheckpoint(VqTokenizer tokenizer, nn.Module<Tenso
         tokenizer.SaveTo(folder);
         foreach (var file in Directory.GetFiles(folder))
         {
-            CheckpointFolder.Flush(file);
+            AtomicFile.Flush(file);
             File.Move(file, Path.Combine(run, Path.GetFileName(file)), overwrite: true);
         }
 

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
@@ -14,12 +13,15 @@ namespace NextPatch.Training.Tokenizer;
 
 /// <summary>
 /// Trains a tokenizer on images in a folder. Data order, crops, learning rate, codebook start, revivals and perturbation are pure
-/// functions of the step, so a resumed run ends with the same bytes as one that was never interrupted.
+/// functions of the Step, so a resumed run ends with the same bytes as one that was never interrupted.
 /// </summary>
-public sealed class TokenizerRun : IDisposable
+public sealed class TokenizerRun : TrainingRun
 {
     // Fewer codes than this per code of the codebook say nothing about its use.
     private const int CodesPerEntry = 8;
+
+    // Batches of images that are decoded while one is trained on.
+    private const int BatchesAhead = 2;
 
     private readonly TokenizerRunConfig _config;
     private readonly TokenizerImages _images;
@@ -28,13 +30,13 @@ public sealed class TokenizerRun : IDisposable
     private readonly TokenizerStep _trainer;
     private readonly DeadCodeRevival _upkeep;
     private readonly TokenizerCheckpoint _checkpoint;
-    private readonly ImageReader _reader;
-    private readonly SkippedSteps _skipped;
-    private readonly RunLock _lock;
+    private readonly Prefetcher<byte[]> _batches;
     private readonly TokenizerValidator _judge;
+    private byte[] _pixels = [];
+    private TokenizerStepResult? _last;
+    private TokenizerValidation? _validation;
     private TokenizerWindowSums _window = new();
     private double _seconds;
-    private long _step;
     private bool _isAlarmed;
 
     /// <param name="config">Settings.</param>
@@ -44,37 +46,44 @@ public sealed class TokenizerRun : IDisposable
     /// <param name="initialWeights">Fills the tokenizer at the start of a fresh run; null = drawn from the seed.</param>
     /// <exception cref="ConfigException">Settings cannot work, or differ from those of the run to resume.</exception>
     /// <exception cref="NextPatchException">The folder cannot be written, another run holds it, or none of its checkpoints is whole.</exception>
-    public TokenizerRun(TokenizerRunConfig config, TokenizerImages images, TokenizerRunOptions options, IPerceptualLoss? perception = null, Action<VqTokenizer>? initialWeights = null)
+    public TokenizerRun(
+        TokenizerRunConfig config, TokenizerImages images, TokenizerRunOptions options, IPerceptualLoss? perception = null,
+        Action<VqTokenizer>? initialWeights = null)
+        : base(options)
     {
         _config = config.Validated();
-        if (perception?.SmallestSide > _config.Tokenizer.ImageSide)
+        if (perception?.SmallestSide is { } least && least > _config.Tokenizer.ImageSide)
         {
-            throw new ConfigException($"The network of the perceptual loss takes images of at least {perception.SmallestSide}x{perception.SmallestSide} pixels, but they have {_config.Tokenizer.ImageSide}x{_config.Tokenizer.ImageSide}. Use larger images (--image-size), or leave --perceptual out.");
+            throw new ConfigException(
+                $"The network of the perceptual loss takes images of at least {least}x{least} pixels, but they have "
+                + $"{_config.Tokenizer.ImageSide}x{_config.Tokenizer.ImageSide}. Use larger images (--image-size), or leave --perceptual out.");
         }
 
         (_images, _options) = (images, options);
-        _skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
-        Checkpoints = new CheckpointFolder(options.Output);
-        options.RequireWritable();
-        _lock = RunLock.Take(options.Output);
         try
         {
-            var start = ResumePoint.Find(Checkpoints, options, folder => RunComparison.RequireSame(TokenizerCheckpoint.ReadConfig(folder), _config, TokenizerRunJson.Default.TokenizerRunConfig, folder));
-            Tokenizer = new VqTokenizer(_config.Tokenizer, _config.Seed) { ComputeType = _config.Precision == ComputePrecision.Bf16 ? ScalarType.BFloat16 : null };
+            var checkpoint = TakeFolder(folder => TokenizerCheckpoint.RequireSame(folder, _config));
+            Tokenizer = new VqTokenizer(_config.Tokenizer, _config.Seed)
+            {
+                ComputeType = _config.Precision == ComputePrecision.Bf16 ? ScalarType.BFloat16 : null,
+            };
             _discriminator = CreateDiscriminator(_config);
-            if (start is null)
+            if (checkpoint is null)
             {
                 initialWeights?.Invoke(Tokenizer);
             }
 
-            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null);
+            var perturbation = _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null;
+            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, perturbation);
             _upkeep = new DeadCodeRevival(Tokenizer, _trainer, _config);
             _checkpoint = new TokenizerCheckpoint(Tokenizer, _discriminator, _trainer, _upkeep);
-            _reader = new ImageReader(images, _config.BatchSize);
+            _batches = new Prefetcher<byte[]>(images.Batch, BatchesAhead);
             _judge = new TokenizerValidator(Tokenizer, _trainer.Optimizer, images);
-            if (start is not null)
+            if (checkpoint is not null)
             {
-                Continue(start);
+                var state = _checkpoint.Load(checkpoint);
+                (_seconds, _window) = (state.Seconds, state.Window);
+                Continue(checkpoint, state.Step, state.SkippedSteps, state.SkippedInARow);
             }
         }
         catch
@@ -87,7 +96,9 @@ public sealed class TokenizerRun : IDisposable
     /// <summary>The weights that are trained.</summary>
     public VqTokenizer Tokenizer { get; }
 
-    public CheckpointFolder Checkpoints { get; }
+    private protected override long TotalSteps => _config.Steps;
+
+    private protected override double LearningRate => _config.Objective.LearningRate;
 
     /// <summary>Settings of the run that wrote a checkpoint.</summary>
     /// <param name="checkpoint">Its folder.</param>
@@ -101,52 +112,105 @@ public sealed class TokenizerRun : IDisposable
     /// </exception>
     public TokenizerRunResult Run(CancellationToken cancellation = default)
     {
-        using var log = new MetricsLog(_options.Output, _step, _options.OnNote);
-        var saver = new CheckpointSaver(_options, Checkpoints, Save, _step);
-        var speed = new SpeedWindow();
-        while (_step < _config.Steps && !cancellation.IsCancellationRequested)
-        {
-            var started = Stopwatch.GetTimestamp();
-            using var scope = NewDisposeScope();
-            var result = TrainStep();
-            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
-            _seconds += seconds;
-            speed.Add(_config.BatchSize, (long)_config.BatchSize * _config.Tokenizer.CodesPerImage, seconds, _reader.TakeSeconds());
-            _step++;
-            if (result.IsTaken)
-            {
-                Report(log, speed, result);
-            }
-            else
-            {
-                TokenizerMetrics.WriteSkipped(log, _step, _skipped.Total);
-            }
-
-            saver.AfterStep(_step, !result.IsTaken);
-            if (IsDue(_options.GridEvery) && _step < _config.Steps)
-            {
-                _judge.DrawGrid(_step, _options);
-            }
-        }
-
-        saver.AtEnd(_step, _skipped.InARow > 0, cancellation);
-        var isComplete = _step >= _config.Steps;
+        var isComplete = TakeSteps(cancellation);
         if (isComplete)
         {
             TokenizerCheckpoint.Export(_options.Output, _judge.Weights()); // a kill may have come between the last checkpoint and this
-            _judge.DrawGrid(_step, _options);
+            _judge.DrawGrid(Step, _options);
         }
 
-        return new TokenizerRunResult(_step, isComplete, Checkpoints.Latest, _seconds, _skipped.Total, isComplete ? _judge.Judge() : null);
+        return new TokenizerRunResult(Step, isComplete, Checkpoints.Latest, _seconds, Skipped.Total, isComplete ? _judge.Judge() : null);
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
-        _reader?.Dispose(); // null, as the others, when the constructor failed early
+        _batches?.Dispose(); // null, as the others, when the constructor failed early
         _judge?.Dispose();
         _discriminator?.Dispose();
         Tokenizer?.Dispose();
-        _lock.Dispose();
+        base.Dispose();
+    }
+
+    private protected override string? TakeStep()
+    {
+        using var scope = NewDisposeScope();
+        if (Step == _config.ContinuousSteps && Step > 0)
+        {
+            _upkeep.Start(i => ToTensor(_images.Batch((long)i * _config.BatchSize, _config.BatchSize)));
+        }
+
+        _pixels = _batches.Take(Step * _config.BatchSize, _config.BatchSize);
+        var result = _trainer.Run(ToTensor(_pixels), Step, _config.LearningRateAt(Step), isContinuous: Step < _config.ContinuousSteps);
+        if (result.IsTaken)
+        {
+            _window = _window.Plus(result);
+            _window = _window with { Revived = _window.Revived + _upkeep.AfterStep(Step, result) };
+        }
+
+        _last = result with { Latents = null }; // they end with the scope
+        var discriminator = result.DiscriminatorLoss is { } loss ? $"; discriminator {loss}, {result.DiscriminatorNorm}" : "";
+        return result.IsTaken ? null : $"{result.Loss} (gradient norm {result.Norm}{discriminator})";
+    }
+
+    private protected override void AddSeconds(double seconds, SpeedWindow speed)
+    {
+        _seconds += seconds;
+        speed.Add(_config.BatchSize, (long)_config.BatchSize * _config.Tokenizer.CodesPerImage, seconds, _batches.TakeSeconds());
+    }
+
+    private protected override string DumpBatch()
+    {
+        var folder = Path.Combine(_options.Output, $"nan-step-{Step:D8}");
+        Directory.CreateDirectory(folder);
+        var side = _config.Tokenizer.ImageSide;
+        NpyFile.Write(Path.Combine(folder, "images.npy"), HostTensor.From<byte>(ElementType.UInt8, [_config.BatchSize, side, side, 3], _pixels));
+        var paths = Enumerable.Range(0, _config.BatchSize).Select(i => _images.PathAt((Step * _config.BatchSize) + i));
+        File.WriteAllLines(Path.Combine(folder, "images.txt"), paths);
+        return folder;
+    }
+
+    private protected override bool Validate() => (_validation = _judge.Judge()) is not null;
+
+    private protected override void Report(MetricsLog log, SpeedWindow speed)
+    {
+        var (last, used) = (_last!, _upkeep.SinceReport);
+        var isQuantized = used.Total > 0;
+        var progress = new TokenizerRunProgress
+        {
+            Step = Step, Steps = _config.Steps, Loss = _window.Loss / _window.Steps,
+            Psnr = 10 * Math.Log10(4 / (_window.SquaredError / _window.Steps)), // images span 2
+            CodebookUsage = isQuantized ? (double)used.UsedCount / _config.Tokenizer.CodebookSize : null, Perplexity = isQuantized ? used.Perplexity : null,
+            Revived = _window.Revived, Perceptual = last.Perceptual is null ? null : _window.Perceptual / _window.Steps, Last = last,
+            LearningRate = _config.LearningRateAt(Step - 1),
+            Images = Step * _config.BatchSize, ImagesPerSecond = speed.ImagesPerSecond, DataWaitShare = speed.DataWaitShare,
+            SecondsLeft = (_config.Steps - Step) * _config.BatchSize / speed.ImagesPerSecond, SkippedSteps = Skipped.Total, HeldOut = _validation,
+        };
+        Alarm(progress, used.Total);
+        (_window, _validation) = (new TokenizerWindowSums(), null);
+        used.Clear();
+        TokenizerMetrics.Write(log, progress);
+        _options.OnProgress?.Invoke(progress);
+    }
+
+    private protected override void ReportSkipped(MetricsLog log) => TokenizerMetrics.WriteSkipped(log, Step, Skipped.Total);
+
+    private protected override void Save(int keep)
+    {
+        var state = new TokenizerRunState
+        {
+            Step = Step, Images = Step * _config.BatchSize, Seconds = _seconds, SkippedSteps = Skipped.Total, SkippedInARow = Skipped.InARow,
+            DiscriminatorSteps = _trainer.DiscriminatorOptimizer?.StepCount ?? 0, Window = _window,
+        };
+        Checkpoints.Save(Step, folder => _checkpoint.Write(folder, _config, state), keep);
+        TokenizerCheckpoint.Export(_options.Output, _judge.Weights());
+    }
+
+    private protected override void AfterStep(MetricsLog log, CancellationToken cancellation)
+    {
+        if (IsDue(_options.GridEvery) && Step < _config.Steps)
+        {
+            _judge.DrawGrid(Step, _options);
+        }
     }
 
     private static nn.Module<Tensor, Tensor>? CreateDiscriminator(TokenizerRunConfig config)
@@ -167,72 +231,7 @@ public sealed class TokenizerRun : IDisposable
         return discriminator;
     }
 
-    private void Continue(string checkpoint)
-    {
-        var state = _checkpoint.Load(checkpoint);
-        (_step, _seconds, _window) = (state.Step, state.Seconds, state.Window);
-        _skipped.Restore(state.SkippedSteps, state.SkippedInARow);
-        _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {_step} of {_config.Steps}.");
-    }
-
-    private bool IsDue(long every) => every > 0 && _step % every == 0;
-
-    private TokenizerStepResult TrainStep()
-    {
-        var isContinuous = _step < _config.ContinuousSteps;
-        if (_step == _config.ContinuousSteps && _step > 0)
-        {
-            _upkeep.Start(i => ToTensor(_images.Batch((long)i * _config.BatchSize, _config.BatchSize)));
-        }
-
-        var pixels = _reader.Take(_step);
-        var result = _trainer.Run(ToTensor(pixels), _step, _config.LearningRateAt(_step), isContinuous);
-        if (result.IsTaken)
-        {
-            _skipped.StepTaken();
-            _window = _window.Plus(result);
-            _window = _window with { Revived = _window.Revived + _upkeep.AfterStep(_step, result) };
-        }
-        else
-        {
-            _skipped.Skip(
-                $"The loss of step {_step} is {result.Loss} (gradient norm {result.Norm}{(result.DiscriminatorLoss is { } d ? $"; discriminator {d}, {result.DiscriminatorNorm}" : "")})",
-                () => Dump(pixels),
-                () => $"The last checkpoint from before is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. Lower the learning rate ({_config.Objective.LearningRate}) or raise the warm-up, and continue from a checkpoint with --init-from.");
-        }
-
-        return result;
-    }
-
     private Tensor ToTensor(byte[] pixels) => ImageTensors.FromPixels(pixels, _config.Tokenizer.ImageSide);
-
-    /// <summary>Judges and writes a line of metrics when they are due.</summary>
-    private void Report(MetricsLog log, SpeedWindow speed, TokenizerStepResult last)
-    {
-        var isLast = _step == _config.Steps;
-        var heldOut = IsDue(_options.ValidateEvery) && !isLast ? _judge.Judge() : null;
-        if (_step != 1 && _step % _options.LogEvery != 0 && !isLast && heldOut is null)
-        {
-            return;
-        }
-
-        var used = _upkeep.SinceReport;
-        var isQuantized = used.Total > 0;
-        var progress = new TokenizerRunProgress
-        {
-            Step = _step, Steps = _config.Steps, Loss = _window.Loss / _window.Steps, Psnr = 10 * Math.Log10(4 / (_window.SquaredError / _window.Steps)), // images span 2
-            CodebookUsage = isQuantized ? (double)used.UsedCount / _config.Tokenizer.CodebookSize : null, Perplexity = isQuantized ? used.Perplexity : null,
-            Revived = _window.Revived, Perceptual = last.Perceptual is null ? null : _window.Perceptual / _window.Steps, Last = last, LearningRate = _config.LearningRateAt(_step - 1),
-            Images = _step * _config.BatchSize, ImagesPerSecond = speed.ImagesPerSecond, DataWaitShare = speed.DataWaitShare,
-            SecondsLeft = (_config.Steps - _step) * _config.BatchSize / speed.ImagesPerSecond, SkippedSteps = _skipped.Total, HeldOut = heldOut,
-        };
-        Alarm(progress, used.Total);
-        _window = new TokenizerWindowSums();
-        used.Clear();
-        speed.Reset();
-        TokenizerMetrics.Write(log, progress);
-        _options.OnProgress?.Invoke(progress);
-    }
 
     private void Alarm(TokenizerRunProgress progress, long codes)
     {
@@ -245,31 +244,21 @@ public sealed class TokenizerRun : IDisposable
         if (isLow && !_isAlarmed)
         {
             _options.OnNote?.Invoke(
-                $"At step {_step} only {usage:P0} of the codebook is in use (perplexity {progress.Perplexity:F0} of {_config.Tokenizer.CodebookSize}). If it does not recover: look for dead codes more often (--revive-every), start the codebook from latents (--continuous-steps), raise --entropy-weight, or take a smaller --codebook-size.");
+                $"At step {Step} only {usage:P0} of the codebook is in use (perplexity {progress.Perplexity:F0} of {_config.Tokenizer.CodebookSize}). "
+                + "If it does not recover: look for dead codes more often (--revive-every), start the codebook from latents (--continuous-steps), "
+                + "raise --entropy-weight, or take a smaller --codebook-size.");
         }
 
         _isAlarmed = isLow;
     }
-
-    private void Save(int keep)
-    {
-        var state = new TokenizerRunState
-        {
-            Step = _step, Images = _step * _config.BatchSize, Seconds = _seconds, SkippedSteps = _skipped.Total, SkippedInARow = _skipped.InARow,
-            DiscriminatorSteps = _trainer.DiscriminatorOptimizer?.StepCount ?? 0, Window = _window,
-        };
-        Checkpoints.Save(_step, folder => _checkpoint.Write(folder, _config, state), keep);
-        TokenizerCheckpoint.Export(_options.Output, _judge.Weights());
-    }
-
-    /// <summary>The batch of a step that was not finite, for whoever wants to look.</summary>
-    private string Dump(byte[] pixels)
-    {
-        var folder = Path.Combine(_options.Output, $"nan-step-{_step:D8}");
-        Directory.CreateDirectory(folder);
-        var side = _config.Tokenizer.ImageSide;
-        NpyFile.Write(Path.Combine(folder, "images.npy"), HostTensor.From<byte>(ElementType.UInt8, [_config.BatchSize, side, side, 3], pixels));
-        File.WriteAllLines(Path.Combine(folder, "images.txt"), Enumerable.Range(0, _config.BatchSize).Select(i => _images.PathAt((_step * _config.BatchSize) + i)));
-        return folder;
-    }
 }
+
+/// <summary>How a tokenizer's run ended.</summary>
+/// <param name="Step">Steps done.</param>
+/// <param name="IsComplete">False when it was cancelled.</param>
+/// <param name="Checkpoint">The newest checkpoint's folder.</param>
+/// <param name="Seconds">Seconds in training steps over all sessions (judging, grids and checkpoints excluded).</param>
+/// <param name="SkippedSteps">Steps that were not taken, because a loss or gradient was not finite.</param>
+/// <param name="HeldOut">Held-out images with the weights that are left in the run's folder; null when cancelled or without such images.</param>
+public sealed record TokenizerRunResult(
+    long Step, bool IsComplete, string? Checkpoint, double Seconds, long SkippedSteps, TokenizerValidation? HeldOut);

@@ -137,3 +137,23 @@ public sealed record TokenizerRunConfig
         _ => null,
     };
 }
+
+/// <summary>What a run was trained on, as far as it can be told without reading all of it.</summary>
+/// <param name="Name">Of the folder or file.</param>
+/// <param name="TrainingCount">Images that are trained on.</param>
+/// <param name="HeldOutCount">Images that are kept apart.</param>
+/// <param name="JudgedCount">Of these, images that the run is judged by.</param>
+public sealed record TokenizerRunData(string Name, int TrainingCount, int HeldOutCount, int JudgedCount);
+
+/// <summary>Who judges reconstructions beside the losses.</summary>
+public enum DiscriminatorKind
+{
+    /// <summary>Nobody.</summary>
+    None,
+
+    /// <summary>One verdict per patch.</summary>
+    PatchGan,
+
+    /// <summary>One verdict per image.</summary>
+    StyleGan,
+}

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace NextPatch.Training.Tokenizer;
 
 /// <summary>What <c>state.json</c> of a tokenizer's checkpoint holds; everything else about "when" follows from the step.</summary>
@@ -26,3 +28,36 @@ internal sealed record TokenizerRunState
     /// <summary>Sums since the last line of metrics.</summary>
     public required TokenizerWindowSums Window { get; init; }
 }
+
+/// <summary>
+/// Sums over the steps since the last line of metrics; part of the checkpoint, so that the lines of a resumed run are those of an uninterrupted one.
+/// </summary>
+internal sealed record TokenizerWindowSums
+{
+    public int Steps { get; init; }
+
+    public double Loss { get; init; }
+
+    public double SquaredError { get; init; }
+
+    public double Perceptual { get; init; }
+
+    public int Revived { get; init; }
+
+    public TokenizerWindowSums Plus(TokenizerStepResult result) => this with
+    {
+        Steps = Steps + 1, Loss = Loss + result.Loss, SquaredError = SquaredError + result.SquaredError,
+        Perceptual = Perceptual + (result.Perceptual ?? 0),
+    };
+}
+
+/// <summary>The JSON files of a tokenizer's checkpoint, without reflection.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    WriteIndented = true,
+    UseStringEnumConverter = true,
+    DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
+    IgnoreReadOnlyProperties = true)]
+[JsonSerializable(typeof(TokenizerRunConfig))]
+[JsonSerializable(typeof(TokenizerRunState))]
+internal sealed partial class TokenizerRunJson : JsonSerializerContext;

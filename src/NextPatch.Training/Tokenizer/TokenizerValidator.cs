@@ -1,7 +1,8 @@
+using NextPatch.Core.Files;
+using NextPatch.Core.Imaging;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Optimization;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tokenizer;
 
@@ -91,3 +92,9 @@ internal sealed class TokenizerValidator : IDisposable
 
     public void Dispose() => _average?.Dispose();
 }
+
+/// <summary>How well held-out images come back.</summary>
+/// <param name="Psnr">Peak signal to noise ratio over all their pixels, dB.</param>
+/// <param name="CodebookUsage">Share of the codebook that they use.</param>
+/// <param name="Perplexity">exp(entropy) of their codes.</param>
+public sealed record TokenizerValidation(double Psnr, double CodebookUsage, double Perplexity);

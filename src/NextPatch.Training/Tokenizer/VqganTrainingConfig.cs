@@ -59,3 +59,16 @@ public sealed record VqganTrainingConfig
         LearningRate = LearningRate, Beta1 = Beta1, Beta2 = Beta2, WeightDecay = 0, ClipNorm = ClipNorm, EmaDecay = hasAverage ? EmaDecay : 0, EmaWarmup = EmaWarmup,
     };
 }
+
+/// <summary>How pixels are compared; means over all elements of images in [-1, 1].</summary>
+public enum ReconstructionLoss
+{
+    /// <summary>Squared differences (l2, published default).</summary>
+    Squared,
+
+    /// <summary>Absolute differences (l1).</summary>
+    Absolute,
+
+    /// <summary>The sum of both.</summary>
+    Both,
+}

@@ -1,6 +1,4 @@
-using NextPatch.Core;
-
-namespace NextPatch.Training.Runs;
+namespace NextPatch.Core.Files;
 
 /// <summary>Tells errors of the disk, which may pass, from errors of the program, which do not.</summary>
 internal static class DiskTrouble

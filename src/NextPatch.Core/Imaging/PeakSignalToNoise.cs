@@ -1,13 +1,13 @@
-namespace NextPatch.Evaluation.Metrics;
+namespace NextPatch.Core.Imaging;
 
-/// <summary>How near reconstructions are to their originals.</summary>
-public static class ImageQuality
+/// <summary>How near pixels are to their originals (PSNR).</summary>
+public static class PeakSignalToNoise
 {
-    /// <summary>Peak signal-to-noise ratio in dB over all pixels: 10 log10(255^2 / mean squared error); infinite for equal images.</summary>
+    /// <summary>dB over all pixels: 10 log10(255^2 / mean squared error); infinite for equal images.</summary>
     /// <param name="originals">uint8, any shape.</param>
     /// <param name="reconstructions">uint8 of the same length.</param>
     /// <exception cref="ArgumentException">The lengths differ.</exception>
-    public static double Psnr(ReadOnlySpan<byte> originals, ReadOnlySpan<byte> reconstructions)
+    public static double Compute(ReadOnlySpan<byte> originals, ReadOnlySpan<byte> reconstructions)
     {
         if (originals.Length != reconstructions.Length)
         {

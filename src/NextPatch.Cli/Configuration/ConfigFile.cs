@@ -1,0 +1,149 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.Text.Json;
+using NextPatch.Core;
+
+namespace NextPatch.Cli.Configuration;
+
+/// <summary>
+/// A JSON file that gives options of a command: each key is the name of one without its dashes, <c>"batch-size": 16</c>. It becomes words of the
+/// command line before that is parsed, so that no option needs code of its own.
+/// </summary>
+internal sealed class ConfigFile
+{
+    private const string OptionName = "--config";
+
+    /// <summary>Keys that are for people: what a recipe is, what it needs, costs and gives.</summary>
+    private static readonly string[] TextKeys = ["description", "status", "needs", "commands", "settings", "cost", "expected"];
+
+    private readonly List<string> _words = [];
+    private readonly HashSet<Option> _options = [];
+
+    private ConfigFile(string path) => Path = path;
+
+    public string Path { get; }
+
+    /// <summary>The option that names the file.</summary>
+    public static Option<string?> CreateOption() => new(OptionName)
+    {
+        Description = "JSON file with options: keys are their names without the dashes (\"batch-size\": 16), flags are true or false; "
+            + $"{string.Join(", ", TextKeys[..^1])} and {TextKeys[^1]} are for readers. Options given beside it win; paths start in the "
+            + "current folder. recipes/ holds some.",
+        HelpName = "file",
+    };
+
+    /// <summary>Parses a command line together with the file that its <c>--config</c> names.</summary>
+    /// <returns>The result, and the file; null where none is named.</returns>
+    /// <exception cref="ConfigException">The file cannot be read, or is no object of options; every problem is listed.</exception>
+    public static (ParseResult Parsed, ConfigFile? File) Parse(RootCommand root, IReadOnlyList<string> arguments)
+    {
+        var given = root.Parse(arguments);
+        var own = given.CommandResult.Command.Options.FirstOrDefault(o => o.Name == OptionName);
+        if (own is null || given.Action is HelpAction || given.GetResult(own) is not { Tokens: [var path] })
+        {
+            return (given, null);
+        }
+
+        var file = Read(path.Value, given);
+        return (root.Parse([.. arguments, .. file._words]), file);
+    }
+
+    /// <summary>Whether a value comes from the file.</summary>
+    public bool Gives(Option option) => _options.Contains(option);
+
+    private static ConfigFile Read(string path, ParseResult given)
+    {
+        var file = new ConfigFile(path);
+        using var json = Open(path);
+        if (json.RootElement.ValueKind != JsonValueKind.Object)
+        {
+            var found = Describe(json.RootElement);
+            throw new ConfigException($"{OptionName} '{path}' must hold a JSON object of options, {{\"batch-size\": 16}}, but holds {found}.");
+        }
+
+        var problems = new List<string>();
+        var seen = new HashSet<string>();
+        foreach (var member in json.RootElement.EnumerateObject())
+        {
+            var problem = seen.Add(member.Name) ? file.Add(member, given) : $"'{member.Name}' is there twice";
+            if (problem is not null)
+            {
+                problems.Add($"{OptionName} '{path}': {problem}.");
+            }
+        }
+
+        return problems.Count == 0 ? file : throw new ConfigException(problems);
+    }
+
+    private static JsonDocument Open(string path)
+    {
+        try
+        {
+            return JsonDocument.Parse(File.ReadAllBytes(path));
+        }
+        catch (JsonException e)
+        {
+            throw new ConfigException($"{OptionName} '{path}' is no JSON: {e.Message}", e);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new ConfigException($"{OptionName} '{path}' cannot be read: {e.Message}", e);
+        }
+    }
+
+    /// <returns>What is wrong with the member, or null.</returns>
+    private string? Add(JsonProperty member, ParseResult given)
+    {
+        if (TextKeys.Contains(member.Name))
+        {
+            return null;
+        }
+
+        var options = given.CommandResult.Command.Options.Where(o => o.Name != OptionName).ToList();
+        if (options.Find(o => o.Name == "--" + member.Name) is not { } option)
+        {
+            return Unknown(member.Name, options.Select(o => o.Name[2..]).Concat(TextKeys));
+        }
+
+        var (type, isList) = option.ValueType.IsArray ? (option.ValueType.GetElementType()!, true) : (option.ValueType, false);
+        var (expected, kinds) = Expected(Nullable.GetUnderlyingType(type) ?? type);
+        JsonElement[] values = isList && member.Value.ValueKind == JsonValueKind.Array ? [.. member.Value.EnumerateArray()] : [member.Value];
+        foreach (var value in values)
+        {
+            if (!kinds.Contains(value.ValueKind) || value.ToString().Length == 0)
+            {
+                return $"'{member.Name}' must be {expected}{(isList ? ", or a list of such" : "")}, not {Describe(value)}";
+            }
+        }
+
+        if (given.GetResult(option) is null or { Implicit: true })
+        {
+            _options.Add(option);
+            _words.AddRange(values.Select(v => $"{option.Name}={(v.ValueKind == JsonValueKind.String ? v.GetString() : v.GetRawText())}"));
+        }
+
+        return null;
+    }
+
+    private static (string Name, JsonValueKind[] Kinds) Expected(Type type) => Type.GetTypeCode(type) switch
+    {
+        TypeCode.Boolean => ("true or false", [JsonValueKind.True, JsonValueKind.False]),
+        >= TypeCode.SByte and <= TypeCode.Decimal when !type.IsEnum => ("a number", [JsonValueKind.Number]),
+        _ => ("text", [JsonValueKind.String]),
+    };
+
+    private static string Unknown(string key, IEnumerable<string> known)
+    {
+        var nearest = known.MinBy(k => EditDistance.Between(k, key))!;
+        var hint = EditDistance.Between(nearest, key) <= Math.Max(2, key.Length / 3) ? $"; did you mean '{nearest}'?" : ".";
+        return $"'{key}' is no option of this command{hint} Keys are {string.Join(", ", known.Order(StringComparer.Ordinal))}";
+    }
+
+    private static string Describe(JsonElement value) => value.ValueKind switch
+    {
+        JsonValueKind.Object => "an object",
+        JsonValueKind.Array => "a list",
+        JsonValueKind.String when value.GetString() is "" => "empty text",
+        _ => value.GetRawText(),
+    };
+}

@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using NextPatch.Core.Files;
+
+namespace NextPatch.Training.Runs;
+
+/// <summary>
+/// The course of any run: it holds the folder, finds what to continue from, takes steps, skips those that are not finite, speaks, and writes
+/// checkpoints. Who derives from it knows what a step is.
+/// </summary>
+public abstract class TrainingRun : IDisposable
+{
+    private readonly RunOptions _options;
+    private FolderLock? _lock;
+
+    private protected TrainingRun(RunOptions options)
+    {
+        _options = options;
+        Checkpoints = new CheckpointFolder(options.Output);
+        Skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
+    }
+
+    public CheckpointFolder Checkpoints { get; }
+
+    /// <summary>Steps done, skipped ones included.</summary>
+    private protected long Step { get; private set; }
+
+    private protected SkippedSteps Skipped { get; }
+
+    private protected abstract long TotalSteps { get; }
+
+    /// <summary>Learning rate of the constant part, for advice.</summary>
+    private protected abstract double LearningRate { get; }
+
+    public virtual void Dispose()
+    {
+        GC.SuppressFinalize(this);
+        _lock?.Dispose(); // null when the constructor failed early
+    }
+
+    /// <summary>Takes the run's folder.</summary>
+    /// <param name="requireSame">Refuses a checkpoint, given as its folder, of a run with other settings.</param>
+    /// <returns>Folder of the checkpoint to continue from; null for a fresh run.</returns>
+    private protected string? TakeFolder(Action<string> requireSame)
+    {
+        _options.RequireWritable();
+        _lock = FolderLock.Take(_options.Output, ".lock");
+        return ResumePoint.Find(Checkpoints, _options, requireSame);
+    }
+
+    /// <summary>Goes on where a checkpoint was written.</summary>
+    private protected void Continue(string checkpoint, long step, long skippedSteps, int skippedInARow)
+    {
+        Step = step;
+        Skipped.Restore(skippedSteps, skippedInARow);
+        _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {step} of {TotalSteps}.");
+    }
+
+    /// <summary>Whether something that happens every so many steps is due now; 0 = never.</summary>
+    private protected bool IsDue(long every) => every > 0 && Step % every == 0;
+
+    /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
+    /// <returns>Whether the run is complete.</returns>
+    private protected bool TakeSteps(CancellationToken cancellation)
+    {
+        using var log = new MetricsLog(_options.Output, Step, _options.OnNote);
+        var saver = new CheckpointSaver(_options, Checkpoints, Save, Step);
+        var speed = new SpeedWindow();
+        while (Step < TotalSteps && !cancellation.IsCancellationRequested)
+        {
+            var started = Stopwatch.GetTimestamp();
+            var problem = TakeStep();
+            AddSeconds(Stopwatch.GetElapsedTime(started).TotalSeconds, speed);
+            CountSkips(problem);
+            Step++;
+            if (problem is null)
+            {
+                ReportWhenDue(log, speed);
+            }
+            else
+            {
+                ReportSkipped(log);
+            }
+
+            saver.AfterStep(Step, isDoubtful: problem is not null);
+            AfterStep(log, cancellation);
+        }
+
+        saver.AtEnd(Step, Skipped.InARow > 0, cancellation);
+        return Step >= TotalSteps;
+    }
+
+    /// <summary>Computes the step that follows <see cref="Step"/> others and takes it where all of it is finite.</summary>
+    /// <returns>Null, or the numbers that kept it from being taken: "NaN (gradient norm 3)".</returns>
+    private protected abstract string? TakeStep();
+
+    /// <summary>Receives the seconds of a step, taken or not.</summary>
+    private protected abstract void AddSeconds(double seconds, SpeedWindow speed);
+
+    /// <summary>Writes down the batch of a step that was not taken, and says where.</summary>
+    private protected abstract string DumpBatch();
+
+    /// <summary>Judges held-out images for the next <see cref="Report"/>; false where there are none.</summary>
+    private protected abstract bool Validate();
+
+    /// <summary>Writes the line of metrics of the last step, which was taken.</summary>
+    private protected abstract void Report(MetricsLog log, SpeedWindow speed);
+
+    /// <summary>Writes the line of a step that was not.</summary>
+    private protected abstract void ReportSkipped(MetricsLog log);
+
+    /// <summary>Writes a checkpoint, of which so many stay.</summary>
+    private protected abstract void Save(int keep);
+
+    /// <summary>Draws and measures what is due.</summary>
+    private protected abstract void AfterStep(MetricsLog log, CancellationToken cancellation);
+
+    private void CountSkips(string? problem)
+    {
+        if (problem is null)
+        {
+            Skipped.StepTaken();
+            return;
+        }
+
+        Skipped.Skip($"The loss of step {Step} is {problem}", DumpBatch, () =>
+            $"The last checkpoint from before is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. "
+            + $"Lower the learning rate ({LearningRate}) or raise the warm-up, and continue from a checkpoint with --init-from.");
+    }
+
+    private void ReportWhenDue(MetricsLog log, SpeedWindow speed)
+    {
+        var isLast = Step == TotalSteps;
+        var isValidated = IsDue(_options.ValidateEvery) && !isLast && Validate();
+        if (Step == 1 || IsDue(_options.LogEvery) || isLast || isValidated)
+        {
+            Report(log, speed);
+            speed.Reset();
+        }
+    }
+}
