@@ -66,7 +66,7 @@ public sealed class PatchLossTests
         var geometry = new PatchGeometry(6, 3);
         var grouping = new MeanPatchGrouping(geometry);
         var codes = arange(36, ScalarType.Int64).reshape(1, 36);
-        var targets = grouping.Targets(codes).data<long>().ToArray();
+        var targets = IPatchGrouping.ByPatch(codes, grouping.Geometry).data<long>().ToArray();
         var means = grouping.Group(codes.to_type(ScalarType.Float32).unsqueeze(2)).data<float>().ToArray();
         for (var patch = 0; patch < geometry.PatchCount; patch++)
         {
