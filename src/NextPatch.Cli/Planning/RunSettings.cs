@@ -37,7 +37,7 @@ internal sealed class RunSettings
 
     private readonly Option<string?> _stages = new("--stages")
     {
-        Description = "Stages as a list of patch side and share of the run or number of steps, instead of the three before. Example: 4:10%,2:30%,1:60% or 4:500,1:3000",
+        Description = "Stages instead of these three: patch sides with shares of the run or steps. Example: 4:10%,2:30%,1:60% or 4:500,1:3000",
         HelpName = "list",
     };
 
@@ -65,7 +65,8 @@ internal sealed class RunSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch])
+        foreach (var option in (Option[])[
+            _preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch])
         {
             command.Add(option);
         }
@@ -96,7 +97,9 @@ internal sealed class RunSettings
             StageRate = parsed.GetValue(_stageRate) ?? training.StageRate,
             MicroBatch = parsed.GetValue(_microBatch) ?? training.MicroBatch,
         };
-        training = parsed.GetValue(_stages) is { } stages ? WithStages(training, stages, parsed) : WithPatches(training, parsed.GetValue(_patchLevel), parsed.GetValue(_patchSides));
+        training = parsed.GetValue(_stages) is { } stages
+            ? WithStages(training, stages, parsed)
+            : WithPatches(training, parsed.GetValue(_patchLevel), parsed.GetValue(_patchSides));
         return (model, training.Validated(model));
     }
 
@@ -124,7 +127,7 @@ internal sealed class RunSettings
         var length = ((Option[])[_steps, _epochs]).FirstOrDefault(o => parsed.GetResult(o) is not null);
         return length is null
             ? training with { Stages = stages, Steps = stages.Sum(s => s.Steps) }
-            : throw new ConfigException($"--stages {text} and {length.Name} both give the length of the run; leave out {length.Name}, or write shares such as 4:10%.");
+            : throw new ConfigException($"--stages {text} and {length.Name} both give the length of the run; keep one, or write shares (4:10%).");
     }
 
     private static TrainingConfig WithPatches(TrainingConfig training, int? level, string? sides)

@@ -29,7 +29,7 @@ public sealed record TrainingConfig
     /// </summary>
     public IReadOnlyList<StageLength>? Stages { get; init; }
 
-    /// <summary>How code embeddings become patch tokens, by name: those that <c>NextPatch.Torch.Patches.PatchGroupings</c> knows. Published: mean.</summary>
+    /// <summary>How code embeddings become patch tokens, by a name that <c>PatchGroupings</c> of NextPatch.Torch knows. Published: mean.</summary>
     public string Grouping { get; init; } = "mean";
 
     /// <summary>How much the codes of a patch count as targets, <see cref="PatchTargetWeights"/>; 0 = all the same, as published.</summary>
@@ -82,7 +82,8 @@ public sealed record TrainingConfig
     public StepImplementation StepImplementation { get; init; }
 
     /// <summary>The patch sides that run, coarsest first.</summary>
-    public IReadOnlyList<int> Sides => Stages is { } stages ? [.. stages.Select(s => s.PatchSide)] : PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
+    public IReadOnlyList<int> Sides
+        => Stages is { } stages ? [.. stages.Select(s => s.PatchSide)] : PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
 
     /// <summary>Images per forward pass at a patch side: by default as many tokens as at side 1, at most the batch.</summary>
     public int MicroBatchFor(int patchSide)
@@ -166,8 +167,10 @@ public sealed record TrainingConfig
                 }
             }
 
-            Require(Sides is [.., 1], $"the last patch side is {(Sides is [.., var last] ? last : 0)}; it must be 1, because generation predicts single codes");
-            Require(Sides.Count == 1 || Stages is not null || StageRate is > 0 and < 1, $"stageRate {StageRate} must be greater than 0 and less than 1");
+            var last = Sides.Count == 0 ? 0 : Sides[^1];
+            Require(last == 1, $"the last patch side is {last}; it must be 1, because generation predicts single codes");
+            var hasRate = Stages is null && Sides.Count > 1;
+            Require(!hasRate || StageRate is > 0 and < 1, $"stageRate {StageRate} must be greater than 0 and less than 1");
         }
 
         return problems.Count == 0 ? this : throw new ConfigException(problems);

@@ -8,8 +8,8 @@ namespace NextPatch.Kernels.Elementwise;
 // Shape letters: B batch, N patches per image, T codes per image, C width, P codes per patch.
 
 /// <summary>
-/// Class token, then sums of the codes' rows, each with a factor, for all patches but the last, and the gradients of both tables. Work is split by columns:
-/// threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
+/// Class token, then sums of the codes' rows, each with a factor, for all patches but the last, and the gradients of both tables. Work is
+/// split by columns: threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
 /// </summary>
 /// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
 internal static unsafe class EmbeddingKernel<L>
@@ -27,8 +27,8 @@ internal static unsafe class EmbeddingKernel<L>
     /// <param name="drop">Token dropout.</param>
     /// <param name="sequence">[B, N, C].</param>
     public static void Forward(
-        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes, float* table,
-        DropMask drop, float* sequence)
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes,
+        float* table, DropMask drop, float* sequence)
     {
         var patches = geometry.PatchCount;
         var members = grouping.Members();
@@ -40,7 +40,8 @@ internal static unsafe class EmbeddingKernel<L>
                 var to = sequence + ((long)row * width);
                 var isClass = position == 0;
                 float* Embedding(int member) => table + (Code(codes, geometry, image, position - 1, member) * width);
-                Place(0, width, isClass ? classes + (labels.Span[image] * width) : Embedding(members[0]), to, isClass ? 1 : grouping.Factors[members[0]]);
+                var start = isClass ? classes + (labels.Span[image] * width) : Embedding(members[0]);
+                Place(0, width, start, to, isClass ? 1 : grouping.Factors[members[0]]);
                 for (var i = 1; i < members.Length && !isClass; i++)
                 {
                     Accumulate(0, width, Embedding(members[i]), to, grouping.Factors[members[i]]);
@@ -62,8 +63,8 @@ internal static unsafe class EmbeddingKernel<L>
     /// <param name="drop">As in the forward pass.</param>
     /// <param name="gradient">[B, N, C].</param>
     public static void Backward(
-        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes, float* table,
-        DropMask drop, float* gradient)
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes,
+        float* table, DropMask drop, float* gradient)
     {
         var patches = geometry.PatchCount;
         var members = grouping.Members();

@@ -8,7 +8,7 @@ namespace NextPatch.Torch.Gpt;
 
 // Shape letters: B images, N tokens, C width.
 
-/// <summary>The factors of <see cref="GptDropout"/>, which the kernels compute where they need them, as tensors for automatic differentiation.</summary>
+/// <summary>The factors of <see cref="GptDropout"/>, which kernels compute where they need them, as tensors for automatic differentiation.</summary>
 internal static class DropoutTensors
 {
     /// <summary><paramref name="x"/> times its factors, in the caller's dispose scope; itself where nothing is dropped.</summary>

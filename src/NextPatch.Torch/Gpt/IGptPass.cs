@@ -6,7 +6,7 @@ namespace NextPatch.Torch.Gpt;
 /// <summary>Loss and gradients of a <see cref="GptModel"/>: what a training step computes before the optimiser.</summary>
 public interface IGptPass : IDisposable
 {
-    /// <summary>Copies of parameters by state key, in another type, which the optimiser must renew; none where there are none. Owned by this object.</summary>
+    /// <summary>Copies of parameters in another type, by state key, which the optimiser must renew; may be empty. Owned by this object.</summary>
     IReadOnlyDictionary<string, Tensor> Copies { get; }
 
     /// <summary>Makes <see cref="Copies"/> anew: call it when parameters changed other than by the optimiser.</summary>

@@ -6,7 +6,7 @@ namespace NextPatch.Torch.Patches;
 
 // Shape letters: B batch, T codes, C width, N patches, P codes per patch.
 
-/// <summary>A patch token is a sum of its code embeddings, each with the factor of its place in the patch. The fused step computes these, too.</summary>
+/// <summary>A patch token is a sum of its code embeddings, each with the factor of its place. The fused step computes these, too.</summary>
 public class LinearPatchGrouping : IPatchGrouping
 {
     /// <param name="geometry">The division of the grid.</param>

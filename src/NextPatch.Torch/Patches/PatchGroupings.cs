@@ -37,7 +37,8 @@ public static class PatchGroupings
     /// <exception cref="ConfigException">The name is unknown.</exception>
     public static IPatchGrouping Create(string name, PatchGeometry geometry) => Known.TryGetValue(name, out var create)
         ? create(geometry)
-        : throw new ConfigException($"There is no grouping '{name}'. Known: {string.Join(", ", Names)}; a program adds its own with PatchGroupings.Register.");
+        : throw new ConfigException(
+            $"There is no grouping '{name}'. Known: {string.Join(", ", Names)}; a program adds its own with PatchGroupings.Register.");
 
     /// <summary>Whether the fused step computes a grouping.</summary>
     /// <exception cref="ConfigException">The name is unknown.</exception>

@@ -57,7 +57,8 @@ public static class PatchLoss
     }
 
     private static Tensor Run(
-        Tensor hidden, Tensor head, Tensor targets, IReadOnlyList<float>? targetWeights, double gradientScale, Tensor? hiddenGradient, Tensor? headGradient)
+        Tensor hidden, Tensor head, Tensor targets, IReadOnlyList<float>? targetWeights, double gradientScale, Tensor? hiddenGradient,
+        Tensor? headGradient)
     {
         using var scope = NewDisposeScope();
         var codesPerPatch = targets.size(2);

@@ -31,7 +31,7 @@ public sealed class FusedGpt : IGptPass
         double targetPower = 0) => _pass = precision switch
     {
         _ when !PatchGroupings.IsLinear(grouping) => throw new ConfigException(
-            $"The fused step computes groupings that are sums of embeddings with fixed factors, and '{grouping}' is not one; the reference step does."),
+            $"The fused step computes groupings that are sums of embeddings with fixed factors; '{grouping}' is none, and needs the reference step."),
         ComputePrecision.Fp32 => Create<Fp32>(model, recompute, new PatchObjective(grouping, targetPower)),
         ComputePrecision.Bf16 => Create<Bf16>(model, recompute, new PatchObjective(grouping, targetPower)),
         _ => throw new ConfigException($"The processor computes in fp32 or bf16, not in {precision}."),

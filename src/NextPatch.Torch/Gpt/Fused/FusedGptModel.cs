@@ -244,7 +244,8 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     }
 
     /// <summary>What the backward pass must know of the forward pass.</summary>
-    private sealed record PassState(ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, GptDropout Dropout, RotaryRows Rotary, bool Add)
+    private sealed record PassState(
+        ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, GptDropout Dropout, RotaryRows Rotary, bool Add)
     {
         public int Rows => Labels.Length * Geometry.PatchCount;
 

@@ -11,7 +11,7 @@ namespace NextPatch.Torch.Gpt.Reference;
 /// The training step by libtorch's automatic gradients: the modules of <see cref="GptModel"/> as they are written, <see cref="PatchLoss"/>, any
 /// <see cref="IPatchGrouping"/>, in fp32 on the model's device. The fused step is held against it; it drops the same elements.
 /// </summary>
-/// <remarks>What it costs beside <c>FusedGpt</c>: every intermediate result is kept and allocated anew, and factors of dropout are laid out in memory.</remarks>
+/// <remarks>Beside <c>FusedGpt</c> it keeps every intermediate result, allocates them anew, and lays factors of dropout out in memory.</remarks>
 public sealed class ReferenceGpt : IGptPass
 {
     private readonly GptModel _model;
@@ -71,7 +71,8 @@ public sealed class ReferenceGpt : IGptPass
 
     private float[] Weights(PatchGeometry geometry) => PatchTargetWeights.Create(geometry.CodesPerPatch, _targetPower);
 
-    private (Tensor Hidden, Tensor Targets) Hidden(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, GptDropout dropout)
+    private (Tensor Hidden, Tensor Targets) Hidden(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, GptDropout dropout)
     {
         var device = _model.Head.device;
         var labelTensor = tensor(labels.ToArray(), device: device);                                         // [B]
