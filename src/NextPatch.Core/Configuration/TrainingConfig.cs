@@ -5,6 +5,8 @@ namespace NextPatch.Core.Configuration;
 /// <summary>Everything that decides what a training run computes. Defaults are those of the published code (recipe <c>repository</c>).</summary>
 public sealed record TrainingConfig
 {
+    private const string PublishedGrouping = "mean";
+
     /// <summary>Images per optimiser step.</summary>
     public int BatchSize { get; init; } = 256;
 
@@ -30,7 +32,7 @@ public sealed record TrainingConfig
     public IReadOnlyList<StageLength>? Stages { get; init; }
 
     /// <summary>How code embeddings become patch tokens, by a name that <c>PatchGroupings</c> of NextPatch.Torch knows. Published: mean.</summary>
-    public string Grouping { get; init; } = "mean";
+    public string Grouping { get; init => field = value ?? PublishedGrouping; } = PublishedGrouping; // files from before it existed give null
 
     /// <summary>How much the codes of a patch count as targets, <see cref="PatchTargetWeights"/>; 0 = all the same, as published.</summary>
     public double TargetPower { get; init; }
