@@ -6,10 +6,13 @@ namespace NextPatch.Core.Tests.Configuration;
 
 public sealed class TrainingConfigTests
 {
-    /// <summary>So that runs from before a setting existed go on.</summary>
+    /// <summary>So that runs from before these settings existed go on. The reader gives null for what a file does not name.</summary>
     [Fact]
-    public void Settings_absent_in_a_file_have_their_defaults()
-        => Assert.Equal(new TrainingConfig { Steps = 5 }, JsonSerializer.Deserialize("""{ "steps": 5 }""", ConfigJson.Default.TrainingConfig));
+    public void A_file_that_names_no_grouping_means_the_published_training()
+    {
+        var read = JsonSerializer.Deserialize("""{ "steps": 5 }""", ConfigJson.Default.TrainingConfig)!;
+        Assert.Equal(("mean", 0.0, null, StepImplementation.Fused), (read.Grouping, read.TargetPower, read.Stages, read.StepImplementation));
+    }
 
     [Fact]
     public void Grouping_weights_stages_and_step_are_stored()
