@@ -40,7 +40,7 @@ internal sealed class LlamaGenStep : ITrainStep
         var logits = nn.functional.linear(hidden, _model.Head);                             // [B, N, V]
         var vocabulary = logits.size(2);
         var repeated = logits.unsqueeze(2).repeat(1, 1, batch.Geometry.CodesPerPatch, 1);   // [B, N, P, V]
-        _loss = nn.functional.cross_entropy(repeated.view(-1, vocabulary), grouping.Targets(codes).view(-1));
+        _loss = nn.functional.cross_entropy(repeated.view(-1, vocabulary), IPatchGrouping.ByPatch(codes, grouping.Geometry).view(-1));
     }
 
     public void Backward()

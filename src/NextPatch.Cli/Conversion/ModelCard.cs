@@ -88,7 +88,8 @@ internal sealed record ModelCard
         }
 
         line($"## Training\n");
-        line($"{(run.Sides.Count > 1 ? "Next patch prediction (arXiv 2412.15321)" : "Next-token prediction")} with patch sides {string.Join(", ", run.Sides)} (stage rate {run.StageRate}), batch {run.BatchSize}, {(Step is { } step ? $"{step:N0} optimiser steps" : run.Steps is { } steps ? $"{steps:N0} optimiser steps planned" : $"{run.Epochs} epochs planned")}, learning rate {run.LearningRate} to {run.EndLearningRate}, weight decay {run.WeightDecay}, seed {run.Seed}. All settings are in `config.json`.\n");
+        var schedule = run.Stages is { } stages ? $"stages {string.Join(',', stages)}" : FormattableString.Invariant($"stage rate {run.StageRate}");
+        line($"{(run.Sides.Count > 1 ? "Next patch prediction (arXiv 2412.15321)" : "Next-token prediction")} with patch sides {string.Join(", ", run.Sides)} ({schedule}), batch {run.BatchSize}, {(Step is { } step ? $"{step:N0} optimiser steps" : run.Steps is { } steps ? $"{steps:N0} optimiser steps planned" : $"{run.Epochs} epochs planned")}, learning rate {run.LearningRate} to {run.EndLearningRate}, weight decay {run.WeightDecay}, seed {run.Seed}. All settings are in `config.json`.\n");
     }
 
     private void Usage(Action<FormattableString> line)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
 
 namespace NextPatch.Cli.Planning;
 
@@ -34,6 +35,12 @@ internal sealed class RunSettings
 
     private readonly Option<double?> _stageRate = new("--stage-rate") { Description = "Share of a stage's end at which the coarser one before it ends, 0 to 1. [default: 0.5]", HelpName = "r" };
 
+    private readonly Option<string?> _stages = new("--stages")
+    {
+        Description = "Stages instead of these three: patch sides with shares of the run or steps. Example: 4:10%,2:30%,1:60% or 4:500,1:3000",
+        HelpName = "list",
+    };
+
     private readonly Option<int?> _microBatch = new("--micro-batch")
     {
         Description = "Images per forward pass at patch side 1, to save memory; coarser stages take p*p as many. Results differ in rounding only. [default: 0, the whole batch]",
@@ -58,7 +65,8 @@ internal sealed class RunSettings
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _microBatch])
+        foreach (var option in (Option[])[
+            _preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch])
         {
             command.Add(option);
         }
@@ -89,7 +97,9 @@ internal sealed class RunSettings
             StageRate = parsed.GetValue(_stageRate) ?? training.StageRate,
             MicroBatch = parsed.GetValue(_microBatch) ?? training.MicroBatch,
         };
-        training = WithPatches(training, parsed.GetValue(_patchLevel), parsed.GetValue(_patchSides));
+        training = parsed.GetValue(_stages) is { } stages
+            ? WithStages(training, stages, parsed)
+            : WithPatches(training, parsed.GetValue(_patchLevel), parsed.GetValue(_patchSides));
         return (model, training.Validated(model));
     }
 
@@ -100,6 +110,25 @@ internal sealed class RunSettings
         (_, not null) => training with { Steps = steps },
         _ => training,
     };
+
+    private TrainingConfig WithStages(TrainingConfig training, string text, ParseResult parsed)
+    {
+        if (((Option[])[_patchLevel, _patchSides, _stageRate]).FirstOrDefault(o => parsed.GetResult(o) is not null) is { } other)
+        {
+            throw new ConfigException($"--stages {text} and {other.Name} both give the stages; keep one.");
+        }
+
+        var stages = StageLength.ParseList(text);
+        if (stages.Any(s => s.Steps is null))
+        {
+            return training with { Stages = stages };
+        }
+
+        var length = ((Option[])[_steps, _epochs]).FirstOrDefault(o => parsed.GetResult(o) is not null);
+        return length is null
+            ? training with { Stages = stages, Steps = stages.Sum(s => s.Steps) }
+            : throw new ConfigException($"--stages {text} and {length.Name} both give the length of the run; keep one, or write shares (4:10%).");
+    }
 
     private static TrainingConfig WithPatches(TrainingConfig training, int? level, string? sides)
     {

@@ -11,7 +11,7 @@ namespace NextPatch.Cli.Training;
 /// <summary>The option <c>--precision</c> and what it means on this machine.</summary>
 internal static class PrecisionChoice
 {
-    private const string Auto = "auto";
+    public const string Auto = "auto";
 
     /// <param name="work">What is computed in it.</param>
     /// <param name="exceptions">What stays fp32.</param>
@@ -63,8 +63,15 @@ internal static class PrecisionChoice
         _ => throw new ConfigException($"--precision {asked} needs CUDA, and this build computes on the processor. Use auto, fp32 or bf16."),
     };
 
-    /// <summary>As the newest readable checkpoint says: others may be damaged, or vanish because the run is still going on, which its lock says later.</summary>
-    private static ComputePrecision? OfRun(string run, Func<string, ComputePrecision?> ofCheckpoint)
+    /// <summary>
+    /// What the newest readable checkpoint of a run says: others may be damaged, or vanish because the run is still going on, which its lock
+    /// says later.
+    /// </summary>
+    /// <param name="run">The run's folder.</param>
+    /// <param name="ofCheckpoint">Reads it from a checkpoint's folder.</param>
+    /// <returns>Null where no checkpoint can be read.</returns>
+    public static T? OfRun<T>(string run, Func<string, T?> ofCheckpoint)
+        where T : struct
     {
         foreach (var checkpoint in new CheckpointFolder(run).All().Reverse())
         {

@@ -1,8 +1,10 @@
 using System.CommandLine;
+using System.Globalization;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Patches;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;
@@ -10,6 +12,9 @@ namespace NextPatch.Cli.Training;
 /// <summary>Options of <c>train</c> beside those it shares with <c>plan</c>.</summary>
 internal sealed class TrainOptions
 {
+    private const string Uniform = "uniform";
+    private const string Power = "power:";
+
     private readonly Option<double?> _learningRate = new("--lr") { Description = "Learning rate of the constant part. [default: the recipe's]", HelpName = "x" };
     private readonly Option<double?> _endLearningRate = new("--end-lr") { Description = "Learning rate at the end of each stage. [default: the recipe's]", HelpName = "x" };
     private readonly Option<double?> _weightDecay = new("--weight-decay") { Description = "Weight decay of matrices. [default: 0.05]", HelpName = "x" };
@@ -20,6 +25,20 @@ internal sealed class TrainOptions
     private readonly Option<double?> _attentionDropout = new("--attention-dropout") { Description = "Dropout of attention weights. [default: the recipe's]", HelpName = "x" };
     private readonly Option<double?> _dropPath = new("--drop-path") { Description = "Largest probability of skipping a residual branch; sets residual and feed-forward dropout to 0, as published. [default: 0]", HelpName = "x" };
     private readonly Option<double?> _classDropout = new("--class-dropout") { Description = "Share of labels replaced by the null class; 0 = no guidance later. [default: 0.1]", HelpName = "x" };
+    private readonly Option<string> _grouping = new("--grouping")
+    {
+        Description = $"How code embeddings become a patch token: {string.Join(", ", PatchGroupings.Names)} (scaled-mean: p times the mean).",
+        HelpName = "name",
+        DefaultValueFactory = _ => PatchGroupings.Mean,
+    };
+
+    private readonly Option<string> _targetWeights = new("--target-weights")
+    {
+        Description = "How much the codes of a patch count in the loss: uniform, or power:A, the i-th code row by row in proportion to i^-A.",
+        HelpName = "uniform|power:A",
+        DefaultValueFactory = _ => Uniform,
+    };
+
     private readonly Option<ulong> _seed = new("--seed") { Description = "Seed of weights, data order and dropout.", HelpName = "s", DefaultValueFactory = _ => 0 };
 
     /// <summary>Model, recipe, length, patches.</summary>
@@ -47,6 +66,8 @@ internal sealed class TrainOptions
 
     public Option<string> Precision { get; } = PrecisionChoice.CreateOption();
 
+    public Option<string> Step { get; } = StepChoice.CreateOption();
+
     public Option<bool> Recompute { get; } = new("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them: the same numbers, less memory, more time." };
 
     public void AddTo(Command command)
@@ -56,8 +77,8 @@ internal sealed class TrainOptions
         Settings.AddTo(command);
         Measure.AddTo(command);
         foreach (var option in (Option[])[
-            _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, Precision, Recompute, _learningRate, _endLearningRate, _weightDecay,
-            _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
+            _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step, Precision,
+            Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
         {
             command.Add(option);
         }
@@ -90,7 +111,22 @@ internal sealed class TrainOptions
             ClipNorm = parsed.GetValue(_clipNorm) ?? training.ClipNorm,
             EmaDecay = parsed.GetValue(_emaDecay) ?? training.EmaDecay,
             EmaWarmup = !parsed.GetValue(_fixedEma),
+            Grouping = parsed.GetRequiredValue(_grouping),
+            TargetPower = TargetPower(parsed.GetRequiredValue(_targetWeights)),
         };
         return (model.Validated(), training.Validated(model));
+    }
+
+    private static double TargetPower(string text)
+    {
+        if (text == Uniform)
+        {
+            return 0;
+        }
+
+        var isPower = text.StartsWith(Power, StringComparison.Ordinal);
+        return isPower && double.TryParse(text[Power.Length..], CultureInfo.InvariantCulture, out var power) && double.IsFinite(power)
+            ? power
+            : throw new ConfigException($"--target-weights '{text}' is neither uniform nor power:A with a number A; write it like power:0.5.");
     }
 }

@@ -40,7 +40,8 @@ internal sealed class TrainingJob
         {
             GridSide = store.Manifest.GridSide, VocabularySize = store.Manifest.VocabularySize, ClassCount = store.Manifest.ClassNames.Count,
         });
-        training = training with { Precision = Precision(model) };
+        training = training with { StepImplementation = Step(training) };
+        training = training with { Precision = Precision(model, training.StepImplementation) };
         var config = new CheckpointConfig
         {
             Model = model, Training = training, ClassNames = store.Manifest.ClassNames, TokenizerHash = store.Manifest.TokenizerHash,
@@ -82,9 +83,19 @@ internal sealed class TrainingJob
         OnNote = _progress.WriteLine,
     });
 
-    private ComputePrecision Precision(GptConfig model) => PrecisionChoice.ForRun(
-        _parsed, _options.Precision, _options.Frame, checkpoint => ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training?.Precision,
-        asked => PrecisionChoice.Choose(asked, model), _progress);
+    private StepImplementation Step(TrainingConfig training) => StepChoice.Choose(
+        _parsed.GetRequiredValue(_options.Step), training.Grouping,
+        _parsed.GetValue(_options.Frame.Resume)
+            ? PrecisionChoice.OfRun(_parsed.GetRequiredValue(_options.Frame.Output), c => Stored(c)?.StepImplementation)
+            : null,
+        _progress);
+
+    private ComputePrecision Precision(GptConfig model, StepImplementation step) => PrecisionChoice.ForRun(
+        _parsed, _options.Precision, _options.Frame, checkpoint => Stored(checkpoint)?.Precision,
+        asked => PrecisionChoice.Choose(step == StepImplementation.Reference && asked == PrecisionChoice.Auto ? "fp32" : asked, model), _progress);
+
+    private static TrainingConfig? Stored(string checkpoint)
+        => ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training;
 
     private VqTokenizer? OpenTokenizer(string codes)
     {

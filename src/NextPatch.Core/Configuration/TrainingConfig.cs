@@ -5,6 +5,8 @@ namespace NextPatch.Core.Configuration;
 /// <summary>Everything that decides what a training run computes. Defaults are those of the published code (recipe <c>repository</c>).</summary>
 public sealed record TrainingConfig
 {
+    private const string PublishedGrouping = "mean";
+
     /// <summary>Images per optimiser step.</summary>
     public int BatchSize { get; init; } = 256;
 
@@ -22,6 +24,18 @@ public sealed record TrainingConfig
 
     /// <summary>Stage rate: stage i from the end starts at rate^i of the run.</summary>
     public double StageRate { get; init; } = 0.5;
+
+    /// <summary>
+    /// Explicit stages instead of <see cref="PatchLevel"/>, <see cref="PatchSides"/> and <see cref="StageRate"/>. Where they have steps,
+    /// <see cref="Steps"/> is their sum.
+    /// </summary>
+    public IReadOnlyList<StageLength>? Stages { get; init; }
+
+    /// <summary>How code embeddings become patch tokens, by a name that <c>PatchGroupings</c> of NextPatch.Torch knows. Published: mean.</summary>
+    public string Grouping { get; init => field = value ?? PublishedGrouping; } = PublishedGrouping; // files from before it existed give null
+
+    /// <summary>How much the codes of a patch count as targets, <see cref="PatchTargetWeights"/>; 0 = all the same, as published.</summary>
+    public double TargetPower { get; init; }
 
     public double LearningRate { get; init; } = 1e-4;
 
@@ -66,8 +80,12 @@ public sealed record TrainingConfig
     /// <summary>Arithmetic of the matrix products; another one gives other numbers, so a run keeps it.</summary>
     public ComputePrecision Precision { get; init; }
 
+    /// <summary>Who computes the steps; they round differently, so a run keeps it.</summary>
+    public StepImplementation StepImplementation { get; init; }
+
     /// <summary>The patch sides that run, coarsest first.</summary>
-    public IReadOnlyList<int> Sides => PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
+    public IReadOnlyList<int> Sides
+        => Stages is { } stages ? [.. stages.Select(s => s.PatchSide)] : PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
 
     /// <summary>Images per forward pass at a patch side: by default as many tokens as at side 1, at most the batch.</summary>
     public int MicroBatchFor(int patchSide)
@@ -85,9 +103,13 @@ public sealed record TrainingConfig
 
     /// <summary>Stage bounds in optimiser steps.</summary>
     /// <param name="images">Images of the training part.</param>
-    public PatchSchedule CreateSchedule(long images) => Steps is { } steps
-        ? PatchSchedule.Create(steps, 1, Sides, StageRate)
-        : PatchSchedule.Create(Epochs, StepsPerEpoch(images), Sides, StageRate);
+    public PatchSchedule CreateSchedule(long images)
+    {
+        var (units, stepsPerUnit) = (Steps ?? Epochs, Steps is null ? StepsPerEpoch(images) : 1);
+        return Stages is { } stages
+            ? PatchSchedule.Create(units * stepsPerUnit, stages)
+            : PatchSchedule.Create(units, stepsPerUnit, Sides, StageRate);
+    }
 
     /// <summary>The learning rate of each step.</summary>
     public LearningRateSchedule CreateLearningRate(PatchSchedule schedule, long images)
@@ -120,13 +142,22 @@ public sealed record TrainingConfig
         Require(ClipNorm >= 0, $"clipNorm {ClipNorm} must be at least 0 (0 = no clipping)");
         Require(EmaDecay is >= 0 and < 1, $"emaDecay {EmaDecay} must be at least 0 and less than 1 (0 = no average)");
         Require(MicroBatch >= 0, $"microBatch {MicroBatch} must be at least 0 (0 = the whole batch)");
-        if (PatchSides is null && PatchLevel is < 1 or > 16)
+        Require(double.IsFinite(TargetPower), $"targetPower {TargetPower} must be a finite number (0 = all codes of a patch count the same)");
+        if (Stages is { } stages)
+        {
+            problems.AddRange(PatchSchedule.ProblemsOf(stages));
+            Require(PatchSides is null, "stages and patchSides both give the patches; keep one");
+            var sum = stages.Sum(s => s.Steps);
+            Require(stages.Any(s => s.Steps is null) || Steps == sum, $"steps {Steps} must be the sum of the stages' steps, {sum}");
+        }
+
+        if (Stages is null && PatchSides is null && PatchLevel is < 1 or > 16)
         {
             problems.Add($"patchLevel {PatchLevel} must be between 1 (plain next-token prediction) and 16");
         }
         else
         {
-            foreach (var side in Sides)
+            foreach (var side in Sides.Where(s => Stages is null || s > 0))
             {
                 try
                 {
@@ -138,8 +169,10 @@ public sealed record TrainingConfig
                 }
             }
 
-            Require(Sides[^1] == 1, $"the last patch side is {Sides[^1]}; it must be 1, because generation predicts single codes");
-            Require(Sides.Count == 1 || StageRate is > 0 and < 1, $"stageRate {StageRate} must be greater than 0 and less than 1");
+            var last = Sides.Count == 0 ? 0 : Sides[^1];
+            Require(last == 1, $"the last patch side is {last}; it must be 1, because generation predicts single codes");
+            var hasRate = Stages is null && Sides.Count > 1;
+            Require(!hasRate || StageRate is > 0 and < 1, $"stageRate {StageRate} must be greater than 0 and less than 1");
         }
 
         return problems.Count == 0 ? this : throw new ConfigException(problems);

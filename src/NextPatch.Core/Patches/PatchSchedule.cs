@@ -67,6 +67,55 @@ public sealed class PatchSchedule
         return new PatchSchedule(stages);
     }
 
+    /// <summary>Stages as they are listed. A share ends at the step nearest to it; a stage that is left without a step is not listed.</summary>
+    /// <param name="totalSteps">Optimiser steps of the run.</param>
+    /// <param name="stages">In order; shares add up to 100 %, steps to <paramref name="totalSteps"/>.</param>
+    /// <exception cref="ConfigException">They do not, or no step is left for the last stage.</exception>
+    public static PatchSchedule Create(long totalSteps, IReadOnlyList<StageLength> stages)
+    {
+        var problems = ProblemsOf(stages).ToList();
+        if (problems.Count > 0)
+        {
+            throw new ConfigException(problems);
+        }
+
+        var (listed, start, percent) = (new List<PatchStage>(), 0L, 0.0);
+        foreach (var stage in stages)
+        {
+            percent += stage.Percent ?? 0;
+            var end = start + stage.Steps ?? (ReferenceEquals(stage, stages[^1]) ? totalSteps : (long)Math.Round(totalSteps * percent / 100));
+            if (end > start)
+            {
+                listed.Add(new PatchStage(listed.Count, stage.PatchSide, start, end));
+                start = end;
+            }
+        }
+
+        return start == totalSteps && listed is [.., var last] && last.PatchSide == stages[^1].PatchSide
+            ? new PatchSchedule(listed)
+            : throw new ConfigException($"The stages {string.Join(',', stages)} do not fit a run of {totalSteps} steps: "
+                + (start == totalSteps ? "the last one is left without a step." : $"they have {start}."));
+    }
+
+    /// <summary>Why stages cannot be a schedule, whatever the length of the run; none where they can.</summary>
+    public static IEnumerable<string> ProblemsOf(IReadOnlyList<StageLength> stages)
+    {
+        var list = string.Join(',', stages);
+        bool IsLength(StageLength s) => s is { Percent: > 0 and <= 100, Steps: null } or { Percent: null, Steps: >= 1 };
+        if (stages.Count == 0 || !stages.All(s => s.PatchSide > 0 && IsLength(s)))
+        {
+            yield return $"the stages '{list}' must each have a patch side of at least 1 and a share above 0 % or at least one step";
+        }
+        else if (stages.Any(s => s.Steps is null) && stages.Any(s => s.Steps is not null))
+        {
+            yield return $"the stages '{list}' mix shares and numbers of steps; use one of them";
+        }
+        else if (stages[0].Percent is not null && Math.Abs(stages.Sum(s => s.Percent!.Value) - 100) > 1e-6)
+        {
+            yield return $"the shares of the stages '{list}' add up to {stages.Sum(s => s.Percent):0.######} %; they must add up to 100 %";
+        }
+    }
+
     /// <summary>The published table <c>epoch_range</c>, empty stages included.</summary>
     public static IReadOnlyList<long> Bounds(long units, int levels, double rate)
         => [.. Enumerable.Range(0, levels).Select(i => (long)(units * Math.Pow(rate, i))).Reverse()];

@@ -11,33 +11,40 @@ namespace NextPatch.Kernels.Elementwise;
 internal static unsafe class CrossEntropyKernel<L>
     where L : unmanaged, ISimd<L>
 {
-    /// <summary>loss = logsumexp(z) - mean_i z[t_i]; z becomes (softmax(z) - target frequencies) * <paramref name="weight"/>.</summary>
+    /// <summary>
+    /// loss = logsumexp(z) - sum_i w_i z[t_i] / sum_i w_i; z becomes (softmax(z) - the targets' shares) * <paramref name="weight"/>.
+    /// </summary>
     /// <param name="rows">R.</param>
     /// <param name="vocabulary">V.</param>
     /// <param name="logits">[R, V]; becomes the gradient.</param>
     /// <param name="targets">[R, P].</param>
-    /// <param name="codesPerPatch">P.</param>
+    /// <param name="targetWeights">w, [P]; ones where all codes of a patch count the same.</param>
     /// <param name="weight">Weight of a row in the loss of the step.</param>
     /// <param name="losses">Loss of each row in nats, [R].</param>
-    public static void Run<T>(int rows, int vocabulary, T* logits, int* targets, int codesPerPatch, float weight, double* losses)
+    public static void Run<T>(int rows, int vocabulary, T* logits, int* targets, float[] targetWeights, float weight, double* losses)
         where T : unmanaged, IElement<T>
-        => ParallelRows.Run(rows, 2L * vocabulary, (first, end) =>
+    {
+        var (codesPerPatch, weightSum) = (targetWeights.Length, targetWeights.Sum());
+        ParallelRows.Run(rows, 2L * vocabulary, (first, end) =>
         {
             var atTargets = new float[codesPerPatch];
             for (var row = first; row < end; row++)
             {
-                losses[row] = Row(vocabulary, logits + ((long)row * vocabulary), new ReadOnlySpan<int>(targets + ((long)row * codesPerPatch), codesPerPatch), weight, atTargets);
+                var ofRow = new ReadOnlySpan<int>(targets + ((long)row * codesPerPatch), codesPerPatch);
+                losses[row] = Row(vocabulary, logits + ((long)row * vocabulary), ofRow, targetWeights, weightSum, weight, atTargets);
             }
         });
+    }
 
-    private static double Row<T>(int vocabulary, T* z, ReadOnlySpan<int> targets, float weight, Span<float> atTargets)
+    private static double Row<T>(
+        int vocabulary, T* z, ReadOnlySpan<int> targets, ReadOnlySpan<float> targetWeights, float weightSum, float weight, Span<float> atTargets)
         where T : unmanaged, IElement<T>
     {
         var targetSum = 0.0;
         for (var i = 0; i < targets.Length; i++)
         {
             atTargets[i] = T.Load<Simd1>(z + targets[i]).Value;
-            targetSum += atTargets[i];
+            targetSum += (double)targetWeights[i] * atTargets[i];
         }
 
         var maximum = Maximum(0, vocabulary, z);
@@ -47,10 +54,22 @@ internal static unsafe class CrossEntropyKernel<L>
         for (var i = 0; i < targets.Length; i++)
         {
             var probability = Exponential.Evaluate(new Simd1(atTargets[i] - maximum)).Value * scale;
-            T.Store(z + targets[i], new Simd1(probability - (weight * targets.Count(targets[i]) / targets.Length)));
+            T.Store(z + targets[i], new Simd1(probability - (weight * WeightOf(targets[i], targets, targetWeights) / weightSum)));
         }
 
-        return maximum + Math.Log(sum) - (targetSum / targets.Length);
+        return maximum + Math.Log(sum) - (targetSum / weightSum);
+    }
+
+    /// <summary>The weights of all positions that have a code.</summary>
+    private static float WeightOf(int code, ReadOnlySpan<int> targets, ReadOnlySpan<float> targetWeights)
+    {
+        var sum = 0f;
+        for (var i = 0; i < targets.Length; i++)
+        {
+            sum += targets[i] == code ? targetWeights[i] : 0;
+        }
+
+        return sum;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

@@ -8,8 +8,8 @@ namespace NextPatch.Kernels.Elementwise;
 // Shape letters: B batch, N patches per image, T codes per image, C width, P codes per patch.
 
 /// <summary>
-/// Class token, then the means of the codes' rows for all patches but the last, and the gradients of both tables. Work is split by columns:
-/// threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
+/// Class token, then sums of the codes' rows, each with a factor, for all patches but the last, and the gradients of both tables. Work is
+/// split by columns: threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
 /// </summary>
 /// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
 internal static unsafe class EmbeddingKernel<L>
@@ -21,27 +21,33 @@ internal static unsafe class EmbeddingKernel<L>
     /// <param name="codes">Row-major, [B, T].</param>
     /// <param name="geometry">The division of the grid.</param>
     /// <param name="width">C.</param>
+    /// <param name="grouping">Factors of a patch's codes.</param>
     /// <param name="classes">Class table [classes, C].</param>
     /// <param name="table">Code table [V, C].</param>
     /// <param name="drop">Token dropout.</param>
     /// <param name="sequence">[B, N, C].</param>
-    public static void Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* sequence)
+    public static void Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes,
+        float* table, DropMask drop, float* sequence)
     {
-        var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
-        ParallelRows.Run(labels.Length * patches, (long)width * geometry.CodesPerPatch, (first, end) =>
+        var patches = geometry.PatchCount;
+        var members = grouping.Members();
+        ParallelRows.Run(labels.Length * patches, (long)width * members.Length, (first, end) =>
         {
             for (var row = first; row < end; row++)
             {
                 var (image, position) = (row / patches, row % patches);
                 var to = sequence + ((long)row * width);
                 var isClass = position == 0;
-                Copy(width, isClass ? classes + (labels.Span[image] * width) : table + (Code(codes, geometry, image, position - 1, 0) * width), to);
-                for (var member = 1; member < geometry.CodesPerPatch && !isClass; member++)
+                float* Embedding(int member) => table + (Code(codes, geometry, image, position - 1, member) * width);
+                var start = isClass ? classes + (labels.Span[image] * width) : Embedding(members[0]);
+                Place(0, width, start, to, isClass ? 1 : grouping.Factors[members[0]]);
+                for (var i = 1; i < members.Length && !isClass; i++)
                 {
-                    Accumulate(0, width, table + (Code(codes, geometry, image, position - 1, member) * width), to, 1);
+                    Accumulate(0, width, Embedding(members[i]), to, grouping.Factors[members[i]]);
                 }
 
-                Finish(0, width, to, isClass ? 1 : inverse, drop, (uint)((long)row * width));
+                Finish(0, width, to, isClass ? 1 : grouping.Scale, drop, (uint)((long)row * width));
             }
         });
     }
@@ -51,13 +57,17 @@ internal static unsafe class EmbeddingKernel<L>
     /// <param name="codes">[B, T].</param>
     /// <param name="geometry">The division of the grid.</param>
     /// <param name="width">C.</param>
+    /// <param name="grouping">Factors of a patch's codes.</param>
     /// <param name="classes">Gradient of the class table.</param>
     /// <param name="table">Gradient of the code table.</param>
     /// <param name="drop">As in the forward pass.</param>
     /// <param name="gradient">[B, N, C].</param>
-    public static void Backward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, float* classes, float* table, DropMask drop, float* gradient)
+    public static void Backward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes,
+        float* table, DropMask drop, float* gradient)
     {
-        var (patches, inverse) = (geometry.PatchCount, 1f / geometry.CodesPerPatch);
+        var patches = geometry.PatchCount;
+        var members = grouping.Members();
         var rows = labels.Length * patches;
         if (drop.IsActive)
         {
@@ -70,7 +80,7 @@ internal static unsafe class EmbeddingKernel<L>
             });
         }
 
-        ParallelRows.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * geometry.CodesPerPatch * ColumnsPerPart, (firstPart, endPart) =>
+        ParallelRows.Run((width + ColumnsPerPart - 1) / ColumnsPerPart, (long)rows * members.Length * ColumnsPerPart, (firstPart, endPart) =>
         {
             var (from, to) = (firstPart * ColumnsPerPart, Math.Min(width, endPart * ColumnsPerPart));
             for (var row = 0; row < rows; row++)
@@ -83,9 +93,10 @@ internal static unsafe class EmbeddingKernel<L>
                     continue;
                 }
 
-                for (var member = 0; member < geometry.CodesPerPatch; member++)
+                foreach (var member in members)
                 {
-                    Accumulate(from, to, d, table + (Code(codes, geometry, image, position - 1, member) * width), inverse);
+                    var sums = table + (Code(codes, geometry, image, position - 1, member) * width);
+                    Accumulate(from, to, d, sums, grouping.Factors[member] * grouping.Scale);
                 }
             }
         });
@@ -94,7 +105,20 @@ internal static unsafe class EmbeddingKernel<L>
     private static long Code(ReadOnlyMemory<long> codes, PatchGeometry geometry, int image, int patch, int member)
         => codes.Span[(image * geometry.GridSide * geometry.GridSide) + geometry.CodeIndex(patch, member)];
 
-    private static void Copy(int width, float* from, float* to) => Buffer.MemoryCopy(from, to, width * sizeof(float), width * sizeof(float));
+    /// <summary>to = values * factor.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void Place(int c, int width, float* values, float* to, float factor)
+    {
+        for (; c <= width - L.Count; c += L.Count)
+        {
+            L.Store(to + c, L.Load(values + c) * L.Create(factor));
+        }
+
+        if (c < width)
+        {
+            EmbeddingKernel<Simd1>.Place(c, width, values, to, factor);
+        }
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Accumulate(int c, int to, float* values, float* sums, float factor)

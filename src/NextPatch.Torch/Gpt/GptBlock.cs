@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Kernels.Elementwise;
 using TorchSharp.Utils;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
@@ -6,44 +7,59 @@ using static TorchSharp.torch.nn;
 namespace NextPatch.Torch.Gpt;
 
 /// <summary>Pre-norm block: x + attention(norm(x)), then x + swiglu(norm(x)); [B, T, C] -> [B, T, C].</summary>
-internal sealed class GptBlock : Module<Tensor, Tensor, KvCacheLayer?, Tensor>
+internal sealed class GptBlock : Module<Tensor, Tensor, KvCacheLayer?, GptDropout?, Tensor>
 {
     [ComponentName(Name = "attention")] private readonly CausalSelfAttention _attention;
     [ComponentName(Name = "feed_forward")] private readonly SwiGlu _feedForward;
     [ComponentName(Name = "attention_norm")] private readonly RmsNorm _attentionNorm;
     [ComponentName(Name = "ffn_norm")] private readonly RmsNorm _feedForwardNorm;
-    private readonly double _dropPath;
+    private readonly GptConfig _config;
+    private readonly int _layer;
 
     /// <param name="config">The model.</param>
     /// <param name="layer">0 .. LayerCount - 1: drop path grows linearly with it.</param>
     public GptBlock(GptConfig config, int layer)
         : base(nameof(GptBlock))
     {
+        (_config, _layer) = (config, layer);
         _attention = new CausalSelfAttention(config);
         _feedForward = new SwiGlu(config);
         _attentionNorm = new RmsNorm(config.Width, config.NormEpsilon);
         _feedForwardNorm = new RmsNorm(config.Width, config.NormEpsilon);
-        _dropPath = config.LayerCount > 1 ? config.DropPath * layer / (config.LayerCount - 1) : 0;
         RegisterComponents();
     }
 
-    public override Tensor forward(Tensor x, Tensor rotary, KvCacheLayer? cache)
+    /// <param name="x">Activations [B, T, C].</param>
+    /// <param name="rotary">Factors of these T tokens, complex64 [T, 1, D/2].</param>
+    /// <param name="cache">Keys and values of earlier tokens, or null.</param>
+    /// <param name="dropout">What is dropped; null: as the module's mode says, from libtorch's generator.</param>
+    /// <returns>Activations [B, T, C] in the caller's dispose scope.</returns>
+    public override Tensor forward(Tensor x, Tensor rotary, KvCacheLayer? cache, GptDropout? dropout)
     {
         using var scope = NewDisposeScope();
-        var h = x.add(DropPath(_attention.forward(_attentionNorm.forward(x), rotary, cache)));
-        return h.add(DropPath(_feedForward.forward(_feedForwardNorm.forward(h)))).MoveToOuterDisposeScope();
+        var attended = _attention.forward(_attentionNorm.forward(x), rotary, cache, dropout?.AttentionWeights(_layer));
+        var h = x.add(Drop(attended, _config.ResidualDropout, dropout?.AttentionBranch(_layer)));
+        var fed = _feedForward.forward(_feedForwardNorm.forward(h));
+        return h.add(Drop(fed, _config.FfnDropout, dropout?.FeedForwardBranch(_layer))).MoveToOuterDisposeScope();
     }
 
-    /// <summary>Drops a whole residual branch per sample in training, and scales the ones that stay.</summary>
-    private Tensor DropPath(Tensor branch)
+    /// <summary>Drops elements and whole residual branches per sample, and scales those that stay.</summary>
+    private Tensor Drop(Tensor branch, double probability, BranchDrop? drop)
     {
-        if (!training || _dropPath == 0)
+        if (drop is { } given)
         {
-            return branch;
+            return DropoutTensors.Drop(branch, given);
         }
 
-        var keep = 1 - _dropPath;
+        var dropped = functional.dropout(branch, probability, training);
+        var dropPath = GptDropout.DropPathOf(_config, _layer);
+        if (!training || dropPath == 0)
+        {
+            return dropped;
+        }
+
+        var keep = 1 - dropPath;
         var kept = rand(branch.size(0), 1, 1, dtype: branch.dtype, device: branch.device).add_(keep).floor_(); // [B, 1, 1] of 0 or 1
-        return branch.div(keep).mul(kept);
+        return dropped.div(keep).mul(kept);
     }
 }

@@ -49,12 +49,15 @@ public sealed class GptModel : Module
     /// <param name="codes">Codes in row-major order, int64 [B, T].</param>
     /// <param name="grouping">How codes become patch tokens.</param>
     /// <returns>float [B, N, C] in the caller's dispose scope; position i predicts patch i. Does not depend on the module's mode except for dropout.</returns>
-    public Tensor PatchHidden(Tensor labels, Tensor codes, IPatchGrouping grouping)
+    public Tensor PatchHidden(Tensor labels, Tensor codes, IPatchGrouping grouping) => PatchHidden(labels, codes, grouping, null);
+
+    /// <summary>The same with dropout that is given; null: as the module's mode says, from libtorch's generator.</summary>
+    internal Tensor PatchHidden(Tensor labels, Tensor codes, IPatchGrouping grouping, GptDropout? dropout)
     {
         using var scope = NewDisposeScope();
-        var patches = grouping.Group(_codeEmbeddings.forward(codes));                                    // [B, N, C]
+        var patches = Patches(codes, grouping);                                                          // [B, N, C]
         var sequence = cat([_classEmbedding.forward(labels), patches.narrow(1, 0, patches.size(1) - 1)], 1); // [B, N, C]
-        return Hidden(sequence, grouping.Geometry).MoveToOuterDisposeScope();
+        return Hidden(sequence, grouping.Geometry, dropout).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits of every position, the one after the last patch included; what the published model returns in evaluation mode.</summary>
@@ -62,8 +65,8 @@ public sealed class GptModel : Module
     public Tensor AllLogits(Tensor labels, Tensor codes, IPatchGrouping grouping)
     {
         using var scope = NewDisposeScope();
-        var sequence = cat([_classEmbedding.forward(labels), grouping.Group(_codeEmbeddings.forward(codes))], 1); // [B, 1 + N, C]
-        return _output.forward(Hidden(sequence, grouping.Geometry)).MoveToOuterDisposeScope();
+        var sequence = cat([_classEmbedding.forward(labels), Patches(codes, grouping)], 1); // [B, 1 + N, C]
+        return _output.forward(Hidden(sequence, grouping.Geometry, null)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Starts a generation: fills the cache with the class token.</summary>
@@ -96,13 +99,17 @@ public sealed class GptModel : Module
         base.Dispose(disposing);
     }
 
-    private Tensor Hidden(Tensor sequence, PatchGeometry geometry)
+    /// <summary>At patch side 1 a token is its code's embedding whatever the grouping, because generation does not group.</summary>
+    private Tensor Patches(Tensor codes, IPatchGrouping grouping)
+        => grouping.Geometry.PatchSide == 1 ? _codeEmbeddings.forward(codes) : grouping.Group(_codeEmbeddings.forward(codes));
+
+    private Tensor Hidden(Tensor sequence, PatchGeometry geometry, GptDropout? dropout)
     {
-        var h = functional.dropout(sequence, Config.TokenDropout, training);
+        var h = dropout is null ? functional.dropout(sequence, Config.TokenDropout, training) : DropoutTensors.Drop(sequence, dropout.Tokens);
         var rotary = _rotary.For(geometry.PatchesPerSide, sequence.device).narrow(0, 0, sequence.size(1)); // [N or N + 1, 1, D/2]
         foreach (var layer in _layers)
         {
-            h = layer.forward(h, rotary, null);
+            h = layer.forward(h, rotary, null, dropout);
         }
 
         return _norm.forward(h);
@@ -114,7 +121,7 @@ public sealed class GptModel : Module
         var h = token;                                                                      // [B, 1, C]
         for (var i = 0; i < _layers.Count; i++)
         {
-            h = _layers[i].forward(h, rotary, cache[i]);
+            h = _layers[i].forward(h, rotary, cache[i], null);
         }
 
         return _output.forward(_norm.forward(h)).squeeze(1).to_type(ScalarType.Float32);    // [B, V]

@@ -11,7 +11,6 @@ internal sealed class SwiGlu : Module<Tensor, Tensor>
     [ComponentName(Name = "w1")] private readonly Projection _gate;
     [ComponentName(Name = "w3")] private readonly Projection _up;
     [ComponentName(Name = "w2")] private readonly Projection _down;
-    private readonly double _dropout;
 
     public SwiGlu(GptConfig config)
         : base(nameof(SwiGlu))
@@ -19,7 +18,6 @@ internal sealed class SwiGlu : Module<Tensor, Tensor>
         _gate = new Projection(config.Width, config.FfnWidth);
         _up = new Projection(config.Width, config.FfnWidth);
         _down = new Projection(config.FfnWidth, config.Width);
-        _dropout = config.FfnDropout;
         RegisterComponents();
     }
 
@@ -27,6 +25,6 @@ internal sealed class SwiGlu : Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var hidden = functional.silu(_gate.forward(x)).mul(_up.forward(x)); // [B, T, F]
-        return functional.dropout(_down.forward(hidden), _dropout, training).MoveToOuterDisposeScope();
+        return _down.forward(hidden).MoveToOuterDisposeScope();
     }
 }

@@ -8,11 +8,12 @@ namespace NextPatch.Torch.Patches;
 
 /// <summary>
 /// Output head and patch loss in one: the cross-entropy of one predicted distribution against the P codes of its patch,
-/// logsumexp(z) - mean_i z[t_i], averaged over patches and batch (NPP, equation of the patch-level loss).
+/// logsumexp(z) - mean_i z[t_i], averaged over patches and batch (NPP, equation of the patch-level loss). With target weights w the mean
+/// is weighted: logsumexp(z) - sum_i w_i z[t_i] / sum_i w_i.
 /// </summary>
 /// <remarks>
 /// The published code repeats the logits P times and keeps them all. Here rows go through the head in chunks, each chunk's
-/// gradient (softmax - target frequencies) / R is formed in the logits' own memory, and only one chunk is alive. The gradient
+/// gradient (softmax - the targets' shares) / R is formed in the logits' own memory, and only one chunk is alive. The gradient
 /// of the head is added to its <c>grad</c> and that of the hidden states is returned, so the caller continues with
 /// <c>hidden.backward([gradient])</c>.
 /// </remarks>
@@ -25,11 +26,12 @@ public static class PatchLoss
     /// <param name="hidden">float [B, N, C].</param>
     /// <param name="head">float [V, C].</param>
     /// <param name="targets">int64 [B, N, P].</param>
+    /// <param name="targetWeights">[P], divided by their sum here; null = all codes count the same, as published.</param>
     /// <returns>float scalar in the caller's dispose scope.</returns>
-    public static Tensor Evaluate(Tensor hidden, Tensor head, Tensor targets)
+    public static Tensor Evaluate(Tensor hidden, Tensor head, Tensor targets, IReadOnlyList<float>? targetWeights = null)
     {
         using var noGrad = no_grad();
-        return Run(hidden, head, targets, gradientScale: 0, hiddenGradient: null, headGradient: null);
+        return Run(hidden, head, targets, targetWeights, gradientScale: 0, hiddenGradient: null, headGradient: null);
     }
 
     /// <summary>Mean loss in nats, and its gradients times <paramref name="scale"/>.</summary>
@@ -37,8 +39,10 @@ public static class PatchLoss
     /// <param name="head">Parameter [V, C]; its gradient is added to.</param>
     /// <param name="targets">int64 [B, N, P].</param>
     /// <param name="scale">Weight of this micro-batch in the step, images here / images of the step.</param>
+    /// <param name="targetWeights">[P], divided by their sum here; null = all codes count the same, as published.</param>
     /// <returns>The unscaled loss (scalar) and the gradient of <paramref name="hidden"/> ([B, N, C]), both in the caller's dispose scope.</returns>
-    public static (Tensor Loss, Tensor HiddenGradient) Backward(Tensor hidden, Parameter head, Tensor targets, double scale = 1)
+    public static (Tensor Loss, Tensor HiddenGradient) Backward(
+        Tensor hidden, Parameter head, Tensor targets, double scale = 1, IReadOnlyList<float>? targetWeights = null)
     {
         using var noGrad = no_grad();
         if (head.grad is null)
@@ -49,13 +53,17 @@ public static class PatchLoss
 
         using var headGradient = head.grad;
         var gradient = empty_like(hidden);
-        return (Run(hidden, head, targets, scale, gradient, headGradient), gradient);
+        return (Run(hidden, head, targets, targetWeights, scale, gradient, headGradient), gradient);
     }
 
-    private static Tensor Run(Tensor hidden, Tensor head, Tensor targets, double gradientScale, Tensor? hiddenGradient, Tensor? headGradient)
+    private static Tensor Run(
+        Tensor hidden, Tensor head, Tensor targets, IReadOnlyList<float>? targetWeights, double gradientScale, Tensor? hiddenGradient,
+        Tensor? headGradient)
     {
         using var scope = NewDisposeScope();
         var codesPerPatch = targets.size(2);
+        var weights = targetWeights is null ? ones(codesPerPatch, device: hidden.device) : tensor(targetWeights.ToArray(), device: hidden.device);
+        var shares = weights.div(weights.sum());                // [P]
         var rows = hidden.detach().reshape(-1, hidden.size(2)); // [R, C]
         var rowTargets = targets.reshape(-1, codesPerPatch);    // [R, P]
         var rowGradients = hiddenGradient?.view(-1, hidden.size(2));
@@ -70,12 +78,12 @@ public static class PatchLoss
             var t = rowTargets.narrow(0, start, count);                 // [r, P]
             var logits = functional.linear(x, head).to_type(ScalarType.Float32); // [r, V]
             var normalizer = logits.logsumexp(1, keepdim: true);        // [r, 1]
-            total.add_(normalizer.sum(ScalarType.Float64).sub_(logits.gather(1, t).sum(ScalarType.Float64).div_(codesPerPatch)));
+            total.add_(normalizer.sum(ScalarType.Float64).sub_(logits.gather(1, t).mul(shares).sum(ScalarType.Float64)));
             if (rowGradients is not null)
             {
                 var weight = gradientScale / rowCount;
                 logits.sub_(normalizer).exp_().mul_(weight);            // softmax / R
-                logits.scatter_add_(1, t, full_like(t, -weight / codesPerPatch, ScalarType.Float32));
+                logits.scatter_add_(1, t, shares.mul(-weight).expand_as(t));
                 var d = logits.to_type(head.dtype);
                 rowGradients.narrow(0, start, count).copy_(d.mm(head)); // [r, C]
                 headGradient!.addmm_(d.t(), x);                         // [V, C]

@@ -10,7 +10,10 @@ public sealed record GptRunOptions : RunOptions
     /// <summary>Enough to see where a run goes, few enough not to be felt.</summary>
     public const int DefaultValidationImages = 1000;
 
-    /// <summary>Whether activations are computed again in the backward pass instead of kept (activation checkpointing): the same numbers, less memory, a third more products.</summary>
+    /// <summary>
+    /// Whether activations are computed again in the backward pass instead of kept (activation checkpointing): the same numbers, less memory,
+    /// a third more products. The fused step's alone.
+    /// </summary>
     public bool Recompute { get; init; }
 
     /// <summary>Held-out images of a validation on the way, spread evenly over all; 0 = all, as after the last step.</summary>

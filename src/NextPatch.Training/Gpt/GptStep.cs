@@ -3,6 +3,7 @@ using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Gpt.Fused;
+using NextPatch.Torch.Gpt.Reference;
 using NextPatch.Training.Optimization;
 
 namespace NextPatch.Training.Gpt;
@@ -12,19 +13,21 @@ internal sealed class GptStep : IDisposable
 {
     private readonly GptConfig _model;
     private readonly TrainingConfig _training;
-    private readonly FusedGpt _pass;
+    private readonly IGptPass _pass;
     private readonly BatchReader _reader;
     private readonly CounterRandom _dropoutSeeds;
 
     /// <param name="model">Its weights are trained; stays the caller's.</param>
-    /// <param name="training">Batch, optimiser, precision.</param>
+    /// <param name="training">Batch, optimiser, precision, who computes.</param>
     /// <param name="batches">The training stream.</param>
-    /// <param name="recompute">Activation checkpointing.</param>
+    /// <param name="recompute">Activation checkpointing; the fused step's.</param>
     public GptStep(GptModel model, TrainingConfig training, BatchSource batches, bool recompute)
     {
         (_model, _training) = (model.Config, training);
         _dropoutSeeds = new CounterRandom(training.Seed, RandomStream.Dropout);
-        _pass = new FusedGpt(model, training.Precision, recompute);
+        _pass = training.StepImplementation == StepImplementation.Fused
+            ? new FusedGpt(model, training.Precision, recompute, training.Grouping, training.TargetPower)
+            : new ReferenceGpt(model, training.Grouping, training.TargetPower);
         _reader = new BatchReader(batches, _model.CodesPerImage);
         Optimizer = new AdamW(model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
     }

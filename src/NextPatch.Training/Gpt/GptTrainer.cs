@@ -43,6 +43,7 @@ public sealed class GptTrainer : TrainingRun
         _store = store;
         _options = options;
         RunChecks.RequireFit(store, model);
+        RunChecks.RequireStep(_training, options.Recompute);
         _batches = new BatchSource(store, model, _training.Seed);
         _schedule = _training.CreateSchedule(_batches.TrainingCount);
         _learningRate = _training.CreateLearningRate(_schedule, _batches.TrainingCount);

@@ -1,6 +1,7 @@
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Patches;
 
 namespace NextPatch.Training.Gpt;
 
@@ -29,6 +30,33 @@ internal static class RunChecks
         if (store.Manifest.HeldOutCount >= store.Count)
         {
             problems.Add($"All {store.Count} images are held out for validation; nothing is left to train on.");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new ConfigException(problems);
+        }
+    }
+
+    /// <exception cref="ConfigException">The step that the settings name cannot compute them; every problem is listed.</exception>
+    public static void RequireStep(TrainingConfig training, bool recompute)
+    {
+        var isLinear = PatchGroupings.IsLinear(training.Grouping);
+        var problems = new List<string>();
+        if (training.StepImplementation == StepImplementation.Fused && !isLinear)
+        {
+            problems.Add($"The fused step cannot train the grouping '{training.Grouping}', which is not a sum of embeddings with fixed factors; "
+                + "the reference step can: --step reference, or auto.");
+        }
+
+        if (training.StepImplementation == StepImplementation.Reference && training.Precision != ComputePrecision.Fp32)
+        {
+            problems.Add($"The reference step computes in fp32, not in {training.Precision}; use --precision fp32, or --step fused.");
+        }
+
+        if (training.StepImplementation == StepImplementation.Reference && recompute)
+        {
+            problems.Add("The reference step keeps all activations; leave out --recompute and take a smaller --micro-batch, or use --step fused.");
         }
 
         if (problems.Count > 0)

@@ -38,6 +38,19 @@ public sealed class PlanCommandTests
         Assert.Equal(plan.GetProperty("seconds").GetDouble(), plan.GetProperty("totalFlops").GetDouble() / 1e12, 9);
     }
 
+    [Theory]
+    [InlineData("4:10%,2:30%,1:60%", new[] { "--steps", "1000" })]
+    [InlineData("4:100,2:300,1:600", new string[0])]
+    public async Task Listed_stages_are_planned_as_listed(string list, string[] length)
+    {
+        var plan = (await CommandLine.RunAsync([.. Published, "--stages", list, .. length])).Json;
+        var stages = plan.GetProperty("stages").EnumerateArray().ToList();
+
+        Assert.Equal([4, 2, 1], stages.Select(s => s.GetProperty("patchSide").GetInt32()));
+        Assert.Equal([100, 300, 600], stages.Select(s => s.GetProperty("steps").GetInt64()));
+        Assert.Equal((0.1 / 16) + (0.3 / 4) + 0.6, plan.GetProperty("relativeCost").GetDouble(), 12);
+    }
+
     [Fact]
     public async Task Memory_is_twenty_bytes_per_parameter_and_activations_that_follow_the_micro_batch()
     {

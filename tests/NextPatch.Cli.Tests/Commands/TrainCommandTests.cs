@@ -95,6 +95,11 @@ public sealed class TrainCommandTests
     [InlineData("--checkpoint-every", "-1", "--checkpoint-every -1 must be at least 0")]
     [InlineData("--validate-images", "-1", "--validate-images -1 must be at least 0")]
     [InlineData("--init-from", "", "is empty")]
+    [InlineData("--grouping", "median", "There is no grouping 'median'. Known: centre, max, mean, scaled-mean, sum")]
+    [InlineData("--target-weights", "power:x", "--target-weights 'power:x' is neither uniform nor power:A")]
+    [InlineData("--step", "quick", "quick")]
+    [InlineData("--stages", "2:50%,1:60%", "add up to 110 %")]
+    [InlineData("--stages", "2:50,1:60", "--stages 2:50,1:60 and --steps both give the length of the run")]
     public async Task Settings_that_cannot_work_exit_with_2_and_write_nothing(string option, string value, string message)
     {
         using var folder = new TemporaryFolder();
@@ -102,6 +107,40 @@ public sealed class TrainCommandTests
         Assert.Equal(2, exit);
         Assert.Contains(message, error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["run"]));
+    }
+
+    [Fact]
+    public async Task Stages_exclude_what_else_gives_them()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = WriteCodes(folder["codes"]);
+        foreach (var (option, value) in ((string, string)[])[("--patch-level", "2"), ("--patch-sides", "2,1"), ("--stage-rate", "0.5")])
+        {
+            var (exit, error) = await RunWithErrors(Train(codes, folder["run"], ("--stages", "2:50%,1:50%"), (option, value)));
+            Assert.Equal(2, exit);
+            Assert.Contains($"--stages 2:50%,1:50% and {option} both give the stages", error, StringComparison.Ordinal);
+        }
+    }
+
+    /// <summary>The reference is taken and named, and the run keeps it when it is resumed.</summary>
+    [Fact]
+    public async Task A_grouping_that_the_fused_step_cannot_train_takes_the_reference_and_says_so()
+    {
+        using var folder = new TemporaryFolder();
+        (string, string)[] changes = [("--steps", "6"), ("--grouping", "max"), ("--target-weights", "power:0.5")];
+        string[] arguments = [.. Train(WriteCodes(folder["codes"]), folder["run"], changes), "--resume"];
+        var (exit, error) = await RunWithErrors(arguments);
+        Assert.Equal(0, exit);
+        Assert.Contains("Step: reference, because the grouping 'max' is not a sum", error, StringComparison.Ordinal);
+        var stored = File.ReadAllText(Path.Combine(folder["run"], LatestOf(folder["run"]), "config.json"));
+        Assert.Contains("\"targetPower\": 0.5", stored, StringComparison.Ordinal);
+
+        (exit, error) = await RunWithErrors(arguments);
+        Assert.Equal(0, exit);
+        Assert.Contains("Step: reference, as the run began.", error, StringComparison.Ordinal);
+        (exit, error) = await RunWithErrors([.. arguments, "--step", "fused"]);
+        Assert.Equal(2, exit);
+        Assert.Contains("cannot train the grouping 'max'", error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -31,7 +31,7 @@ internal static partial class PatchifyCase
                 }
                 else
                 {
-                    run.Close(name, grouping.Targets(input), expected, run.Golden.Tolerance("tgt"));
+                    run.Close(name, IPatchGrouping.ByPatch(input, grouping.Geometry), expected, run.Golden.Tolerance("tgt"));
                 }
             }
         }

@@ -39,7 +39,7 @@ internal static class TransformerGradientCase
 
         model.zero_grad();
         var hidden = model.PatchHidden(labels, codes, grouping);
-        var (loss, gradient) = PatchLoss.Backward(hidden, model.Head, grouping.Targets(codes));
+        var (loss, gradient) = PatchLoss.Backward(hidden, model.Head, IPatchGrouping.ByPatch(codes, grouping.Geometry));
         hidden.backward([gradient]);
         run.Close($"p{patchSize} logits", nn.functional.linear(hidden.detach(), model.Head.detach()), expected["logits"], Tolerance.Parse(tolerances["logits"]));
         run.Close($"p{patchSize} loss", loss.reshape(1), expected["loss"], Tolerance.Parse(tolerances["loss"]));

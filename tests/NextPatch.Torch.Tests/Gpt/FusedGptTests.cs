@@ -27,7 +27,7 @@ public sealed class FusedGptTests
         _ => TinyGpt.Config,
     };
 
-    /// <summary>The model with automatic gradients is the plain twin.</summary>
+    /// <summary>The model with automatic gradients is the reference.</summary>
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Loss_and_every_gradient_equal_those_of_automatic_differentiation(string shape, int side)
@@ -189,7 +189,7 @@ public sealed class FusedGptTests
         var (labels, codes) = Batch(model.Config);
         var codeTensor = tensor(codes, [3, model.Config.CodesPerImage]);
         var hidden = model.PatchHidden(tensor(labels), codeTensor, grouping);
-        var (loss, gradient) = PatchLoss.Backward(hidden, model.Head, grouping.Targets(codeTensor));
+        var (loss, gradient) = PatchLoss.Backward(hidden, model.Head, IPatchGrouping.ByPatch(codeTensor, grouping.Geometry));
         hidden.backward([gradient]);
         return (loss.item<float>(), Gradients(model));
     }

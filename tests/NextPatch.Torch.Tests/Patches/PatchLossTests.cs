@@ -36,6 +36,31 @@ public sealed class PatchLossTests
         head.grad = null;
     }
 
+    /// <summary>loss = logsumexp(z) - sum_i w_i z[t_i] / sum_i w_i with w_i = (i + 1)^-A, by automatic gradients.</summary>
+    [Fact]
+    public void Target_weights_count_the_first_codes_more()
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator(6);
+        var hidden = randn([2, 3, 8], generator: generator).requires_grad_();
+        var head = new Parameter(randn([5, 8], generator: generator));
+        var targets = randint(5, [2, 3, 4], ScalarType.Int64, generator: generator);
+        double[] w = [1, Math.Pow(2, -0.7), Math.Pow(3, -0.7), Math.Pow(4, -0.7)];
+
+        var logits = nn.functional.linear(hidden, head);
+        var shares = tensor([.. w.Select(v => (float)(v / w.Sum()))]);
+        var expected = (logits.logsumexp(2) - logits.gather(2, targets).mul(shares).sum(2)).mean();
+        expected.backward();
+        var (expectedHidden, expectedHead) = (hidden.grad!.clone(), head.grad!.clone());
+        head.grad = null;
+
+        var (loss, gradient) = PatchLoss.Backward(hidden, head, targets, targetWeights: PatchTargetWeights.Create(4, 0.7));
+        Assert.Equal(expected.item<float>(), loss.item<float>(), 1e-5f);
+        AssertClose(expectedHidden, gradient);
+        AssertClose(expectedHead, head.grad!);
+        head.grad = null;
+    }
+
     private static void AssertClose(Tensor expected, Tensor actual, double tolerance = 5e-5)
     {
         var (error, scale) = ((actual - expected).abs().max().item<float>(), expected.abs().max().item<float>());
@@ -66,7 +91,7 @@ public sealed class PatchLossTests
         var geometry = new PatchGeometry(6, 3);
         var grouping = new MeanPatchGrouping(geometry);
         var codes = arange(36, ScalarType.Int64).reshape(1, 36);
-        var targets = grouping.Targets(codes).data<long>().ToArray();
+        var targets = IPatchGrouping.ByPatch(codes, grouping.Geometry).data<long>().ToArray();
         var means = grouping.Group(codes.to_type(ScalarType.Float32).unsqueeze(2)).data<float>().ToArray();
         for (var patch = 0; patch < geometry.PatchCount; patch++)
         {

@@ -8,7 +8,7 @@ namespace NextPatch.Torch.Gpt.Fused;
 
 // Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M width of mixed heads, F feed-forward width, B images, N tokens.
 
-/// <summary>Forward and backward pass of one <see cref="GptBlock"/>, which is its plain twin.</summary>
+/// <summary>Forward and backward pass of one <see cref="GptBlock"/>, which is its reference.</summary>
 internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
     where T : unmanaged, IElement<T>
     where L : unmanaged, ISimd<L>
@@ -52,7 +52,7 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
     /// <param name="rotary">Factors of N tokens.</param>
     /// <param name="dropout">The pass's dropout.</param>
     /// <param name="isAgain">Whether the backward pass asks: the last product is then not needed.</param>
-    public void Forward(int images, int tokens, float* before, BranchDrop dropBefore, RotaryRows rotary, FusedDropout dropout, bool isAgain = false)
+    public void Forward(int images, int tokens, float* before, BranchDrop dropBefore, RotaryRows rotary, GptDropout dropout, bool isAgain = false)
     {
         int rows = images * tokens, width = _config.Width;
         var input = (float*)Kept.Input.Address;
@@ -87,7 +87,7 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
     /// <param name="tokens">N.</param>
     /// <param name="dropout">The pass's dropout.</param>
     /// <param name="add">Whether the step has gradients already.</param>
-    public void Backward(int images, int tokens, FusedDropout dropout, bool add)
+    public void Backward(int images, int tokens, GptDropout dropout, bool add)
     {
         int rows = images * tokens, width = _config.Width;
         var (branchGradient, residual) = (_shared.BranchGradient.Tensor, (nint)_shared.ResidualGradient.Address);

@@ -4,6 +4,7 @@ using NextPatch.Kernels.Attention;
 using NextPatch.Kernels.Elementwise;
 using NextPatch.Kernels.Gemm;
 using NextPatch.Kernels.Simd;
+using NextPatch.Torch.Patches;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt.Fused;
@@ -20,6 +21,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
 
     private readonly GptModel _model;
     private readonly bool _recompute;
+    private readonly PatchObjective _objective;
     private readonly Dictionary<string, FusedParameter> _parameters;
     private readonly Workspace<T> _shared;
     private readonly FusedGptBlock<T, L>[] _blocks;
@@ -28,9 +30,9 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     private readonly Dictionary<int, RotaryRows> _rotary = [];
     private PassState? _state;
 
-    public FusedGptModel(GptModel model, bool recompute)
+    public FusedGptModel(GptModel model, bool recompute, PatchObjective objective)
     {
-        (_model, _recompute) = (model, recompute);
+        (_model, _recompute, _objective) = (model, recompute, objective);
         var config = model.Config;
         _parameters = model.named_parameters().ToDictionary(p => p.name, p => new FusedParameter(p.parameter));
         _shared = new Workspace<T>(config);
@@ -78,7 +80,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale)
     {
         using var noGrad = no_grad();
-        var dropout = new FusedDropout(_model.Config, seed, labels.Length, geometry.PatchCount);
+        var dropout = new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount);
         _state = new PassState(labels, codes, geometry, dropout, Rotary(geometry.PatchesPerSide), AttachGradients());
         Hidden(_state);
         return Head(_state, scale, withGradients: true);
@@ -88,7 +90,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     {
         using var noGrad = no_grad();
         _state = null; // the activations of a pass before this one are overwritten
-        var state = new PassState(labels, codes, geometry, FusedDropout.None(_model.Config), Rotary(geometry.PatchesPerSide), Add: false);
+        var state = new PassState(labels, codes, geometry, GptDropout.None(_model.Config), Rotary(geometry.PatchesPerSide), Add: false);
         Hidden(state);
         return Head(state, 1, withGradients: false);
     }
@@ -113,7 +115,9 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
             block.Backward(state.Labels.Length, state.Geometry.PatchCount, state.Dropout, state.Add);
         }
 
-        EmbeddingKernel<L>.Backward(state.Labels, state.Codes, state.Geometry, _model.Config.Width, Classes.GradientAddress, Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
+        EmbeddingKernel<L>.Backward(
+            state.Labels, state.Codes, state.Geometry, _model.Config.Width, _objective.FactorsOf(state.Geometry), Classes.GradientAddress,
+            Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
         Clock.Lap(StepPart.Embedding);
     }
 
@@ -153,7 +157,9 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         var (config, geometry) = (_model.Config, state.Geometry);
         Resize(state.Rows);
         Clock.Start();
-        EmbeddingKernel<L>.Forward(state.Labels, state.Codes, geometry, config.Width, Classes.Address, Codes.Address, state.Dropout.Tokens, (float*)_blocks[0].Kept.Input.Address);
+        EmbeddingKernel<L>.Forward(
+            state.Labels, state.Codes, geometry, config.Width, _objective.FactorsOf(geometry), Classes.Address, Codes.Address, state.Dropout.Tokens,
+            (float*)_blocks[0].Kept.Input.Address);
         Clock.Lap(StepPart.Embedding);
         FusedGptBlock<T, L>? before = null;
         foreach (var block in _blocks)
@@ -173,7 +179,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         var (vocabulary, codesPerPatch) = (_model.Config.VocabularySize, state.Geometry.CodesPerPatch);
         var chunk = (int)ChunkRows(vocabulary, state.Rows);
         var losses = new double[state.Rows];
-        var targets = state.Targets();
+        var (targets, targetWeights) = (state.Targets(), _objective.TargetWeightsOf(state.Geometry));
         for (var start = 0; start < state.Rows; start += chunk)
         {
             var count = Math.Min(chunk, state.Rows - start);
@@ -185,7 +191,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
             fixed (int* target = &targets[start * codesPerPatch])
             fixed (double* loss = &losses[start])
             {
-                CrossEntropyKernel<L>.Run(count, vocabulary, (T*)_logits.Address, target, codesPerPatch, (float)(scale / state.Rows), loss);
+                CrossEntropyKernel<L>.Run(count, vocabulary, (T*)_logits.Address, target, targetWeights, (float)(scale / state.Rows), loss);
             }
 
             Clock.Lap(StepPart.Loss);
@@ -238,7 +244,8 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     }
 
     /// <summary>What the backward pass must know of the forward pass.</summary>
-    private sealed record PassState(ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, FusedDropout Dropout, RotaryRows Rotary, bool Add)
+    private sealed record PassState(
+        ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, GptDropout Dropout, RotaryRows Rotary, bool Add)
     {
         public int Rows => Labels.Length * Geometry.PatchCount;
 

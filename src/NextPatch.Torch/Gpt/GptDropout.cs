@@ -2,10 +2,10 @@ using NextPatch.Core.Configuration;
 using NextPatch.Kernels.Elementwise;
 using NextPatch.Kernels.Simd;
 
-namespace NextPatch.Torch.Gpt.Fused;
+namespace NextPatch.Torch.Gpt;
 
-/// <summary>All dropout of one training pass, from one seed.</summary>
-internal sealed class FusedDropout
+/// <summary>All dropout of one training pass, from one seed: the fused step and the reference drop the same elements.</summary>
+internal sealed class GptDropout
 {
     private readonly GptConfig _config;
     private readonly ulong _seed;
@@ -16,10 +16,10 @@ internal sealed class FusedDropout
     /// <param name="seed">64 random bits of the step and micro-batch.</param>
     /// <param name="images">Images of the micro-batch.</param>
     /// <param name="tokens">Tokens per image.</param>
-    public FusedDropout(GptConfig config, ulong seed, int images, int tokens) => (_config, _seed, _images, _tokens) = (config, seed, images, tokens);
+    public GptDropout(GptConfig config, ulong seed, int images, int tokens) => (_config, _seed, _images, _tokens) = (config, seed, images, tokens);
 
     /// <summary>Nothing is dropped.</summary>
-    public static FusedDropout None(GptConfig config)
+    public static GptDropout None(GptConfig config)
         => new(config with { TokenDropout = 0, AttentionDropout = 0, ResidualDropout = 0, FfnDropout = 0, DropPath = 0 }, 0, 0, 0);
 
     public DropMask Tokens => new(_config.TokenDropout, Seed(0));
@@ -30,10 +30,12 @@ internal sealed class FusedDropout
 
     public BranchDrop FeedForwardBranch(int layer) => Branch(layer, _config.FfnDropout, (4 * layer) + 3);
 
+    /// <summary>Probability that a block's branch is dropped; grows linearly from 0 at the first block.</summary>
+    public static double DropPathOf(GptConfig config, int layer) => config.LayerCount > 1 ? config.DropPath * layer / (config.LayerCount - 1) : 0;
+
     private BranchDrop Branch(int layer, double probability, int stream)
     {
-        var dropPath = _config.LayerCount > 1 ? _config.DropPath * layer / (_config.LayerCount - 1) : 0;
-        var samples = new DropMask(dropPath, ~Seed(stream));
+        var samples = new DropMask(DropPathOf(_config, layer), ~Seed(stream));
         return new BranchDrop(new DropMask(probability, Seed(stream)), samples.IsActive ? [.. Enumerable.Range(0, _images).Select(i => samples.Factor((uint)i))] : null, _tokens);
     }
 

@@ -1,0 +1,44 @@
+using System.CommandLine;
+using NextPatch.Cli.Rendering;
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Torch.Patches;
+
+namespace NextPatch.Cli.Training;
+
+/// <summary>The option <c>--step</c>: who computes loss and gradients.</summary>
+internal static class StepChoice
+{
+    private const string Auto = "auto";
+
+    public static Option<string> CreateOption() => new Option<string>("--step")
+    {
+        Description = "Who computes the steps: fused (the fast one), reference (automatic gradients: any grouping), or auto: fused where it applies.",
+        HelpName = "auto|fused|reference",
+        DefaultValueFactory = _ => Auto,
+    }.AcceptOnlyFromAmong(Auto, "fused", "reference");
+
+    /// <summary>As asked; with auto a resumed run keeps its own, and a fresh one takes the reference where the fused step does not apply.</summary>
+    /// <param name="asked">What the option says.</param>
+    /// <param name="grouping">The run's.</param>
+    /// <param name="ofRun">That of the run to resume; null where there is none.</param>
+    /// <param name="progress">Is told when it is the reference, and why.</param>
+    /// <exception cref="ConfigException">The grouping is unknown.</exception>
+    public static StepImplementation Choose(string asked, string grouping, StepImplementation? ofRun, ProgressReporter progress)
+    {
+        var (step, reason) = asked switch
+        {
+            "fused" => (StepImplementation.Fused, ""),
+            "reference" => (StepImplementation.Reference, "as asked"),
+            _ when ofRun is { } kept => (kept, "as the run began"),
+            _ when PatchGroupings.IsLinear(grouping) => (StepImplementation.Fused, ""),
+            _ => (StepImplementation.Reference, $"because the grouping '{grouping}' is not a sum of embeddings with fixed factors"),
+        };
+        if (step == StepImplementation.Reference)
+        {
+            progress.WriteLine($"Step: reference, {reason}.");
+        }
+
+        return step;
+    }
+}

@@ -1,0 +1,33 @@
+using NextPatch.Core.Patches;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Gpt;
+
+/// <summary>Loss and gradients of a <see cref="GptModel"/>: what a training step computes before the optimiser.</summary>
+public interface IGptPass : IDisposable
+{
+    /// <summary>Copies of parameters in another type, by state key, which the optimiser must renew; may be empty. Owned by this object.</summary>
+    IReadOnlyDictionary<string, Tensor> Copies { get; }
+
+    /// <summary>Makes <see cref="Copies"/> anew: call it when parameters changed other than by the optimiser.</summary>
+    void RefreshCopies();
+
+    /// <summary>Embedding, blocks, output head and patch loss; the gradients of the head are formed here.</summary>
+    /// <param name="labels">Classes or null class, [B].</param>
+    /// <param name="codes">Codes in row-major order, [B, T]; must not change before <see cref="Backward"/> has run.</param>
+    /// <param name="geometry">How codes become patches.</param>
+    /// <param name="seed">Decides all dropout; the same elements in every implementation.</param>
+    /// <param name="scale">Weight of this micro-batch in the step, images here / images of the step.</param>
+    /// <returns>Mean patch loss in nats, not scaled.</returns>
+    double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1);
+
+    /// <summary>Adds the gradients of the last <see cref="Forward"/> to those of the parameters.</summary>
+    /// <exception cref="InvalidOperationException">There was none since the last call.</exception>
+    void Backward();
+
+    /// <summary>The mean patch loss in nats without dropout and gradients. No <see cref="Backward"/> may follow.</summary>
+    /// <param name="labels">Classes or null class, [B].</param>
+    /// <param name="codes">Codes in row-major order, [B, T].</param>
+    /// <param name="geometry">How codes become patches.</param>
+    double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry);
+}

@@ -1,0 +1,90 @@
+using NextPatch.Core;
+using NextPatch.Core.Patches;
+using NextPatch.Torch.Patches;
+using static TorchSharp.torch;
+
+namespace NextPatch.Torch.Gpt.Reference;
+
+// Shape letters: B images, T codes per image, N patches per image, C width, P codes per patch.
+
+/// <summary>
+/// The training step by libtorch's automatic gradients: the modules of <see cref="GptModel"/> as they are written, <see cref="PatchLoss"/>, any
+/// <see cref="IPatchGrouping"/>, in fp32 on the model's device. The fused step is held against it; it drops the same elements.
+/// </summary>
+/// <remarks>Beside <c>FusedGpt</c> it keeps every intermediate result, allocates them anew, and lays factors of dropout out in memory.</remarks>
+public sealed class ReferenceGpt : IGptPass
+{
+    private readonly GptModel _model;
+    private readonly string _grouping;
+    private readonly double _targetPower;
+    private (Tensor Hidden, Tensor Gradient)? _state;
+
+    /// <param name="model">In float32; stays the caller's.</param>
+    /// <param name="grouping">Name of the grouping in <see cref="PatchGroupings"/>.</param>
+    /// <param name="targetPower">See <see cref="PatchTargetWeights"/>.</param>
+    /// <exception cref="ConfigException">The grouping is unknown.</exception>
+    public ReferenceGpt(GptModel model, string grouping = PatchGroupings.Mean, double targetPower = 0)
+    {
+        (_model, _grouping, _targetPower) = (model, grouping, targetPower);
+        _ = PatchGroupings.IsLinear(grouping); // unknown names are refused now
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, Tensor> Copies { get; } = new Dictionary<string, Tensor>();
+
+    /// <inheritdoc/>
+    public void RefreshCopies()
+    {
+    }
+
+    /// <inheritdoc/>
+    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1)
+    {
+        using var scope = NewDisposeScope();
+        Forget();
+        var (hidden, targets) = Hidden(labels, codes, geometry, new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount));
+        var (loss, gradient) = PatchLoss.Backward(hidden, _model.Head, targets, scale, Weights(geometry));
+        _state = (hidden.DetachFromDisposeScope(), gradient.DetachFromDisposeScope());
+        return loss.item<float>();
+    }
+
+    /// <inheritdoc/>
+    public void Backward()
+    {
+        var (hidden, gradient) = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
+        hidden.backward([gradient]);
+        Forget();
+    }
+
+    /// <inheritdoc/>
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        Forget();
+        var (hidden, targets) = Hidden(labels, codes, geometry, GptDropout.None(_model.Config));
+        return PatchLoss.Evaluate(hidden, _model.Head, targets, Weights(geometry)).item<float>();
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => Forget();
+
+    private float[] Weights(PatchGeometry geometry) => PatchTargetWeights.Create(geometry.CodesPerPatch, _targetPower);
+
+    private (Tensor Hidden, Tensor Targets) Hidden(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, GptDropout dropout)
+    {
+        var device = _model.Head.device;
+        var labelTensor = tensor(labels.ToArray(), device: device);                                         // [B]
+        var codeTensor = tensor(codes.ToArray(), [labels.Length, codes.Length / labels.Length], device: device); // [B, T]
+        var hidden = _model.PatchHidden(labelTensor, codeTensor, PatchGroupings.Create(_grouping, geometry), dropout); // [B, N, C]
+        return (hidden, IPatchGrouping.ByPatch(codeTensor, geometry));                                      // [B, N, P]
+    }
+
+    private void Forget()
+    {
+        _state?.Hidden.Dispose();
+        _state?.Gradient.Dispose();
+        _state = null;
+    }
+}
