@@ -54,10 +54,14 @@ internal sealed class GoldenCase
         ?? throw new NextPatchException($"Case '{Name}' must list one file ending in '{suffix}'; it lists {string.Join(", ", Files)}.");
 
     /// <summary>Another case of the manifest, by its name.</summary>
-    public GoldenCase Sibling(string name) => new(
-        _folder,
-        JsonNode.Parse(File.ReadAllText(PathOf("manifest.json")))!["cases"]!.AsArray().Select(c => c!.AsObject()).FirstOrDefault(c => (string?)c["name"] == name)
-            ?? throw new NextPatchException($"Case '{Name}' refers to '{name}', which the manifest lacks."));
+    public GoldenCase Sibling(string name) => Other(c => c.Name == name, name);
+
+    /// <summary>The manifest's first case of a published function.</summary>
+    public GoldenCase About(string words) => Other(c => c.IsAbout(words), words);
+
+    private GoldenCase Other(Func<GoldenCase, bool> isMeant, string what)
+        => JsonNode.Parse(File.ReadAllText(PathOf("manifest.json")))!["cases"]!.AsArray().Select(c => new GoldenCase(_folder, c!.AsObject())).FirstOrDefault(isMeant)
+            ?? throw new NextPatchException($"Case '{Name}' refers to '{what}', which the manifest lacks.");
 
     /// <summary>Arrays of an archive, read once.</summary>
     public IReadOnlyDictionary<string, HostTensor> Arrays(string file)

@@ -21,13 +21,15 @@ internal sealed class ConvolutionRoofline
     {
         _type = type;
         var (side, channels) = ((long)config.ImageSide, config.Channels);
-        Add(3, channels[0], 3, side);
+        var inputs = (long)(config.BaseChannels ?? channels[0]);
+        Add(3, inputs, 3, side);
         for (var level = 0; level < channels.Count; level++)
         {
             var isLast = level == channels.Count - 1;
             for (var block = 0; block < config.BlockCounts[level]; block++)
             {
-                AddBlock(block == 0 ? channels[Math.Max(0, level - 1)] : channels[level], channels[level], side, isLast);
+                AddBlock(inputs, channels[level], side, isLast);
+                inputs = channels[level];
             }
 
             if (!isLast)

@@ -18,6 +18,12 @@ internal sealed class TokenizerModelOptions
     private readonly Option<int?> _downsample = new("--downsample") { Description = "Pixels per side of the square that one code stands for, a power of two. [default: the preset's]", HelpName = "n" };
     private readonly Option<int?> _channels = new("--channels") { Description = "Channels of the outermost level. [default: the preset's]", HelpName = "n" };
     private readonly Option<string?> _multipliers = new("--multipliers") { Description = "Channels of each level as multiples of --channels, outermost first: 1,2,4. [default: the preset's, or doubling up to 4]", HelpName = "n,n,..." };
+    private readonly Option<int?> _baseChannels = new("--base-channels")
+    {
+        Description = "VQGAN only: channels of the encoder's first convolution, where they are not the outermost level's. [default: the preset's]",
+        HelpName = "n",
+    };
+
     private readonly Option<string?> _blocks = new("--blocks") { Description = "Residual blocks of each level, outermost first, or one number for all. [default: the preset's]", HelpName = "n,n,..." };
     private readonly Option<int?> _codebookSize = new("--codebook-size") { Description = "Codes K: the vocabulary of the transformer. [default: the preset's]", HelpName = "k" };
     private readonly Option<int?> _codebookDim = new("--codebook-dim") { Description = "Components of a code vector. [default: 8]", HelpName = "n" };
@@ -28,7 +34,9 @@ internal sealed class TokenizerModelOptions
 
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[_preset, _imageSize, _downsample, _channels, _multipliers, _blocks, _codebookSize, _codebookDim, _latentChannels, _rawCodes, _commitment, _entropy])
+        foreach (var option in (Option[])[
+            _preset, _imageSize, _downsample, _channels, _multipliers, _baseChannels, _blocks, _codebookSize, _codebookDim, _latentChannels, _rawCodes,
+            _commitment, _entropy])
         {
             command.Add(option);
         }
@@ -45,11 +53,14 @@ internal sealed class TokenizerModelOptions
         var basis = given ?? (string.Equals(preset, Small, StringComparison.OrdinalIgnoreCase) ? new TokenizerConfig() : Published(preset));
         var factor = parsed.GetValue(_downsample) ?? basis.DownsamplingFactor;
         var levels = BitOperations.Log2((uint)Math.Max(factor, 1)) + (basis.Architecture == TokenizerArchitecture.Vqgan ? 1 : 0);
+        var channels = Channels(parsed, basis, levels);
+        var baseChannels = parsed.GetValue(_baseChannels) ?? basis.BaseChannels;
         var config = basis with
         {
             ImageSide = ImageSize(parsed),
             DownsamplingFactor = factor,
-            Channels = Channels(parsed, basis, levels),
+            Channels = channels,
+            BaseChannels = baseChannels == channels[0] ? null : baseChannels,
             BlockCounts = Blocks(parsed, basis, levels),
             CodebookSize = parsed.GetValue(_codebookSize) ?? basis.CodebookSize,
             CodeWidth = parsed.GetValue(_codebookDim) ?? basis.CodeWidth,
@@ -75,7 +86,7 @@ internal sealed class TokenizerModelOptions
         }
 
         return levels == basis.Channels.Count
-            ? [.. basis.Channels.Select(c => c / basis.Channels[0] * (first ?? basis.Channels[0]))]
+            ? [.. basis.Channels.Select(c => c * (first ?? basis.Channels[0]) / basis.Channels[0])]
             : [.. Enumerable.Range(0, levels).Select(level => Math.Min(1 << level, MostMultiples) * (first ?? basis.Channels[0]))];
     }
 

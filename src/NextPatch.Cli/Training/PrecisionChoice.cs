@@ -18,9 +18,9 @@ internal static class PrecisionChoice
     public static Option<string> CreateOption(string work = "matrix products", string exceptions = "Weights, moments, norms, softmax and loss") => new Option<string>("--precision")
     {
         Description = $"Arithmetic of the {work}: auto measures fp32 against bf16 where the processor has it. {exceptions} stay fp32.",
-        HelpName = "auto|fp32|bf16|fp16|tf32",
+        HelpName = "auto|fp32|bf16",
         DefaultValueFactory = _ => Auto,
-    }.AcceptOnlyFromAmong(Auto, "fp32", "bf16", "fp16", "tf32");
+    }.AcceptOnlyFromAmong(Auto, "fp32", "bf16");
 
     /// <summary>As asked; a run that is resumed keeps its own, because a measurement may come out otherwise today.</summary>
     /// <param name="parsed">The command line.</param>
@@ -29,7 +29,6 @@ internal static class PrecisionChoice
     /// <param name="ofCheckpoint">Reads the precision of a checkpoint's folder.</param>
     /// <param name="choose">Given what the option says.</param>
     /// <param name="progress">Is told what was chosen, and why.</param>
-    /// <exception cref="ConfigException">This machine cannot compute so.</exception>
     public static ComputePrecision ForRun(
         ParseResult parsed, Option<string> option, RunOptionSet frame, Func<string, ComputePrecision?> ofCheckpoint, Func<string, (ComputePrecision Precision, string Reason)> choose, ProgressReporter progress)
     {
@@ -43,7 +42,6 @@ internal static class PrecisionChoice
     /// <param name="asked">What the option says.</param>
     /// <param name="model">Its widths are measured.</param>
     /// <returns>The precision, and a sentence that says why.</returns>
-    /// <exception cref="ConfigException">This machine cannot compute so.</exception>
     public static (ComputePrecision Precision, string Reason) Choose(string asked, GptConfig model) => Choose(asked, hasBf16 => PrecisionMeasurement.Choose(model, hasBf16));
 
     /// <summary>The same for a tokenizer.</summary>
@@ -51,7 +49,6 @@ internal static class PrecisionChoice
     /// <param name="tokenizer">Its convolutions are measured.</param>
     /// <param name="batchSize">Images per step.</param>
     /// <returns>The precision, and a sentence that says why.</returns>
-    /// <exception cref="ConfigException">This machine cannot compute so.</exception>
     public static (ComputePrecision Precision, string Reason) Choose(string asked, TokenizerConfig tokenizer, int batchSize)
         => Choose(asked, hasBf16 => ConvolutionMeasurement.Choose(tokenizer, batchSize, hasBf16));
 
@@ -59,8 +56,7 @@ internal static class PrecisionChoice
     {
         Auto => measure(Processor.Detect().IsBf16Fast),
         "bf16" when !Processor.Detect().IsBf16Fast => (ComputePrecision.Bf16, "Precision: bf16, as asked; this processor has no bf16 dot products, so fp32 would be several times as fast."),
-        "fp32" or "bf16" => (Enum.Parse<ComputePrecision>(asked, ignoreCase: true), $"Precision: {asked}, as asked."),
-        _ => throw new ConfigException($"--precision {asked} needs CUDA, and this build computes on the processor. Use auto, fp32 or bf16."),
+        _ => (Enum.Parse<ComputePrecision>(asked, ignoreCase: true), $"Precision: {asked}, as asked."),
     };
 
     /// <summary>

@@ -8,10 +8,4 @@ public enum ComputePrecision
 
     /// <summary>bfloat16 products: several times as fast where the processor has bf16 dot products, ten times slower where not.</summary>
     Bf16,
-
-    /// <summary>float16 products (CUDA).</summary>
-    Fp16,
-
-    /// <summary>float32 with shortened mantissas in the products (CUDA).</summary>
-    Tf32,
 }

@@ -32,6 +32,10 @@ public sealed record TokenizerConfig
     /// processors, and gradients become NaN now and then; multiples of the vector width are clean.</remarks>
     public IReadOnlyList<int> Channels { get; init; } = [32, 64];
 
+    /// <summary>VQGAN only: channels of the encoder's first convolution (<c>ch</c>), a multiple of 32. Null: those of the outermost level, as in
+    /// every published size, whose first multiplier is 1.</summary>
+    public int? BaseChannels { get; init; }
+
     /// <summary>Residual blocks of each level, outermost first; the decoder mirrors them.</summary>
     public IReadOnlyList<int> BlockCounts { get; init; } = [0, 2];
 
@@ -74,6 +78,11 @@ public sealed record TokenizerConfig
             if (Architecture == TokenizerArchitecture.Vqgan && BlockCounts?.Distinct().Count() > 1)
             {
                 problems.Add($"Tokenizer BlockCounts is [{string.Join(", ", BlockCounts)}] but VQGAN has the same number in every level.");
+            }
+
+            if (BaseChannels is { } width && (Architecture != TokenizerArchitecture.Vqgan || width < 1 || width % VqganNormGroups != 0))
+            {
+                problems.Add($"Tokenizer BaseChannels is {width} but must be a positive multiple of {VqganNormGroups}, and only VQGAN has it.");
             }
 
             if (ImageSide % DownsamplingFactor != 0)

@@ -8,6 +8,7 @@ namespace NextPatch.Core.Configuration;
 public static class TokenizerInference
 {
     private const string Codebook = "quantize.embedding.weight";
+    private const string EncoderInput = "encoder.conv_in.weight";
     private const string EncoderOutput = "encoder.conv_out.weight";
 
     /// <param name="weights">The weights.</param>
@@ -17,10 +18,14 @@ public static class TokenizerInference
     {
         var shapes = weights.Tensors.ToDictionary(p => p.Key, p => p.Value.Shape);
         var levels = Count(shapes, level => FirstConvolution(level, 0));
-        if (levels == 0 || !shapes.TryGetValue(Codebook, out var codebook) || codebook is not [var codes, var width] || !shapes.TryGetValue(EncoderOutput, out var output) || output is not [var latents, ..])
+        if (levels == 0 || shapes.GetValueOrDefault(Codebook) is not [var codes, var width]
+            || shapes.GetValueOrDefault(EncoderInput) is not [var baseWidth, ..] || shapes.GetValueOrDefault(EncoderOutput) is not [var latents, ..])
         {
-            throw new ConfigException($"'{weights.Path}' does not hold a published VQ tokenizer: it needs tensors like {FirstConvolution(0, 0)}, {EncoderOutput} and {Codebook}.");
+            throw new ConfigException($"'{weights.Path}' does not hold a published VQ tokenizer: it needs tensors like {EncoderInput}, "
+                + $"{FirstConvolution(0, 0)}, {EncoderOutput} and {Codebook}.");
         }
+
+        int[] channels = [.. Enumerable.Range(0, levels).Select(level => checked((int)shapes[FirstConvolution(level, 0)][0]))];
 
         var config = new TokenizerConfig
         {
@@ -29,7 +34,8 @@ public static class TokenizerInference
             DownsamplingFactor = 1 << (levels - 1),
             CodebookSize = checked((int)codes),
             CodeWidth = checked((int)width),
-            Channels = [.. Enumerable.Range(0, levels).Select(level => checked((int)shapes[FirstConvolution(level, 0)][0]))],
+            Channels = channels,
+            BaseChannels = baseWidth == channels[0] ? null : checked((int)baseWidth),
             BlockCounts = [.. Enumerable.Range(0, levels).Select(level => Count(shapes, block => FirstConvolution(level, block)))],
             LatentChannels = checked((int)latents),
         };

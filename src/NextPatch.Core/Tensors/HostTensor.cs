@@ -129,7 +129,7 @@ public sealed class HostTensor
             ElementType.Int64 => BinaryPrimitives.ReadInt64LittleEndian(at),
             ElementType.UInt64 => BinaryPrimitives.ReadUInt64LittleEndian(at),
             ElementType.Float16 => (double)BinaryPrimitives.ReadHalfLittleEndian(at),
-            ElementType.BFloat16 => BitConverter.UInt32BitsToSingle((uint)BinaryPrimitives.ReadUInt16LittleEndian(at) << 16),
+            ElementType.BFloat16 => BFloat16.ToSingle(BinaryPrimitives.ReadUInt16LittleEndian(at)),
             ElementType.Float32 => BinaryPrimitives.ReadSingleLittleEndian(at),
             ElementType.Float64 => BinaryPrimitives.ReadDoubleLittleEndian(at),
             ElementType.Float8E4M3 => Float8.FromE4M3(at[0]),

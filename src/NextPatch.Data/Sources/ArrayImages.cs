@@ -11,6 +11,7 @@ namespace NextPatch.Data.Sources;
 /// <summary>Images in a NumPy archive: <c>arr_0</c> (or the only such array) uint8 [N, H, W, 3], [N, H, W, 1] or [N, H, W], and labels [N] where there are any.</summary>
 internal sealed class ArrayImages : ImageSource
 {
+    private const int LargestSide = 1 << 14;
     private static readonly string[] LabelNames = ["labels", "label", "y", "arr_1"];
 
     private readonly string _path;
@@ -41,7 +42,7 @@ internal sealed class ArrayImages : ImageSource
 
             // A deflated array would be inflated again for every image.
             images = images.TryGetSpan(0, 1, out _) ? images : StoredTensor.From(images.Read());
-            var labels = ReadLabels(path, file, images.Shape[0]);
+            var labels = ReadLabels(path, file, images.Shape[0], ImageList.MaxClasses) ?? new int[images.Shape[0]];
             return new ArrayImages(path, file, images, labels)
             {
                 Name = name,
@@ -85,19 +86,29 @@ internal sealed class ArrayImages : ImageSource
         base.Dispose(disposing);
     }
 
-    private static bool IsImages(StoredTensor tensor)
-        => tensor is { Type: ElementType.UInt8, Shape: [> 0 and < int.MaxValue, > 0 and <= 1 << 14, > 0 and <= 1 << 14] or [> 0 and < int.MaxValue, > 0 and <= 1 << 14, > 0 and <= 1 << 14, 1 or 3] };
+    /// <summary>Whether an array is uint8 [N, H, W, 3].</summary>
+    public static bool AreColours(StoredTensor tensor) => IsImages(tensor) && tensor.Shape is [_, _, _, 3];
 
-    private static int[] ReadLabels(string path, TensorFile file, long count)
+    /// <summary>The labels [N] of an archive of images; null where it has none.</summary>
+    /// <param name="path">The archive, for messages.</param>
+    /// <param name="file">The archive.</param>
+    /// <param name="count">N.</param>
+    /// <param name="classes">Labels are below it.</param>
+    /// <exception cref="DataFormatException">They are not N integers from 0 on.</exception>
+    public static int[]? ReadLabels(string path, TensorFile file, long count, int classes)
     {
         if (LabelNames.Select(n => file.Tensors.GetValueOrDefault(n)).FirstOrDefault(t => t is { Shape.Count: 1 }) is not { } stored)
         {
-            return new int[count];
+            return null;
         }
 
         var labels = stored.Type.IsFloating() ? null : stored.Read().ToInt64();
-        return labels is not null && labels.Length == count && labels.All(l => l is >= 0 and < ImageList.MaxClasses)
+        return labels is not null && labels.Length == count && labels.All(l => l >= 0 && l < classes)
             ? Array.ConvertAll(labels, l => (int)l)
-            : throw new DataFormatException($"'{path}' has labels {stored}; expected {count} integers from 0 to {ImageList.MaxClasses - 1}.");
+            : throw new DataFormatException($"'{path}' has labels {stored}; expected {count} integers from 0 to {classes - 1}, one per image.");
     }
+
+    private static bool IsImages(StoredTensor tensor)
+        => tensor is { Type: ElementType.UInt8, Shape: [> 0 and < int.MaxValue, > 0 and <= LargestSide, > 0 and <= LargestSide, ..] shape }
+            && (shape.Count == 3 || (shape.Count == 4 && shape[3] is 1 or 3));
 }

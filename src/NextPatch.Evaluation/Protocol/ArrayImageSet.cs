@@ -1,7 +1,7 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Tensors;
-
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Evaluation.Protocol;
 
@@ -10,8 +10,6 @@ namespace NextPatch.Evaluation.Protocol;
 /// <summary>Images in a NumPy archive as evaluators write it: <c>arr_0</c> (or the only such array) uint8 [N, H, W, 3]. Read as a stream.</summary>
 public sealed class ArrayImageSet : ImageSet
 {
-    private static readonly string[] LabelNames = ["labels", "label", "y", "arr_1"];
-
     private readonly string _path;
     private readonly string _array;
     private readonly (int Count, int Height, int Width) _shape;
@@ -40,12 +38,12 @@ public sealed class ArrayImageSet : ImageSet
         }
 
         var images = file.Tensors[name];
-        if (images is not { Type: ElementType.UInt8, Shape: [> 0 and < int.MaxValue, > 0 and <= 1 << 14, > 0 and <= 1 << 14, 3] })
+        if (!ArrayImages.AreColours(images))
         {
             throw new DataFormatException($"'{path}' holds {name} {images}; expected RGB images, UInt8 [N, rows, columns, 3]{Advice(images)}.");
         }
 
-        labels ??= ReadLabels(path, file, images.Shape[0]);
+        labels ??= ArrayImages.ReadLabels(path, file, images.Shape[0], classes: int.MaxValue);
         return labels is null || labels.Count == images.Shape[0]
             ? new ArrayImageSet(path, name, ((int)images.Shape[0], (int)images.Shape[1], (int)images.Shape[2]))
             {
@@ -88,17 +86,4 @@ public sealed class ArrayImageSet : ImageSet
         _ when images.Type != ElementType.UInt8 => "; make them bytes first: how they are rounded is part of the protocol",
         _ => "",
     };
-
-    private static IReadOnlyList<int>? ReadLabels(string path, TensorFile file, long count)
-    {
-        if (LabelNames.Select(n => file.Tensors.GetValueOrDefault(n)).FirstOrDefault(t => t is { Shape.Count: 1 }) is not { } stored)
-        {
-            return null;
-        }
-
-        var labels = stored.Type.IsFloating() ? null : stored.Read().ToInt64();
-        return labels is not null && labels.Length == count && labels.All(l => l is >= 0 and <= int.MaxValue)
-            ? Array.ConvertAll(labels, l => (int)l)
-            : throw new DataFormatException($"'{path}' has labels {stored}; expected {count} integers from 0 on, one per image.");
-    }
 }

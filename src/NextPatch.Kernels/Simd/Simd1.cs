@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Kernels.Simd;
 
@@ -22,14 +23,10 @@ internal readonly unsafe struct Simd1(float value) : ISimd<Simd1>
     public static void Store(float* to, Simd1 values) => *to = values.Value;
 
     [MethodImpl(Inline)]
-    public static Simd1 LoadBFloat16(ushort* from) => new(BitConverter.UInt32BitsToSingle((uint)*from << 16));
+    public static Simd1 LoadBFloat16(ushort* from) => new(BFloat16.ToSingle(*from));
 
     [MethodImpl(Inline)]
-    public static void StoreBFloat16(ushort* to, Simd1 values)
-    {
-        var bits = BitConverter.SingleToUInt32Bits(values.Value);
-        *to = (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
-    }
+    public static void StoreBFloat16(ushort* to, Simd1 values) => *to = (ushort)BFloat16.RoundBits(BitConverter.SingleToUInt32Bits(values.Value));
 
     [MethodImpl(Inline)]
     public static Simd1 MultiplyAdd(Simd1 a, Simd1 b, Simd1 c) => new(MathF.FusedMultiplyAdd(a.Value, b.Value, c.Value));

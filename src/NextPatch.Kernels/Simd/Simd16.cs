@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Kernels.Simd;
 
@@ -29,8 +30,7 @@ internal readonly unsafe struct Simd16(Vector512<float> values) : ISimd<Simd16>
     [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd16 values)
     {
-        var bits = values._values.AsUInt32();
-        var rounded = (bits + Vector512.Create(0x7FFFu) + ((bits >> 16) & Vector512<uint>.One)) >> 16;
+        var rounded = BFloat16.RoundBits(values._values.AsUInt32());
         Avx512F.ConvertToVector256UInt16(rounded).Store(to);
     }
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Kernels.Simd;
 
@@ -32,8 +33,7 @@ internal readonly unsafe struct Simd8(Vector256<float> values) : ISimd<Simd8>
     [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd8 values)
     {
-        var bits = values._values.AsUInt32();
-        var rounded = (bits + Vector256.Create(0x7FFFu) + ((bits >> 16) & Vector256<uint>.One)) >> 16;
+        var rounded = BFloat16.RoundBits(values._values.AsUInt32());
         Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).Store(to);
     }
 

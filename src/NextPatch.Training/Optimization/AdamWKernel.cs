@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Training.Optimization;
 
@@ -33,34 +33,8 @@ internal static class AdamWKernel
             UpdateBlock(weights[block], gradients[block], firstMoments[block], secondMoments[block], average.IsEmpty ? average : average[block], step);
             if (!copy.IsEmpty)
             {
-                Narrow(weights[block], copy[block]);
+                BFloat16.Narrow(weights[block], copy[block]);
             }
-        }
-    }
-
-    /// <summary>Rounds to bf16, to nearest, ties to even.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void Narrow(ReadOnlySpan<float> values, Span<ushort> results)
-    {
-        var bits = MemoryMarshal.Cast<float, uint>(values);
-        var i = 0;
-        for (; i <= bits.Length - Vector256<uint>.Count; i += Vector256<uint>.Count)
-        {
-            var v = Vector256.Create(bits[i..]);
-            var rounded = (v + Vector256.Create(0x7FFFu) + ((v >> 16) & Vector256<uint>.One)) >> 16;
-            Vector128.Narrow(rounded.GetLower(), rounded.GetUpper()).CopyTo(results[i..]);
-        }
-
-        NarrowScalar(values[i..], results[i..]);
-    }
-
-    /// <summary>The plain twin of <see cref="Narrow"/>.</summary>
-    public static void NarrowScalar(ReadOnlySpan<float> values, Span<ushort> results)
-    {
-        for (var i = 0; i < values.Length; i++)
-        {
-            var bits = BitConverter.SingleToUInt32Bits(values[i]);
-            results[i] = (ushort)((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
         }
     }
 

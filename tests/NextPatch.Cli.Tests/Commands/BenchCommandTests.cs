@@ -36,14 +36,12 @@ public sealed class BenchCommandTests
         Assert.Contains(figures, f => f.GetProperty("name").GetString() == "p2.step.median");
     }
 
-    [Theory]
-    [InlineData("fp16")]
-    [InlineData("tf32")]
-    public async Task Precisions_of_other_machines_are_refused(string precision)
+    [Fact]
+    public async Task Precisions_of_other_machines_are_refused()
     {
-        var result = await CommandLine.RunAsync([.. Tiny, "--precision", precision]);
+        var result = await CommandLine.RunAsync([.. Tiny, "--precision", "fp16"]);
         Assert.Equal(2, result.ExitCode);
-        Assert.Contains("CUDA", result.Error, StringComparison.Ordinal);
+        Assert.Contains("'bf16'", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -99,17 +99,17 @@ internal static class AdversarialCases
     public static PatchDiscriminator LoadPatchDiscriminator(GoldenCase golden, int width, int depth)
     {
         var network = new PatchDiscriminator(width, depth);
-        var file = golden.Files.Single(f => f.EndsWith("patchgan.pt", StringComparison.Ordinal) || f.EndsWith("gan.pt", StringComparison.Ordinal));
+        var file = (string?)golden.Config["discriminator"] ?? golden.FileEnding(".pt");
         StateLoader.Load(network, PyTorchFile.ReadStateDict(golden.PathOf(file), "discriminator"), file);
         return network;
     }
 
     public static Lpips LoadLpips(GoldenCase golden)
     {
-        var features = FormulaWeights.Make(golden.Json(golden.FileEnding("lpips.weights.json"))).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value));
+        var features = FormulaWeights.Make(golden.Json(golden.FileEnding(".weights.json"))).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value));
 
-        // A training case names the features only; the heads lie beside them.
-        var heads = golden.Files.FirstOrDefault(f => f.EndsWith(".pth", StringComparison.Ordinal)) ?? "lpips_lin_legacy.pth";
+        // A training case names the features only; the heads are those of the network's own case.
+        var heads = golden.Files.FirstOrDefault(f => f.EndsWith(".pth", StringComparison.Ordinal)) ?? golden.About("::LPIPS").FileEnding(".pth");
         return new Lpips(features, PyTorchFile.ReadStateDict(golden.PathOf(heads)).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), golden.Name);
     }
 }

@@ -51,12 +51,14 @@ internal static class TokenizerCase
 
         var (network, args) = (config["Encoder_Decoder"]!, config["ModelArgs"]!);
         int[] multipliers = [.. network["ch_mult"]!.AsArray().Select(m => (int)m!)];
+        var baseChannels = (int)network["ch"]!;
         return new TokenizerConfig
         {
             Architecture = TokenizerArchitecture.Vqgan,
             ImageSide = 256,
             DownsamplingFactor = 1 << (multipliers.Length - 1),
-            Channels = [.. multipliers.Select(m => m * (int)network["ch"]!)],
+            Channels = [.. multipliers.Select(m => m * baseChannels)],
+            BaseChannels = multipliers[0] == 1 ? null : baseChannels,
             BlockCounts = [.. multipliers.Select(_ => (int)network["num_res_blocks"]!)],
             LatentChannels = (int)network["z_channels"]!,
             CodebookSize = (int)args["codebook_size"]!,

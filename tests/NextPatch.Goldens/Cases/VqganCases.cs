@@ -52,7 +52,8 @@ internal static class VqganCases
         var (golden, settings) = (run.Golden, run.Golden.Config);
         var arrays = golden.Arrays();
         using var tokenizer = TokenizerCase.Load(golden.Sibling((string)settings["vq"]!), (double)settings["entropy_loss_ratio"]!);
-        using var discriminator = AdversarialCases.LoadPatchDiscriminator(golden, (int)arrays["disc.main.0.weight"].Shape[0], depth: 3);
+        using var discriminator = AdversarialCases.LoadPatchDiscriminator(
+            golden, (int)arrays["disc.main.0.weight"].Shape[0], (int)golden.About("::NLayerDiscriminator").Config["n_layers"]!);
         using var perception = AdversarialCases.LoadLpips(golden);
         var rate = (double)settings["lr"]!;
         var step = new TokenizerStep(tokenizer, new VqganTrainingConfig
