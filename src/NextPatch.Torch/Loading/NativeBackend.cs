@@ -73,9 +73,19 @@ public static partial class NativeBackend
     {
         lock (Gate)
         {
-            RefuseOptimizedTorchSharp();
-            _loaded ??= Load();
+            if (_loaded is null)
+            {
+                RefuseOptimizedTorchSharp(); // may load TorchSharp, hence all this
+                _loaded ??= Load();
+            }
         }
+    }
+
+    /// <summary>The name of a module, once libtorch is loaded: the argument of a base constructor runs before anything that needs it.</summary>
+    internal static string LoadedFor(string module)
+    {
+        EnsureLoaded();
+        return module;
     }
 
     // Only registers: nothing is loaded until TorchSharp is first used, so commands that need no tensor start fast.
