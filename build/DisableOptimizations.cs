@@ -4,10 +4,10 @@ using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 
 /// <summary>
-/// Copies TorchSharp.dll with two edits. Its attribute [Debuggable(IgnoreSymbolStoreSequencePoints)] becomes one that forbids the JIT to optimise it, so that
-/// arguments live until a method returns; its version 0.107.0.0 becomes 0.107.0.1, so that builds prefer this copy to the package's and the runtime refuses
-/// that one. Fails where attribute and version are not found exactly once (ECMA-335, II.23.3: length 8, prolog 0001, the value, no named arguments; II.22.2:
-/// hash algorithm, four numbers of two bytes).
+/// Copies TorchSharp.dll with two edits. Its attribute [Debuggable(IgnoreSymbolStoreSequencePoints)] becomes one that forbids the JIT to optimise
+/// it, so that arguments live until a method returns; its version 0.107.0.0 becomes 0.107.0.1, so that builds prefer this copy to the package's and
+/// the runtime refuses that one. Fails where attribute and version are not found exactly once (ECMA-335, II.23.3: length 8, prolog 0001, the value,
+/// no named arguments; II.22.2: hash algorithm, four numbers of two bytes).
 /// </summary>
 public sealed class DisableOptimizations : Task
 {
@@ -26,7 +26,10 @@ public sealed class DisableOptimizations : Task
         int attribute = FindOnce(assembly, Attribute), version = FindOnce(assembly, Version);
         if (attribute < 0 || version < 0)
         {
-            Log.LogError("'{0}' is another version than this edit was made for: its Debuggable attribute or its version was not found exactly once. See docs/adr/0009-torchsharp-scalars.md.", Source);
+            Log.LogError(
+                "'{0}' is another version than this edit was made for: its Debuggable attribute or its version was not found exactly once. "
+                + "See docs/adr/0009-torchsharp-scalars.md.",
+                Source);
             return false;
         }
 

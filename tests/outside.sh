@@ -86,7 +86,8 @@ is_safe bin/Release/net10.0
 create above "$(package NextPatch "$version")$(package NextPatch.Training "$version")"
 dotnet build -c Release -v quiet
 is_safe bin/Release/net10.0
-create sources "$(for name in NextPatch NextPatch.Torch; do echo "<ProjectReference Include=\"$checkout/src/$name/$name.csproj\" />"; done)<Reference Include=\"TorchSharp\" HintPath=\"$checkout/artifacts/torchsharp/TorchSharp.dll\" />"
+create sources "$(for name in NextPatch NextPatch.Torch; do echo "<ProjectReference Include=\"$checkout/src/$name/$name.csproj\" />"; done)
+  <Reference Include=\"TorchSharp\" HintPath=\"$checkout/artifacts/torchsharp/TorchSharp.dll\" />"
 NUGET_PACKAGES=$cache dotnet build -c Release -v quiet
 is_safe bin/Release/net10.0
 runs bin/Release/net10.0/app

@@ -6,8 +6,8 @@ using NextPatch.Torch.Loading;
 namespace NextPatch.Cli.Diagnostics;
 
 /// <summary>
-/// Fetches libtorch as the build of a program does that references NextPatch.Torch: NuGet restores a small project (LibTorch.proj, beside the tool) from the
-/// user's own sources, and its files are linked or copied into the user's folder.
+/// Fetches libtorch as the build of a program does that references NextPatch.Torch: NuGet restores a small project (LibTorch.proj, beside the tool)
+/// from the user's own sources, and its files are linked or copied into the user's folder.
 /// </summary>
 internal static class LibTorchDownload
 {
@@ -32,7 +32,8 @@ internal static class LibTorchDownload
         var project = Path.Combine(AppContext.BaseDirectory, "get-libtorch", Project);
         if (!File.Exists(project))
         {
-            throw new NextPatchException($"'{project}' is missing: only the tool carries it ('dotnet tool install NextPatch.Cli'). A checkout gets libtorch by 'dotnet build -c Release'.");
+            throw new NextPatchException(
+                $"'{project}' is missing: only the tool carries it ('dotnet tool install NextPatch.Cli'). A checkout gets libtorch by 'dotnet build -c Release'.");
         }
 
         var folder = NativeBackend.UserFolder;
@@ -51,7 +52,8 @@ internal static class LibTorchDownload
             Directory.CreateDirectory(work);
             await RunDotnetAsync(
                 [
-                    "msbuild", project, "-restore", "-t:Place", "-nologo", "-v:quiet", "-noAutoResponse", $"-p:NextPatchRid={NativeBackend.Rid}", $"-p:Destination={placed}",
+                    "msbuild", project, "-restore", "-t:Place", "-nologo", "-v:quiet", "-noAutoResponse",
+                    $"-p:NextPatchRid={NativeBackend.Rid}", $"-p:Destination={placed}",
                     $"-p:MSBuildProjectExtensionsPath={work}/obj/", $"-p:RestoreRootConfigDirectory={Environment.CurrentDirectory}",
                 ],
                 work, say, cancellation);
@@ -87,7 +89,8 @@ internal static class LibTorchDownload
             cancellation.ThrowIfCancellationRequested();
             if (dotnet.ExitCode != 0)
             {
-                throw new NextPatchException("NuGet could not fetch libtorch; its own words stand above. Its sources are those of 'dotnet nuget list source'.");
+                throw new NextPatchException(
+                    "NuGet could not fetch libtorch; its own words stand above. Its sources are those of 'dotnet nuget list source'.");
             }
         }
         catch (Win32Exception e)

@@ -119,14 +119,18 @@ public static partial class NativeBackend
         }
     }
 
-    /// <summary>Optimised, TorchSharp lets libtorch read numbers that the garbage collector has freed (docs/adr/0009). Touches no type of it: another version would fail to bind.</summary>
+    /// <summary>
+    /// Optimised, TorchSharp lets libtorch read numbers that the garbage collector has freed (docs/adr/0009). Touches no type of it: another version
+    /// would fail to bind.
+    /// </summary>
     private static void RefuseOptimizedTorchSharp()
     {
         var assembly = Assembly.Load("TorchSharp");
         if (assembly.GetCustomAttribute<DebuggableAttribute>() is not { IsJITOptimizerDisabled: true })
         {
             throw new NextPatchException(
-                $"The program runs TorchSharp {assembly.GetName().Version} from '{assembly.Location}', which fails now and then while garbage is collected, instead of the copy that NextPatch.Torch brings. Remove the program's own reference to TorchSharp.");
+                $"The program runs TorchSharp {assembly.GetName().Version} from '{assembly.Location}', which fails now and then while garbage is "
+                + "collected, instead of the copy that NextPatch.Torch brings. Remove the program's own reference to TorchSharp.");
         }
     }
 
@@ -146,7 +150,8 @@ public static partial class NativeBackend
         var (prefix, suffix) = OperatingSystem.IsWindows() ? ("", ".dll") : OperatingSystem.IsMacOS() ? ("lib", ".dylib") : ("lib", ".so");
         var place = Places().FirstOrDefault(folders => Find(folders, "LibTorchSharp") is not null && Find(folders, "torch_cpu") is not null)
             ?? throw new LibTorchNotFoundException(
-                $"libtorch was not found. Searched: {string.Join(", ", SearchFolders)}. A program that references the package NextPatch.Torch gets it when it is built, the checkout by 'dotnet build -c Release'; else set {FolderVariable} to a folder that holds libtorch and LibTorchSharp.");
+                $"libtorch was not found. Searched: {string.Join(", ", SearchFolders)}. A program that references the package NextPatch.Torch gets it when "
+                + $"it is built, the checkout by 'dotnet build -c Release'; else set {FolderVariable} to a folder that holds libtorch and LibTorchSharp.");
         SetDefaults();
         var handles = new Dictionary<string, nint>();
         foreach (var name in (string[])["c10", "torch_cpu", "torch", "LibTorchSharp"])
