@@ -4,13 +4,17 @@ using Microsoft.Build.Framework;
 using Microsoft.Build.Utilities;
 
 /// <summary>
-/// Copies an assembly and changes its attribute [Debuggable(IgnoreSymbolStoreSequencePoints)] to one that forbids the JIT to optimise it, so that arguments
-/// live until a method returns. Fails where the attribute is not found exactly once (ECMA-335, II.23.3: length 8, prolog 0001, the value, no named arguments).
+/// Copies TorchSharp.dll with two edits. Its attribute [Debuggable(IgnoreSymbolStoreSequencePoints)] becomes one that forbids the JIT to optimise
+/// it, so that arguments live until a method returns; its version 0.107.0.0 becomes 0.107.0.1, so that builds prefer this copy to the package's and
+/// the runtime refuses that one. Fails where attribute and version are not found exactly once (ECMA-335, II.23.3: length 8, prolog 0001, the value,
+/// no named arguments; II.22.2: hash algorithm, four numbers of two bytes).
 /// </summary>
 public sealed class DisableOptimizations : Task
 {
     private static readonly byte[] Attribute = { 8, 1, 0, 2, 0, 0, 0, 0, 0 };
     private const int ValueAt = 3;
+    private static readonly byte[] Version = { 4, 0x80, 0, 0, 0, 0, 107, 0, 0, 0, 0, 0 };
+    private const int RevisionAt = 10;
     private const int Disabled = 0x107; // Default | IgnoreSymbolStoreSequencePoints | EnableEditAndContinue | DisableOptimizations
 
     [Required] public string Source { get; set; }
@@ -19,31 +23,41 @@ public sealed class DisableOptimizations : Task
     public override bool Execute()
     {
         var assembly = File.ReadAllBytes(Source);
-        var first = Find(assembly, 0);
-        if (first < 0 || Find(assembly, first + 1) >= 0)
+        int attribute = FindOnce(assembly, Attribute), version = FindOnce(assembly, Version);
+        if (attribute < 0 || version < 0)
         {
-            Log.LogError("'{0}' is another version than this edit was made for: its Debuggable attribute was not found exactly once. See docs/adr/0009-torchsharp-scalars.md.", Source);
+            Log.LogError(
+                "'{0}' is another version than this edit was made for: its Debuggable attribute or its version was not found exactly once. "
+                + "See docs/adr/0009-torchsharp-scalars.md.",
+                Source);
             return false;
         }
 
-        BitConverter.GetBytes(Disabled).CopyTo(assembly, first + ValueAt);
+        BitConverter.GetBytes(Disabled).CopyTo(assembly, attribute + ValueAt);
+        assembly[version + RevisionAt] = 1;
         Directory.CreateDirectory(Path.GetDirectoryName(Destination));
         File.Delete(Destination); // never write through a hard link into the package cache
         File.WriteAllBytes(Destination, assembly);
         return true;
     }
 
-    private static int Find(byte[] bytes, int from)
+    private static int FindOnce(byte[] bytes, byte[] pattern)
     {
-        for (var i = from; i <= bytes.Length - Attribute.Length; i++)
+        var first = Find(bytes, pattern, 0);
+        return first >= 0 && Find(bytes, pattern, first + 1) < 0 ? first : -1;
+    }
+
+    private static int Find(byte[] bytes, byte[] pattern, int from)
+    {
+        for (var i = from; i <= bytes.Length - pattern.Length; i++)
         {
             var length = 0;
-            while (length < Attribute.Length && bytes[i + length] == Attribute[length])
+            while (length < pattern.Length && bytes[i + length] == pattern[length])
             {
                 length++;
             }
 
-            if (length == Attribute.Length)
+            if (length == pattern.Length)
             {
                 return i;
             }

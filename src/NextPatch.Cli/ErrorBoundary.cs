@@ -1,5 +1,6 @@
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
+using NextPatch.Torch.Loading;
 
 namespace NextPatch.Cli;
 
@@ -31,6 +32,9 @@ internal static class ErrorBoundary
             case ConfigException e:
                 say(e.Message);
                 return ExitCode.Usage;
+            case LibTorchNotFoundException e:
+                say($"{e.Message} 'nextpatch doctor --get-libtorch' fetches it.");
+                return ExitCode.Failure;
             case NextPatchException e:
                 say(e.Message);
                 return ExitCode.Failure;

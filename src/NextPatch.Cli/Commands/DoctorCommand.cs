@@ -13,19 +13,29 @@ internal static class DoctorCommand
     public static Command Create()
     {
         var json = new Option<bool>("--json") { Description = "Write the findings as JSON." };
+        var get = new Option<bool>("--get-libtorch") { Description = "Fetch libtorch first, where it is missing." };
         var command = new Command(
             "doctor",
             """
             Says what loads, which engine computes and with how many threads, what the processor can do, and what to do where
             something is missing. Exit code 1 when something essential does not load.
 
+            The tool carries no libtorch, which trains and generates and takes 460 MB. --get-libtorch fetches it from your NuGet
+            sources ('dotnet nuget list source') with the .NET SDK, once for all versions of the tool that use the same one.
+
             Examples:
               nextpatch doctor
               nextpatch doctor --json
-            """) { json };
-        command.SetAction(parsed =>
+              nextpatch doctor --get-libtorch
+            """) { json, get };
+        command.SetAction(async (parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
+            if (parsed.GetValue(get))
+            {
+                await LibTorchDownload.RunAsync(terminal.Log.WriteLine, cancellation);
+            }
+
             var report = SystemReport.Collect();
             if (parsed.GetValue(json))
             {

@@ -42,7 +42,8 @@ internal static class ComponentChecks
     {
         if (!OperatingSystem.IsLinux() || problem.Contains("was not found", StringComparison.Ordinal))
         {
-            return $"Build the solution once with 'dotnet build -c Release', or set {NativeBackend.FolderVariable} to a folder with libtorch and LibTorchSharp of the versions in Directory.Packages.props. On Windows libtorch also needs the Visual C++ redistributable.";
+            return $"Get it with 'nextpatch doctor --get-libtorch', in a checkout with 'dotnet build -c Release', or set {NativeBackend.FolderVariable} "
+                + "to a folder with libtorch and LibTorchSharp of the versions in Directory.Packages.props. On Windows libtorch also needs the Visual C++ redistributable.";
         }
 
         return LibStdCpp.Newest() switch

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
 namespace NextPatch.Cli.Planning;
@@ -15,6 +16,7 @@ internal static class MatrixSpeed
     /// <returns>Floating-point operations per second in the best tenth of a second: others share the machine.</returns>
     public static double Measure(GptConfig model, CancellationToken cancellation)
     {
+        NativeBackend.EnsureLoaded();
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var x = ones(Rows, model.Width);

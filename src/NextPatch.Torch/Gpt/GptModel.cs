@@ -1,6 +1,7 @@
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
+using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;
 using TorchSharp.Modules;
 using TorchSharp.Utils;
@@ -26,8 +27,9 @@ public sealed class GptModel : Module
 
     /// <summary>Builds the modules with unset weights: call <see cref="GptInitializer.Initialize"/> or load a checkpoint.</summary>
     /// <exception cref="ConfigException">The shape cannot work.</exception>
+    /// <exception cref="NextPatchException">libtorch does not load.</exception>
     public GptModel(GptConfig config)
-        : base(nameof(GptModel))
+        : base(NativeBackend.LoadedFor(nameof(GptModel)))
     {
         Config = config.Validated();
         _classEmbedding = new ClassEmbedding(config);

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -20,39 +21,71 @@ public static partial class NativeBackend
     private static readonly Lock Gate = new();
     private static Dictionary<string, nint>? _loaded;
 
-    private static readonly string Rid = $"{OsName}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
-
     private static string OsName => OperatingSystem.IsWindows() ? "win" : OperatingSystem.IsMacOS() ? "osx" : "linux";
 
-    /// <summary>The folders that are searched, in order.</summary>
-    public static IReadOnlyList<string> SearchFolders
-    {
-        get
-        {
-            var folders = new List<string>();
-            if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
-            {
-                folders.Add(Path.GetFullPath(named));
-            }
+    /// <summary>Written beside a program by its build: the folders of libtorch and of LibTorchSharp, one a line (docs/adr/0014).</summary>
+    internal const string PathFile = "libtorch.path";
 
-            // Beside a published program, and in artifacts/ above a built one (artifacts/bin/<project>/<configuration>).
-            folders.Add(Path.Combine(AppContext.BaseDirectory, "libtorch", Rid));
-            folders.Add(Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "libtorch", Rid)));
-            return folders;
+    /// <summary>The folders that are searched, in order.</summary>
+    public static IReadOnlyList<string> SearchFolders => [.. Places().SelectMany(folders => folders)];
+
+    /// <summary>
+    /// Where libtorch lies for all programs of this user that do not bring it, in the version that this assembly was built for:
+    /// <c>nextpatch/libtorch/VERSION/RID</c> in the user's folder for data (XDG_DATA_HOME, ~/.local/share; on Windows LocalApplicationData).
+    /// </summary>
+    public static string UserFolder => Path.Combine(
+        Environment.GetFolderPath(Environment.SpecialFolder.LocalApplicationData, Environment.SpecialFolderOption.DoNotVerify),
+        "nextpatch", "libtorch", BuiltFor, Rid);
+
+    /// <summary>"linux-x64" and the like: the packages of libtorch are named so.</summary>
+    internal static string Rid { get; } = $"{OsName}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
+
+    private static string BuiltFor => typeof(NativeBackend).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "LibTorchVersion").Value!;
+
+    /// <summary>The places that are searched, in order: what lies together in one folder, or in two.</summary>
+    private static IEnumerable<string[]> Places()
+    {
+        if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
+        {
+            yield return [Path.GetFullPath(named)];
         }
+
+        // Beside a published program, and in artifacts/ above a built one (artifacts/bin/<project>/<configuration>).
+        yield return [Path.Combine(AppContext.BaseDirectory, "libtorch", Rid)];
+        yield return [Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "libtorch", Rid))];
+        var file = Path.Combine(AppContext.BaseDirectory, PathFile);
+        if (File.Exists(file))
+        {
+            yield return File.ReadAllLines(file);
+        }
+
+        yield return [UserFolder];
     }
 
     /// <summary>The folder libtorch was loaded from, or null before <see cref="EnsureLoaded"/>.</summary>
     public static string? LoadedFrom { get; private set; }
 
     /// <summary>Loads libtorch now.</summary>
-    /// <exception cref="NextPatchException">It is missing or the system refuses it; the message has the system's own words.</exception>
+    /// <exception cref="NextPatchException">
+    /// It is missing or the system refuses it (the message has the system's own words), or the program runs another TorchSharp than ours.
+    /// </exception>
     public static void EnsureLoaded()
     {
         lock (Gate)
         {
-            _loaded ??= Load();
+            if (_loaded is null)
+            {
+                RefuseOptimizedTorchSharp(); // may load TorchSharp, hence all this
+                _loaded ??= Load();
+            }
         }
+    }
+
+    /// <summary>The name of a module, once libtorch is loaded: the argument of a base constructor runs before anything that needs it.</summary>
+    internal static string LoadedFor(string module)
+    {
+        EnsureLoaded();
+        return module;
     }
 
     // Only registers: nothing is loaded until TorchSharp is first used, so commands that need no tensor start fast.
@@ -86,6 +119,21 @@ public static partial class NativeBackend
         }
     }
 
+    /// <summary>
+    /// Optimised, TorchSharp lets libtorch read numbers that the garbage collector has freed (docs/adr/0009). Touches no type of it: another version
+    /// would fail to bind.
+    /// </summary>
+    private static void RefuseOptimizedTorchSharp()
+    {
+        var assembly = Assembly.Load("TorchSharp");
+        if (assembly.GetCustomAttribute<DebuggableAttribute>() is not { IsJITOptimizerDisabled: true })
+        {
+            throw new NextPatchException(
+                $"The program runs TorchSharp {assembly.GetName().Version} from '{assembly.Location}', which fails now and then while garbage is "
+                + "collected, instead of the copy that NextPatch.Torch brings. Remove the program's own reference to TorchSharp.");
+        }
+    }
+
     private static nint Resolve(Assembly assembly, string name)
     {
         if (assembly.GetName().Name != "TorchSharp")
@@ -100,15 +148,15 @@ public static partial class NativeBackend
     private static Dictionary<string, nint> Load()
     {
         var (prefix, suffix) = OperatingSystem.IsWindows() ? ("", ".dll") : OperatingSystem.IsMacOS() ? ("lib", ".dylib") : ("lib", ".so");
-        var folder = SearchFolders.FirstOrDefault(f => File.Exists(Path.Combine(f, $"{prefix}LibTorchSharp{suffix}")))
-            ?? throw new NextPatchException(
-                $"libtorch was not found. Searched: {string.Join(", ", SearchFolders)}. Build the solution once ('dotnet build -c Release') or set {FolderVariable} to a folder that holds libtorch and LibTorchSharp.");
-
+        var place = Places().FirstOrDefault(folders => Find(folders, "LibTorchSharp") is not null && Find(folders, "torch_cpu") is not null)
+            ?? throw new LibTorchNotFoundException(
+                $"libtorch was not found. Searched: {string.Join(", ", SearchFolders)}. A program that references the package NextPatch.Torch gets it when "
+                + $"it is built, the checkout by 'dotnet build -c Release'; else set {FolderVariable} to a folder that holds libtorch and LibTorchSharp.");
         SetDefaults();
         var handles = new Dictionary<string, nint>();
         foreach (var name in (string[])["c10", "torch_cpu", "torch", "LibTorchSharp"])
         {
-            var path = Path.Combine(folder, prefix + name + suffix);
+            var path = Find(place, name)!;
             try
             {
                 handles[name] = NativeLibrary.Load(path);
@@ -122,8 +170,10 @@ public static partial class NativeBackend
         ParallelRows.OpenMpParallel = Export("GOMP_parallel");
         ParallelRows.CountThreads = TorchSharp.torch.get_num_threads;
         Bf16GemmTiles.Brgemm = Export("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
-        LoadedFrom = folder;
+        LoadedFrom = Path.GetDirectoryName(Find(place, "torch_cpu"));
         return handles;
+
+        string? Find(string[] folders, string name) => folders.Select(folder => Path.Combine(folder, prefix + name + suffix)).FirstOrDefault(File.Exists);
 
         nint Export(string name) => NativeLibrary.TryGetExport(handles["torch_cpu"], name, out var address) ? address : 0;
     }

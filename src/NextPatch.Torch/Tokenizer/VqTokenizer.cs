@@ -41,7 +41,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <param name="seed">Seed of the initial weights.</param>
     /// <exception cref="ConfigException">The configuration cannot work.</exception>
     public VqTokenizer(TokenizerConfig config, ulong seed)
-        : base(nameof(VqTokenizer))
+        : base(NativeBackend.LoadedFor(nameof(VqTokenizer)))
     {
         config.Validate();
         Config = config;
