@@ -4,7 +4,6 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Precision;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 

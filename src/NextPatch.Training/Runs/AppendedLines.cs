@@ -1,4 +1,5 @@
 using System.Text;
+using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Training.Runs;
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Training.Runs;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using NextPatch.Core.Checkpoints;
 using TorchSharp;
 using TorchSharp.Modules;
 

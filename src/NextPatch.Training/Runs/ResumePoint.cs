@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Training.Runs;
 

@@ -1,5 +1,6 @@
 using System.Globalization;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Training.Runs;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;

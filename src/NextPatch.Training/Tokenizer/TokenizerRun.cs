@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;

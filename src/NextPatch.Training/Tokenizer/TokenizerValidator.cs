@@ -1,7 +1,7 @@
+using NextPatch.Core.Checkpoints;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Optimization;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tokenizer;
 

@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Gpt;
 

@@ -3,7 +3,6 @@ using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 using TorchSharp;
 
 namespace NextPatch.Training.Tests.Gpt;
