@@ -18,7 +18,8 @@ internal static class OptionNames
 
     /// <summary>The message of an exception, its settings by the names of their options.</summary>
     public static string In(NextPatchException exception) => exception.Settings.Aggregate(
-        exception.Message, (text, name) => Regex.Replace(text, $@"(?<![\w/\\.]){Regex.Escape(name)}(?![\w/\\]|\.\w)", OptionOf(name).Replace("$", "$$", StringComparison.Ordinal)));
+        exception.Message, (text, name) => Regex.Replace(
+            text, $@"(?<![\w/\\.]){Regex.Escape(name)}(?![\w/\\]|\.\w)", OptionOf(name).Replace("$", "$$", StringComparison.Ordinal)));
 
     /// <summary>ImageSize: --image-size.</summary>
     private static string OptionOf(string name)

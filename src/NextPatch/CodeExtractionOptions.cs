@@ -28,7 +28,10 @@ public sealed record CodeExtractionOptions
     /// <summary>Pixels per side of what is encoded; null = as the tokenizer was trained.</summary>
     public int? ImageSize { get; init; }
 
-    /// <summary>What is stored of an image: <c>center</c>, its centre crop; <c>flip</c>, that and its mirror image; <c>ten</c>, ten crops of a larger centre crop.</summary>
+    /// <summary>
+    /// What is stored of an image: <c>center</c>, its centre crop; <c>flip</c>, that and its mirror image; <c>ten</c>, ten crops of a larger centre
+    /// crop.
+    /// </summary>
     public string Crops { get; init; } = "center";
 
     /// <summary>How much larger that centre crop is, 1 to 4; published are 1.1 and 1.05.</summary>
@@ -49,7 +52,9 @@ public sealed record CodeExtractionOptions
     /// <summary>Squares per call of the network; null = what suits the tokenizer. Another number may round to other codes.</summary>
     public int? BatchSize { get; init; }
 
-    /// <summary>Arithmetic of the encoder: <see cref="ComputePrecision.Fp32"/>, or <see cref="ComputePrecision.Bf16"/>, which rounds to some other codes.</summary>
+    /// <summary>
+    /// Arithmetic of the encoder: <see cref="ComputePrecision.Fp32"/>, or <see cref="ComputePrecision.Bf16"/>, which rounds to some other codes.
+    /// </summary>
     public ComputePrecision Precision { get; init; }
 
     /// <summary>What happens to an image that cannot be read.</summary>
@@ -71,10 +76,17 @@ public sealed record CodeExtractionOptions
             .. HeldOut is >= 0 and < 1 ? Array.Empty<string>() : [$"HeldOut {HeldOut} must be a share from 0 to below 1."],
             .. CropRange is >= 1 and <= 4 ? Array.Empty<string>() : [$"CropRange {CropRange} must be from 1 to 4; published are 1.1 and 1.05."],
             .. Crops is "center" or "flip" or "ten" ? Array.Empty<string>() : [$"Crops '{Crops}' must be center, flip or ten."],
-            .. Precision is ComputePrecision.Fp32 or ComputePrecision.Bf16 ? Array.Empty<string>() : [$"Precision {Precision} is not known here; take Fp32 or Bf16."],
-            .. Part == DatasetPart.Val && HeldOut > 0 ? ["HeldOut is a share of the training images, which Part Val leaves out."] : Array.Empty<string>(),
+            .. Precision is ComputePrecision.Fp32 or ComputePrecision.Bf16
+                ? Array.Empty<string>()
+                : [$"Precision {Precision} is not known here; take Fp32 or Bf16."],
+            .. Part == DatasetPart.Val && HeldOut > 0
+                ? ["HeldOut is a share of the training images, which Part Val leaves out."]
+                : Array.Empty<string>(),
         ];
-        return problems.Length == 0 ? this : throw new ConfigException(problems) { Settings = ["BatchSize", "ImageSize", "HeldOut", "CropRange", "Part Val", "Crops"] };
+        return problems.Length == 0 ? this : throw new ConfigException(problems)
+        {
+            Settings = ["BatchSize", "ImageSize", "HeldOut", "CropRange", "Part Val", "Crops"],
+        };
     }
 
     /// <summary>The squares of an image.</summary>
@@ -112,7 +124,8 @@ public sealed record CodeExtractionOptions
 
         for (var i = 0; i < images.Count; i++)
         {
-            hash.AppendData(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{images.Label(i)} {Path.GetFileName(images.PathOf(i))}\n")));
+            hash.AppendData(
+                Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{images.Label(i)} {Path.GetFileName(images.PathOf(i))}\n")));
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

@@ -33,7 +33,8 @@ public sealed class CodeExtractor
     /// <exception cref="NextPatchException">A file is missing or damaged, or the folder holds codes of other options.</exception>
     /// <exception cref="OperationCanceledException">Stopped; the same call continues.</exception>
     public static CodeExtractionResult Run(
-        CodeExtractionOptions options, IProgress<CodeExtractionProgress>? progress = null, Action<string>? note = null, CancellationToken cancellation = default)
+        CodeExtractionOptions options, IProgress<CodeExtractionProgress>? progress = null, Action<string>? note = null,
+        CancellationToken cancellation = default)
         => new CodeExtractor(options, progress).Run(note ?? (_ => { }), cancellation);
 
     private CodeExtractionResult Run(Action<string> note, CancellationToken cancellation)
@@ -142,8 +143,10 @@ public sealed class CodeExtractor
 
     private void Announce(Action<string> note, ChosenImages images, CodeManifest planned, CodeAppender codes)
     {
-        note($"'{images.Name}' ({images.Layout}): {images.TrainCount:N0} images and {images.Count - images.TrainCount:N0} held out, {planned.ClassNames.Count} classes; "
-            + $"{planned.Augmentations} squares of {planned.ImageSide}x{planned.ImageSide} each, {planned.GridSide}x{planned.GridSide} codes of {planned.VocabularySize:N0}.");
+        note($"'{images.Name}' ({images.Layout}): {images.TrainCount:N0} images and {images.Count - images.TrainCount:N0} held out, "
+            + $"{planned.ClassNames.Count} classes; "
+            + $"{planned.Augmentations} squares of {planned.ImageSide}x{planned.ImageSide} each, {planned.GridSide}x{planned.GridSide} codes of "
+                + $"{planned.VocabularySize:N0}.");
         if (codes.IsComplete)
         {
             note($"'{_options.Output}' is complete; nothing is left to do.");
@@ -155,7 +158,8 @@ public sealed class CodeExtractor
     }
 
     private void Report(int stored, int done, int next, int total, double seconds)
-        => _progress?.Report(new CodeExtractionProgress(next, total, stored / seconds, done > 0 && seconds > 1 ? seconds / done * (total - next) : null));
+        => _progress?.Report(
+            new CodeExtractionProgress(next, total, stored / seconds, done > 0 && seconds > 1 ? seconds / done * (total - next) : null));
 
     private static long PeakMemory()
     {

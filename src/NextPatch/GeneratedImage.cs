@@ -33,7 +33,9 @@ public sealed class GeneratedImage
     /// <summary>Name of its class without further synonyms; its number where it has none.</summary>
     public required string ClassName { get; init; }
 
-    /// <summary>Writes a PNG file that remembers seed, index, class, settings and model, as <c>nextpatch sample</c> does: the same image is the same bytes.</summary>
+    /// <summary>
+    /// Writes a PNG file that remembers seed, index, class, settings and model, as <c>nextpatch sample</c> does: the same image is the same bytes.
+    /// </summary>
     /// <param name="path">A file of that name is replaced.</param>
     /// <exception cref="IOException">It cannot be written.</exception>
     public void SavePng(string path) => File.WriteAllBytes(path, PngWriter.Encode(_image, _text));

@@ -57,10 +57,12 @@ public sealed class ImageGenerator : IDisposable
     }
 
     /// <summary>Opens a model and its tokenizer; takes seconds, and the memory of their weights.</summary>
-    /// <param name="path">A run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, .safetensors, .npz).</param>
+    /// <param name="path">A run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, .safetensors,
+    /// .npz).</param>
     /// <param name="options">Null: the defaults.</param>
     /// <exception cref="NextPatchException">
-    /// Something is missing or damaged, model and tokenizer do not belong together, there is no tokenizer, or nothing that computes lies beside the program.
+    /// Something is missing or damaged, model and tokenizer do not belong together, there is no tokenizer, or nothing that computes lies beside the
+    /// program.
     /// </exception>
     public static ImageGenerator Load(string path, ImageGeneratorOptions? options = null)
     {
@@ -72,7 +74,10 @@ public sealed class ImageGenerator : IDisposable
         }
 
         model.Dispose();
-        throw new NextPatchException($"'{path}' draws codes, and no tokenizer lies beside it to turn them into images; name one with Tokenizer.") { Settings = ["Tokenizer"] };
+        throw new NextPatchException($"'{path}' draws codes, and no tokenizer lies beside it to turn them into images; name one with Tokenizer.")
+        {
+            Settings = ["Tokenizer"],
+        };
     }
 
     /// <summary>Draws images in order. Computing happens on a worker thread, some images at a time, as they are asked for.</summary>
@@ -135,7 +140,8 @@ public sealed class ImageGenerator : IDisposable
         var codes = Model.Engine.Generate(part, cancellation: cancellation); // [n, T]
         var (pixels, side) = (Model.Tokenizer!.Decode(codes, cancellation), ImageSize); // [n, S, S, 3]
         return [.. part.Labels.Select((label, i) => new GeneratedImage(
-            new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()), SampleText.For(_model, part, part.FirstIndex + i, label))
+            new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()),
+            SampleText.For(_model, part, part.FirstIndex + i, label))
         {
             Index = part.FirstIndex + i, Seed = part.Seed, Class = label, ClassName = SampleSheet.NameOf(label, _model.Config.ClassNames),
         })];

@@ -6,7 +6,10 @@ using NextPatch.Models;
 
 namespace NextPatch;
 
-/// <summary>Images to draw. Image k depends on its class, <see cref="FirstIndex"/> + k, the seed and the rules, and on nothing else. The defaults are those of <c>nextpatch sample</c>.</summary>
+/// <summary>
+/// Images to draw. Image k depends on its class, <see cref="FirstIndex"/> + k, the seed and the rules, and on nothing else. The defaults are those of
+/// <c>nextpatch sample</c>.
+/// </summary>
 public sealed record ImageRequest
 {
     private static readonly SamplingConfig Defaults = new();

@@ -37,11 +37,13 @@ public sealed class ImageTokenizer : IDisposable
     /// <summary>Opens a tokenizer.</summary>
     /// <param name="path">A folder with config.json, or a weights file in the published layout.</param>
     /// <param name="options">Null: the defaults.</param>
-    /// <exception cref="NextPatchException">A file is missing or damaged, the size does not fit, or nothing that computes lies beside the program.</exception>
+    /// <exception cref="NextPatchException">A file is missing or damaged, the size does not fit, or nothing that computes lies beside the
+    /// program.</exception>
     public static ImageTokenizer Load(string path, ImageTokenizerOptions? options = null)
     {
         options ??= new ImageTokenizerOptions();
-        return new ImageTokenizer(TokenizerSource.Open(ComputeBackends.Find(options.Backend), path, imageSize: options.ImageSize, precision: options.Precision));
+        return new ImageTokenizer(
+            TokenizerSource.Open(ComputeBackends.Find(options.Backend), path, imageSize: options.ImageSize, precision: options.Precision));
     }
 
     /// <summary>The codes of an image's centre crop, the same as <see cref="CodeExtractor"/> stores.</summary>

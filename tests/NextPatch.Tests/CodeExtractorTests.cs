@@ -15,7 +15,8 @@ public sealed class CodeExtractorTests
         var options = new CodeExtractionOptions { Images = folder["set"], Tokenizer = folder["tokenizer"], Output = folder["codes"], BatchSize = 2 };
         var notes = new List<string>();
         using var stop = new CancellationTokenSource();
-        Assert.ThrowsAny<OperationCanceledException>(() => CodeExtractor.Run(options, new Told<CodeExtractionProgress>(p => stop.Cancel()), cancellation: stop.Token));
+        Assert.ThrowsAny<OperationCanceledException>(
+            () => CodeExtractor.Run(options, new Told<CodeExtractionProgress>(p => stop.Cancel()), cancellation: stop.Token));
 
         var result = CodeExtractor.Run(options, note: notes.Add);
 
@@ -36,7 +37,8 @@ public sealed class CodeExtractorTests
     public void Wrong_options_are_named_as_properties()
     {
         var error = Assert.Throws<ConfigException>(
-            () => CodeExtractor.Run(new CodeExtractionOptions { Images = "x", Tokenizer = "y", Output = "z", BatchSize = 0, HeldOut = 1, Crops = "twelve" }));
+            () => CodeExtractor.Run(
+                new CodeExtractionOptions { Images = "x", Tokenizer = "y", Output = "z", BatchSize = 0, HeldOut = 1, Crops = "twelve" }));
 
         Assert.Equal(3, error.Problems.Count);
         Assert.All(["BatchSize 0", "HeldOut 1", "Crops 'twelve'"], text => Assert.Contains(text, error.Message, StringComparison.Ordinal));

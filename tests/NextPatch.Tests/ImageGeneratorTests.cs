@@ -16,7 +16,8 @@ public sealed class ImageGeneratorTests
         var path = SmallModel.Write(folder);
         using (var model = SampleModel.Load(path))
         {
-            new SampleWriter(model).Write(folder["sampled"], null, new GenerationRequest { Labels = [1, 0, 1, 0, 1], Seed = 7 }, progress: null, CancellationToken.None);
+            new SampleWriter(model).Write(
+                folder["sampled"], null, new GenerationRequest { Labels = [1, 0, 1, 0, 1], Seed = 7 }, progress: null, CancellationToken.None);
         }
 
         using var generator = ImageGenerator.Load(path);
@@ -71,14 +72,16 @@ public sealed class ImageGeneratorTests
         var path = SmallModel.Write(folder);
         using var one = ImageGenerator.Load(path);
         using var other = ownGenerators ? ImageGenerator.Load(path) : null;
-        ImageRequest[] requests = [.. Enumerable.Range(0, 6).Select(i => new ImageRequest { Count = 66, Seed = (ulong)i, TopP = 0.9, GuidanceScale = 1 + (i % 3) })];
+        ImageRequest[] requests =
+            [.. Enumerable.Range(0, 6).Select(i => new ImageRequest { Count = 66, Seed = (ulong)i, TopP = 0.9, GuidanceScale = 1 + (i % 3) })];
         var alone = new List<List<GeneratedImage>>();
         foreach (var request in requests)
         {
             alone.Add(await DrawAsync(one, request));
         }
 
-        var together = await Task.WhenAll(requests.Select((request, i) => Task.Run(() => DrawAsync(i % 2 == 0 || other is null ? one : other, request))));
+        var together = await Task.WhenAll(
+            requests.Select((request, i) => Task.Run(() => DrawAsync(i % 2 == 0 || other is null ? one : other, request))));
 
         Assert.All(together.Zip(alone), pair => Assert.Equal(pair.Second.Select(Pixels), pair.First.Select(Pixels)));
     }
@@ -135,7 +138,9 @@ public sealed class ImageGeneratorTests
         using var folder = new TemporaryFolder();
         using var generator = ImageGenerator.Load(SmallModel.Write(folder));
 
-        Assert.Contains("no class 'sofa'", Assert.Throws<ConfigException>(() => generator.GenerateAsync(new() { Classes = ["sofa"] })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no class 'sofa'", Assert.Throws<ConfigException>(() => generator.GenerateAsync(new() { Classes = ["sofa"] })).Message,
+            StringComparison.Ordinal);
         Assert.Equal("Count 0 must be at least 1.", Assert.Throws<ConfigException>(() => generator.GenerateAsync(new() { Count = 0 })).Message);
         Assert.Throws<ConfigException>(() => generator.GenerateAsync(new() { Temperature = -1 }));
     }

@@ -5,6 +5,7 @@ using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Datasets;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Models;
+using NextPatch.Reconstruction;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Commands;

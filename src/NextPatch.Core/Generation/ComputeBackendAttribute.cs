@@ -7,7 +7,8 @@ namespace NextPatch.Core.Generation;
 public sealed class ComputeBackendAttribute : Attribute
 {
     /// <param name="type">Has a constructor without parameters.</param>
-    public ComputeBackendAttribute([DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] Type type) => Type = type;
+    public ComputeBackendAttribute([DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] Type type)
+        => Type = type;
 
     [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)]
     public Type Type { get; }

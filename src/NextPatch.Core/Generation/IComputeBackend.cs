@@ -28,5 +28,6 @@ public interface IComputeBackend
     /// <param name="precision">Arithmetic of the encoder; codes are compared with the codebook, and decoded, in float32 always.</param>
     /// <param name="encodingBatch">Images per call of the encoder; null = what suits the tokenizer. Another number may round to other codes.</param>
     /// <exception cref="NextPatchException">The weights do not fit the sizes, or the backend cannot start.</exception>
-    IImageTokenizer OpenTokenizer(TokenizerConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32, int? encodingBatch = null);
+    IImageTokenizer OpenTokenizer(
+        TokenizerConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32, int? encodingBatch = null);
 }

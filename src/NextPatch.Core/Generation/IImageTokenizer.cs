@@ -4,13 +4,17 @@ namespace NextPatch.Core.Generation;
 
 // Shape letters used in this file: N images, S pixels per side, T codes per image.
 
-/// <summary>Something that turns images into grids of codes and back. One call at a time: implementations need not take several from different threads.</summary>
+/// <summary>
+/// Something that turns images into grids of codes and back. One call at a time: implementations need not take several from different threads.
+/// </summary>
 public interface IImageTokenizer : IDisposable
 {
     /// <summary>Sizes: side S in pixels, codes per image T, codebook.</summary>
     TokenizerConfig Config { get; }
 
-    /// <summary>Images per call of the encoder. More are taken in parts of so many, fewer are padded, so that codes do not depend on the number.</summary>
+    /// <summary>
+    /// Images per call of the encoder. More are taken in parts of so many, fewer are padded, so that codes do not depend on the number.
+    /// </summary>
     int EncodingBatch { get; }
 
     /// <summary>Images to codes.</summary>

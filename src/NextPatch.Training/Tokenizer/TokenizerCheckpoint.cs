@@ -4,7 +4,6 @@ using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
-using NextPatch.Training.Runs;
 using static TorchSharp.torch;
 
 namespace NextPatch.Training.Tokenizer;

@@ -23,7 +23,8 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
     /// <param name="cancellation">Ends it without a trace.</param>
     /// <exception cref="NextPatchException">Not a model that can be configured, or the folder holds other weights already.</exception>
     public void Write(
-        ModelSource source, IReadOnlyList<KeyValuePair<string, StoredTensor>> tensors, IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation)
+        ModelSource source, IReadOnlyList<KeyValuePair<string, StoredTensor>> tensors, IReadOnlyDictionary<string, string> metadata,
+        CancellationToken cancellation)
     {
         var folder = Path.TrimEndingDirectorySeparator(output);
         RequireFree(folder);
@@ -78,23 +79,34 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
 
         if (!File.Exists(Path.Combine(folder, "model.safetensors")) || !File.Exists(Path.Combine(folder, "config.json")))
         {
-            throw new ConfigException($"Tokenizer {folder} is no tokenizer: a folder with config.json and model.safetensors.") { Settings = ["Tokenizer"] };
+            throw new ConfigException($"Tokenizer {folder} is no tokenizer: a folder with config.json and model.safetensors.")
+            {
+                Settings = ["Tokenizer"],
+            };
         }
 
         return config.TokenizerHash is not { } expected || WeightsHash.ComputeForTokenizer(folder) == expected
             ? folder
-            : throw new NextPatchException($"The tokenizer in {folder} is not the one whose codes the model was trained on; name the right one as Tokenizer.") { Settings = ["Tokenizer"] };
+            : throw new NextPatchException(
+                $"The tokenizer in {folder} is not the one whose codes the model was trained on; name the right one as Tokenizer.")
+            {
+                Settings = ["Tokenizer"],
+            };
     }
 
     /// <summary>Weights that stay behind would be read instead of, or with, the new ones.</summary>
     private static void RequireFree(string folder)
     {
         string[] taken = Directory.Exists(folder)
-            ? [.. Directory.GetFileSystemEntries(folder).Select(e => Path.GetFileName(e)).Where(e => e is "latest" or "config.json" or "README.md" or "tokenizer" or SafetensorsIndex.FileName || Path.GetExtension(e) is ".safetensors" or ".bin")]
+            ? [.. Directory.GetFileSystemEntries(folder).Select(e => Path.GetFileName(e)).Where(
+                e => e is "latest" or "config.json" or "README.md" or "tokenizer" or SafetensorsIndex.FileName
+                || Path.GetExtension(e) is ".safetensors" or ".bin")]
             : [];
         if (taken.Length > 0)
         {
-            throw new ConfigException($"The folder '{folder}' already holds {string.Join(", ", taken.Take(3))}{(taken.Length > 3 ? ", …" : "")}; name another one, or delete these.");
+            throw new ConfigException(
+                $"The folder '{folder}' already holds {string.Join(", ", taken.Take(3))}{(taken.Length > 3 ? ", …" : "")}; name another one, or "
+                + $"delete these.");
         }
 
         if (File.Exists(folder))

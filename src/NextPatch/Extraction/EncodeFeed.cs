@@ -6,7 +6,9 @@ using NextPatch.Data.Sources;
 
 namespace NextPatch.Extraction;
 
-/// <summary>Decodes and crops images on other threads and packs them into batches, always in the source's order. Few batches wait at a time.</summary>
+/// <summary>
+/// Decodes and crops images on other threads and packs them into batches, always in the source's order. Few batches wait at a time.
+/// </summary>
 internal sealed class EncodeFeed : IDisposable
 {
     private const int WaitingBatches = 2;
@@ -40,7 +42,8 @@ internal sealed class EncodeFeed : IDisposable
     public double PrepareSeconds => _stream.PrepareSeconds;
 
     /// <summary>The batches, each to be disposed by the caller. Waits for the next one.</summary>
-    /// <exception cref="NextPatch.Core.NextPatchException">An image cannot be read and bad images stop the work; all whole batches before it came out.</exception>
+    /// <exception cref="NextPatch.Core.NextPatchException">An image cannot be read and bad images stop the work; all whole batches before it came
+    /// out.</exception>
     public IEnumerable<EncodeBatch> Batches()
     {
         while (_ready.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())

@@ -45,7 +45,8 @@ internal static class ClassChoice
         return !isBalanced || count % chosen.Length == 0
             ? [.. Enumerable.Range(0, count).Select(i => chosen[i % chosen.Length])]
             : throw Wrong(
-                $"Count {count} cannot be the same for each of {chosen.Length} classes; with Balanced ask for a multiple, such as {(count / chosen.Length * chosen.Length) + chosen.Length}.");
+                $"Count {count} cannot be the same for each of {chosen.Length} classes; with Balanced ask for a multiple, such as "
+                    + $"{(count / chosen.Length * chosen.Length) + chosen.Length}.");
     }
 
     private static ConfigException Wrong(string message) => new(message) { Settings = ["Balanced", "RandomClasses", "Count", "Classes"] };

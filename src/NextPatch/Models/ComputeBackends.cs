@@ -15,13 +15,17 @@ internal static class ComputeBackends
     /// <param name="chosen">What the program says; null: what lies beside it.</param>
     /// <exception cref="NextPatchException">Nothing computes.</exception>
     public static IComputeBackend Find(IComputeBackend? chosen)
-        => chosen ?? Default.Value ?? throw new NextPatchException("Nothing that computes lies beside the program; add a reference to the package NextPatch.Torch, or set Backend in the options.");
+        => chosen ?? Default.Value
+            ?? throw new NextPatchException(
+            "Nothing that computes lies beside the program; add a reference to the package NextPatch.Torch, or set Backend in the options.");
 
     private static IComputeBackend? From(string name)
     {
         try
         {
-            return Assembly.Load(name).GetCustomAttribute<ComputeBackendAttribute>() is { } found ? (IComputeBackend)Activator.CreateInstance(found.Type)! : null;
+            return Assembly.Load(name).GetCustomAttribute<ComputeBackendAttribute>() is { } found
+                ? (IComputeBackend)Activator.CreateInstance(found.Type)!
+                : null;
         }
         catch (FileNotFoundException)
         {

@@ -52,7 +52,8 @@ internal sealed class ModelSource : IDisposable
     }
 
     /// <summary>The newest checkpoint where a run is named, else the path itself.</summary>
-    public static string Resolve(string path) => Directory.Exists(path) && WeightsFile.FindIn(path, WeightsKind.Auto) is null ? CheckpointFolder.Resolve(path) : path;
+    public static string Resolve(string path)
+        => Directory.Exists(path) && WeightsFile.FindIn(path, WeightsKind.Auto) is null ? CheckpointFolder.Resolve(path) : path;
 
     /// <summary>The configuration beside the weights, or the one that their shapes tell.</summary>
     /// <param name="imageSize">Side of the images in pixels, for weights that do not say it; null = 256.</param>
@@ -61,7 +62,11 @@ internal sealed class ModelSource : IDisposable
     {
         if (imageSize is { } size && (size <= 0 || size % PublishedDownsampling != 0))
         {
-            throw new ConfigException($"ImageSize {size} must be a multiple of {PublishedDownsampling}, the pixels per code; published models have 256 or 384.") { Settings = ["ImageSize"] };
+            throw new ConfigException(
+                $"ImageSize {size} must be a multiple of {PublishedDownsampling}, the pixels per code; published models have 256 or 384.")
+            {
+                Settings = ["ImageSize"],
+            };
         }
 
         var side = imageSize / PublishedDownsampling;
@@ -70,14 +75,19 @@ internal sealed class ModelSource : IDisposable
             var stated = GptInference.FindGridSide(Weights);
             RequireSame(imageSize, side, stated);
             var model = GptInference.Infer(Weights, stated ?? side);
-            return new CheckpointConfig { Model = model, ClassNames = ImageNetClasses.For(model.ClassCount), ImageSide = model.GridSide * PublishedDownsampling };
+            return new CheckpointConfig
+            {
+                Model = model, ClassNames = ImageNetClasses.For(model.ClassCount), ImageSide = model.GridSide * PublishedDownsampling,
+            };
         }
 
         RequireSame(imageSize, imageSize == Config.ImageSide ? Config.Model.GridSide : side, Config.Model.GridSide);
         return Config;
     }
 
-    /// <summary>The folder <c>tokenizer/</c> in the model's folder; of a checkpoint also in its run and beside the run. Null if there is none.</summary>
+    /// <summary>
+    /// The folder <c>tokenizer/</c> in the model's folder; of a checkpoint also in its run and beside the run. Null if there is none.
+    /// </summary>
     public string? FindTokenizer()
     {
         if (Folder is null)
@@ -100,7 +110,8 @@ internal sealed class ModelSource : IDisposable
     {
         if (side is not null && stated is not null && side != stated)
         {
-            throw new ConfigException($"ImageSize {imageSize} means a grid of {side}x{side}, but '{Weights.Path}' says {stated}x{stated}; leave ImageSize out.")
+            throw new ConfigException(
+                $"ImageSize {imageSize} means a grid of {side}x{side}, but '{Weights.Path}' says {stated}x{stated}; leave ImageSize out.")
             { Settings = ["ImageSize"] };
         }
     }
@@ -109,7 +120,10 @@ internal sealed class ModelSource : IDisposable
     private static string? FolderOf(string file)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
-        return new[] { WeightsKind.Model, WeightsKind.Ema, WeightsKind.Auto }.Any(kind => WeightsFile.FindIn(folder, kind) == Path.GetFullPath(file)) ? folder : null;
+        return new[]
+        {
+            WeightsKind.Model, WeightsKind.Ema, WeightsKind.Auto,
+        }.Any(kind => WeightsFile.FindIn(folder, kind) == Path.GetFullPath(file)) ? folder : null;
     }
 
     private static CheckpointConfig? ReadConfig(string folder)
@@ -123,8 +137,10 @@ internal sealed class ModelSource : IDisposable
     {
         try
         {
-            using var json = JsonDocument.Parse(File.ReadAllText(path), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
-            return json.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("model", out var model) && model.ValueKind == JsonValueKind.Object;
+            using var json = JsonDocument.Parse(
+                File.ReadAllText(path), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+            return json.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("model", out var model)
+                && model.ValueKind == JsonValueKind.Object;
         }
         catch (JsonException e)
         {

@@ -23,7 +23,9 @@ internal sealed class ReconstructionStream
         _stream = new ImageStream(source, onBad, lookAhead: 2 * _batch);
     }
 
-    /// <summary>Images to take at a time: a small tokenizer computes in batches of 64 whatever it is given; a large one goes image by image, and people watch.</summary>
+    /// <summary>
+    /// Images to take at a time: a small tokenizer computes in batches of 64 whatever it is given; a large one goes image by image, and people watch.
+    /// </summary>
     public static int BatchOf(IImageTokenizer tokenizer) => tokenizer.Config.Architecture == TokenizerArchitecture.Small ? 64 : 8;
 
     /// <summary>Images left out so far because they could not be read.</summary>

@@ -34,7 +34,8 @@ internal sealed class SampleDecoder
         for (var i = 0; i < codes.Length / length; i++)
         {
             cancellation.ThrowIfCancellationRequested();
-            var planes = BicubicInterpolation.Resize(_tokenizer.DecodePlanes(codes.Slice(i * length, length), cancellation), from, from, to, to); // [3, E, E]
+            // [3, E, E]
+            var planes = BicubicInterpolation.Resize(_tokenizer.DecodePlanes(codes.Slice(i * length, length), cancellation), from, from, to, to);
             PixelPlanes.ToPixels(planes, pixels.AsSpan(i * to * to * 3, to * to * 3));
         }
 

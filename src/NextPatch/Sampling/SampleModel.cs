@@ -40,7 +40,8 @@ internal sealed class SampleModel : IDisposable
     /// <param name="onConfig">Told the configuration before the weights load, which may take minutes; what it throws ends the loading.</param>
     /// <exception cref="NextPatchException">Something is missing or damaged, or model and tokenizer do not belong together.</exception>
     public static SampleModel Load(
-        string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null, ComputePrecision precision = ComputePrecision.Fp32,
+        string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null,
+        ComputePrecision precision = ComputePrecision.Fp32,
         IComputeBackend? backend = null, Action<CheckpointConfig>? onConfig = null)
     {
         using var source = ModelSource.Open(model, kind);
@@ -88,7 +89,8 @@ internal sealed class SampleModel : IDisposable
         {
             throw new NextPatchException(
                 $"The tokenizer in {folder} has a grid of {own.GridSide}x{own.GridSide} and {own.CodebookSize} codes, "
-                + $"but the model draws {model.GridSide}x{model.GridSide} of {model.VocabularySize}; name the tokenizer it was trained with (Tokenizer).")
+                + $"but the model draws {model.GridSide}x{model.GridSide} of {model.VocabularySize}; name the tokenizer it was trained with "
+                    + $"(Tokenizer).")
             { Settings = ["Tokenizer"] };
         }
 
@@ -96,7 +98,8 @@ internal sealed class SampleModel : IDisposable
         {
             throw new NextPatchException(
                 $"The tokenizer in {folder} has the hash {found[..12]}, "
-                + $"but the model was trained on codes of {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one with Tokenizer.")
+                + $"but the model was trained on codes of {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one "
+                    + $"with Tokenizer.")
             { Settings = ["Tokenizer"] };
         }
     }

@@ -13,7 +13,8 @@ internal sealed record SamplePaths(string Images, string Grid, string Archive, s
     /// <param name="images">Takes the PNG files; null: the same folder.</param>
     /// <param name="hasImages">Whether there is a tokenizer.</param>
     public static SamplePaths In(string folder, string? images, bool hasImages)
-        => new(images ?? folder, Path.Combine(folder, "grid.png"), Path.Combine(folder, hasImages ? "samples.npz" : "codes.npz"), Path.Combine(folder, "samples.json"));
+        => new(images ?? folder, Path.Combine(folder, "grid.png"), Path.Combine(folder, hasImages ? "samples.npz" : "codes.npz"),
+            Path.Combine(folder, "samples.json"));
 
     /// <summary>As the published samplers lay it out: a folder of images, and beside it files of the same name.</summary>
     public static SamplePaths Published(string folder, string name)

@@ -16,7 +16,8 @@ internal static class SampleText
     /// <param name="label">Its class.</param>
     /// <param name="size">Null: as drawn.</param>
     /// <returns>Text by keyword.</returns>
-    public static Dictionary<string, string> For(SampleModel model, GenerationRequest request, long index, int label, EvaluationSize? size = null) => new()
+    public static Dictionary<string, string> For(SampleModel model, GenerationRequest request, long index, int label, EvaluationSize? size = null)
+        => new()
     {
         ["Software"] = $"NextPatch {Version}",
         ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),
@@ -29,7 +30,9 @@ internal static class SampleText
     };
 
     private static string Size(EvaluationSize? size)
-        => size is null ? "" : string.Create(CultureInfo.InvariantCulture, $" --image-size-eval {size.Side}{(size.IsAntialiased ? " --antialias" : "")}");
+        => size is null
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $" --image-size-eval {size.Side}{(size.IsAntialiased ? " --antialias" : "")}");
 
     /// <summary>The rules as options of <c>nextpatch sample</c>, so that they can be repeated.</summary>
     private static string Rules(SamplingConfig rules)
@@ -38,6 +41,8 @@ internal static class SampleText
         return string.Create(
             CultureInfo.InvariantCulture,
             $"--cfg-scale {rules.GuidanceScale} --cfg-interval {rules.GuidanceInterval} --cfg-shape {shape} --cfg-power {rules.GuidancePower} ")
-            + string.Create(CultureInfo.InvariantCulture, $"--temperature {rules.Temperature} --top-k {rules.TopK} --top-p {rules.TopP}{(rules.Greedy ? " --greedy" : "")}");
+            + string.Create(
+                CultureInfo.InvariantCulture, $"--temperature {rules.Temperature} --top-k {rules.TopK} --top-p "
+                + $"{rules.TopP}{(rules.Greedy ? " --greedy" : "")}");
     }
 }

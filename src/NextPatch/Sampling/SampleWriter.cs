@@ -57,7 +57,8 @@ internal sealed class SampleWriter
     /// <summary>File name of an image: 000012.png.</summary>
     public static string FileName(long index) => index.ToString("D6", CultureInfo.InvariantCulture) + ".png";
 
-    private void WriteImages(SamplePaths paths, SampleDecoder decoder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    private void WriteImages(
+        SamplePaths paths, SampleDecoder decoder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
     {
         var (side, sheet) = (decoder.Side, new SampleSheet(_model.Config.ClassNames));
         int[] firstCodes = [];
@@ -86,7 +87,9 @@ internal sealed class SampleWriter
     private RgbImage PublishedSheet(int[] codes)
     {
         var (length, side) = (_model.Config.Model.CodesPerImage, _model.Tokenizer!.Config.ImageSide);
-        return TorchvisionGrid.Compose(_model.Tokenizer!.DecodePlanes(codes.AsMemory(0, Math.Min(codes.Length, PublishedGridImages * length))), side, side, PublishedGridColumns);
+        return TorchvisionGrid.Compose(
+            _model.Tokenizer!.DecodePlanes(codes.AsMemory(0, Math.Min(codes.Length, PublishedGridImages * length))), side, side,
+            PublishedGridColumns);
     }
 
     private void WriteCodes(string path, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
@@ -103,7 +106,8 @@ internal sealed class SampleWriter
         archive.Add("labels", HostTensor.From<int>(ElementType.Int32, [request.Labels.Count], request.Labels.ToArray()));
     }
 
-    private IEnumerable<(int First, int[] Labels, int[] Codes)> Draw(GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    private IEnumerable<(int First, int[] Labels, int[] Codes)> Draw(
+        GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
     {
         var total = request.Labels.Count;
         for (var first = 0; first < total; first += Part)

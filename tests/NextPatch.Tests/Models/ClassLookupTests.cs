@@ -64,5 +64,6 @@ public sealed class ClassLookupTests
 
     [Fact]
     public void Few_classes_are_all_named()
-        => Assert.Contains("a, b", Assert.Throws<ConfigException>(() => new ClassLookup(["a", "b"], 2).Find("star")).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "a, b", Assert.Throws<ConfigException>(() => new ClassLookup(["a", "b"], 2).Find("star")).Message, StringComparison.Ordinal);
 }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Training.Tests.Gpt;
