@@ -6,6 +6,7 @@ using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
+using NextPatch.Models;
 using NextPatch.Sampling;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
@@ -310,8 +311,8 @@ public sealed class SampleCommandTests
     {
         var config = new CheckpointConfig { Model = GptPresets.Get("tiny") with { ClassCount = 8 }, ClassNames = ["a", "b", "7", "3"] };
 
-        Assert.Equal([2, 1, 5, 2, 1], SampleCommand.Labels(["7", "B", "5"], 5, config));
-        Assert.Equal([0, 1, 2], SampleCommand.Labels(["all"], 3, config));
+        Assert.Equal([2, 1, 5, 2, 1], ClassChoice.Labels(["7", "B", "5"], 5, config));
+        Assert.Equal([0, 1, 2], ClassChoice.Labels(["all"], 3, config));
     }
 
     private static string ModelHash(string path)
