@@ -6,7 +6,7 @@ using NextPatch.Sampling;
 
 namespace NextPatch.Tests;
 
-[NoTensorLeaks]
+// Without [NoTensorLeaks]: it counts per thread, and images are drawn on workers.
 public sealed class ImageGeneratorTests
 {
     [Fact]
