@@ -30,13 +30,13 @@ internal static class ErrorBoundary
         switch (Expected(exception))
         {
             case ConfigException e:
-                say(e.Message);
+                say(OptionNames.In(e));
                 return ExitCode.Usage;
             case LibTorchNotFoundException e:
                 say($"{e.Message} 'nextpatch doctor --get-libtorch' fetches it.");
                 return ExitCode.Failure;
             case NextPatchException e:
-                say(e.Message);
+                say(OptionNames.In(e));
                 return ExitCode.Failure;
             case UnauthorizedAccessException e:
                 say($"The system does not allow it: {e.Message} Choose another folder, or change its permissions.");

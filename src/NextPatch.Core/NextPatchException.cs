@@ -19,4 +19,7 @@ public class NextPatchException : Exception
     public NextPatchException()
     {
     }
+
+    /// <summary>Names of settings in the message, as their properties are called: a command line says its own names for them.</summary>
+    public IReadOnlyList<string> Settings { get; init; } = [];
 }

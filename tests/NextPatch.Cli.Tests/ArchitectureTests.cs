@@ -6,10 +6,12 @@ namespace NextPatch.Cli.Tests;
 /// <summary>Which project may use which: the arrows of the design. A project without a file here has no rule yet.</summary>
 public sealed class ArchitectureTests
 {
-    private static readonly string[] Projects = ["NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli"];
+    private static readonly string[] Projects = ["NextPatch.Core", "NextPatch.Kernels", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli"];
 
     [Theory]
     [InlineData("NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp", "SkiaSharp", "Microsoft.AspNetCore")]
+    [InlineData("NextPatch.Kernels", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp", "SkiaSharp")]
+    [InlineData("NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server", "TorchSharp")]
     [InlineData("NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp")]
     [InlineData("NextPatch.Torch", "NextPatch.Data", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server")]
     [InlineData("NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server")]
@@ -29,7 +31,7 @@ public sealed class ArchitectureTests
     {
         var used = typeof(Application).Assembly.GetReferencedAssemblies().Select(a => a.Name!).ToHashSet();
 
-        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation"], project => Assert.Contains(project, used));
+        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation"], project => Assert.Contains(project, used));
     }
 
     [Fact]
@@ -38,9 +40,14 @@ public sealed class ArchitectureTests
         foreach (var project in Projects)
         {
             var assembly = project == "NextPatch.Cli" ? typeof(Application).Assembly : Assembly.Load(project);
+            var forbidden = project == "NextPatch" ? Projects.Where(other => other != project).ToArray() : [];
             Assert.All(
                 assembly.GetTypes().Where(t => t is { IsNested: false, Namespace: not null } && t.Namespace.StartsWith("NextPatch", StringComparison.Ordinal)),
-                type => Assert.StartsWith(project, type.Namespace, StringComparison.Ordinal));
+                type =>
+                {
+                    Assert.StartsWith(project, type.Namespace, StringComparison.Ordinal);
+                    Assert.DoesNotContain(forbidden, other => type.Namespace!.StartsWith(other, StringComparison.Ordinal));
+                });
         }
     }
 }

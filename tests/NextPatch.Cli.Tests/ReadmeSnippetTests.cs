@@ -1,3 +1,4 @@
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
@@ -5,7 +6,6 @@ using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Tests;
 

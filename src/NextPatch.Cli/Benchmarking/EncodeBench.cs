@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using NextPatch.Cli.Extraction;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
+using NextPatch.Extraction;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
@@ -19,12 +19,12 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
 {
     private const int PreparedImages = 100;
     private readonly List<double> _decode = [], _crops = [], _prepared = [], _own = [], _published = [], _publishedKept = [], _encoder = [], _floor = [];
-    private EncodeShares? _shares;
+    private ExtractionShares? _shares;
     private double _agreement;
 
     public IReadOnlyList<BenchFigure> Run(CancellationToken cancellation)
     {
-        using var own = new CodeEncoder(plan.CreateTokenizer(), plan.BatchSize, plan.IsBf16);
+        using var own = new TorchTokenizer(plan.CreateTokenizer(), plan.IsBf16 ? ComputePrecision.Bf16 : ComputePrecision.Fp32, plan.BatchSize);
         using var published = plan.CreateTokenizer();
         published.eval();
         using var source = new DrawnPhotographs(Math.Max(plan.Images, PreparedImages));
@@ -86,7 +86,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         return [.. codes];
     }
 
-    private int[] Extract(DrawnPhotographs source, ImageViews views, CodeEncoder encoder, CancellationToken cancellation)
+    private int[] Extract(DrawnPhotographs source, ImageViews views, TorchTokenizer encoder, CancellationToken cancellation)
     {
         var codes = new List<int>();
         var images = ChosenImages.From(new DatasetParts(source, null), DatasetPart.All);
@@ -98,7 +98,7 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
             using (batch)
             {
                 var begun = Stopwatch.GetTimestamp();
-                var chosen = new int[batch.Count * views.Count * encoder.CodesPerSquare];
+                var chosen = new int[batch.Count * views.Count * encoder.Config.CodesPerImage];
                 encoder.Encode(batch.Pixels, chosen, cancellation);
                 codes.AddRange(chosen);
                 encoding += Stopwatch.GetElapsedTime(begun).TotalSeconds;
@@ -107,23 +107,23 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
 
         var wall = Stopwatch.GetElapsedTime(started).TotalSeconds;
         _own.Add(wall / source.Count);
-        _shares = EncodeShares.Create(feed.DecodeSeconds, feed.PrepareSeconds, encoding, get_num_threads(), wall, wall - encoding);
+        _shares = ExtractionShares.Create(feed.DecodeSeconds, feed.PrepareSeconds, encoding, get_num_threads(), wall, wall - encoding);
         return [.. codes];
     }
 
     /// <summary>Whole batches of the network without anything around them.</summary>
-    private void EncodeOne(CodeEncoder encoder, ImageViews views, DrawnPhotographs source, CancellationToken cancellation)
+    private void EncodeOne(TorchTokenizer encoder, ImageViews views, DrawnPhotographs source, CancellationToken cancellation)
     {
         var square = ImageViews.Centre(views.Side);
         var size = views.Side * views.Side * 3;
-        var pixels = new byte[encoder.BatchSize * size];
+        var pixels = new byte[encoder.EncodingBatch * size];
         square.Write(source.Decode(0), pixels.AsSpan(0, size));
-        var codes = new int[encoder.BatchSize * encoder.CodesPerSquare];
+        var codes = new int[encoder.EncodingBatch * encoder.Config.CodesPerImage];
         for (var run = 0; run < 3; run++)
         {
             var started = Stopwatch.GetTimestamp();
             encoder.Encode(pixels, codes, cancellation);
-            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / encoder.BatchSize;
+            var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds / encoder.EncodingBatch;
             _encoder.Add(run == 0 ? seconds : Math.Min(seconds, _encoder[^1]));
         }
     }

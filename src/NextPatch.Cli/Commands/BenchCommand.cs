@@ -93,7 +93,7 @@ internal static class BenchCommand
             var (path, side) = (parsed.GetValue(tokenizer), AtLeastOne("--image-size", parsed.GetRequiredValue(size)));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");
             return Finish(terminal, parsed.GetValue(json), new EncodeBench(
-                new EncodeBenchPlan(() => CreateTokenizer(path, side), AtLeastOne("--images", parsed.GetRequiredValue(images)), AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), parsed.GetValue(batch), TokenizerPrecision.IsBf16(parsed, precision)),
+                new EncodeBenchPlan(() => CreateTokenizer(path, side), AtLeastOne("--images", parsed.GetRequiredValue(images)), AtLeastOne("--rounds", parsed.GetRequiredValue(rounds)), parsed.GetValue(batch), TokenizerPrecision.Of(parsed, precision) == ComputePrecision.Bf16),
                 terminal.Log.WriteLine).Run(cancellation));
         });
         return command;

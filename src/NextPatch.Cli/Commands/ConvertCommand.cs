@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
-using NextPatch.Cli.Conversion;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
@@ -44,10 +43,8 @@ internal static class ConvertCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            var request = new ConversionRequest
+            var options = new WeightsConversionOptions
             {
-                Input = parsed.GetRequiredValue(input),
-                Output = parsed.GetRequiredValue(output),
                 Weights = Enum.Parse<WeightsKind>(parsed.GetRequiredValue(weights), ignoreCase: true),
                 Type = parsed.GetValue(type) switch { "f32" => ElementType.Float32, "bf16" => ElementType.BFloat16, "f16" => ElementType.Float16, _ => null },
                 MaxShardBytes = ParseSize(parsed.GetRequiredValue(shard)),
@@ -55,16 +52,16 @@ internal static class ConvertCommand
                 License = parsed.GetValue(license),
             };
             var started = Stopwatch.GetTimestamp();
-            ConversionResult result;
+            WeightsConversionResult result;
             using (var progress = terminal.CreateProgress())
             {
-                result = Converter.Run(request, (done, total) =>
+                result = WeightsConverter.Convert(parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), options, new ProgressLine<WeightsConversionProgress>(p =>
                 {
                     if (Stopwatch.GetElapsedTime(started) > QuietTime)
                     {
-                        progress.Report("Converting (MB)", done / 1_000_000, total / 1_000_000);
+                        progress.Report("Converting (MB)", p.DoneBytes / 1_000_000, p.TotalBytes / 1_000_000);
                     }
-                }, cancellation);
+                }), cancellation);
             }
 
             Show(terminal, result);
@@ -73,7 +70,7 @@ internal static class ConvertCommand
         return command;
     }
 
-    private static void Show(Terminal terminal, ConversionResult result)
+    private static void Show(Terminal terminal, WeightsConversionResult result)
     {
         foreach (var (name, value) in new[]
         {

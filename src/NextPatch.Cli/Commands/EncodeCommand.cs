@@ -1,5 +1,5 @@
 using System.CommandLine;
-using NextPatch.Cli.Extraction;
+using NextPatch.Cli.Benchmarking;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Codes;
@@ -48,9 +48,11 @@ internal static class EncodeCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            using var progress = terminal.CreateProgress();
-            var summary = new EncodeJob(
-                new EncodeSettings
+            CodeExtractionResult summary;
+            PeakMemory.Reset();
+            using (var progress = terminal.CreateProgress())
+            {
+                summary = CodeExtractor.Run(new CodeExtractionOptions
                 {
                     Images = parsed.GetRequiredValue(images),
                     Tokenizer = parsed.GetRequiredValue(tokenizer),
@@ -64,10 +66,11 @@ internal static class EncodeCommand
                     HeldOut = parsed.GetValue(heldOut),
                     Seed = parsed.GetValue(seed),
                     BatchSize = parsed.GetValue(batch),
-                    IsBf16 = TokenizerPrecision.IsBf16(parsed, precision),
+                    Precision = TokenizerPrecision.Of(parsed, precision),
                     OnError = parsed.GetValue(onError),
-                },
-                progress).Run(cancellation);
+                }, new ProgressLine<CodeExtractionProgress>(p => progress.Report("Encoding", p.Done, p.Total, Rate(p))), progress.WriteLine, cancellation);
+            }
+
             if (parsed.GetValue(json))
             {
                 terminal.WriteJson(summary);
@@ -82,7 +85,10 @@ internal static class EncodeCommand
         return command;
     }
 
-    private static void Write(TextWriter output, EncodeSummary s)
+    private static string Rate(CodeExtractionProgress p)
+        => p.SecondsLeft > 0 ? $"{p.ImagesPerSecond:0.#} images/s, {Quantity.Duration(p.SecondsLeft.Value)} left" : "";
+
+    private static void Write(TextWriter output, CodeExtractionResult s)
     {
         output.WriteLine($"{s.Count:N0} images ({s.HeldOutCount:N0} held out) as {s.GridSide}x{s.GridSide} codes in {s.Output}{(s.SkippedCount > 0 ? $"; {s.SkippedCount:N0} could not be read" : "")}");
         if (s.Shares is { } shares)

@@ -1,8 +1,8 @@
 using System.CommandLine;
 using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Rendering;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Tensors;
-using NextPatch.Training.Runs;
 using Spectre.Console;
 
 namespace NextPatch.Cli.Commands;

@@ -1,13 +1,13 @@
 using System.CommandLine;
 using System.Globalization;
-using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
-using NextPatch.Core.Sampling;
+using NextPatch.Models;
+using NextPatch.Sampling;
 
 namespace NextPatch.Cli.Commands;
 
@@ -24,7 +24,7 @@ internal static class SampleCommand
         var classes = new Option<string[]>("--class")
         {
             Description = "A class by number, name, synonym or the beginning of one; may be repeated, images take them in turn. 'all' = every class.", HelpName = "class",
-            DefaultValueFactory = _ => ["all"],
+            DefaultValueFactory = _ => [ClassChoice.All],
         };
         var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "n", DefaultValueFactory = _ => DefaultCount };
         var balanced = new Option<bool>("--balanced") { Description = "Exactly as many images of each class; --count must be a multiple of the number of classes." };
@@ -71,10 +71,10 @@ internal static class SampleCommand
             GenerationRequest request = null!;
             using var loaded = SampleModel.Load(
                 parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
-                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16",
+                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16" ? ComputePrecision.Bf16 : ComputePrecision.Fp32, onConfig:
                 config => request = new GenerationRequest // here, so that a mistyped class is said at once
                 {
-                    Labels = Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced), parsed.GetValue(random) ? parsed.GetValue(seed) : null),
+                    Labels = ClassChoice.Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced), parsed.GetValue(random) ? parsed.GetValue(seed) : null),
                     Seed = parsed.GetValue(seed),
                     Sampling = rules.Resolve(parsed, config.Model),
                 });
@@ -85,7 +85,7 @@ internal static class SampleCommand
             terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "averaged weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
             using (var progress = terminal.CreateProgress())
             {
-                new SampleWriter(loaded, size).Write(paths, request, progress, cancellation);
+                new SampleWriter(loaded, size).Write(paths, request, progress.For("Sampling", request.Labels.Count), cancellation);
             }
 
             terminal.Data.WriteLine(loaded.Tokenizer is null ? paths.Archive : paths.Grid);
@@ -122,36 +122,4 @@ internal static class SampleCommand
     /// <summary>The option by which classes are drawn and not taken in turn.</summary>
     internal static Option<bool> CreateRandomClasses()
         => new("--random-classes") { Description = "Draw the class of each image, as the published sampler does, instead of taking them in turn; image k's depends on seed and k." };
-
-    /// <summary>One label per image: the classes asked for, in turn or drawn.</summary>
-    /// <param name="classes">By number or name; "all" for every class.</param>
-    /// <param name="count">Number of images.</param>
-    /// <param name="config">The model's.</param>
-    /// <param name="isBalanced">Whether there must be as many of each class.</param>
-    /// <param name="randomSeed">Draws the classes; null: they come in turn.</param>
-    /// <exception cref="ConfigException">No images, an unknown class, or a count that cannot be balanced.</exception>
-    internal static int[] Labels(IReadOnlyList<string> classes, int count, CheckpointConfig config, bool isBalanced = false, ulong? randomSeed = null)
-    {
-        if (isBalanced && randomSeed is not null)
-        {
-            throw new ConfigException("--balanced and --random-classes exclude each other: drawn classes are not equally many.");
-        }
-
-        if (count < 1)
-        {
-            throw new ConfigException($"--count {count} must be at least 1.");
-        }
-
-        var lookup = new ClassLookup(config.ClassNames, config.Model.ClassCount);
-        var chosen = classes.SelectMany(name => name == "all" ? Enumerable.Range(0, config.Model.ClassCount) : [lookup.Find(name)]).ToArray();
-        if (randomSeed is { } seed)
-        {
-            var random = new CounterRandom(seed, RandomStream.Labels);
-            return [.. Enumerable.Range(0, count).Select(i => chosen[random.Below(chosen.Length, i, 0)])];
-        }
-
-        return !isBalanced || count % chosen.Length == 0
-            ? [.. Enumerable.Range(0, count).Select(i => chosen[i % chosen.Length])]
-            : throw new ConfigException($"--count {count} cannot be the same for each of {chosen.Length} classes; with --balanced ask for a multiple, such as {(count / chosen.Length * chosen.Length) + chosen.Length}.");
-    }
 }

@@ -1,10 +1,11 @@
 using System.CommandLine;
 using NextPatch.Cli.Evaluation;
-using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Datasets;
 using NextPatch.Evaluation.Networks;
+using NextPatch.Models;
+using NextPatch.Reconstruction;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Commands;
@@ -57,14 +58,15 @@ internal static class TokenizerEvalCommand
             perturbation?.Validate(tokenizer.Config.CodebookSize);
             using var perception = PerceptualWeights.Open(parsed.GetRequiredValue(lpips));
             using var parts = DatasetReader.OpenParts(parsed.GetRequiredValue(images), cancellation);
-            var stream = new ReconstructionStream(tokenizer, input.Choose(parsed, parts), input.OnErrorOf(parsed));
+            var source = input.Choose(parsed, parts);
+            var stream = new ReconstructionStream(tokenizer, source, input.OnErrorOf(parsed));
             using var features = parsed.GetValue(network) is null && parsed.GetValue(weights) is null ? null : FeatureNetworks.Open(parsed.GetValue(network), parsed.GetValue(weights), MeasureOptions.Resize(parsed, resize));
-            var evaluator = new TokenizerEvaluator(tokenizer, perception, perturbation, parsed.GetValue(seed), features is null ? null : new ReconstructionDistance(features));
+            var evaluator = new TokenizerEvaluator(((TorchTokenizer)tokenizer).Network, perception, perturbation, parsed.GetValue(seed), features is null ? null : new ReconstructionDistance(features));
             var hash = WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer));
             TokenizerEvaluation result;
             using (var progress = terminal.CreateProgress())
             {
-                result = evaluator.Run(stream, parts.Train.Name, input.PartOf(parsed, parts), hash, progress, cancellation);
+                result = evaluator.Run(stream, parts.Train.Name, input.PartOf(parsed, parts), hash, progress.For("Reconstructing", source.Count), cancellation);
             }
 
             if (parsed.GetValue(json))

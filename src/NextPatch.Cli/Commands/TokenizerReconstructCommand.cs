@@ -1,12 +1,13 @@
 using System.CommandLine;
-using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Core;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
-using NextPatch.Torch.Tokenizer;
+using NextPatch.Models;
+using NextPatch.Reconstruction;
 
 namespace NextPatch.Cli.Commands;
 
@@ -55,9 +56,10 @@ internal static class TokenizerReconstructCommand
     {
         using var tokenizer = input.Load(parsed);
         using var parts = DatasetReader.OpenParts(path, cancellation);
-        var stream = new ReconstructionStream(tokenizer, input.Choose(parsed, parts), input.OnErrorOf(parsed));
+        var source = input.Choose(parsed, parts);
+        var stream = new ReconstructionStream(tokenizer, source, input.OnErrorOf(parsed));
         var side = tokenizer.Config.ImageSide;
-        foreach (var batch in stream.Read(progress, cancellation))
+        foreach (var batch in stream.Read(progress.For("Reconstructing", source.Count), cancellation))
         {
             for (var i = 0; i < batch.Images.Count; i++)
             {
@@ -89,7 +91,7 @@ internal static class TokenizerReconstructCommand
                 store.ReadCodes(Place(first + i), 0, codes.AsSpan(i * store.CodesPerImage, store.CodesPerImage));
             }
 
-            var pixels = tokenizer.DecodePixels(codes, cancellation);
+            var pixels = tokenizer.Decode(codes, cancellation);
             for (var i = 0; i < part; i++)
             {
                 writer.Write(original: null, new RgbImage(side, side, pixels.AsSpan(i * size, size).ToArray()), $"{folder}, image {Place(first + i)}");
@@ -101,7 +103,7 @@ internal static class TokenizerReconstructCommand
         return count;
     }
 
-    private static void RequireFit(CodeManifest codes, VqTokenizer tokenizer, string folder, string path)
+    private static void RequireFit(CodeManifest codes, IImageTokenizer tokenizer, string folder, string path)
     {
         if (codes.GridSide != tokenizer.Config.GridSide || codes.VocabularySize > tokenizer.Config.CodebookSize)
         {

@@ -1,11 +1,11 @@
-using NextPatch.Cli.Commands;
-using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 using NextPatch.Evaluation.Protocol;
+using NextPatch.Models;
+using NextPatch.Sampling;
 
 namespace NextPatch.Cli.Evaluation;
 
@@ -48,7 +48,7 @@ internal sealed record DrawingOptions
     {
         var request = new GenerationRequest
         {
-            Labels = SampleCommand.Labels(["all"], Count ?? throw new ConfigException("--count is missing: how many images is the model to draw? 50000 is what papers report; a few thousand will do to compare."), model.Config, randomSeed: HasRandomClasses ? Seed : null),
+            Labels = ClassChoice.Labels([ClassChoice.All], Count ?? throw new ConfigException("--count is missing: how many images is the model to draw? 50000 is what papers report; a few thousand will do to compare."), model.Config, randomSeed: HasRandomClasses ? Seed : null),
             Seed = Seed,
             Sampling = sampling ?? Sampling(model.Config.Model),
         };

@@ -1,10 +1,10 @@
-using NextPatch.Cli.Models;
-using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Evaluation.Protocol;
+using NextPatch.Models;
+using NextPatch.Sampling;
 
 namespace NextPatch.Cli.Evaluation;
 

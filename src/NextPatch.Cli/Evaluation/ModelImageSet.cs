@@ -1,6 +1,5 @@
 using NextPatch.Core.Generation;
 using NextPatch.Evaluation.Protocol;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Evaluation;
 
@@ -8,7 +7,7 @@ namespace NextPatch.Cli.Evaluation;
 internal sealed class ModelImageSet : ImageSet
 {
     private readonly IGenerationEngine _engine;
-    private readonly VqTokenizer _tokenizer;
+    private readonly IImageTokenizer _tokenizer;
     private readonly GenerationRequest _request;
     private readonly IDisposable? _owned;
 
@@ -16,7 +15,7 @@ internal sealed class ModelImageSet : ImageSet
     /// <param name="tokenizer">Turns them into images.</param>
     /// <param name="request">All the images.</param>
     /// <param name="owned">Disposed with this object.</param>
-    public ModelImageSet(IGenerationEngine engine, VqTokenizer tokenizer, GenerationRequest request, IDisposable? owned = null)
+    public ModelImageSet(IGenerationEngine engine, IImageTokenizer tokenizer, GenerationRequest request, IDisposable? owned = null)
     {
         (_engine, _tokenizer, _request, _owned) = (engine, tokenizer, request, owned);
         (Labels, ClassCount, Rounding) = (request.Labels, engine.Config.ClassCount, CodeImageSet.TokenizerRounding);
@@ -36,7 +35,7 @@ internal sealed class ModelImageSet : ImageSet
         {
             var part = _request with { Labels = [.. _request.Labels.Skip(first).Take(BatchSize)], FirstIndex = _request.FirstIndex + first };
             var codes = _engine.Generate(part, cancellation: cancellation); // [B, T]
-            var batch = new ImageBatch(part.Labels.Count, side, side, _tokenizer.DecodePixels(codes, cancellation)); // [B, S, S, 3]
+            var batch = new ImageBatch(part.Labels.Count, side, side, _tokenizer.Decode(codes, cancellation)); // [B, S, S, 3]
             FirstBatch ??= batch;
             yield return batch;
         }

@@ -7,7 +7,6 @@ using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Protocol;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Evaluation;
 
@@ -30,7 +29,7 @@ internal sealed class TrainingEvaluation : IDisposable
     /// <param name="cancellation">Stops reading the reference.</param>
     /// <exception cref="ConfigException">No reference, or one that images of this model cannot be compared with.</exception>
     public static TrainingEvaluation Open(
-        MeasureOptions options, ParseResult parsed, int count, CheckpointConfig config, VqTokenizer tokenizer, ProgressReporter progress, CancellationToken cancellation)
+        MeasureOptions options, ParseResult parsed, int count, CheckpointConfig config, IImageTokenizer tokenizer, ProgressReporter progress, CancellationToken cancellation)
     {
         if (count < 2 || parsed.GetValue(options.Reference) is null)
         {

@@ -1,6 +1,5 @@
 using NextPatch.Core.Generation;
 using NextPatch.Evaluation.Protocol;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Evaluation;
 
@@ -8,7 +7,7 @@ namespace NextPatch.Cli.Evaluation;
 internal sealed class TrainingMetric : IGenerationMetric
 {
     private readonly Evaluator _evaluator;
-    private readonly VqTokenizer _tokenizer;
+    private readonly IImageTokenizer _tokenizer;
     private readonly GenerationRequest _request;
     private readonly Func<IProgress<int>> _progress;
     private readonly Action<EvaluationResult> _onResult;
@@ -18,7 +17,7 @@ internal sealed class TrainingMetric : IGenerationMetric
     /// <param name="request">What is drawn.</param>
     /// <param name="progress">Makes what receives the number of images done, anew for every measurement.</param>
     /// <param name="onResult">Receives every measurement.</param>
-    public TrainingMetric(Evaluator evaluator, VqTokenizer tokenizer, GenerationRequest request, Func<IProgress<int>> progress, Action<EvaluationResult> onResult)
+    public TrainingMetric(Evaluator evaluator, IImageTokenizer tokenizer, GenerationRequest request, Func<IProgress<int>> progress, Action<EvaluationResult> onResult)
         => (_evaluator, _tokenizer, _request, _progress, _onResult) = (evaluator, tokenizer, request, progress, onResult);
 
     public IReadOnlyDictionary<string, double> Measure(IGenerationEngine engine, CancellationToken cancellation)

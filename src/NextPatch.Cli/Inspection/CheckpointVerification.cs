@@ -1,5 +1,5 @@
 using NextPatch.Core;
-using NextPatch.Training.Runs;
+using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Cli.Inspection;
 

@@ -1,4 +1,3 @@
-using NextPatch.Cli.Models;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
@@ -7,7 +6,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
-using NextPatch.Training.Runs;
+using NextPatch.Models;
 
 namespace NextPatch.Cli.Inspection;
 

@@ -9,11 +9,7 @@ namespace NextPatch.Cli.Inspection;
 internal sealed record TensorSummary(string Name, IReadOnlyList<long> Shape, string Dtype)
 {
     public TensorSummary(string name, IReadOnlyList<long> shape, ElementType type)
-        : this(name, shape, NameOf(type))
+        : this(name, shape, ElementTypes.NameOf(type))
     {
     }
-
-#pragma warning disable CA1308 // The names of NumPy and PyTorch are lower case.
-    public static string NameOf(ElementType type) => type.ToString().ToLowerInvariant();
-#pragma warning restore CA1308
 }

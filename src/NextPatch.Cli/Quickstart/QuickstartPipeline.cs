@@ -1,9 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using NextPatch.Cli.Diagnostics;
-using NextPatch.Cli.Models;
 using NextPatch.Cli.Rendering;
-using NextPatch.Cli.Sampling;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
@@ -15,6 +13,8 @@ using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
+using NextPatch.Models;
+using NextPatch.Sampling;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Gpt;
@@ -198,7 +198,7 @@ internal sealed class QuickstartPipeline
     {
         using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, Enum.Parse<WeightsKind>(weights, ignoreCase: true));
         var request = new GenerationRequest { Labels = labels, Seed = _settings.Seed, Sampling = _settings.Sampling };
-        new SampleWriter(model).Write(_folder.Root, _folder.Samples, request, _progress, _cancellation);
+        new SampleWriter(model).Write(_folder.Root, _folder.Samples, request, _progress.For("Sampling", labels.Length), _cancellation);
         var pixels = NpzFile.Read(_folder.SamplesNpz)["arr_0"].Bytes.ToArray();
         return new ImageDataset { Name = "samples", Side = train.Side, ClassNames = train.ClassNames, Pixels = pixels, Labels = labels };
     }

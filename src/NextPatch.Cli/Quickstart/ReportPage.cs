@@ -3,9 +3,9 @@ using System.Net;
 using System.Text;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Reports;
-using NextPatch.Cli.Sampling;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
+using NextPatch.Sampling;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Quickstart;

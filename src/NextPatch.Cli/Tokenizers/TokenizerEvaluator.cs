@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
+using NextPatch.Reconstruction;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
@@ -40,7 +40,7 @@ internal sealed class TokenizerEvaluator
     /// <param name="progress">Told after every batch.</param>
     /// <param name="cancellation">Checked within batches.</param>
     /// <exception cref="NextPatchException">No image could be read.</exception>
-    public TokenizerEvaluation Run(ReconstructionStream images, string dataset, string? part, string tokenizerHash, ProgressReporter progress, CancellationToken cancellation)
+    public TokenizerEvaluation Run(ReconstructionStream images, string dataset, string? part, string tokenizerHash, IProgress<int>? progress, CancellationToken cancellation)
     {
         var clock = Stopwatch.StartNew();
         foreach (var batch in images.Read(progress, cancellation))

@@ -1,9 +1,9 @@
 using System.CommandLine;
 using NextPatch.Core;
-using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
-using NextPatch.Torch.Tokenizer;
+using NextPatch.Models;
 
 namespace NextPatch.Cli.Tokenizers;
 
@@ -51,20 +51,6 @@ internal sealed class TokenizerImageInput
     /// <param name="parsed">The command line.</param>
     /// <param name="gridSide">Codes per side, where codes are given instead of images.</param>
     /// <exception cref="ConfigException">The size does not fit the tokenizer.</exception>
-    public VqTokenizer Load(ParseResult parsed, int? gridSide = null)
-    {
-        var path = parsed.GetRequiredValue(Tokenizer);
-        var tokenizer = VqTokenizer.Load(path, gridSide);
-        if (parsed.GetValue(_imageSize) is not { } side || side == tokenizer.Config.ImageSide)
-        {
-            return tokenizer;
-        }
-
-        var config = tokenizer.Config;
-        tokenizer.Dispose();
-        return config.Architecture == TokenizerArchitecture.Vqgan && gridSide is null && side > 0 && side % config.DownsamplingFactor == 0
-            ? VqTokenizer.Load(path, side / config.DownsamplingFactor)
-            : throw new ConfigException(
-                $"--image-size {side} does not fit the tokenizer in {path}: {(config.Architecture == TokenizerArchitecture.Vqgan && gridSide is null ? $"it must be a multiple of {config.DownsamplingFactor}" : $"it works at {config.ImageSide} pixels only")}.");
-    }
+    public IImageTokenizer Load(ParseResult parsed, int? gridSide = null)
+        => TokenizerSource.Open(ComputeBackends.Find(null), parsed.GetRequiredValue(Tokenizer), gridSide, parsed.GetValue(_imageSize));
 }

@@ -2,9 +2,9 @@ using System.CommandLine;
 using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Precision;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
 

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
-using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
@@ -9,10 +8,11 @@ using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
+using NextPatch.Models;
+using NextPatch.Sampling;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
-using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;
@@ -72,7 +72,7 @@ internal sealed class TrainingJob
         return result.IsComplete;
     }
 
-    private GptRunOptions GptRunOptions(VqTokenizer? tokenizer, CheckpointConfig config) => _options.Frame.Fill(_parsed, new GptRunOptions
+    private GptRunOptions GptRunOptions(IImageTokenizer? tokenizer, CheckpointConfig config) => _options.Frame.Fill(_parsed, new GptRunOptions
     {
         Output = _parsed.GetRequiredValue(_options.Frame.Output),
         Recompute = _parsed.GetValue(_options.Recompute),
@@ -97,7 +97,7 @@ internal sealed class TrainingJob
     private static TrainingConfig? Stored(string checkpoint)
         => ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training;
 
-    private VqTokenizer? OpenTokenizer(string codes)
+    private IImageTokenizer? OpenTokenizer(string codes)
     {
         if (_parsed.GetRequiredValue(_options.SampleEvery) == 0 && _parsed.GetRequiredValue(_options.EvaluateEvery) == 0)
         {
@@ -106,11 +106,11 @@ internal sealed class TrainingJob
 
         var folder = _parsed.GetValue(_options.Tokenizer) ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(codes))!, "tokenizer");
         return Directory.Exists(folder)
-            ? VqTokenizer.Load(folder)
+            ? TokenizerSource.Open(ComputeBackends.Find(null), folder)
             : throw new ConfigException($"--sample-every and --evaluate-every need the tokenizer of the codes, and {folder} does not exist. Name it with --tokenizer, or leave them out.");
     }
 
-    private void WriteSamples(long step, GptModel model, VqTokenizer tokenizer, CheckpointConfig config)
+    private void WriteSamples(long step, GptModel model, IImageTokenizer tokenizer, CheckpointConfig config)
     {
         var rows = Math.Min(config.Model.ClassCount, MaxSampleRows);
         var labels = Enumerable.Range(0, rows * SamplesPerClass).Select(i => i / SamplesPerClass).ToArray();
@@ -119,7 +119,7 @@ internal sealed class TrainingJob
         {
             Labels = labels, Seed = config.Training!.Seed, Sampling = new SamplingConfig { GuidanceScale = config.Model.HasNullClass ? 2 : 1 },
         });
-        var pixels = tokenizer.DecodePixels(codes);
+        var pixels = tokenizer.Decode(codes);
         var sheet = new SampleSheet(config.ClassNames);
         var side = tokenizer.Config.ImageSide;
         for (var i = 0; i < labels.Length; i++)

@@ -11,6 +11,19 @@ public static class TokenizerInference
     private const string EncoderInput = "encoder.conv_in.weight";
     private const string EncoderOutput = "encoder.conv_out.weight";
 
+    private const string ConfigFile = "config.json";
+
+    /// <summary>The configuration beside the weights, or, of a file in the published layout, the one that its shapes tell.</summary>
+    /// <param name="path">A folder with config.json, or a file of weights.</param>
+    /// <param name="weights">What is open of it.</param>
+    /// <param name="gridSide">Codes per side that are wanted: a VQGAN takes images of any size. Null: as configured, for a file 256 pixels.</param>
+    /// <exception cref="NextPatchException">The configuration is missing or damaged, or these are not the weights of a tokenizer.</exception>
+    public static TokenizerConfig Read(string path, WeightsFile weights, int? gridSide = null)
+    {
+        var config = Directory.Exists(path) ? ConfigJson.Read(Path.Combine(path, ConfigFile), ConfigJson.Default.TokenizerConfig) : Infer(weights);
+        return config.Architecture == TokenizerArchitecture.Vqgan ? config with { ImageSide = (gridSide ?? config.GridSide) * config.DownsamplingFactor } : config;
+    }
+
     /// <param name="weights">The weights.</param>
     /// <param name="imageSide">Side of the images in pixels; the network itself takes any multiple of the downsampling factor.</param>
     /// <exception cref="ConfigException">Not the weights of such a tokenizer.</exception>

@@ -10,6 +10,9 @@ public interface IGenerationEngine : IDisposable
 
     GptConfig Config { get; }
 
+    /// <summary>Images that it draws at a time. Parts of a request that begin and end at multiples of it waste nothing.</summary>
+    int BatchSize { get; }
+
     /// <summary>Draws one grid of codes per label.</summary>
     /// <param name="request">What to draw.</param>
     /// <param name="progress">Receives the number of finished images.</param>

@@ -32,4 +32,8 @@ public sealed class RgbImage
 
     /// <summary>uint8 [Height, Width, 3]; the image's own storage.</summary>
     public byte[] Pixels { get; }
+
+    /// <summary>Writes a PNG file; one of that name is replaced.</summary>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public void SavePng(string path) => File.WriteAllBytes(path, PngWriter.Encode(this));
 }

@@ -32,6 +32,11 @@ public enum ElementType
 
 public static class ElementTypes
 {
+#pragma warning disable CA1308 // The names of NumPy and PyTorch are lower case.
+    /// <summary>As NumPy and PyTorch call it: float32, uint16.</summary>
+    public static string NameOf(ElementType type) => type.ToString().ToLowerInvariant();
+#pragma warning restore CA1308
+
     /// <summary>Bytes per element.</summary>
     public static int Size(this ElementType type) => type switch
     {

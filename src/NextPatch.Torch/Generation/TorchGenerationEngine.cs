@@ -13,6 +13,8 @@ namespace NextPatch.Torch.Generation;
 /// </summary>
 public sealed class TorchGenerationEngine : IGenerationEngine
 {
+    internal const string DisplayName = "TorchSharp (CPU)";
+
     // Wide models are bound by reading their weights, narrow ones by the number of calls.
     private const int NarrowWidth = 512;
     private const int NarrowBatch = 64;
@@ -32,9 +34,11 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         model.eval();
     }
 
-    public string Name => "TorchSharp (CPU)";
+    public string Name => DisplayName;
 
     public GptConfig Config => _model.Config;
+
+    public int BatchSize => _batch;
 
     public int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
@@ -134,7 +138,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         var problems = new List<string>();
         if (request.Sampling.IsGuided && !Config.HasNullClass)
         {
-            problems.Add($"A guidance scale of {request.Sampling.GuidanceScale} needs a null class, but this model was trained without label dropout; use --cfg-scale 1.");
+            problems.Add($"A guidance scale of {request.Sampling.GuidanceScale} needs a null class, but this model was trained without label dropout; use GuidanceScale 1.");
         }
 
         foreach (var label in request.Labels.Distinct().Where(l => l < 0 || l >= Config.ClassCount))
@@ -144,7 +148,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
 
         if (problems.Count > 0)
         {
-            throw new ConfigException(problems);
+            throw new ConfigException(problems) { Settings = [nameof(SamplingConfig.GuidanceScale)] };
         }
     }
 }

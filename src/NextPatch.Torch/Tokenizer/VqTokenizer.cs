@@ -30,6 +30,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     private const string ConfigFile = "config.json";
     private const string WeightsName = "model.safetensors";
     private const string RecentCodesKey = "quantize.codebook_used";
+    private const int PixelsPerBatch = 64 * 32 * 32;
 
     [ComponentName(Name = "encoder")] private readonly Module<Tensor, Tensor> _encoder;
     [ComponentName(Name = "decoder")] private readonly Module<Tensor, Tensor> _decoder;
@@ -45,6 +46,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     {
         config.Validate();
         Config = config;
+
+        // Small networks fill the processor only with many images; VQGAN's do with few, whose activations stay nearer.
+        EncodingBatch = config.Architecture == TokenizerArchitecture.Small ? 64 : Math.Clamp(PixelsPerBatch / (config.ImageSide * config.ImageSide), 1, 64);
         manual_seed((long)(new CounterRandom(seed, RandomStream.Initialization).Bits(0, 0) >> 1));
         using var scope = NewDisposeScope(); // TorchSharp's convolutions leave a tensor behind each when they are made
         var isVqgan = config.Architecture == TokenizerArchitecture.Vqgan;
@@ -71,8 +75,11 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <summary>Weight of the last layer that makes the images: where the adaptive weight of the adversarial loss is measured.</summary>
     public Parameter LastLayer => _decoder is VqganDecoder vqgan ? vqgan.LastLayer : ((SmallDecoder)_decoder).LastLayer;
 
-    /// <summary>Images per call of the network: small images in large batches, large ones one by one.</summary>
-    internal int BatchSize => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
+    /// <summary>Images per call of the decoder: small images in large batches, large ones one by one.</summary>
+    internal int DecodingBatch => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
+
+    /// <summary>Images per call of the encoder. Codes of another number may round otherwise.</summary>
+    internal int EncodingBatch { get; set; }
 
     /// <summary>Reads what <see cref="SaveTo"/> wrote, or a file in the published layout (<c>vq_ds16_c2i.pt</c>).</summary>
     /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the average is taken.</param>
@@ -81,12 +88,13 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public static VqTokenizer Load(string path, int? gridSide = null)
     {
         using var weights = WeightsFile.Open(path);
-        var config = Directory.Exists(path) ? ConfigJson.Read(Path.Combine(path, ConfigFile), ConfigJson.Default.TokenizerConfig) : TokenizerInference.Infer(weights);
-        if (config.Architecture == TokenizerArchitecture.Vqgan)
-        {
-            config = config with { ImageSide = (gridSide ?? config.GridSide) * config.DownsamplingFactor };
-        }
+        return Create(TokenizerInference.Read(path, weights, gridSide), weights);
+    }
 
+    /// <summary>A tokenizer of these sizes with these weights.</summary>
+    /// <exception cref="NextPatchException">The weights do not fit the sizes.</exception>
+    internal static VqTokenizer Create(TokenizerConfig config, WeightsFile weights)
+    {
         var tokenizer = new VqTokenizer(config, seed: 0);
         try
         {
@@ -205,7 +213,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Encode(Tensor images)
     {
         Require(images, "images", [-1, 3, Config.ImageSide, Config.ImageSide]);
-        return InFixedBatches(images, (batch, _) => _quantizer.Encode(Latents(batch)));
+        return InFixedBatches(images, EncodingBatch, (batch, _) => _quantizer.Encode(Latents(InEncodingOrder(batch))));
     }
 
     /// <summary>Images to perturbed codes, as the perturbed Fréchet distance (pFID) decodes them.</summary>
@@ -216,7 +224,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor EncodePerturbed(Tensor images, LatentPerturbation perturbation, long firstImage)
     {
         Require(images, "images", [-1, 3, Config.ImageSide, Config.ImageSide]);
-        return InFixedBatches(images, (batch, first) => _quantizer.EncodePerturbed(Latents(batch), perturbation, firstImage + first));
+        return InFixedBatches(images, EncodingBatch, (batch, first) => _quantizer.EncodePerturbed(Latents(InEncodingOrder(batch)), perturbation, firstImage + first));
     }
 
     /// <summary>Codes to images.</summary>
@@ -225,24 +233,32 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor Decode(Tensor codes)
     {
         Require(codes, "codes", [-1, Config.CodesPerImage]);
-        return InFixedBatches(codes, (batch, _) => Render(_quantizer.Lookup(batch, Config.GridSide, Config.GridSide)));
+        return InFixedBatches(codes, DecodingBatch, (batch, _) => Render(_quantizer.Lookup(batch, Config.GridSide, Config.GridSide)));
     }
 
+    /// <summary>
+    /// The same images in the order in memory that suits the encoder, which every layer then keeps: channels last is faster from about 64 channels
+    /// on, and slower below.
+    /// </summary>
+    private Tensor InEncodingOrder(Tensor images)
+        => Config.Architecture == TokenizerArchitecture.Vqgan ? images.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2) : images;
+
     /// <param name="items">N of them.</param>
+    /// <param name="size">Items per batch, B.</param>
     /// <param name="compute">Given a batch and the index of its first item.</param>
-    private Tensor InFixedBatches(Tensor items, Func<Tensor, long, Tensor> compute)
+    private static Tensor InFixedBatches(Tensor items, int size, Func<Tensor, long, Tensor> compute)
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         var results = new List<Tensor>();
-        for (var first = 0L; first < items.size(0); first += BatchSize)
+        for (var first = 0L; first < items.size(0); first += size)
         {
-            var count = Math.Min(BatchSize, items.size(0) - first);
+            var count = Math.Min(size, items.size(0) - first);
             var batch = items.narrow(0, first, count);
-            if (count < BatchSize)
+            if (count < size)
             {
                 // Row 0 again: any valid item will do, its result is dropped.
-                batch = cat([batch, batch.narrow(0, 0, 1).repeat_interleave(BatchSize - count, 0)]);
+                batch = cat([batch, batch.narrow(0, 0, 1).repeat_interleave(size - count, 0)]);
             }
 
             results.Add(compute(batch, first).narrow(0, 0, count));

@@ -4,7 +4,6 @@ using NextPatch.Core.Sampling;
 using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
 

@@ -1,4 +1,5 @@
 using System.Text;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 
 namespace NextPatch.Training.Runs;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 
 namespace NextPatch.Training.Runs;

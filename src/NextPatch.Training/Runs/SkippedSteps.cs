@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 
 namespace NextPatch.Training.Runs;

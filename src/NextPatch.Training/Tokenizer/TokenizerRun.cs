@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;

@@ -1,3 +1,4 @@
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Torch.Loading;

@@ -1,9 +1,9 @@
-using NextPatch.Cli.Models;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
+using NextPatch.Models;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;

@@ -1,13 +1,12 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using NextPatch.Cli.Commands;
-using NextPatch.Cli.Rendering;
-using NextPatch.Cli.Sampling;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
+using NextPatch.Models;
+using NextPatch.Sampling;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 
@@ -56,13 +55,11 @@ public sealed class SampleCommandTests
     public void A_set_drawn_in_two_parts_is_the_set_drawn_at_once()
     {
         using var folder = new TemporaryFolder();
-        using StringWriter output = new(), error = new();
         using var model = SampleModel.Load(SmallModel.Write(folder));
-        using var progress = new Terminal(output, error).CreateProgress();
         var whole = new GenerationRequest { Labels = [.. Enumerable.Range(0, 68).Select(i => i % 3)], Seed = 4 };
 
-        new SampleWriter(model).Write(folder["whole"], null, whole, progress, CancellationToken.None);
-        new SampleWriter(model).Write(folder["part"], folder["images"], whole with { Labels = [.. whole.Labels.Skip(66)], FirstIndex = 66 }, progress, CancellationToken.None);
+        new SampleWriter(model).Write(folder["whole"], null, whole, progress: null, CancellationToken.None);
+        new SampleWriter(model).Write(folder["part"], folder["images"], whole with { Labels = [.. whole.Labels.Skip(66)], FirstIndex = 66 }, progress: null, CancellationToken.None);
 
         Assert.All(["000066.png", "000067.png"], name => Assert.Equal(File.ReadAllBytes(folder[$"whole/{name}"]), File.ReadAllBytes(folder[$"images/{name}"])));
         Assert.Equal(["grid.png", "samples.json", "samples.npz"], Directory.GetFiles(folder["part"]).Select(Path.GetFileName).Order());
@@ -313,8 +310,8 @@ public sealed class SampleCommandTests
     {
         var config = new CheckpointConfig { Model = GptPresets.Get("tiny") with { ClassCount = 8 }, ClassNames = ["a", "b", "7", "3"] };
 
-        Assert.Equal([2, 1, 5, 2, 1], SampleCommand.Labels(["7", "B", "5"], 5, config));
-        Assert.Equal([0, 1, 2], SampleCommand.Labels(["all"], 3, config));
+        Assert.Equal([2, 1, 5, 2, 1], ClassChoice.Labels(["7", "B", "5"], 5, config));
+        Assert.Equal([0, 1, 2], ClassChoice.Labels(["all"], 3, config));
     }
 
     private static string ModelHash(string path)
@@ -329,13 +326,13 @@ public sealed class SampleCommandTests
         using var scope = TorchSharp.torch.NewDisposeScope();
         using var model = SampleModel.Load(path);
         var codes = model.Engine.Generate(new GenerationRequest { Labels = [0, 1, 2], Sampling = new() { GuidanceScale = 2 } });
-        var decoded = model.Tokenizer!.Decode(TorchSharp.torch.tensor(codes, [3, 4], dtype: TorchSharp.torch.ScalarType.Int64));
+        var decoded = model.Tokenizer!.DecodePlanes(codes);
         if (!isAntialiased)
         {
-            var planes = BicubicInterpolation.Resize(decoded.contiguous().data<float>().ToArray(), 8, 8, 6, 6);
+            var planes = BicubicInterpolation.Resize(decoded, 8, 8, 6, 6);
             return ImageTensors.ToPixels(TorchSharp.torch.tensor(planes, [3, 3, 6, 6]));
         }
 
-        return [.. ImageTensors.ToPixels(decoded).Chunk(8 * 8 * 3).SelectMany(p => PillowResize.Resize(new RgbImage(8, 8, p), 6, 6, ResampleFilter.Bicubic).Pixels)];
+        return [.. model.Tokenizer.Decode(codes).Chunk(8 * 8 * 3).SelectMany(p => PillowResize.Resize(new RgbImage(8, 8, p), 6, 6, ResampleFilter.Bicubic).Pixels)];
     }
 }

@@ -1,11 +1,11 @@
 using System.Globalization;
-using NextPatch.Cli.Models;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Imaging;
 using NextPatch.Evaluation.Metrics;
+using NextPatch.Models;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 

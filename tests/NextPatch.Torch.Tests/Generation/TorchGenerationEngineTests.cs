@@ -67,7 +67,7 @@ public sealed class TorchGenerationEngineTests
     {
         using var engine = new TorchGenerationEngine(TinyGpt.Create(TinyGpt.Config with { ClassDropout = 0 }));
         var error = Assert.Throws<ConfigException>(() => engine.Generate(new GenerationRequest { Labels = [0] }));
-        Assert.Contains("--cfg-scale 1", error.Message, StringComparison.Ordinal);
+        Assert.Contains("GuidanceScale 1", error.Message, StringComparison.Ordinal);
         Assert.Equal(16, engine.Generate(new GenerationRequest { Labels = [0], Sampling = new SamplingConfig { GuidanceScale = 1 } }).Length);
     }
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Gpt;
 

@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Runs;
 

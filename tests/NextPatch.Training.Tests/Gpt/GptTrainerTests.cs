@@ -1,9 +1,9 @@
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 using TorchSharp;
 
 namespace NextPatch.Training.Tests.Gpt;

@@ -1,10 +1,10 @@
 using System.Text.Json;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Data.Codes;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 using TorchSharp;
 
 namespace NextPatch.Training.Tests.Gpt;

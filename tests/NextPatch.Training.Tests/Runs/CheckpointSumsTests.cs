@@ -1,7 +1,7 @@
 using System.Security.Cryptography;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Tensors;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tests.Runs;
 

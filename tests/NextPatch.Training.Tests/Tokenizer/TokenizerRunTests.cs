@@ -1,13 +1,13 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 using NextPatch.Kernels.Gemm;
 using NextPatch.Torch.Tokenizer;
-using NextPatch.Training.Runs;
 using NextPatch.Training.Tokenizer;
 using TorchSharp;
 

@@ -1,0 +1,36 @@
+using NextPatch.Core.Sampling;
+
+namespace NextPatch.Sampling;
+
+/// <summary>What <c>samples.json</c> holds: how a set of samples came about.</summary>
+internal sealed record SampleSet
+{
+    /// <summary>Class of each image, in the order of samples.npz.</summary>
+    public required IReadOnlyList<int> Labels { get; init; }
+
+    public required IReadOnlyList<string> ClassNames { get; init; }
+
+    public required ulong Seed { get; init; }
+
+    public required long FirstIndex { get; init; }
+
+    public required SamplingConfig Sampling { get; init; }
+
+    /// <summary>ema or model.</summary>
+    public required string Weights { get; init; }
+
+    public required string ModelHash { get; init; }
+
+    public required string Engine { get; init; }
+
+    /// <summary>Side in pixels at which images are drawn; null where there are only codes.</summary>
+    public int? ImageSize { get; init; }
+
+    /// <summary>Side at which they are written; null = as drawn.</summary>
+    public int? ImageSizeEval { get; init; }
+
+    /// <summary>How they come to that size; null where they need not.</summary>
+    public string? ResizeFilter { get; init; }
+
+    public required string Version { get; init; }
+}

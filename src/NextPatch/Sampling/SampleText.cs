@@ -1,0 +1,48 @@
+using System.Globalization;
+using NextPatch.Core;
+using NextPatch.Core.Generation;
+using NextPatch.Core.Sampling;
+
+namespace NextPatch.Sampling;
+
+/// <summary>What a PNG file remembers of how it was drawn.</summary>
+internal static class SampleText
+{
+    public static string Version => typeof(NextPatchException).Assembly.GetName().Version!.ToString(3);
+
+    /// <param name="model">Drew it.</param>
+    /// <param name="request">It is one of these images.</param>
+    /// <param name="index">Its index.</param>
+    /// <param name="label">Its class.</param>
+    /// <param name="size">Null: as drawn.</param>
+    /// <returns>Text by keyword.</returns>
+    public static Dictionary<string, string> For(SampleModel model, GenerationRequest request, long index, int label, EvaluationSize? size = null)
+        => new()
+    {
+        ["Software"] = $"NextPatch {Version}",
+        ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),
+        ["index"] = index.ToString(CultureInfo.InvariantCulture),
+        ["class"] = label.ToString(CultureInfo.InvariantCulture),
+        ["className"] = SampleSheet.NameOf(label, model.Config.ClassNames),
+        ["settings"] = Rules(request.Sampling) + Size(size),
+        ["weights"] = model.KindName,
+        ["modelHash"] = model.Hash,
+    };
+
+    private static string Size(EvaluationSize? size)
+        => size is null
+            ? ""
+            : string.Create(CultureInfo.InvariantCulture, $" --image-size-eval {size.Side}{(size.IsAntialiased ? " --antialias" : "")}");
+
+    /// <summary>The rules as options of <c>nextpatch sample</c>, so that they can be repeated.</summary>
+    private static string Rules(SamplingConfig rules)
+    {
+        var shape = rules.GuidanceShape switch { GuidanceShape.Linear => "linear", GuidanceShape.Power => "power", _ => "constant" };
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"--cfg-scale {rules.GuidanceScale} --cfg-interval {rules.GuidanceInterval} --cfg-shape {shape} --cfg-power {rules.GuidancePower} ")
+            + string.Create(
+                CultureInfo.InvariantCulture, $"--temperature {rules.Temperature} --top-k {rules.TopK} --top-p "
+                + $"{rules.TopP}{(rules.Greedy ? " --greedy" : "")}");
+    }
+}

@@ -1,0 +1,137 @@
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Generation;
+using NextPatch.Core.Imaging;
+using NextPatch.Core.Tensors;
+
+namespace NextPatch.Sampling;
+
+/// <summary>
+/// Draws images and writes them: numbered PNG files, <c>grid.png</c>, <c>samples.npz</c> and <c>samples.json</c>; without a tokenizer
+/// <c>codes.npz</c> instead of images.
+/// </summary>
+/// <remarks>Works in parts of fixed size, so that memory does not grow with the number of images.</remarks>
+internal sealed class SampleWriter
+{
+    // A multiple of the engine's internal batches, so that no row of them is wasted.
+    private const int Part = 64;
+
+    private const int PublishedGridImages = 16;
+    private const int PublishedGridColumns = 4;
+
+    private readonly SampleModel _model;
+    private readonly EvaluationSize? _size;
+
+    /// <param name="model">Draws and decodes.</param>
+    /// <param name="size">Size of the images where it is not that of the model; null: as drawn.</param>
+    public SampleWriter(SampleModel model, EvaluationSize? size = null) => (_model, _size) = (model, size);
+
+    /// <summary>Draws and writes; files of an earlier set with the same numbers are replaced.</summary>
+    /// <param name="folder">Takes grid.png, samples.npz and samples.json; made if need be.</param>
+    /// <param name="imageFolder">Takes the numbered PNG files; null = <paramref name="folder"/>.</param>
+    /// <param name="request">What to draw.</param>
+    /// <param name="progress">Told after every part.</param>
+    /// <param name="cancellation">Checked at every position; PNG files written so far stay.</param>
+    public void Write(string folder, string? imageFolder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+        => Write(SamplePaths.In(folder, imageFolder, _model.Tokenizer is not null), request, progress, cancellation);
+
+    /// <summary>The same into other places.</summary>
+    public void Write(SamplePaths paths, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(paths.Images);
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(paths.Archive))!);
+        if (_model.Tokenizer is null)
+        {
+            WriteCodes(paths.Archive, request, progress, cancellation);
+        }
+        else
+        {
+            WriteImages(paths, new SampleDecoder(_model.Tokenizer, _size), request, progress, cancellation);
+        }
+
+        File.WriteAllText(paths.Description, JsonSerializer.Serialize(Describe(request), SampleSetJson.Default.SampleSet));
+    }
+
+    /// <summary>File name of an image: 000012.png.</summary>
+    public static string FileName(long index) => index.ToString("D6", CultureInfo.InvariantCulture) + ".png";
+
+    private void WriteImages(
+        SamplePaths paths, SampleDecoder decoder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    {
+        var (side, sheet) = (decoder.Side, new SampleSheet(_model.Config.ClassNames));
+        int[] firstCodes = [];
+        using (var archive = new NpzWriter(paths.Archive))
+        {
+            using var array = archive.BeginArray("arr_0", ElementType.UInt8, [request.Labels.Count, side, side, 3]);
+            foreach (var (first, labels, codes) in Draw(request, progress, cancellation))
+            {
+                firstCodes = first == 0 ? codes : firstCodes;
+                var pixels = decoder.Decode(codes, cancellation);
+                array.Write(pixels);
+                for (var i = 0; i < labels.Length; i++)
+                {
+                    var image = new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray());
+                    var index = request.FirstIndex + first + i;
+                    using var file = File.Create(Path.Combine(paths.Images, FileName(index)));
+                    PngWriter.Write(file, image, SampleText.For(_model, request, index, labels[i], _size));
+                    sheet.Add(labels[i], image);
+                }
+            }
+        }
+
+        File.WriteAllBytes(paths.Grid, PngWriter.Encode(paths.HasPublishedGrid ? PublishedSheet(firstCodes) : sheet.Compose()));
+    }
+
+    private RgbImage PublishedSheet(int[] codes)
+    {
+        var (length, side) = (_model.Config.Model.CodesPerImage, _model.Tokenizer!.Config.ImageSide);
+        return TorchvisionGrid.Compose(
+            _model.Tokenizer!.DecodePlanes(codes.AsMemory(0, Math.Min(codes.Length, PublishedGridImages * length))), side, side,
+            PublishedGridColumns);
+    }
+
+    private void WriteCodes(string path, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    {
+        using var archive = new NpzWriter(path);
+        using (var array = archive.BeginArray("codes", ElementType.Int32, [request.Labels.Count, _model.Config.Model.CodesPerImage]))
+        {
+            foreach (var (_, _, codes) in Draw(request, progress, cancellation))
+            {
+                array.Write(MemoryMarshal.AsBytes(codes.AsSpan()));
+            }
+        }
+
+        archive.Add("labels", HostTensor.From<int>(ElementType.Int32, [request.Labels.Count], request.Labels.ToArray()));
+    }
+
+    private IEnumerable<(int First, int[] Labels, int[] Codes)> Draw(
+        GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    {
+        var total = request.Labels.Count;
+        for (var first = 0; first < total; first += Part)
+        {
+            var labels = request.Labels.Skip(first).Take(Part).ToArray();
+            var codes = _model.Engine.Generate(request with { Labels = labels, FirstIndex = request.FirstIndex + first }, cancellation: cancellation);
+            progress?.Report(first + labels.Length);
+            yield return (first, labels, codes);
+        }
+    }
+
+    private SampleSet Describe(GenerationRequest request) => new()
+    {
+        Labels = request.Labels,
+        ClassNames = _model.Config.ClassNames,
+        Seed = request.Seed,
+        FirstIndex = request.FirstIndex,
+        Sampling = request.Sampling,
+        Weights = _model.KindName,
+        ModelHash = _model.Hash,
+        Engine = _model.Engine.Name,
+        ImageSize = _model.Tokenizer?.Config.ImageSide,
+        ImageSizeEval = _size?.Side,
+        ResizeFilter = _size?.Filter,
+        Version = SampleText.Version,
+    };
+}

@@ -1,0 +1,143 @@
+using NextPatch.Conversion;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Tensors;
+using NextPatch.Models;
+
+namespace NextPatch;
+
+/// <summary>Writes weights in another format, part by part: memory does not grow with their size.</summary>
+public static class WeightsConverter
+{
+    /// <summary>Converts weights. Several threads may each write an output of their own.</summary>
+    /// <param name="input">A run (its newest checkpoint), a checkpoint or model folder, or a file: .pt, .pth, .th, .bin, .ckpt, .safetensors,
+    /// .safetensors.index.json, .npz, .npy.</param>
+    /// <param name="output">The extension is the format: .pt, .pth, .safetensors, .npz; without one, or an existing folder: a folder in the layout of
+    /// Hugging Face.</param>
+    /// <param name="options">Null: the defaults.</param>
+    /// <param name="progress">Told what is written; what it throws ends the conversion without a trace.</param>
+    /// <param name="cancellation">Ends the conversion without a trace.</param>
+    /// <exception cref="ConfigException">The output is of no known kind or is the input, or an option does not fit.</exception>
+    /// <exception cref="NextPatchException">The input is damaged, or the output cannot be written.</exception>
+    public static WeightsConversionResult Convert(
+        string input, string output, WeightsConversionOptions? options = null, IProgress<WeightsConversionProgress>? progress = null,
+        CancellationToken cancellation = default)
+    {
+        options ??= new WeightsConversionOptions();
+        var format = FormatOf(output, options);
+        using var source = ModelSource.Open(input, options.Weights);
+        RequireOther(input, output, source);
+        var tensors = source.Weights.Tensors.Select(p => KeyValuePair.Create(p.Key, options.Type is { } type ? p.Value.As(type) : p.Value)).ToList();
+        if (format == OutputFormat.Npz)
+        {
+            RequireKnownToNumPy(tensors, output);
+        }
+
+        var total = tensors.Sum(t => t.Value.ByteCount);
+        var done = 0L;
+        var watched = tensors.ConvertAll(p => KeyValuePair.Create(p.Key, p.Value.Watched(bytes =>
+        {
+            cancellation.ThrowIfCancellationRequested();
+            done += bytes;
+            progress?.Report(new WeightsConversionProgress(done, total));
+        })));
+        if (Path.GetDirectoryName(Path.GetFullPath(output)) is { } parent)
+        {
+            Directory.CreateDirectory(parent);
+        }
+
+        switch (format)
+        {
+            case OutputFormat.PyTorch: PyTorchFile.Write(output, watched); break;
+            case OutputFormat.Safetensors: SafetensorsFile.Write(output, watched, MetadataOf(source)); break;
+            case OutputFormat.Npz: NpzFile.Write(output, watched); break;
+            default: new ModelFolder(output, options.Tokenizer, options.License, options.MaxShardBytes)
+                .Write(source, watched, MetadataOf(source), cancellation); break;
+        }
+
+        return new WeightsConversionResult(
+            output, NameOf(format), tensors.Count, tensors.Sum(t => t.Value.Count), source.KindName,
+            [.. tensors.GroupBy(t => t.Value.Type).OrderByDescending(g => g.Sum(t => t.Value.ByteCount)).Select(g => ElementTypes.NameOf(g.Key))],
+                total);
+    }
+
+    private enum OutputFormat
+    {
+        PyTorch,
+        Safetensors,
+        Npz,
+        Folder,
+    }
+
+#pragma warning disable CA1308 // Names of formats are lower case.
+    private static string NameOf(OutputFormat format) => format.ToString().ToLowerInvariant();
+#pragma warning restore CA1308
+
+    private static OutputFormat FormatOf(string output, WeightsConversionOptions options)
+    {
+        var format = Directory.Exists(output) || Path.EndsInDirectorySeparator(output)
+            ? OutputFormat.Folder
+            : Path.GetExtension(output).ToUpperInvariant() switch
+        {
+            ".PT" or ".PTH" => OutputFormat.PyTorch,
+            ".SAFETENSORS" => OutputFormat.Safetensors,
+            ".NPZ" => OutputFormat.Npz,
+            "" => OutputFormat.Folder,
+            var other => throw new ConfigException(
+                $"'{output}' ends in '{other}', which says no format that can be written: .pt, .pth, .safetensors, .npz, or a folder (no "
+                + $"extension, an existing folder, or a / at the end)."),
+        };
+        return format == OutputFormat.Folder || (options.Tokenizer ?? options.License) is null
+            ? format
+            : throw new ConfigException($"Tokenizer and License are for folders, but '{output}' is a file; leave them out.")
+            {
+                Settings = ["Tokenizer", "License"],
+            };
+    }
+
+    private static void RequireOther(string input, string output, ModelSource source)
+    {
+        string[] read = [input, source.Weights.Path,
+            .. SafetensorsIndex.IsIndex(source.Weights.Path) ? SafetensorsIndex.FilesOf(source.Weights.Path) : []];
+        if (read.Select(RealPath).Contains(RealPath(output)))
+        {
+            throw new ConfigException($"'{output}' is what is read; write to another name.");
+        }
+    }
+
+    /// <summary>The path behind a link, for comparison.</summary>
+    private static string RealPath(string path)
+    {
+        var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        FileSystemInfo info = Directory.Exists(full) ? new DirectoryInfo(full) : new FileInfo(full);
+        return info.Exists && info.ResolveLinkTarget(returnFinalTarget: true) is { } target ? target.FullName : full;
+    }
+
+    private static void RequireKnownToNumPy(List<KeyValuePair<string, StoredTensor>> tensors, string output)
+    {
+        if (tensors.Find(
+            t => t.Value.Type is ElementType.BFloat16 or ElementType.Float8E4M3 or ElementType.Float8E5M2) is { Key: { } name, Value: { } tensor })
+        {
+            throw new ConfigException(
+                $"'{name}' is {ElementTypes.NameOf(tensor.Type)}, which NumPy does not have, so it cannot be kept in '{output}'; convert it with "
+                + $"Type Float32.")
+            {
+                Settings = ["Type Float32"],
+            };
+        }
+    }
+
+    /// <summary>What the input says about itself, and which weights these are.</summary>
+    private static Dictionary<string, string> MetadataOf(ModelSource source)
+    {
+        var metadata = new Dictionary<string, string>(source.Weights.Metadata) { ["format"] = "pt", ["weights"] = source.KindName };
+        if (source.Step is { } step)
+        {
+            metadata["step"] = $"{step}";
+        }
+
+        return metadata;
+    }
+}
