@@ -1,5 +1,4 @@
 using System.Globalization;
-using NextPatch.Core;
 using NextPatch.Core.Files;
 
 namespace NextPatch.Core.Checkpoints;

@@ -1,8 +1,4 @@
-<<<<<<<< HEAD:src/NextPatch.Core/Files/DiskTrouble.cs
 namespace NextPatch.Core.Files;
-========
-namespace NextPatch.Core.Checkpoints;
->>>>>>>> wt-c:src/NextPatch.Core/Checkpoints/DiskTrouble.cs
 
 /// <summary>Tells errors of the disk, which may pass, from errors of the program, which do not.</summary>
 internal static class DiskTrouble

@@ -1,5 +1,4 @@
 using System.Text;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 
 namespace NextPatch.Training.Runs;

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 using TorchSharp;
 using TorchSharp.Modules;

@@ -1,10 +1,10 @@
 using System.Text.Json;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
+using NextPatch.Training.Runs;
 using static TorchSharp.torch;
 
 namespace NextPatch.Training.Tokenizer;

@@ -1,4 +1,3 @@
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Torch.Loading;
