@@ -1,33 +1,20 @@
-using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Configuration;
-using NextPatch.Core.Generation;
-using NextPatch.Torch.Generation;
-using NextPatch.Torch.Gpt;
-using NextPatch.Torch.Loading;
-using NextPatch.Torch.Tokenizer;
+using System.Runtime.CompilerServices;
 
 namespace NextPatch.Cli.Tests;
 
-/// <summary>The lines under "In an application" in README.md, with a smaller model. Change both together.</summary>
+/// <summary>The C# lines of README.md are those that tests/outside.sh compiles in a program on the packages. Change both together.</summary>
 public sealed class ReadmeSnippetTests
 {
     [Fact]
-    public void The_application_snippet_draws_images()
+    public void The_lines_of_the_readme_are_those_that_compile_outside()
     {
-        using var folder = new TemporaryFolder();
-        var run = SmallModel.Write(folder);
+        var readme = Lines("README.md").SkipWhile(line => line != "```csharp").Skip(1).TakeWhile(line => line != "```").ToList();
+        var outside = Lines("tests/Outside/Readme.cs").ToList();
+        var body = outside.SkipWhile(line => line != "    {").Skip(1).TakeWhile(line => line != "    }").Select(line => line.Length > 8 ? line[8..] : "");
 
-        var checkpoint = CheckpointFolder.Resolve(run);
-        var config = ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig);
-        var weights = Path.Combine(checkpoint, "model.safetensors");
-        var model = new GptModel(config.Model);
-        StateLoader.Load(model, SafetensorsFile.Read(weights), weights);
-        using IGenerationEngine engine = new TorchGenerationEngine(model); // disposes the model
-        using var tokenizer = VqTokenizer.Load(folder["tokenizer"]);
-        var codes = engine.Generate(new GenerationRequest { Labels = [0, 2], Seed = 7 });
-        var pixels = tokenizer.DecodePixels(codes);
-
-        Assert.Equal(2 * 8 * 8 * 3, pixels.Length);
+        Assert.Equal(readme, [outside[0], "", .. body]);
     }
+
+    private static string[] Lines(string path, [CallerFilePath] string here = "")
+        => File.ReadAllLines(Path.Combine(Path.GetDirectoryName(here)!, "..", "..", path));
 }

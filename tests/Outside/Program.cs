@@ -1,4 +1,4 @@
-// The program that tests/outside.sh builds in an empty folder against the packages: what a README shows, then whether its TorchSharp is the safe one.
+// The program that tests/outside.sh builds in an empty folder against the packages: it draws, then says whether its TorchSharp is the safe one.
 // Arguments: a trained model, its tokenizer.
 using System.Diagnostics;
 using NextPatch;
