@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Benchmarks;
 
-/// <summary>Clipping, AdamW and the weight average over 20 M parameters, against TorchSharp's AdamW with its own clipping and an average by hand.</summary>
+/// <summary>Clipping, AdamW and the EMA over 20 M parameters, against TorchSharp's AdamW with its own clipping and an average by hand.</summary>
 public class AdamWBenchmarks
 {
     private readonly List<Parameter> _parameters = [];

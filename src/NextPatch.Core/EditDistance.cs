@@ -1,6 +1,6 @@
 namespace NextPatch.Core;
 
-/// <summary>How far a word is from one that it may be a slip of.</summary>
+/// <summary>How many edits lie between a word and the one that may have been meant.</summary>
 internal static class EditDistance
 {
     /// <summary>Fewest insertions, deletions and replacements between two texts (Levenshtein), without regard to case.</summary>

@@ -12,7 +12,7 @@ public sealed record ImageGeneratorOptions
     /// </summary>
     public string? Tokenizer { get; init; }
 
-    /// <summary>Which weights, where there is a choice: by default their average over training (EMA) where there is one.</summary>
+    /// <summary>Which weights, where there is a choice: by default the EMA weights where there are any.</summary>
     public WeightsKind Weights { get; init; } = WeightsKind.Auto;
 
     /// <summary>Side of the images in pixels, 16 per code, for files that do not say it; null = 256.</summary>

@@ -6,7 +6,7 @@ namespace NextPatch;
 /// <summary>How <see cref="WeightsConverter"/> writes.</summary>
 public sealed record WeightsConversionOptions
 {
-    /// <summary>Which weights, where there is a choice: by default their average over training where there is one.</summary>
+    /// <summary>Which weights, where there is a choice: by default the EMA weights where there are any.</summary>
     public WeightsKind Weights { get; init; }
 
     /// <summary>Element type of floating-point tensors; null keeps each as it is.</summary>

@@ -4,7 +4,7 @@ namespace NextPatch.Cli.Benchmarking;
 /// <param name="Name">What was measured: patch side, part, and whether it is the median or the minimum of the rounds.</param>
 /// <param name="Value">The figure.</param>
 /// <param name="Unit">Its unit.</param>
-/// <param name="Baseline">The same figure of the step written the published way, in the same rounds; for a ratio between patch sides its floor in FLOPs.</param>
+/// <param name="Baseline">The same figure of the step written the published way, in the same rounds; for a ratio between patch sides its roofline in FLOPs.</param>
 /// <param name="Ratio">Value / baseline: the median of the rounds' ratios, or minimum over minimum.</param>
 /// <param name="FloorShare">Time of the bare matrix products (of the bytes, for the optimiser) in the same rounds / value; 1 = nothing is wasted.</param>
 internal sealed record BenchFigure(string Name, double Value, string Unit, double? Baseline = null, double? Ratio = null, double? FloorShare = null)

@@ -8,7 +8,7 @@ namespace NextPatch.Cli.Benchmarking;
 // Shape letters used in this file: I and O channels in and out, k kernel side, s pixels per side of the output.
 
 /// <summary>The convolutions of a VQGAN encoder by themselves, with its own shapes: the time that it cannot go below without other arithmetic.</summary>
-/// <remarks>Products of attention are not counted, which makes the floor lower and the demand stricter.</remarks>
+/// <remarks>Products of attention are not counted, so that the roofline is lower and the demand stricter.</remarks>
 internal sealed class ConvolutionRoofline
 {
     private const int Runs = 3;

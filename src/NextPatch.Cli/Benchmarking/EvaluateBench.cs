@@ -40,7 +40,7 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
             action();
             var seconds = Stopwatch.GetElapsedTime(started).TotalSeconds;
 
-            // The rate of both sides of the measurement, whichever is higher: the floor must not be raised by whoever shares the machine.
+            // The rate of both sides of the measurement, whichever is higher: other programs on the machine must not raise the roofline.
             var floor = flops / Math.Max(before, Rate(type));
             figures.Add(new BenchFigure(name, seconds, "s", FloorShare: flops > 0 ? floor / seconds : null));
             return seconds;

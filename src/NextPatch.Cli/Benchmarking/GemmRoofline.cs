@@ -8,7 +8,7 @@ namespace NextPatch.Cli.Benchmarking;
 // Shape letters: R rows (images x tokens), In and Out widths of a linear map.
 
 /// <summary>The linear maps of one step as bare matrix products, with the model's own shapes: the time nothing can go below without other arithmetic.</summary>
-/// <remarks>Products of attention are not counted, which makes the floor lower and the demand stricter.</remarks>
+/// <remarks>Products of attention are not counted, so that the roofline is lower and the demand stricter.</remarks>
 internal sealed class GemmRoofline : IDisposable
 {
     private readonly Shape[] _shapes;
@@ -75,7 +75,7 @@ internal sealed class GemmRoofline : IDisposable
 
         public double Flops { get; }
 
-        /// <summary>Each product is the best of three: the floor must not be raised by whoever shares the machine.</summary>
+        /// <summary>Each product is the best of three: other programs on the machine must not raise the roofline.</summary>
         public (double Forward, double InputGradient, double WeightGradient) Measure()
         {
             // Gradients first: they must see the same values each time, and the product overwrites y.

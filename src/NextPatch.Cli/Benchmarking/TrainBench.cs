@@ -135,7 +135,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         }
     }
 
-    /// <summary>Cost of an image against patch side 1, whose floor is that of the FLOPs.</summary>
+    /// <summary>Cost of an image against patch side 1, whose roofline is that of the FLOPs.</summary>
     private IEnumerable<BenchFigure> ScalingFigures()
     {
         double PerImage(int i, StepTimes t) => t.Passes / plan.MicroBatches[i].Images;

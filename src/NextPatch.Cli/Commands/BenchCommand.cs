@@ -203,7 +203,7 @@ internal static class BenchCommand
     {
         var table = new Table().Border(TableBorder.Rounded);
         table.AddColumn("figure");
-        foreach (var heading in (string[])["value", "unit", "baseline", "ratio", "share of the floor"])
+        foreach (var heading in (string[])["value", "unit", "baseline", "ratio", "share of the roofline"])
         {
             table.AddColumn(new TableColumn(heading).RightAligned());
         }

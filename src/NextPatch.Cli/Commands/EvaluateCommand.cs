@@ -38,7 +38,7 @@ internal static class EvaluateCommand
               The paper's FID, sFID, Inception Score, precision and recall of 50,000 samples, with the weights in the cache folder or in a file:
                 nextpatch evaluate --samples samples-50k --reference VIRTUAL_imagenet256_labeled.npz --network inception
                 nextpatch evaluate --samples samples.npz --reference VIRTUAL_imagenet256_labeled.npz --weights pt_inception-2015-12-05-6726825d.pth --metrics fid,is --json
-              A model that draws while it is measured, with the weights that training has averaged or without, by any rules of 'sample':
+              A model that draws while it is measured, with its EMA weights or those as trained, by any rules of 'sample':
                 nextpatch evaluate --samples run --count 5000 --seed 7 --model-weights model --cfg-scale 2 --cfg-shape power --cfg-power 2 --temperature 0.9 --top-k 500 --top-p 0.95 --reference cifar10.tar.gz --reference-part train --network resnet20 --weights resnet20-cifar10.safetensors
                 nextpatch evaluate --samples run --count 5000 --random-classes --cfg-interval 32 --cfg-scale 3 --reference cifar10.tar.gz --weights resnet20-cifar10.safetensors
                 nextpatch evaluate --samples run --count 100 --greedy --reference cifar10.tar.gz --weights resnet20-cifar10.safetensors

@@ -21,7 +21,7 @@ internal static class InfoCommand
             "info",
             """
             Says what a file or folder holds: configuration, step, tensors, classes, text. Only headers are read, however
-            large the file. Nothing in a file is executed. Of a .pt file with several sets of weights the average (ema) is listed.
+            large the file. Nothing in a file is executed. Of a .pt file with several sets of weights the EMA is listed.
 
             Examples:
               nextpatch info quickstart/model

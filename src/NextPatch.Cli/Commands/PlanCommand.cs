@@ -71,7 +71,7 @@ internal static class PlanCommand
         console.WriteLine($"Total: {Quantity.Decimal(plan.TotalFlops, "FLOP")} against {Quantity.Decimal(plan.PlainFlops, "FLOP")} for next-token training.");
         console.WriteLine($"Time: {Quantity.Duration(plan.Seconds)} against {Quantity.Duration(plan.PlainSeconds)}, at {Quantity.Decimal(plan.FlopsPerSecond, "FLOP")}/s ({plan.FlopsPerSecondSource}).");
         var memory = plan.Memory;
-        console.WriteLine($"Memory: {Quantity.Bytes(memory.Total)} at the peak: weights {Quantity.Bytes(memory.Weights)}, gradients {Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, average {Quantity.Bytes(memory.Average)}, activations {Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller --micro-batch).");
+        console.WriteLine($"Memory: {Quantity.Bytes(memory.Total)} at the peak: weights {Quantity.Bytes(memory.Weights)}, gradients {Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, EMA {Quantity.Bytes(memory.Average)}, activations {Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller --micro-batch).");
     }
 
     private static Table StageTable(RunPlan plan)

@@ -82,7 +82,7 @@ internal static class SampleCommand
             var paths = parsed.GetValue(layout) == "published"
                 ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetRequiredValue(model), loaded, size, request))
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
-            terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "averaged weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
+            terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
             using (var progress = terminal.CreateProgress())
             {
                 new SampleWriter(loaded, size).Write(paths, request, progress.For("Sampling", request.Labels.Count), cancellation);

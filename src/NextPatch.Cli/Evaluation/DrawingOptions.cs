@@ -17,7 +17,7 @@ internal sealed record DrawingOptions
 
     public WeightsKind Weights { get; init; } = WeightsKind.Auto;
 
-    /// <summary>Number of images; null where nobody said.</summary>
+    /// <summary>Number of images; null where it is not given.</summary>
     public int? Count { get; init; }
 
     public ulong Seed { get; init; }

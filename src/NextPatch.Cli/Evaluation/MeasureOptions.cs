@@ -33,7 +33,7 @@ internal sealed class MeasureOptions
         return option;
     }
 
-    /// <summary>What it says; null where nobody chose.</summary>
+    /// <summary>What it says; null where it is not given.</summary>
     public static ResizeProtocol? Resize(ParseResult parsed, Option<string?> option)
         => parsed.GetValue(option) is { } name ? Enum.Parse<ResizeProtocol>(name, ignoreCase: true) : null;
 

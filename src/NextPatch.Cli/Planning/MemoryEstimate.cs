@@ -5,11 +5,11 @@ using NextPatch.Torch.Gpt.Fused;
 namespace NextPatch.Cli.Planning;
 
 /// <summary>Memory of training steps, without libtorch itself (about 0.4 GiB), the data, and what validation and sampling need for a moment.</summary>
-/// <remarks>Per parameter: weight, gradient, two moments of AdamW and the average, 4 bytes each; the rest is what <see cref="FusedGpt"/> keeps from step to step.</remarks>
+/// <remarks>Per parameter: weight, gradient, two moments of AdamW and the EMA, 4 bytes each; the rest is what <see cref="FusedGpt"/> keeps from step to step.</remarks>
 /// <param name="Weights">Bytes of the weights.</param>
 /// <param name="Gradients">Bytes of the gradients.</param>
 /// <param name="Moments">Bytes of the optimiser's moments.</param>
-/// <param name="Average">Bytes of the weight average; 0 without one.</param>
+/// <param name="Average">Bytes of the EMA; 0 without one.</param>
 /// <param name="Activations">Bytes of activations and logits, in the stage that needs most.</param>
 /// <param name="RecomputedActivations">The same with <c>--recompute</c>.</param>
 internal sealed record MemoryEstimate(double Weights, double Gradients, double Moments, double Average, double Activations, double RecomputedActivations)

@@ -13,7 +13,7 @@ internal sealed record RunPlan
 
     public required int BatchSize { get; init; }
 
-    /// <summary>Images of the training set; null where the length is given in steps and nobody needs to know.</summary>
+    /// <summary>Images of the training set; null where the length is given in steps and it does not matter.</summary>
     public required long? DatasetImages { get; init; }
 
     public required long TotalSteps { get; init; }

@@ -22,7 +22,7 @@ internal sealed class TokenizerTrainOptions
     private readonly Option<double> _decay = new("--decay-share") { Description = "Share of the steps, at the end, over which the rate falls to zero; codes are revived only before.", HelpName = "x", DefaultValueFactory = _ => 0.3 };
     private readonly Option<double> _beta2 = new Option<double>("--beta2") { Description = "Adam's second beta; the first is 0.9.", HelpName = "x", DefaultValueFactory = _ => 0.95 }.AtLeast(0.0);
     private readonly Option<double> _clipNorm = new("--clip-norm") { Description = "Largest gradient norm of each network; 0 = no clipping.", HelpName = "x", DefaultValueFactory = _ => 1 };
-    private readonly Option<double> _emaDecay = new("--ema-decay") { Description = "Decay of the weight average, which is what is judged and left in the folder; 0 = none.", HelpName = "x", DefaultValueFactory = _ => 0.999 };
+    private readonly Option<double> _emaDecay = new("--ema-decay") { Description = "Decay of the EMA of the weights, which is judged and left in the folder; 0 = none.", HelpName = "x", DefaultValueFactory = _ => 0.999 };
     private readonly Option<bool> _fixedEma = new("--fixed-ema") { Description = "Use the published fixed decay from the first step on, instead of one that warms up." };
     private readonly Option<string> _reconstruction = new Option<string>("--reconstruction") { Description = "How pixels are compared; both is their sum.", HelpName = "l1|l2|both", DefaultValueFactory = _ => "both" }.AcceptOnlyFromAmong("l1", "l2", "both");
     private readonly Option<double> _perceptualWeight = new("--perceptual-weight") { Description = "Weight of the perceptual loss.", HelpName = "x", DefaultValueFactory = _ => 1 };

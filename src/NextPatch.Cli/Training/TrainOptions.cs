@@ -19,7 +19,7 @@ internal sealed class TrainOptions
     private readonly Option<double?> _endLearningRate = new("--end-lr") { Description = "Learning rate at the end of each stage. [default: the recipe's]", HelpName = "x" };
     private readonly Option<double?> _weightDecay = new("--weight-decay") { Description = "Weight decay of matrices. [default: 0.05]", HelpName = "x" };
     private readonly Option<double?> _clipNorm = new("--clip-norm") { Description = "Largest gradient norm; 0 = no clipping. [default: 1]", HelpName = "x" };
-    private readonly Option<double?> _emaDecay = new("--ema-decay") { Description = "Decay of the weight average; 0 = none. [default: the recipe's]", HelpName = "x" };
+    private readonly Option<double?> _emaDecay = new("--ema-decay") { Description = "Decay of the EMA of the weights; 0 = none. [default: the recipe's]", HelpName = "x" };
     private readonly Option<bool> _fixedEma = new("--fixed-ema") { Description = "Use the published fixed decay from the first step on, instead of one that warms up." };
     private readonly Option<double?> _dropout = new("--dropout") { Description = "Dropout of tokens, residuals and feed-forward. [default: the preset's]", HelpName = "x" };
     private readonly Option<double?> _attentionDropout = new("--attention-dropout") { Description = "Dropout of attention weights. [default: the recipe's]", HelpName = "x" };
@@ -57,7 +57,7 @@ internal sealed class TrainOptions
 
     public Option<string?> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir" };
 
-    public Option<long> EvaluateEvery { get; } = new Option<long>("--evaluate-every") { Description = "Steps between measurements of images that the averaged weights draw, against --reference (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 }.AtLeast(0L);
+    public Option<long> EvaluateEvery { get; } = new Option<long>("--evaluate-every") { Description = "Steps between measurements of images that the EMA weights draw, against --reference (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 }.AtLeast(0L);
 
     public Option<int> EvaluateCount { get; } = new("--evaluate-count") { Description = "Images to draw for it, classes in turn.", HelpName = "n", DefaultValueFactory = _ => 2048 };
 

@@ -48,7 +48,7 @@ internal static class TrainingDisplay
 
         if (result.ValidationLoss is { } loss)
         {
-            yield return $"Held-out loss at p=1: {loss:F4} nats per code{(result.AverageValidationLoss is { } average ? $", {average:F4} with the weight average" : "")}.";
+            yield return $"Held-out loss at p=1: {loss:F4} nats per code{(result.AverageValidationLoss is { } average ? $", {average:F4} with the EMA weights" : "")}.";
         }
     }
 }

@@ -98,7 +98,7 @@ public sealed class WeightsFile : IDisposable
     {
         var file = FindIn(folder, kind) ?? throw new NextPatchException(
             kind == WeightsKind.Ema && FindIn(folder, WeightsKind.Model) is not null
-                ? $"'{folder}' has no ema.safetensors, the average of the weights; ask for its model weights instead."
+                ? $"'{folder}' has no ema.safetensors, the EMA weights; ask for its model weights instead."
                 : $"The folder '{folder}' holds no weights. {Understood}.");
         var isAverage = System.IO.Path.GetFileName(file).StartsWith("ema", StringComparison.Ordinal);
         return file.EndsWith(".bin", StringComparison.Ordinal) ? OpenPyTorch(file, kind) : From(SafetensorsFile.Open(file), isAverage ? WeightsKind.Ema : WeightsKind.Model, isAverage);

@@ -63,7 +63,7 @@ public sealed record TrainingConfig
     /// <summary>Largest gradient norm; 0 = no clipping.</summary>
     public double ClipNorm { get; init; } = 1.0;
 
-    /// <summary>Decay of the weight average; 0 = no average.</summary>
+    /// <summary>Decay of the EMA of the weights; 0 = no EMA.</summary>
     public double EmaDecay { get; init; } = 0.9999;
 
     /// <summary>Whether the decay warms up, min(decay, (1 + n) / (10 + n)) after n updates, so that short runs have a useful average; false = the published fixed decay.</summary>

@@ -4,7 +4,7 @@ namespace NextPatch.Core.Patches;
 /// How a g x g grid of codes (row-major) divides into p x p patches: patches are numbered row by row, members of a patch row by
 /// row inside it (NPP, section "Patch grouping").
 /// </summary>
-/// <remarks>A grid that p does not divide is refused; the published code drops the border without a word.</remarks>
+/// <remarks>A grid that p does not divide is refused; the published code drops the border silently.</remarks>
 public sealed record PatchGeometry
 {
     /// <param name="gridSide">Side g of the grid, in codes.</param>

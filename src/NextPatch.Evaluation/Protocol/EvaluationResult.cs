@@ -36,6 +36,6 @@ public sealed record EvaluationResult
 
     public required EvaluationProtocol Protocol { get; init; }
 
-    /// <summary>Sentences for a person.</summary>
+    /// <summary>Notes for the user, a sentence each.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 }

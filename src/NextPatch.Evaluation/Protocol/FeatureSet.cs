@@ -33,7 +33,7 @@ public sealed class FeatureSet
     /// <summary>Pooled features [N, D]; empty where they were not to be kept.</summary>
     public ReadOnlyMemory<float> Rows { get; }
 
-    /// <summary>Sentences for a person.</summary>
+    /// <summary>Notes for the user, a sentence each.</summary>
     public required IReadOnlyList<string> Warnings { get; init; }
 
     /// <summary>Runs the images through the network.</summary>

@@ -16,8 +16,8 @@ public static class MetricChoice
     };
 
     /// <summary>Splits a list such as "fid,is".</summary>
-    /// <param name="text">Null: nobody chose.</param>
-    /// <returns>Null where nobody chose: whatever network and reference allow.</returns>
+    /// <param name="text">Null: not chosen.</param>
+    /// <returns>Null where not chosen: whatever network and reference allow.</returns>
     /// <exception cref="ConfigException">A name is unknown.</exception>
     public static IReadOnlySet<EvaluationMetric>? Parse(string? text)
     {

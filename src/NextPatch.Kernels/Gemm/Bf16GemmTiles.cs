@@ -16,7 +16,7 @@ internal readonly unsafe struct Bf16GemmTiles : IGemmTiles<Bf16>
 
     /// <summary>
     /// libtorch's at::native::cpublas::brgemm of bfloat16 matrices (ATen/native/CPUBlas.h, exported): m, n, k, distances of rows of the three matrices,
-    /// whether to add, their addresses, whether pairs of rows of the right one are interleaved. Given by whoever loads libtorch; 0 without it.
+    /// whether to add, their addresses, whether pairs of rows of the right one are interleaved. Given by what loads libtorch; 0 without it.
     /// </summary>
     public static nint Brgemm { get; set; }
 

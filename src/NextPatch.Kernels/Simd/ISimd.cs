@@ -4,7 +4,7 @@ namespace NextPatch.Kernels.Simd;
 
 /// <summary>
 /// Neighbouring floats that a kernel computes at once, as many as the processor's registers hold. A kernel is written once, for any number of lanes;
-/// with one lane it is its own plain twin, and does what remains of a row that vectors do not divide.
+/// with one lane it is the reference, and computes what remains of a row that vectors do not divide.
 /// </summary>
 /// <typeparam name="L">The implementing type.</typeparam>
 internal unsafe interface ISimd<L> : IAdditionOperators<L, L, L>, ISubtractionOperators<L, L, L>, IMultiplyOperators<L, L, L>, IDivisionOperators<L, L, L>, IUnaryNegationOperators<L, L>

@@ -3,7 +3,7 @@ using NextPatch.Core.Tensors;
 
 namespace NextPatch.Kernels.Simd;
 
-/// <summary>One float: the plain twin of the vectors.</summary>
+/// <summary>One float: the reference that the vectors must equal.</summary>
 internal readonly unsafe struct Simd1(float value) : ISimd<Simd1>
 {
     /// <summary>The compiler would call some of these, through memory.</summary>

@@ -20,7 +20,7 @@ internal static unsafe class ParallelRows
     /// <summary>Work that is a part by itself: sharing such rows beforehand could only share them unevenly.</summary>
     private const long LongRow = 1 << 20;
 
-    /// <summary>How many threads there are, asked before each call: whoever loads libtorch gives its number.</summary>
+    /// <summary>How many threads there are, asked before each call; what loads libtorch gives its number.</summary>
     public static Func<int> CountThreads { get; set; } = () => Environment.ProcessorCount;
 
     /// <summary>GNU OpenMP's entry for a region that all threads of a team run, as libtorch's own code calls it; 0 where .NET's pool does the work.</summary>

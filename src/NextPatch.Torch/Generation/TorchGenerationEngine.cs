@@ -119,7 +119,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         }
     }
 
-    /// <summary>Rows that nobody asked for go on with code 0; their first input was a label, which need not be a code.</summary>
+    /// <summary>Rows beyond the request go on with code 0; their first input was a label, which need not be a code.</summary>
     private void ClearIdleRows(long[] inputs, int slot, int images)
     {
         for (var i = 0; i < inputs.Length; i++)

@@ -115,7 +115,7 @@ public static partial class NativeBackend
         }
         catch (NextPatchException)
         {
-            // Nobody listens here; whoever uses TorchSharp hears it.
+            // There is no caller to tell here; the first use of TorchSharp throws it again.
         }
     }
 
@@ -179,9 +179,9 @@ public static partial class NativeBackend
     }
 
     /// <summary>
-    /// Two settings that libtorch reads when it is loaded, where nobody has chosen them. Its threads (GNU OpenMP) sleep after some microseconds of waiting
-    /// instead of spinning for milliseconds: on an idle machine that makes no difference, where other processes want the cores a training step is two to
-    /// three times as fast. And tensors of 2 MiB and more lie in huge pages: kernels that walk down columns miss fewer addresses (docs/log.md).
+    /// Two settings that libtorch reads when it is loaded, unless the environment sets them. Its threads (GNU OpenMP) sleep after some microseconds of
+    /// waiting instead of spinning for milliseconds: on an idle machine that makes no difference, where other processes want the cores a training step
+    /// is two to three times as fast. And tensors of 2 MiB and more lie in huge pages: kernels that walk down columns miss fewer addresses (docs/log.md).
     /// </summary>
     private static void SetDefaults()
     {

@@ -21,7 +21,7 @@ public sealed class LatentPerturbation
     private readonly LatentPerturbationConfig _config;
     private readonly CounterRandom _random;
 
-    /// <param name="config">Settings; validated by whoever knows the codebook.</param>
+    /// <param name="config">Settings; validated where the codebook is known.</param>
     /// <param name="seed">Seed of all choices.</param>
     public LatentPerturbation(LatentPerturbationConfig config, ulong seed)
     {

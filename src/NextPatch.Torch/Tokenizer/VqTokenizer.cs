@@ -82,7 +82,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     internal int EncodingBatch { get; set; }
 
     /// <summary>Reads what <see cref="SaveTo"/> wrote, or a file in the published layout (<c>vq_ds16_c2i.pt</c>).</summary>
-    /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the average is taken.</param>
+    /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the EMA is taken.</param>
     /// <param name="gridSide">Codes per side that are wanted: a VQGAN takes images of any size. Null: as configured, for a file 256 pixels.</param>
     /// <exception cref="NextPatchException">A file is missing or damaged, or the weights do not fit the configuration.</exception>
     public static VqTokenizer Load(string path, int? gridSide = null)

@@ -6,7 +6,7 @@ namespace NextPatch.Training.Gpt;
 
 /// <summary>What is asked of a model between its training steps. Weights and mode are afterwards as they were.</summary>
 /// <param name="model">The model that is trained.</param>
-/// <param name="step">Judges images, and its optimiser holds the weight average.</param>
+/// <param name="step">Judges images, and its optimiser holds the EMA.</param>
 /// <param name="batches">Gives the held-out images.</param>
 /// <param name="batchSize">Images per forward pass.</param>
 internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource batches, int batchSize)
@@ -30,12 +30,12 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
         return judged == 0 || cancellation.IsCancellationRequested ? null : total / judged;
     }
 
-    /// <summary><see cref="Loss"/> of the weight average over all held-out images.</summary>
+    /// <summary><see cref="Loss"/> of the EMA weights over all held-out images.</summary>
     /// <returns>Null also where there is no average.</returns>
     public double? AverageLoss(CancellationToken cancellation)
         => step.Optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(cancellation: cancellation)) : null;
 
-    /// <summary>Measures images that the weight average draws, or the trained weights where there is none.</summary>
+    /// <summary>Measures images that the EMA weights draw, or the trained ones where there is no EMA.</summary>
     /// <returns>Figures by name; null when cancelled.</returns>
     public IReadOnlyDictionary<string, double>? Measure(IGenerationMetric metric, CancellationToken cancellation)
     {

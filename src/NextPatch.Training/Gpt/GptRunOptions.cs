@@ -25,7 +25,7 @@ public sealed record GptRunOptions : RunOptions
     /// <summary>Draws a sample grid; receives the step and the model in evaluation mode.</summary>
     public Action<long, GptModel>? OnSample { get; init; }
 
-    /// <summary>Measures images that the averaged weights draw (the trained ones where there is no average); null = none.</summary>
+    /// <summary>Measures images that the EMA weights draw (the trained ones where there is no EMA); null = none.</summary>
     public IGenerationMetric? Metric { get; init; }
 
     /// <summary>Steps between measurements by <see cref="Metric"/>; 0 = never.</summary>

@@ -13,7 +13,7 @@ public static class InitialWeights
     private const string ClassTable = "cls_embedding.embedding_table.weight";
 
     /// <summary>Fills a model from a run, a checkpoint, or whatever <see cref="WeightsFile"/> opens.</summary>
-    /// <param name="path">Where the weights are; the weight average is taken where there is one.</param>
+    /// <param name="path">Where the weights are; the EMA is taken where there is one.</param>
     /// <param name="model">Filled; where the number of classes differs, its class table is drawn anew and only the null class is taken over.</param>
     /// <param name="seed">Seed of a class table that is drawn anew.</param>
     /// <returns>A sentence that says what was loaded.</returns>

@@ -7,7 +7,7 @@ namespace NextPatch.Training.Gpt;
 /// <param name="StageSeconds">Seconds in training steps by stage (validation, samples and checkpoints excluded).</param>
 /// <param name="StageImages">Images seen by stage.</param>
 /// <param name="ValidationLoss">Loss of the held-out images at p = 1 with the trained weights, in nats; null without held-out images or when cancelled.</param>
-/// <param name="AverageValidationLoss">The same with the weight average.</param>
+/// <param name="AverageValidationLoss">The same with the EMA weights.</param>
 public sealed record TrainingResult(
     long Step, bool IsComplete, string? Checkpoint, IReadOnlyList<double> StageSeconds, IReadOnlyList<long> StageImages,
     double? ValidationLoss, double? AverageValidationLoss)

@@ -35,7 +35,7 @@ public sealed class AdamW
     /// <summary>Updates done.</summary>
     public long StepCount { get; private set; }
 
-    /// <summary>Whether a weight average is kept.</summary>
+    /// <summary>Whether an EMA of the weights is kept.</summary>
     public bool HasAverage => _config.EmaDecay > 0;
 
     /// <summary>Global norm of the gradients, accumulated in double; parameters without a gradient count as zero.</summary>
@@ -102,13 +102,13 @@ public sealed class AdamW
         }
     }
 
-    /// <summary>The weight average by state key where it lies.</summary>
+    /// <summary>The EMA weights by state key, in place, not copied.</summary>
     public IEnumerable<KeyValuePair<string, StoredTensor>> Average() => _slots.Select(slot => KeyValuePair.Create(slot.Name, InPlace(slot.Shape, slot.Average)));
 
     /// <summary>A copy of <see cref="Moments"/>.</summary>
     public IEnumerable<KeyValuePair<string, HostTensor>> CaptureMoments() => Moments().Select(p => KeyValuePair.Create(p.Key, p.Value.Read()));
 
-    /// <summary>A copy of the weight average by state key.</summary>
+    /// <summary>A copy of the EMA weights by state key.</summary>
     public IEnumerable<KeyValuePair<string, HostTensor>> CaptureAverage()
         => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average)));
 
@@ -266,7 +266,10 @@ public sealed class AdamW
             _gradients = gradient is null ? null : Address(gradient);
         }
 
-        /// <summary>Written, not only promised: fresh pages that the first step would read and then write cost the system two faults each and a word to every core.</summary>
+        /// <summary>
+        /// Zeros that are written here. Memory that the system only promises to be zero costs two page faults a page, when the first step reads and
+        /// then writes it, and the second interrupts every core.
+        /// </summary>
         private static float[] Zeros(int count)
         {
             var zeros = GC.AllocateUninitializedArray<float>(count);

@@ -6,7 +6,7 @@ using NextPatch.Core.Tensors;
 namespace NextPatch.Training.Optimization;
 
 /// <summary>
-/// One AdamW update of a run of parameters, with clipping, the weight average and the bf16 copy in the same pass: memory is read once and
+/// One AdamW update of a run of parameters, with clipping, the EMA and the bf16 copy in the same pass: memory is read once and
 /// written once, 28 bytes a parameter, 8 more for the average and 2 for the copy, which is what bounds it.
 /// </summary>
 /// <remarks>Order of operations as PyTorch's single-tensor AdamW: decay first, then moments, then the step. Vector and scalar paths use the same
@@ -22,7 +22,7 @@ internal static class AdamWKernel
     /// <param name="gradients">Their gradients, before clipping.</param>
     /// <param name="firstMoments">Running mean of gradients; updated.</param>
     /// <param name="secondMoments">Running mean of squared gradients; updated.</param>
-    /// <param name="average">Weight average; updated; empty = none.</param>
+    /// <param name="average">EMA of the weights; updated; empty = none.</param>
     /// <param name="copy">The new weights in bf16; empty = none.</param>
     /// <param name="step">The step's factors.</param>
     public static void Update(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, Span<ushort> copy, in AdamWStep step)
@@ -80,7 +80,7 @@ internal static class AdamWKernel
             average.IsEmpty ? average : average[vectorised..], step);
     }
 
-    /// <summary>The plain twin of <see cref="Update"/>, without the copy.</summary>
+    /// <summary>The reference of <see cref="Update"/>, without the copy.</summary>
     public static void UpdateScalar(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, in AdamWStep step)
     {
         for (var i = 0; i < weights.Length; i++)
@@ -129,5 +129,5 @@ internal static class AdamWKernel
 /// <param name="StepSize">Learning rate / (1 - beta1^t).</param>
 /// <param name="SecondCorrection">sqrt(1 - beta2^t).</param>
 /// <param name="Epsilon">Added to the root of the second moments.</param>
-/// <param name="AverageDecay">Decay of the weight average.</param>
+/// <param name="AverageDecay">Decay of the EMA.</param>
 internal readonly record struct AdamWStep(float Clip, float Keep, float Beta1, float Beta2, float StepSize, float SecondCorrection, float Epsilon, float AverageDecay);

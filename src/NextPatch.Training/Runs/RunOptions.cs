@@ -30,7 +30,7 @@ public abstract record RunOptions
     /// <summary>Steps between validations; 0 = only at the end.</summary>
     public long ValidateEvery { get; init; }
 
-    /// <summary>Receives sentences for the person who watches.</summary>
+    /// <summary>Receives notes for the user, a sentence each.</summary>
     public Action<string>? OnNote { get; init; }
 
     /// <exception cref="NextPatch.Core.NextPatchException">The folder cannot be made or written.</exception>

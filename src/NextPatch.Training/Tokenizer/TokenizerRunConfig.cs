@@ -148,7 +148,7 @@ public sealed record TokenizerRunData(string Name, int TrainingCount, int HeldOu
 /// <summary>Who judges reconstructions beside the losses.</summary>
 public enum DiscriminatorKind
 {
-    /// <summary>Nobody.</summary>
+    /// <summary>No discriminator: the losses alone.</summary>
     None,
 
     /// <summary>One verdict per patch.</summary>

@@ -45,7 +45,7 @@ internal sealed class TokenizerValidator : IDisposable
             state[name] = value;
         }
 
-        StateLoader.Load(_average, state, "the weight average");
+        StateLoader.Load(_average, state, "the EMA weights");
         return _average;
     }
 

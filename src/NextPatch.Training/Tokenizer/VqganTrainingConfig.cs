@@ -16,10 +16,10 @@ public sealed record VqganTrainingConfig
     /// <summary>Largest norm of the gradients of each network; 0 = no clipping.</summary>
     public double ClipNorm { get; init; } = 1;
 
-    /// <summary>Decay of the weight average; 0 = none.</summary>
+    /// <summary>Decay of the EMA of the weights; 0 = none.</summary>
     public double EmaDecay { get; init; } = 0.9999;
 
-    /// <summary>Let the decay of the weight average grow with the steps, so that the average of a short run is not its start.</summary>
+    /// <summary>Let the decay of the EMA grow with the steps, so that the EMA of a short run is not its start.</summary>
     public bool EmaWarmup { get; init; }
 
     /// <summary>How pixels are compared.</summary>

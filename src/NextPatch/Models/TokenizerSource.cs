@@ -9,7 +9,7 @@ namespace NextPatch.Models;
 internal static class TokenizerSource
 {
     /// <param name="backend">Computes.</param>
-    /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the average is
+    /// <param name="path">A folder with config.json, or a weights file of a published tokenizer; of a training checkpoint the EMA is
     /// taken.</param>
     /// <param name="gridSide">Codes per side, where codes are given instead of images; null: as the images.</param>
     /// <param name="imageSize">Pixels per side that are wanted; null: as configured, for a file 256.</param>

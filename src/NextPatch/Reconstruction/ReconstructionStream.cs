@@ -24,7 +24,8 @@ internal sealed class ReconstructionStream
     }
 
     /// <summary>
-    /// Images to take at a time: a small tokenizer computes in batches of 64 whatever it is given; a large one goes image by image, and people watch.
+    /// Images to take at a time: a small tokenizer computes in batches of 64 whatever it is given; a large one computes image by image, so that
+    /// small batches show progress sooner at the same cost.
     /// </summary>
     public static int BatchOf(IImageTokenizer tokenizer) => tokenizer.Config.Architecture == TokenizerArchitecture.Small ? 64 : 8;
 

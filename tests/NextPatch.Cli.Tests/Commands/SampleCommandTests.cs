@@ -75,7 +75,7 @@ public sealed class SampleCommandTests
         var averaged = await CommandLine.RunAsync("sample", "--model", model, "--count", "2", "--weights", "ema", "--output", folder["averaged"]);
 
         Assert.Contains("raw weights", raw.Error, StringComparison.Ordinal);
-        Assert.Contains("averaged weights", averaged.Error, StringComparison.Ordinal);
+        Assert.Contains("EMA weights", averaged.Error, StringComparison.Ordinal);
         Assert.NotEqual(ModelHash(folder["raw/000000.png"]), ModelHash(folder["averaged/000000.png"]));
     }
 

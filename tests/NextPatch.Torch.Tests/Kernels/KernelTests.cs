@@ -58,7 +58,7 @@ public sealed unsafe class KernelTests
 
     [Theory]
     [MemberData(nameof(Widths))]
-    public void Norm_with_residual_equals_its_twin(int width)
+    public void Norm_with_residual_equals_its_reference(int width)
     {
         const int rows = 5;
         var drop = new BranchDrop(new DropMask(0.4, 77), [1, 0, 1.5f], 2);
@@ -81,7 +81,7 @@ public sealed unsafe class KernelTests
 
     [Theory]
     [MemberData(nameof(Widths))]
-    public void SwiGlu_equals_its_twin(int width)
+    public void SwiGlu_equals_its_reference(int width)
     {
         const int rows = 4;
         var gradient = Values(rows * width, 2);
@@ -104,7 +104,7 @@ public sealed unsafe class KernelTests
 
     [Theory]
     [MemberData(nameof(Widths))]
-    public void Cross_entropy_equals_its_twin(int vocabulary)
+    public void Cross_entropy_equals_its_reference(int vocabulary)
     {
         const int rows = 3, codes = 4;
         int[] targets = [.. Enumerable.Range(0, rows * codes).Select(i => i * i % vocabulary)];
@@ -127,7 +127,7 @@ public sealed unsafe class KernelTests
     }
 
     [Fact]
-    public void Small_products_equal_their_twin()
+    public void Small_products_equal_their_reference()
         => Gen.Select(Gen.Int[1, 9], Gen.Int[1, 150], Gen.Int[1, 20], Gen.Bool, Gen.Bool).Sample((rows, columns, depth, isTransposed, add) =>
         {
             var (left, right) = (Values(rows * depth, 1), Values(depth * columns, 2));
@@ -155,7 +155,7 @@ public sealed unsafe class KernelTests
     [Theory]
     [InlineData(12, 1)]
     [InlineData(64, 2)]
-    public void Attention_equals_its_twin(int width, int kvHeads)
+    public void Attention_equals_its_reference(int width, int kvHeads)
     {
         const int batch = 2, tokens = 37, heads = 2; // two blocks of queries, the second one cut
         var rotary = new RotaryRows([.. Values(tokens * width, 4)], width);
