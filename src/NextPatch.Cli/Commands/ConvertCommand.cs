@@ -20,7 +20,7 @@ internal static class ConvertCommand
     {
         var input = new Argument<string>("input") { Description = "A run, checkpoint or model folder, or a file: .pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz, .npy." };
         var output = new Argument<string>("output") { Description = "The extension is the format: .pt, .pth, .safetensors, .npz; without one, or an existing folder: a folder in the layout of Hugging Face." };
-        var weights = new Option<string>("--weights") { Description = "Which weights: model, ema (their average over training), or auto: ema where there is one.", HelpName = "model|ema|auto", DefaultValueFactory = _ => "auto" };
+        var weights = new Option<string>("--weights") { Description = "Which weights: model, ema (their moving average over training), or auto: ema where there is one.", HelpName = "model|ema|auto", DefaultValueFactory = _ => "auto" };
         weights.AcceptOnlyFromAmong("model", "ema", "auto");
         var type = new Option<string>("--dtype") { Description = "Element type of floating-point tensors; others are kept.", HelpName = "f32|bf16|f16|keep", DefaultValueFactory = _ => "keep" };
         type.AcceptOnlyFromAmong("f32", "bf16", "f16", "keep");

@@ -30,7 +30,7 @@ internal static class SampleCommand
         var balanced = new Option<bool>("--balanced") { Description = "Exactly as many images of each class; --count must be a multiple of the number of classes." };
         var random = CreateRandomClasses();
         var seed = new Option<ulong>("--seed") { Description = "Seed. Image k depends on seed, k, class and rules only, not on --count.", HelpName = "n", DefaultValueFactory = _ => 0 };
-        var weights = new Option<string?>("--weights") { Description = "Which weights: ema (their average over training) or model. [default: ema where there is one]", HelpName = "ema|model" };
+        var weights = new Option<string?>("--weights") { Description = "Which weights: ema (their moving average over training) or model. [default: ema where there is one]", HelpName = "ema|model" };
         weights.AcceptOnlyFromAmong("ema", "model");
         var imageSize = new Option<int?>("--image-size") { Description = "Side of the images in pixels, 16 per code, where the file does not say it: 256 or 384. [default: 256]", HelpName = "px" };
         var evaluationSize = new Option<int?>("--image-size-eval") { Description = "Write images of this side: models of 384 pixels are judged at 256. [default: as drawn]", HelpName = "px" };

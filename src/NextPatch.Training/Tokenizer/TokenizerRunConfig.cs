@@ -145,7 +145,7 @@ public sealed record TokenizerRunConfig
 /// <param name="JudgedCount">Of these, images that the run is judged by.</param>
 public sealed record TokenizerRunData(string Name, int TrainingCount, int HeldOutCount, int JudgedCount);
 
-/// <summary>Who judges reconstructions beside the losses.</summary>
+/// <summary>Which discriminator stands beside the losses: a network that learns to tell reconstructions from images.</summary>
 public enum DiscriminatorKind
 {
     /// <summary>No discriminator: the losses alone.</summary>
