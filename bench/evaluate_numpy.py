@@ -1,10 +1,10 @@
-"""The metrics of `nextpatch bench evaluate` written plainly in NumPy and SciPy, as the published evaluators do, for comparison.
+"""The metrics of `evaluate` of bench/NextPatch.Benchmarks written plainly in NumPy and SciPy, as the published evaluators do, for comparison.
 
 Debian: apt install python3-numpy python3-scipy libopenblas0-pthread
 
 usage: python3 bench/evaluate_numpy.py [--images 50000] [--samples 10000] [--features 2048] [--only fid,is,kid,pr] [--baseline bench.json]
-Prints JSON: per metric the seconds and the value, and peak memory. Features and weights are those of `nextpatch bench evaluate`, to the bit, so that
-values can be compared (KID up to its random subsets). With --baseline, the output of `nextpatch bench evaluate --json` for the same sizes, also the
+Prints JSON: per metric the seconds and the value, and peak memory. Features and weights are those of that command, to the bit, so that
+values can be compared (KID up to its random subsets). With --baseline, the output of its --json for the same sizes, also the
 ratio of the seconds and the difference of the values. Without libopenblas NumPy multiplies on one thread and without vectors.
 """
 import argparse
@@ -18,7 +18,7 @@ import scipy.linalg
 
 CLASSES, SUBSETS, SUBSET, BATCH, NEIGHBOURS, STREAM = 1008, 100, 1000, 10000, 3, 9
 
-# names in `nextpatch bench evaluate --json`: seconds, then values
+# names in `evaluate --json`: seconds, then values
 OURS = {
     "fid": (["fid.statistics", "fid.distance"], ["fid.value"]),
     "is": (["inceptionScore"], ["inceptionScore.value"]),

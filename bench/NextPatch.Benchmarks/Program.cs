@@ -2,16 +2,18 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
-using NextPatch.Benchmarks.Formats;
+using NextPatch.Benchmarks;
+using NextPatch.Cli;
 using NextPatch.Torch.Loading;
 
-if (FormatCommands.Know(args))
+if (BenchCommands.Know(args))
 {
-    return FormatCommands.Run(args);
+    using var signals = new StopSignals();
+    return await BenchCommands.RunAsync(args, Console.Out, Console.Error, signals.Token);
 }
 
 // In this process: a generated one would not find libtorch. Each class holds its own baseline, so ratios come from one run.
 NativeBackend.EnsureLoaded();
 var job = Job.ShortRun.WithToolchain(InProcessNoEmitToolchain.Instance);
-BenchmarkSwitcher.FromAssembly(typeof(Program).Assembly).Run(args, DefaultConfig.Instance.AddJob(job));
+BenchmarkSwitcher.FromAssembly(typeof(AdamWBenchmarks).Assembly).Run(args, DefaultConfig.Instance.AddJob(job));
 return 0;

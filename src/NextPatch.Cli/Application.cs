@@ -90,7 +90,7 @@ internal static class Application
               nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
               nextpatch dataset       whether a dataset is whole, and what is in it
               nextpatch tokenizer     trains tokenizers, which turn images into codes and back, and judges them
-              nextpatch bench         what a training step (train), an extraction (encode) or the metrics (evaluate) cost here, beside the machine's limit
+              nextpatch bench         what a training step costs here (bench train), beside the machine's limit
 
             Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
             """);

@@ -23,3 +23,21 @@ public class NextPatchException : Exception
     /// <summary>Names of settings in the message, as their properties are called: a command line says its own names for them.</summary>
     public IReadOnlyList<string> Settings { get; init; } = [];
 }
+
+/// <summary>A file that is damaged, truncated, hostile or not what its name says. Names the file, what was expected and what was found.</summary>
+public sealed class DataFormatException : NextPatchException
+{
+    public DataFormatException(string message)
+        : base(message)
+    {
+    }
+
+    public DataFormatException(string message, Exception innerException)
+        : base(message, innerException)
+    {
+    }
+
+    public DataFormatException()
+    {
+    }
+}

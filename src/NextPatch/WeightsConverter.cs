@@ -1,5 +1,6 @@
 using NextPatch.Conversion;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
@@ -141,3 +142,38 @@ public static class WeightsConverter
         return metadata;
     }
 }
+
+/// <summary>How <see cref="WeightsConverter"/> writes.</summary>
+public sealed record WeightsConversionOptions
+{
+    /// <summary>Which weights, where there is a choice: by default their average over training where there is one.</summary>
+    public WeightsKind Weights { get; init; }
+
+    /// <summary>Element type of floating-point tensors; null keeps each as it is.</summary>
+    public ElementType? Type { get; init; }
+
+    /// <summary>Folders only: most bytes of tensors in a file.</summary>
+    public long MaxShardBytes { get; init; } = 5_000_000_000;
+
+    /// <summary>Folders only: the tokenizer to put beside the model; null = the input's, where it has one.</summary>
+    public string? Tokenizer { get; init; }
+
+    /// <summary>Folders only: the licence that the model card names.</summary>
+    public string? License { get; init; }
+}
+
+/// <summary>How far a conversion is.</summary>
+/// <param name="DoneBytes">Bytes of tensors that are written.</param>
+/// <param name="TotalBytes">Bytes of all tensors.</param>
+public readonly record struct WeightsConversionProgress(long DoneBytes, long TotalBytes);
+
+/// <summary>What <see cref="WeightsConverter"/> wrote.</summary>
+/// <param name="Path">The file or folder.</param>
+/// <param name="Format">pytorch, safetensors, npz or folder.</param>
+/// <param name="Tensors">Number of tensors.</param>
+/// <param name="ParameterCount">Elements of all of them.</param>
+/// <param name="Weights">ema or model: which of the input were taken.</param>
+/// <param name="Dtypes">Element types, most bytes first.</param>
+/// <param name="Bytes">Size of the tensors.</param>
+public sealed record WeightsConversionResult(
+    string Path, string Format, int Tensors, long ParameterCount, string Weights, IReadOnlyList<string> Dtypes, long Bytes);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NextPatch.Benchmarks;
 
 namespace NextPatch.Cli.Tests;
 
@@ -9,10 +10,17 @@ internal sealed record CommandLine(int ExitCode, string Output, string Error)
 
     public static Task<CommandLine> RunAsync(params string[] args) => RunAsync(args, CancellationToken.None);
 
-    public static async Task<CommandLine> RunAsync(string[] args, CancellationToken cancellation)
+    public static Task<CommandLine> RunAsync(string[] args, CancellationToken cancellation)
+        => RunAsync((output, error) => Application.RunAsync(args, output, error, cancellation));
+
+    /// <summary>One call of bench/NextPatch.Benchmarks.</summary>
+    public static Task<CommandLine> RunBenchAsync(params string[] args)
+        => RunAsync((output, error) => BenchCommands.RunAsync(args, output, error, CancellationToken.None));
+
+    private static async Task<CommandLine> RunAsync(Func<TextWriter, TextWriter, Task<int>> run)
     {
         using StringWriter output = new(), error = new();
-        var exitCode = await Application.RunAsync(args, output, error, cancellation);
+        var exitCode = await run(output, error);
         return new CommandLine(exitCode, output.ToString(), error.ToString());
     }
 }

@@ -53,6 +53,10 @@ internal sealed class GoldenCase
     public string FileEnding(string suffix) => Files.SingleOrDefault(f => f.EndsWith(suffix, StringComparison.Ordinal))
         ?? throw new NextPatchException($"Case '{Name}' must list one file ending in '{suffix}'; it lists {string.Join(", ", Files)}.");
 
+    /// <summary>The manifest's only file of this name, with its folder.</summary>
+    public string Listed(string name) => JsonNode.Parse(File.ReadAllText(PathOf("manifest.json")))!["files"]!.AsObject().Select(f => f.Key)
+        .Single(f => Path.GetFileName(f) == name);
+
     /// <summary>Another case of the manifest, by its name.</summary>
     public GoldenCase Sibling(string name) => Other(c => c.Name == name, name);
 

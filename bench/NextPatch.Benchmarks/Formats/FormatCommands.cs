@@ -6,41 +6,54 @@ using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Benchmarks.Formats;
 
-/// <summary>Commands beside the benchmarks: files to measure with, and measurements of whole processes.</summary>
+/// <summary>Files to measure with, and the speed of conversions.</summary>
 internal static class FormatCommands
 {
-    /// <summary>Whether these arguments name one of the commands.</summary>
-    public static bool Know(string[] args) => args is ["make-weights" or "make-tokenizer" or "convert-speed", ..];
-
-    public static int Run(string[] args)
+    public static Command CreateWeights()
     {
-        var preset = new Option<string>("--preset") { Description = "B, L, XL, XXL, ...", DefaultValueFactory = _ => "L" };
+        var preset = CreatePreset();
         var output = new Option<string>("--output") { Description = "A .pt file.", Required = true };
         var type = new Option<string>("--dtype") { Description = "f32, bf16 or f16.", DefaultValueFactory = _ => "f32" };
         type.AcceptOnlyFromAmong("f32", "bf16", "f16");
-        var make = new Command("make-weights", "Writes weights of a published size, made by formula, in the published layout.") { preset, output, type };
-        make.SetAction(parsed => FormulaWeights.Write(parsed.GetRequiredValue(output), parsed.GetRequiredValue(preset), parsed.GetValue(type) switch
+        var command = new Command("make-weights", "Writes weights of a published size, made by formula, in the published layout.") { preset, output, type };
+        command.SetAction(parsed => FormulaWeights.Write(parsed.GetRequiredValue(output), parsed.GetRequiredValue(preset), parsed.GetValue(type) switch
         {
             "bf16" => ElementType.BFloat16,
             "f16" => ElementType.Float16,
             _ => ElementType.Float32,
         }));
+        return command;
+    }
 
+    public static Command CreateTokenizer()
+    {
         var network = new Option<string>("--preset") { Description = "small (32x32 pixels, 8x8 codes), VQ-16 or VQ-8.", DefaultValueFactory = _ => "small" };
         var place = new Option<string>("--output") { Description = "A folder.", Required = true };
-        var tokenizer = new Command("make-tokenizer", "Writes an untrained tokenizer.") { network, place };
-        tokenizer.SetAction(parsed =>
+        var command = new Command("make-tokenizer", "Writes an untrained tokenizer.") { network, place };
+        command.SetAction(parsed =>
         {
             NativeBackend.EnsureLoaded();
             var name = parsed.GetRequiredValue(network);
             using var made = new VqTokenizer(name == "small" ? new TokenizerConfig() : TokenizerPresets.Get(name), seed: 1);
             made.SaveTo(parsed.GetRequiredValue(place));
         });
-
-        var folder = new Option<string>("--folder") { Description = "Where the files go, four times 1.4 GB for L; deleted afterwards.", DefaultValueFactory = _ => "convert-speed" };
-        var rounds = new Option<int>("--rounds") { Description = "Conversions and copies of each kind.", DefaultValueFactory = _ => 5 };
-        var speed = new Command("convert-speed", "Measures 'nextpatch convert' against 'cp --reflink=never' and fsync, in turn, and the memory of the conversion.") { preset, folder, rounds };
-        speed.SetAction(parsed => ConvertSpeed.Run(parsed.GetRequiredValue(preset), parsed.GetRequiredValue(folder), parsed.GetValue(rounds)));
-        return new RootCommand("Benchmarks of files.") { make, tokenizer, speed }.Parse(args).Invoke();
+        return command;
     }
+
+    public static Command CreateSpeed()
+    {
+        var preset = CreatePreset();
+        var folder = new Option<string>("--folder")
+        {
+            Description = "Where the files go, four times 1.4 GB for L; deleted afterwards.", DefaultValueFactory = _ => "convert-speed",
+        };
+        var rounds = new Option<int>("--rounds") { Description = "Conversions and copies of each kind.", DefaultValueFactory = _ => 5 };
+        var command = new Command(
+            "convert-speed", "Measures 'nextpatch convert' against 'cp --reflink=never' and fsync, in turn, and the memory of the conversion.")
+        { preset, folder, rounds };
+        command.SetAction(parsed => ConvertSpeed.Run(parsed.GetRequiredValue(preset), parsed.GetRequiredValue(folder), parsed.GetValue(rounds)));
+        return command;
+    }
+
+    private static Option<string> CreatePreset() => new("--preset") { Description = "B, L, XL, XXL, ...", DefaultValueFactory = _ => "L" };
 }

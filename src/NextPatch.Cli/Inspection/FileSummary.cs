@@ -1,3 +1,5 @@
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Cli.Inspection;
 
 /// <summary>What <c>info</c> finds. Fields that do not apply are null and left out of the JSON.</summary>
@@ -39,4 +41,16 @@ internal sealed record FileSummary
 
     /// <summary>The configuration beside the weights, or the manifest of codes.</summary>
     public object? Configuration { get; init; }
+}
+
+/// <summary>One tensor of a file, without its values.</summary>
+/// <param name="Name">Its key.</param>
+/// <param name="Shape">Extents, outermost first.</param>
+/// <param name="Dtype">Element type in lower case: float32, uint16.</param>
+internal sealed record TensorSummary(string Name, IReadOnlyList<long> Shape, string Dtype)
+{
+    public TensorSummary(string name, IReadOnlyList<long> shape, ElementType type)
+        : this(name, shape, ElementTypes.NameOf(type))
+    {
+    }
 }

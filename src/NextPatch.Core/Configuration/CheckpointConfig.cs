@@ -19,3 +19,24 @@ public sealed record CheckpointConfig
     /// <summary>Side of the images in pixels; null when unknown.</summary>
     public int? ImageSide { get; init; }
 }
+
+/// <summary>What <c>state.json</c> of a checkpoint holds: where the run stood. Everything else about "when" follows from the step.</summary>
+public sealed record RunState
+{
+    public int FormatVersion { get; init; } = 1;
+
+    /// <summary>Steps done, skipped ones included.</summary>
+    public required long Step { get; init; }
+
+    /// <summary>Images seen.</summary>
+    public required long Images { get; init; }
+
+    /// <summary>Seconds spent in training steps, by stage index, over all sessions of the run.</summary>
+    public required IReadOnlyList<double> StageSeconds { get; init; }
+
+    /// <summary>Steps that were not taken, because their loss or gradient was not finite; the optimiser made <see cref="Step"/> less these.</summary>
+    public long SkippedSteps { get; init; }
+
+    /// <summary>Skipped steps in a row up to <see cref="Step"/>.</summary>
+    public int SkippedInARow { get; init; }
+}

@@ -178,3 +178,23 @@ public sealed record TrainingConfig
         return problems.Count == 0 ? this : throw new ConfigException(problems);
     }
 }
+
+/// <summary>Arithmetic of the matrix products in training; weights, moments, norms, softmax and loss are float32 always.</summary>
+public enum ComputePrecision
+{
+    /// <summary>float32.</summary>
+    Fp32,
+
+    /// <summary>bfloat16 products: several times as fast where the processor has bf16 dot products, ten times slower where not.</summary>
+    Bf16,
+}
+
+/// <summary>Who computes loss and gradients of a training step. Both give the same numbers but for rounding.</summary>
+public enum StepImplementation
+{
+    /// <summary>Written out for the processor; linear groupings.</summary>
+    Fused,
+
+    /// <summary>libtorch's automatic gradients; any grouping.</summary>
+    Reference,
+}

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 
@@ -30,4 +31,16 @@ public interface IComputeBackend
     /// <exception cref="NextPatchException">The weights do not fit the sizes, or the backend cannot start.</exception>
     IImageTokenizer OpenTokenizer(
         TokenizerConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32, int? encodingBatch = null);
+}
+
+/// <summary>Says which type of an assembly is its <see cref="IComputeBackend"/>.</summary>
+[AttributeUsage(AttributeTargets.Assembly)]
+public sealed class ComputeBackendAttribute : Attribute
+{
+    /// <param name="type">Has a constructor without parameters.</param>
+    public ComputeBackendAttribute([DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] Type type)
+        => Type = type;
+
+    [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)]
+    public Type Type { get; }
 }

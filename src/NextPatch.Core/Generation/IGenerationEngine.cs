@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Sampling;
 
 namespace NextPatch.Core.Generation;
 
@@ -20,4 +21,18 @@ public interface IGenerationEngine : IDisposable
     /// <returns>Codes, row-major, [images, T].</returns>
     /// <exception cref="ConfigException">A label is out of range, or guidance is asked of a model without a null class.</exception>
     int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default);
+}
+
+/// <summary>Images to draw. Image k of a request has index <see cref="FirstIndex"/> + k and depends on nothing but its label, its index, the seed and the rules.</summary>
+public sealed record GenerationRequest
+{
+    /// <summary>One class per image.</summary>
+    public required IReadOnlyList<int> Labels { get; init; }
+
+    public ulong Seed { get; init; }
+
+    /// <summary>Index of the first image, so that a large set can be drawn in parts.</summary>
+    public long FirstIndex { get; init; }
+
+    public SamplingConfig Sampling { get; init; } = new();
 }

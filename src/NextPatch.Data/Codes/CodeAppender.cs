@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Core;
 using NextPatch.Core.Files;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Codes;
 
@@ -200,4 +201,23 @@ public sealed class CodeAppender : IDisposable
             throw CodeFiles.CannotWrite(folder, e);
         }
     }
+}
+
+/// <summary>How far an unfinished folder of codes is.</summary>
+public sealed record AppendProgress
+{
+    /// <summary>Place in the source of the first image that is not done.</summary>
+    public int Next { get; init; }
+
+    /// <summary>Images whose codes are stored.</summary>
+    public int Count { get; init; }
+
+    /// <summary>How many of them, the last ones, are for validation.</summary>
+    public int HeldOutCount { get; init; }
+
+    /// <summary>Images left out because they could not be read.</summary>
+    public int SkippedCount { get; init; }
+
+    /// <summary>The first thousand of them.</summary>
+    public IReadOnlyList<BadImage> Skipped { get; init; } = [];
 }

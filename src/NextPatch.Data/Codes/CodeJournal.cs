@@ -15,3 +15,13 @@ internal sealed record CodeJournal
     /// <summary>Once all files are whole: their names, in the order in which they get them. Null before.</summary>
     public IReadOnlyList<string>? Finished { get; init; }
 }
+
+/// <summary>How codes lie on disk.</summary>
+public enum CodeLayout
+{
+    /// <summary><c>codes.npy</c> and <c>labels.npy</c> of all images.</summary>
+    Store,
+
+    /// <summary>Two files per image, as the published extraction writes them.</summary>
+    Published,
+}

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace NextPatch.Data.Codes;
 
 /// <summary>What a folder of codes is: <c>dataset.json</c> beside <c>codes.npy</c> and <c>labels.npy</c>.</summary>
@@ -42,3 +44,8 @@ public sealed record CodeManifest
     /// <summary>SHA-256 of the other files of the folder in lower-case hexadecimal, by name; null in stores that record none.</summary>
     public IReadOnlyDictionary<string, string>? FileHashes { get; init; }
 }
+
+[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, RespectNullableAnnotations = true, UseStringEnumConverter = true)]
+[JsonSerializable(typeof(CodeManifest))]
+[JsonSerializable(typeof(CodeJournal))]
+internal sealed partial class CodeManifestJson : JsonSerializerContext;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using NextPatch.Core.Imaging;
 
 namespace NextPatch.Data.Sources;
@@ -35,4 +36,27 @@ public sealed class ImageDataset
 
     /// <summary>A copy of one image.</summary>
     public RgbImage ToImage(int i) => new(Side, Side, Image(i).ToArray());
+}
+
+/// <summary>Images to learn from, and images of the same classes and size that training never sees.</summary>
+public sealed record DatasetSplit(ImageDataset Train, ImageDataset HeldOut);
+
+/// <summary>A dataset in memory as a source: formats that are small and can only be read from one end to the other.</summary>
+internal sealed class InMemoryImages(ImageDataset dataset) : ImageSource
+{
+    /// <summary>The images themselves.</summary>
+    public ImageDataset Dataset => dataset;
+
+    public override int Count => dataset.Count;
+
+    public override int? Side => dataset.Side;
+
+    public static InMemoryImages From(ImageDataset dataset, string layout)
+        => new(dataset) { Name = dataset.Name, Layout = layout, ClassNames = dataset.ClassNames };
+
+    public override int Label(int i) => dataset.Labels[i];
+
+    public override string PathOf(int i) => string.Create(CultureInfo.InvariantCulture, $"{Name}[{i}]");
+
+    public override RgbImage Decode(int i) => dataset.ToImage(i);
 }

@@ -111,3 +111,26 @@ public sealed class ImageStream
         }
     }
 }
+
+/// <summary>An image that could not be read.</summary>
+/// <param name="Index">Its place in the source.</param>
+/// <param name="Path">Where it lies.</param>
+/// <param name="Reason">The error's message.</param>
+public sealed record BadImage(int Index, string Path, string Reason);
+
+/// <summary>What happens to an image that cannot be read.</summary>
+public enum OnBadImage
+{
+    /// <summary>Its error stops the work.</summary>
+    Fail,
+
+    /// <summary>It is left out and counted.</summary>
+    Skip,
+}
+
+/// <summary>An image as it comes out of an <see cref="ImageStream"/>.</summary>
+/// <param name="Index">Its place in the source.</param>
+/// <param name="Path">Where it lies.</param>
+/// <param name="Label">Its class.</param>
+/// <param name="Value">What was made of it.</param>
+public readonly record struct StreamedImage<T>(int Index, string Path, int Label, T Value);

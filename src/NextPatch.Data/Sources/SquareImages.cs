@@ -39,3 +39,6 @@ internal static class SquareImages
         return new ImageDataset { Name = source.Name, Side = side, ClassNames = source.ClassNames, Pixels = pixels, Labels = labels };
     }
 }
+
+/// <summary>How many of how many images are read.</summary>
+public readonly record struct ReadProgress(int Done, int Total);

@@ -77,31 +77,6 @@ public sealed class InceptionScore
         }
     }
 
-    /// <summary>Adds images by their class probabilities.</summary>
-    /// <param name="rows">[N, C]; each row sums to 1.</param>
-    /// <exception cref="NextPatchException">Not whole rows, a value is not finite or negative, or a row does not sum to 1.</exception>
-    public void AddProbabilities(ReadOnlySpan<float> rows)
-    {
-        FeatureRows.Check(rows, _classes, _next);
-        var logProbabilities = new double[_classes];
-        for (; !rows.IsEmpty; rows = rows[_classes..])
-        {
-            var sum = 0.0;
-            for (var c = 0; c < _classes; c++)
-            {
-                sum += rows[c];
-                logProbabilities[c] = Math.Log(rows[c]);
-            }
-
-            if (rows[.._classes].ContainsAnyInRange(float.NegativeInfinity, -float.Epsilon) || !(Math.Abs(sum - 1) < 1e-3))
-            {
-                throw new NextPatchException($"Class probabilities of image {_next} sum to {sum:G6} or are negative; expected probabilities. Logits go to AddLogits.");
-            }
-
-            Add(logProbabilities);
-        }
-    }
-
     /// <summary>Adds the images that another of the same convention has seen, which stays as it is.</summary>
     /// <exception cref="NextPatchException">The numbers of classes differ.</exception>
     public void Merge(InceptionScore other)

@@ -26,7 +26,8 @@ public sealed class DatasetImageSet : ImageSet
 
     public override IReadOnlyList<string> Warnings
         => Enumerable.Range(0, Count).Count(i => IsJpeg(_source.PathOf(i))) is var jpegs and > 0
-            ? [$"{jpegs.ToString("N0", CultureInfo.InvariantCulture)} of the {Count.ToString("N0", CultureInfo.InvariantCulture)} images of {Name} are JPEG files, whose compression moves every figure; write samples as PNG or npz, and compare only with images of the same compression."]
+            ? [string.Create(CultureInfo.InvariantCulture, $"{jpegs:N0} of the {Count:N0} images of {Name} are JPEG files, whose compression moves every figure; ")
+                + "write samples as PNG or npz, and compare only with images of the same compression."]
             : [];
 
     /// <summary>Opens one part of a dataset.</summary>
@@ -62,21 +63,23 @@ public sealed class DatasetImageSet : ImageSet
 
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
     {
-        var waiting = new List<RgbImage>(BatchSize);
+        byte[] pixels = []; // [N, H, W, 3]
         var images = new ImageStream(_source, lookAhead: 2 * BatchSize);
         foreach (var image in images.Read((image, _) => _side is { } side ? ImageCrops.Centre(image, side) : image, cancellationToken: cancellation))
         {
             if (image.Value.Width != Size.Width || image.Value.Height != Size.Height)
             {
                 throw new DataFormatException(
-                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: images must have one size. Say --image-size to crop them all, or take the odd ones out.");
+                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: "
+                    + "images must have one size. Say --image-size to crop them all, or take the odd ones out.");
             }
 
-            waiting.Add(image.Value);
-            if (waiting.Count == BatchSize || image.Index == Count - 1)
+            var (place, size) = (image.Index % BatchSize, image.Value.Pixels.Length);
+            pixels = place == 0 ? new byte[Math.Min(BatchSize, Count - image.Index) * size] : pixels;
+            image.Value.Pixels.CopyTo(pixels, place * size);
+            if ((place + 1) * size == pixels.Length)
             {
-                yield return Join(waiting);
-                waiting.Clear();
+                yield return new ImageBatch(place + 1, Size.Height, Size.Width, pixels);
             }
         }
     }
@@ -87,17 +90,6 @@ public sealed class DatasetImageSet : ImageSet
         base.Dispose(disposing);
     }
 
-    private static ImageBatch Join(List<RgbImage> images)
-    {
-        var size = images[0].Pixels.Length;
-        var pixels = new byte[images.Count * size]; // [N, H, W, 3]
-        for (var i = 0; i < images.Count; i++)
-        {
-            images[i].Pixels.CopyTo(pixels, i * size);
-        }
-
-        return new ImageBatch(images.Count, images[0].Height, images[0].Width, pixels);
-    }
-
-    private static bool IsJpeg(string path) => Path.GetExtension(path) is var e && (e.Equals(".jpg", StringComparison.OrdinalIgnoreCase) || e.Equals(".jpeg", StringComparison.OrdinalIgnoreCase));
+    private static bool IsJpeg(string path) => Path.GetExtension(path) is var e
+        && (e.Equals(".jpg", StringComparison.OrdinalIgnoreCase) || e.Equals(".jpeg", StringComparison.OrdinalIgnoreCase));
 }

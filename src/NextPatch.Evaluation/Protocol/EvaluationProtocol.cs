@@ -48,3 +48,8 @@ public sealed record EvaluationProtocol
     /// <summary>Version of NextPatch.</summary>
     public required string Version { get; init; }
 }
+
+/// <summary>Seeds of whatever was drawn.</summary>
+/// <param name="Samples">Of the samples; null where nothing says.</param>
+/// <param name="Kid">Of the subsets of the kernel distance.</param>
+public sealed record EvaluationSeeds(ulong? Samples, ulong Kid);

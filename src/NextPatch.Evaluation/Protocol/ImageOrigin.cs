@@ -1,3 +1,5 @@
+using NextPatch.Core.Sampling;
+
 namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>Which images a figure is about, so that it can be told from figures about others.</summary>
@@ -24,3 +26,10 @@ public sealed record ImageOrigin
     /// <summary>Seed, rules and weights of images that a model drew.</summary>
     public Drawing? Drawing { get; init; }
 }
+
+/// <summary>How a model drew a set of images.</summary>
+/// <param name="Seed">Seed of the images.</param>
+/// <param name="Sampling">Guidance and filters.</param>
+/// <param name="ModelHash">SHA-256 of the weights, lower-case hexadecimal.</param>
+/// <param name="Weights">ema or model.</param>
+public sealed record Drawing(ulong Seed, SamplingConfig Sampling, string ModelHash, string Weights);

@@ -54,3 +54,32 @@ public static class AdversarialLosses
     /// <summary>Mean of softplus(z) - z t.</summary>
     private static Tensor CrossEntropy(Tensor logits, Tensor target) => (functional.softplus(logits) - (logits * target)).mean();
 }
+
+/// <summary>How a discriminator is taught.</summary>
+public enum DiscriminatorLoss
+{
+    /// <summary>Verdicts beyond 1 and -1 count no more (published default).</summary>
+    Hinge,
+
+    /// <summary>Softplus, as in StyleGAN.</summary>
+    Vanilla,
+
+    /// <summary>Binary cross-entropy.</summary>
+    NonSaturating,
+
+    /// <summary>What the published code computes under that name: cross-entropy with prediction and target exchanged, which teaches nothing about fakes.</summary>
+    NonSaturatingPublished,
+}
+
+/// <summary>How a generator is taught by a discriminator's verdict.</summary>
+public enum GeneratorLoss
+{
+    /// <summary>The verdict itself (published default).</summary>
+    Hinge,
+
+    /// <summary>Binary cross-entropy.</summary>
+    NonSaturating,
+
+    /// <summary>What the published code computes under that name: cross-entropy with prediction and target exchanged.</summary>
+    NonSaturatingPublished,
+}

@@ -202,3 +202,6 @@ public static partial class NativeBackend
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetEnvironment(string name, string value, int overwrite);
 }
+
+/// <summary>libtorch lies in none of the folders that were searched; the message names them.</summary>
+internal sealed class LibTorchNotFoundException(string message) : NextPatchException(message);

@@ -60,10 +60,7 @@ public sealed class SqueezeNet : IDisposable
         }
     }
 
-    /// <summary>Layers whose activations <see cref="Activations"/> gives.</summary>
-    public static IReadOnlyList<string> LayerNames { get; } = ["relu_conv1", .. Enumerable.Range(FirstFire, Squeezed.Length).Select(i => $"fire{i}")];
-
-    /// <summary>Activations of every layer of <see cref="LayerNames"/>, after their ReLU.</summary>
+    /// <summary>Activations of the first convolution and of every fire module, after their ReLU.</summary>
     /// <param name="images">float [B, 3, H, W], R, G, B in 0..255.</param>
     /// <returns>[B, C, h, w] each, in the caller's dispose scope.</returns>
     /// <exception cref="NextPatchException">The images are not RGB or too small.</exception>
@@ -71,7 +68,9 @@ public sealed class SqueezeNet : IDisposable
     {
         if (images.dim() != 4 || images.size(1) != 3 || images.size(2) < MinimumSide || images.size(3) < MinimumSide)
         {
-            throw new NextPatchException($"SqueezeNet takes RGB images [B, 3, H, W] of at least {MinimumSide}x{MinimumSide} pixels but got {HostTensor.Describe(images.shape)}; enlarge them first.");
+            throw new NextPatchException(
+                $"SqueezeNet takes RGB images [B, 3, H, W] of at least {MinimumSide}x{MinimumSide} pixels but got {HostTensor.Describe(images.shape)}; "
+                + "enlarge them first.");
         }
 
         using var scope = NewDisposeScope();

@@ -143,18 +143,6 @@ public sealed class AdamW
         }
     }
 
-    /// <summary>Starts the average as a copy of the weights as they are now.</summary>
-    public void ResetAverage()
-    {
-        foreach (var slot in _slots)
-        {
-            if (slot.Average.Length > 0)
-            {
-                Floats(slot.Parameter).CopyTo(slot.Average);
-            }
-        }
-    }
-
     private static StoredTensor InPlace(long[] shape, float[] values)
         => StoredTensor.Generate(shape, (first, part) => values.AsSpan((int)first, part.Length).CopyTo(part));
 

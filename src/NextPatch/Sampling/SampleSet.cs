@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using NextPatch.Core.Sampling;
 
 namespace NextPatch.Sampling;
@@ -34,3 +35,8 @@ internal sealed record SampleSet
 
     public required string Version { get; init; }
 }
+
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true, IgnoreReadOnlyProperties = true)]
+[JsonSerializable(typeof(SampleSet))]
+internal sealed partial class SampleSetJson : JsonSerializerContext;

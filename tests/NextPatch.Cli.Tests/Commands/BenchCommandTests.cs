@@ -68,8 +68,8 @@ public sealed class BenchCommandTests
     public async Task Metrics_and_a_feature_network_have_a_time_and_a_share_of_their_products()
     {
         using var folder = new TemporaryFolder();
-        var result = await CommandLine.RunAsync(
-            "bench", "evaluate", "--images", "60", "--samples", "20", "--features", "8", "--weights", SmallResNet.Write(folder["net.safetensors"]), "--image-side", "8", "--json");
+        var result = await CommandLine.RunBenchAsync(
+            "evaluate", "--images", "60", "--samples", "20", "--features", "8", "--weights", SmallResNet.Write(folder["net.safetensors"]), "--image-side", "8", "--json");
         Assert.True(result.ExitCode == 0, result.Error);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
         foreach (var name in (string[])["fid.statistics", "inceptionScore", "kid", "precisionRecall"])
@@ -85,7 +85,7 @@ public sealed class BenchCommandTests
         Assert.Equal(speed.GetProperty("value").GetDouble() / speed.GetProperty("baseline").GetDouble(), speed.GetProperty("ratio").GetDouble(), 6);
         Assert.InRange(speed.GetProperty("floorShare").GetDouble(), 0.001, 1.5);
         Assert.True(figures[$"features.{SmallResNet.Name}.convolutions"].GetProperty("value").GetDouble() > 0);
-        Assert.Equal(2, (await CommandLine.RunAsync(["bench", "evaluate", "--images", "60", "--samples", "70"])).ExitCode);
+        Assert.Equal(2, (await CommandLine.RunBenchAsync(["evaluate", "--images", "60", "--samples", "70"])).ExitCode);
     }
 
     [Fact]
@@ -97,7 +97,7 @@ public sealed class BenchCommandTests
             tokenizer.SaveTo(folder.Path);
         }
 
-        var result = await CommandLine.RunAsync("bench", "encode", "--tokenizer", folder.Path, "--image-size", "32", "--images", "1", "--rounds", "1", "--json");
+        var result = await CommandLine.RunBenchAsync("encode", "--tokenizer", folder.Path, "--image-size", "32", "--images", "1", "--rounds", "1", "--json");
         Assert.True(result.ExitCode == 0, result.Error);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
         Assert.True(figures["preprocess.images"].GetProperty("value").GetDouble() > 0);

@@ -41,16 +41,6 @@ public sealed class InceptionScoreTests
     }
 
     [Fact]
-    public void Probabilities_and_logits_agree()
-    {
-        var logits = Cloud.Draw(2, 30, 5);
-        var (fromLogits, fromProbabilities) = (new InceptionScore(5), new InceptionScore(5));
-        fromLogits.AddLogits(logits);
-        fromProbabilities.AddProbabilities([.. logits.Chunk(5).SelectMany(Softmax).Select(p => (float)p)]);
-        Assert.Equal(fromLogits.Compute().Mean, fromProbabilities.Compute().Mean, 1e-6);
-    }
-
-    [Fact]
     public void Two_parts_merged_equal_the_whole()
     {
         var logits = Cloud.Draw(3, 90, 6, scale: 4);
@@ -71,8 +61,6 @@ public sealed class InceptionScoreTests
         Assert.Throws<NextPatchException>(() => score.Compute());
         Assert.Throws<NextPatchException>(() => score.AddLogits([1, 2, float.NaN]));
         Assert.Throws<NextPatchException>(() => score.AddLogits([1, 2]));
-        Assert.Throws<NextPatchException>(() => score.AddProbabilities([0.5f, 0.2f, 0.2f]));
-        Assert.Throws<NextPatchException>(() => score.AddProbabilities([1.5f, -0.5f, 0]));
         Assert.Throws<NextPatchException>(() => score.Merge(new InceptionScore(4)));
         Assert.Throws<NextPatchException>(() => InceptionScore.InTenSplits(3, 9));
     }

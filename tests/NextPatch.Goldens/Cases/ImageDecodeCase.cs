@@ -12,7 +12,7 @@ internal static partial class ImageDecodeCase
         foreach (var (name, expected) in run.Golden.Arrays())
         {
             var (kind, file) = (name[..name.IndexOf('.')], name[(name.IndexOf('.') + 1)..]);
-            var image = GoldenImages.Decode(run.Golden, $"images/{file}");
+            var image = GoldenImages.Decode(run.Golden, run.Golden.Listed(file));
             if (kind == "decoded_patch")
             {
                 var (left, top) = (int.Parse(patch.Groups["left"].ValueSpan), int.Parse(patch.Groups["top"].ValueSpan));

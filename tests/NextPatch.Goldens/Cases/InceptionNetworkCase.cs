@@ -174,7 +174,7 @@ internal static class InceptionNetworkCase
 
     private static float Element(string name, long[] shape, float v) => name switch
     {
-        "fc.weight" => (float)Math.Sqrt(24.0 / 2048) * v,
+        "fc.weight" => (float)Math.Sqrt(24.0 / shape[1]) * v,
         _ when name.EndsWith(".conv.weight", StringComparison.Ordinal) => (float)Math.Sqrt(6.0 / (shape[1] * shape[2] * shape[3])) * v,
         _ when name.EndsWith(".bn.weight", StringComparison.Ordinal) => 1 + (0.125f * v),
         _ when name.EndsWith(".running_var", StringComparison.Ordinal) => 0.75f + (0.5f * Math.Abs(v)),

@@ -1,3 +1,4 @@
+using System.Globalization;
 using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Torch.Loading;
@@ -13,13 +14,20 @@ internal static class InceptionSetCase
         Frechet("FID", "pool3");
         Frechet("sFID", "spatial");
 
-        var weights = FormulaTensors.Make((string?)run.Golden.Entry["salt"] + "fc.weight", (float)Math.Sqrt(24.0 / 2048), 0, 1008, 2048).Read();
+        // The network's last layer, [C, D]: its shape is recorded, its numbers follow from the formula.
+        const string Layer = "fc.weight";
+        var recorded = run.Golden.Json("keys.json")["tensors"]!.AsArray().Single(t => (string?)t!["name"] == Layer)!["shape"]!;
+        var (classes, width) = ((int)recorded[0]!, (int)recorded[1]!);
+        var weights = FormulaTensors.Make((string?)run.Golden.Entry["salt"] + Layer, (float)Math.Sqrt(24.0 / width), 0, classes, width).Read();
         Score("IS_sample", "sample", 5000);
         Score("IS_ref", "ref", 5000);
         Score("IS_sample_split16", "sample", 16);
 
-        var result = PrecisionRecall.Compute(arrays["ref_pool3"].ToSingles(), arrays["sample_pool3"].ToSingles(), (int)arrays["ref_pool3"].Shape[1]);
-        var golden = config["precision_recall_k3"]!["float64"]!;
+        const string Manifolds = "precision_recall_k"; // and how many neighbours
+        var (key, figures) = config.Single(p => p.Key.StartsWith(Manifolds, StringComparison.Ordinal));
+        var (reference, sample, golden) = (arrays["ref_pool3"], arrays["sample_pool3"], figures!["float64"]!);
+        var neighbours = int.Parse(key.AsSpan(Manifolds.Length), CultureInfo.InvariantCulture);
+        var result = PrecisionRecall.Compute(reference.ToSingles(), sample.ToSingles(), (int)reference.Shape[1], neighbours);
         run.Close("precision", result.Precision, (double)golden["precision"]!, Tolerance.Exact);
         run.Close("recall", result.Recall, (double)golden["recall"]!, Tolerance.Exact);
 
@@ -31,7 +39,7 @@ internal static class InceptionSetCase
 
         void Score(string name, string set, int split)
         {
-            var score = new InceptionScore(1008, split);
+            var score = new InceptionScore(classes, split);
             score.AddLogits(EvaluatorCases.Product(StateLoader.ToTensor(arrays[$"{set}_pool3"]), StateLoader.ToTensor(weights)));
             run.Close(name, score.Compute().Mean, (double)config[name]!["float64_from_fp32_pool3"]!, new Tolerance(0, 1e-6));
         }

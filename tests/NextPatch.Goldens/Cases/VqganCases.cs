@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using NextPatch.Core.Tensors;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Loading;
@@ -8,7 +9,7 @@ using static TorchSharp.torch;
 namespace NextPatch.Goldens.Cases;
 
 /// <summary>The tokenizer's training loss term by term, and whole training steps.</summary>
-internal static class VqganCases
+internal static partial class VqganCases
 {
     // No tolerance is recorded for these; the README of the goldens gives it.
     private static readonly Tolerance Loose = new(1e-6, 1e-2);
@@ -62,24 +63,28 @@ internal static class VqganCases
             EmaDecay = (double)settings["ema_decay"]!, AdversarialWeight = (double)settings["disc_weight"]!, DiscriminatorStart = (long)settings["disc_start"]!,
         }, discriminator, perception);
         var (losses, log) = (golden.Tolerance("losses"), arrays["log__f64"].ToDoubles());
+        string[] columns = [.. LogColumns().Match((string)golden.Entry["notes"]!).Groups[1].Value.Split(", ")];
         for (var i = 0; i < (int)settings["steps"]!; i++)
         {
             using var scope = NewDisposeScope();
             var result = step.Run(StateLoader.ToTensor(arrays["x"]).select(0, i), i, rate);
-            var (at, expected) = ($"step {i + 1}", log.AsSpan(i * 8, 8).ToArray());
-            run.Close($"{at} loss_gen", result.Loss, expected[0], losses);
-            run.Close($"{at} loss_disc", result.DiscriminatorLoss!.Value, expected[1], losses);
-            run.Close($"{at} grad_norm", result.Norm, expected[2], Loose);
-            run.Close($"{at} disc grad_norm", result.DiscriminatorNorm!.Value, expected[3], Loose);
-            run.Close($"{at} vq_loss", result.CodebookLoss, expected[4], losses);
-            run.Close($"{at} commit_loss", result.CommitmentLoss, expected[5], losses);
-            run.Close($"{at} codebook_usage", tokenizer.RecentCodebookUsage, expected[7], Loose);
+            var (at, expected) = ($"step {i + 1}", columns.Zip(log.Skip(i * columns.Length)).ToDictionary());
+            run.Close($"{at} loss_gen", result.Loss, expected["loss_gen"], losses);
+            run.Close($"{at} loss_disc", result.DiscriminatorLoss!.Value, expected["loss_disc"], losses);
+            run.Close($"{at} grad_norm", result.Norm, expected["grad_norm(vq)"], Loose);
+            run.Close($"{at} disc grad_norm", result.DiscriminatorNorm!.Value, expected["grad_norm(disc)"], Loose);
+            run.Close($"{at} vq_loss", result.CodebookLoss, expected["vq_loss"], losses);
+            run.Close($"{at} commit_loss", result.CommitmentLoss, expected["commit_loss"], losses);
+            run.Close($"{at} codebook_usage", tokenizer.RecentCodebookUsage, expected["codebook_usage"], Loose);
         }
 
         CheckWeights(run, arrays, "w.", StateLoader.Capture(tokenizer).ToDictionary());
         CheckWeights(run, arrays, "ema.", step.Optimizer.CaptureAverage().ToDictionary());
         CheckWeights(run, arrays, "disc.", StateLoader.Capture(discriminator).ToDictionary());
     }
+
+    [GeneratedRegex(@"log columns: ([^.]+)\.")]
+    private static partial Regex LogColumns();
 
     private static VqganTrainingConfig Configuration(JsonObject item) => new()
     {

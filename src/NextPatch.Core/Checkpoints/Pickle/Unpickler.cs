@@ -1,4 +1,5 @@
 using System.Numerics;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Pickle;
 
@@ -262,4 +263,22 @@ internal sealed class Unpickler
         UnknownPickleValue instance => new PickleUnknownClass(instance.Name).Refuse(_input.Name),
         _ => _input.Bad(found),
     };
+}
+
+/// <summary>A Python name from the allow-list whose call we imitate. The only things a pickle can make us run.</summary>
+/// <param name="Name">Module and name.</param>
+/// <param name="Call">Turns the arguments into a plain value.</param>
+internal sealed record PickleCallable(string Name, Func<IReadOnlyList<object?>, object?> Call);
+
+/// <summary>A Python argparse.Namespace: a dictionary whose entries arrive as attributes.</summary>
+internal sealed class PickleNamespace : Dictionary<object, object?>;
+
+/// <summary>A name outside the allow-list, tolerated as long as a pickle only makes an empty object of it; see <see cref="UnknownPickleValue"/>.</summary>
+/// <param name="Name">Module and name.</param>
+internal sealed record PickleUnknownClass(string Name)
+{
+    /// <summary>The error for every other use.</summary>
+    public DataFormatException Refuse(string path) => new(
+        $"'{path}' asks for the Python name {StoredFile.Quote(Name)}, which is not on the list of what a checkpoint may contain; nothing was executed. " +
+        "If you trust the file, save its weights alone in Python: torch.save(model.state_dict(), path).");
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using NextPatch.Cli.Benchmarking;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
@@ -7,9 +8,17 @@ using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
 
-namespace NextPatch.Cli.Benchmarking;
+namespace NextPatch.Benchmarks.Encoding;
 
 // Shape letters used in this file: A views of an image, S pixels per side.
+
+/// <summary>What <c>encode</c> measures.</summary>
+/// <param name="CreateTokenizer">Makes the tokenizer; called twice.</param>
+/// <param name="Images">Images per round.</param>
+/// <param name="Rounds">Repetitions of everything.</param>
+/// <param name="BatchSize">Squares per call of the network; null = what suits the tokenizer.</param>
+/// <param name="IsBf16">Precision of the encoder that is compared with the published way.</param>
+internal sealed record EncodeBenchPlan(Func<VqTokenizer> CreateTokenizer, int Images, int Rounds, int? BatchSize, bool IsBf16);
 
 /// <summary>
 /// Times preparation, extraction and the bare convolutions, and the same extraction written the published way (decode, ten crops and one batch of
@@ -30,7 +39,8 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         using var source = new DrawnPhotographs(Math.Max(plan.Images, PreparedImages));
         using var few = new DrawnPhotographs(plan.Images);
         var views = ImageViews.Ten(published.Config.ImageSide);
-        var floor = published.Config.Architecture == TokenizerArchitecture.Vqgan ? new ConvolutionRoofline(published.Config, plan.IsBf16 ? ScalarType.BFloat16 : ScalarType.Float32) : null;
+        var type = plan.IsBf16 ? ScalarType.BFloat16 : ScalarType.Float32;
+        var floor = published.Config.Architecture == TokenizerArchitecture.Vqgan ? new ConvolutionRoofline(published.Config, type) : null;
         for (var round = 0; round < plan.Rounds; round++)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -43,7 +53,8 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
             _agreement = codes.Zip(expected).Count(p => p.First == p.Second) / (double)codes.Length;
             EncodeOne(own, views, few, cancellation);
             _floor.Add(floor?.Measure() ?? double.NaN);
-            note($"round {round + 1} of {plan.Rounds}: {_prepared[^1]:F0} images/s prepared; {_own[^1]:F3} s/image encoded, the published way {_published[^1]:F3}; {_encoder[^1]:F3} s/square, bare convolutions {_floor[^1]:F3}");
+            note($"round {round + 1} of {plan.Rounds}: {_prepared[^1]:F0} images/s prepared; {_own[^1]:F3} s/image encoded, "
+                + $"the published way {_published[^1]:F3}; {_encoder[^1]:F3} s/square, bare convolutions {_floor[^1]:F3}");
         }
 
         return [.. Figures(floor)];

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
+using NextPatch.Cli.Benchmarking;
 using NextPatch.Core.Sampling;
 using NextPatch.Evaluation.Metrics;
 using static TorchSharp.torch;
 
-namespace NextPatch.Cli.Benchmarking;
+namespace NextPatch.Benchmarks.Evaluation;
 
 // Shape letters: N reference rows, M sample rows, D features, C classes.
 

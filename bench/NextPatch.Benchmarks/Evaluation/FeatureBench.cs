@@ -1,6 +1,7 @@
+using NextPatch.Cli.Benchmarking;
 using NextPatch.Evaluation.Networks;
 
-namespace NextPatch.Cli.Benchmarking;
+namespace NextPatch.Benchmarks.Evaluation;
 
 /// <summary>Images per second of a feature network, beside its convolutions alone in the same rounds.</summary>
 internal static class FeatureBench
