@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Invocation;
-using NextPatch.Benchmarks.Encoding;
 using NextPatch.Benchmarks.Evaluation;
+using NextPatch.Benchmarks.Extraction;
 using NextPatch.Benchmarks.Formats;
 using NextPatch.Cli;
 using NextPatch.Cli.Rendering;

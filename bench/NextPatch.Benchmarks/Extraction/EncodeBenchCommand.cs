@@ -9,7 +9,7 @@ using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using TorchSharp;
 
-namespace NextPatch.Benchmarks.Encoding;
+namespace NextPatch.Benchmarks.Extraction;
 
 /// <summary><c>encode</c>: what the extraction of codes costs on this machine, and how near that is to what it could.</summary>
 internal static class EncodeBenchCommand

@@ -3,7 +3,7 @@ using NextPatch.Core.Configuration;
 using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 
-namespace NextPatch.Benchmarks.Encoding;
+namespace NextPatch.Benchmarks.Extraction;
 
 // Shape letters used in this file: I and O channels in and out, k kernel side, s pixels per side of the output.
 

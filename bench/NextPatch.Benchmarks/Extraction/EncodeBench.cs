@@ -8,7 +8,7 @@ using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
 
-namespace NextPatch.Benchmarks.Encoding;
+namespace NextPatch.Benchmarks.Extraction;
 
 // Shape letters used in this file: A views of an image, S pixels per side.
 

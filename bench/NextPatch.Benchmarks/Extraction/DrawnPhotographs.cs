@@ -5,7 +5,7 @@ using NextPatch.Data.Imaging;
 using NextPatch.Data.Sources;
 using SkiaSharp;
 
-namespace NextPatch.Benchmarks.Encoding;
+namespace NextPatch.Benchmarks.Extraction;
 
 /// <summary>JPEG files of 500x375 in memory, drawn: noise on a gradient, with about as many bytes as photographs of ImageNet have.</summary>
 internal sealed class DrawnPhotographs : ImageSource
