@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Configuration;
 using NextPatch.Cli.Rendering;

@@ -1,4 +1,5 @@
 using NextPatch.Cli;
+using NextPatch.Cli.CommandLine;
 
 using var signals = new StopSignals();
 return await Application.RunAsync(args, Console.Out, Console.Error, signals.Token);

@@ -12,6 +12,7 @@ public sealed class FolderCycleTests
     [InlineData("NextPatch.Torch")]
     [InlineData("NextPatch.Training")]
     [InlineData("NextPatch.Evaluation")]
+    [InlineData("NextPatch.Cli")]
     public void Folders_form_no_cycle(string project)
     {
         var edges = Edges(project);

@@ -3,10 +3,11 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Generation;
 using NextPatch.Sampling;
+using static TorchSharp.torch;
 
 namespace NextPatch.Tests;
 
-// Without [NoTensorLeaks]: it counts per thread, and images are drawn on workers.
+// Without [NoTensorLeaks]: it counts per thread, and images are drawn on workers. Tensor.TotalCount counts those of all threads.
 public sealed class ImageGeneratorTests
 {
     [Fact]
@@ -105,6 +106,37 @@ public sealed class ImageGeneratorTests
 
         Assert.InRange(seen, 1, 64);
         Assert.Single(await DrawAsync(generator, new() { Count = 1 }));
+    }
+
+    [Fact]
+    public async Task A_request_leaves_no_tensor_behind_done_cancelled_or_abandoned()
+    {
+        using var folder = new TemporaryFolder();
+        using var generator = ImageGenerator.Load(SmallModel.Write(folder));
+        await DrawAsync(generator, new() { Count = 1 });
+        var before = Tensor.TotalCount;
+
+        await DrawAsync(generator, new() { Count = 70 });
+        Assert.Equal(before, Tensor.TotalCount);
+
+        for (var milliseconds = 0; milliseconds < 40; milliseconds += 4) // at other positions each time
+        {
+            using var cancellation = new CancellationTokenSource(milliseconds);
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
+            {
+                await foreach (var image in generator.GenerateAsync(new() { Count = 100_000 }, cancellation.Token))
+                {
+                }
+            });
+            Assert.Equal(before, Tensor.TotalCount);
+        }
+
+        await foreach (var image in generator.GenerateAsync(new() { Count = 200 }))
+        {
+            break;
+        }
+
+        Assert.Equal(before, Tensor.TotalCount);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Datasets;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
 using Spectre.Console;

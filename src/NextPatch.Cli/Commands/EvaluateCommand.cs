@@ -1,10 +1,11 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Evaluation.Networks;
+using NextPatch.Evaluation;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Cli.Commands;
@@ -54,42 +55,32 @@ internal static class EvaluateCommand
         {
             var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
-            var (path, saveTo, metrics) = (parsed.GetValue(samples), parsed.GetValue(save), measure.Metrics(parsed));
+            var (path, saveTo) = (parsed.GetValue(samples), parsed.GetValue(save));
             if (path is null && saveTo is null)
             {
                 throw new ConfigException("Name --samples to measure, or --save-statistics to keep the statistics of the reference; there is nothing to do.");
             }
 
-            if (saveTo is not null && !saveTo.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase))
+            var options = measure.Read(parsed) with
             {
-                throw new ConfigException($"--save-statistics {saveTo} must end in .safetensors: the file remembers network, weights and resize as metadata. 'nextpatch convert' makes an npz of it.");
-            }
-
-            if (saveTo is not null)
-            {
-                Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(saveTo))!); // before hours of work
-            }
-
-            using var images = path is null ? null : ImageSetOpener.Open(path, parsed.GetValue(part), measure.ImageSize(parsed), new DrawingOptions
-            {
+                SamplesPart = parsed.GetValue(part),
                 Tokenizer = parsed.GetValue(tokenizer),
-                Weights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
-                Count = parsed.GetValue(count),
+                ModelWeights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
                 Seed = parsed.GetValue(seed),
-                HasRandomClasses = parsed.GetValue(random),
-                Sampling = model => rules.Resolve(parsed, model),
-            }, cancellation);
-            if (images is not null and not ModelImageSet)
+                OnNote = progress.WriteLine,
+                Drawing = parsed.GetValue(count) is { } images
+                    ? rules.Fill(parsed, new ImageRequest { Count = images, Seed = parsed.GetValue(seed), RandomClasses = parsed.GetValue(random) })
+                    : null,
+            };
+            using var measured = path is null ? null : ImageEvaluator.Open(path, options, cancellation);
+            if (measured is not null and not ModelImageSet)
             {
-                RefuseDrawing(parsed, [count, random, modelWeights, .. rules.All], path!, images.Layout);
+                RefuseDrawing(parsed, [count, random, modelWeights, .. rules.All], path!, measured.Layout);
             }
 
-            using var network = measure.OpenNetwork(parsed);
-            var reference = measure.OpenReference(parsed, network, metrics, images is null ? null : FeatureOrigin.From(network, images), images is DatasetImageSet, progress, cancellation);
-            Save(saveTo, reference, progress);
-            if (images is not null)
+            var result = ImageEvaluator.Measure(measured, parsed.GetValue(measure.Reference)!, options, saveTo, progress.ForEvaluation(), cancellation);
+            if (result is not null)
             {
-                var result = Measure(new Evaluator(network, reference, metrics, parsed.GetValue(seed)), images, network, progress, cancellation);
                 progress.Dispose();
                 Show(terminal, result, parsed.GetValue(json));
             }
@@ -99,10 +90,6 @@ internal static class EvaluateCommand
         return command;
     }
 
-    private static EvaluationResult Measure(Evaluator evaluator, ImageSet images, IFeatureNetwork network, ProgressReporter progress, CancellationToken cancellation)
-        => evaluator.Measure(
-            images, progress.For($"Samples, {network.Name}", images.Count), figure => progress.WriteLine($"Computing the {figure} of {images.Count} images."), cancellation);
-
     /// <summary>Options that would be ignored are mistakes.</summary>
     private static void RefuseDrawing(ParseResult parsed, IReadOnlyList<Option> options, string path, string layout)
     {
@@ -110,22 +97,6 @@ internal static class EvaluateCommand
         {
             throw new ConfigException($"{string.Join(", ", given)} would say how a model draws images, but '{path}' holds images already ({layout}); all of them are measured. Leave {(given.Length == 1 ? "it" : "them")} out.");
         }
-    }
-
-    private static void Save(string? path, EvaluationReference reference, ProgressReporter progress)
-    {
-        if (path is null)
-        {
-            return;
-        }
-
-        if (reference.Images is null)
-        {
-            throw new ConfigException($"The reference {reference.Origin.Name} holds statistics already; name images to make new ones of.");
-        }
-
-        StatisticsFile.Write(path, reference.Images.ToStored());
-        progress.WriteLine($"Statistics of {reference.Origin.Images} images: {path}");
     }
 
     private static void Show(Terminal terminal, EvaluationResult result, bool asJson)

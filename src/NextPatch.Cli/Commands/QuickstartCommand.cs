@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Quickstart;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
@@ -50,7 +51,8 @@ internal static class QuickstartCommand
             }
 
             using var progress = terminal.CreateProgress();
-            var result = new QuickstartPipeline(options, progress, cancellation).Run();
+            var steps = new ProgressLine<QuickstartProgress>(p => progress.Report(p.Part, p.Done, p.Total, p.Extra));
+            var result = new QuickstartPipeline(options, steps, progress.WriteLine, cancellation).Run();
             progress.Dispose();
             Show(terminal, options, result);
             return Task.FromResult(ExitCode.Success);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Sampling;
 using NextPatch.Core;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
@@ -7,6 +8,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
+using NextPatch.Evaluation;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Cli.Commands;
@@ -46,18 +48,20 @@ internal static class SweepCommand
         {
             var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
-            var (settings, asked) = (grid.Points(parsed), measure.Metrics(parsed));
+            var (settings, options) = (grid.Points(parsed), measure.Read(parsed));
             var drawing = new DrawingOptions
             {
                 Tokenizer = parsed.GetValue(tokenizer), Weights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
-                Count = parsed.GetValue(count), Seed = parsed.GetValue(seed), Sampling = _ => settings[0],
+                Request = new ImageRequest { Count = parsed.GetValue(count), Seed = parsed.GetValue(seed) },
             };
             using var loaded = drawing.Load(parsed.GetRequiredValue(model));
             RequireGuidance(settings, loaded.Config.Model);
-            using var network = measure.OpenNetwork(parsed);
-            var metrics = asked ?? (network.ClassCount > 1 ? Wanted : new HashSet<EvaluationMetric> { EvaluationMetric.Fd });
+            using var network = options.OpenNetwork();
+            var metrics = options.Metrics ?? (network.ClassCount > 1 ? Wanted : new HashSet<EvaluationMetric> { EvaluationMetric.Fd });
             var side = loaded.Tokenizer!.Config.ImageSide;
-            var reference = measure.OpenReference(parsed, network, metrics, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false, progress, cancellation);
+            var reference = ImageEvaluator.OpenReference(
+                parsed.GetValue(measure.Reference)!, options with { Metrics = metrics }, network, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false,
+                progress.ForEvaluation(), cancellation);
             var folder = Directory.CreateDirectory(parsed.GetRequiredValue(output)).FullName;
             var points = Walk(settings, setting => drawing.Draw(loaded, parsed.GetRequiredValue(model), setting), new Evaluator(network, reference, metrics, parsed.GetValue(seed)), folder, progress, cancellation);
             progress.WriteLine($"Table, curves and picture: {Path.Combine(folder, "sweep.html")}");

@@ -1,11 +1,14 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Datasets;
 using NextPatch.Evaluation.Networks;
+using NextPatch.Evaluation.Reconstruction;
 using NextPatch.Models;
 using NextPatch.Reconstruction;
+using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Commands;

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.Diagnostics;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core;
 using NextPatch.Torch.Loading;
 

@@ -1,6 +1,6 @@
 using System.CommandLine;
-using NextPatch.Cli.Rendering;
 using NextPatch.Core;
+using NextPatch.Evaluation;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Protocol;
 
@@ -37,10 +37,6 @@ internal sealed class MeasureOptions
     public static ResizeProtocol? Resize(ParseResult parsed, Option<string?> option)
         => parsed.GetValue(option) is { } name ? Enum.Parse<ResizeProtocol>(name, ignoreCase: true) : null;
 
-    public int? ImageSize(ParseResult parsed) => parsed.GetValue(_imageSize) is var side && side is null or > 0 ? side : throw new ConfigException($"--image-size {side} must be at least 1.");
-
-    public IReadOnlySet<EvaluationMetric>? Metrics(ParseResult parsed) => MetricChoice.Parse(parsed.GetValue(_metrics));
-
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[Reference, _referencePart, _network, _weights, _resize, _metrics, _imageSize])
@@ -49,50 +45,16 @@ internal sealed class MeasureOptions
         }
     }
 
-    /// <summary>Opens the feature network.</summary>
-    /// <exception cref="NextPatchException">Unknown, missing, damaged or other weights.</exception>
-    public IFeatureNetwork OpenNetwork(ParseResult parsed) => FeatureNetworks.Open(parsed.GetValue(_network), parsed.GetValue(_weights), Resize(parsed, _resize));
-
-    /// <summary>Reads or computes what samples are measured against.</summary>
-    /// <param name="parsed">The command line.</param>
-    /// <param name="network">The feature network.</param>
-    /// <param name="metrics">What will be computed; null = everything that is possible.</param>
-    /// <param name="samples">How features of the samples will come about; null where there are none.</param>
-    /// <param name="areSamplesCropped">Whether the samples are a dataset, which --image-size crops.</param>
-    /// <param name="progress">Told after every batch.</param>
-    /// <param name="cancellation">Checked between batches.</param>
-    /// <exception cref="ConfigException">Not to be compared with the samples, or --image-size crops neither side.</exception>
-    /// <exception cref="NextPatchException">Missing or damaged.</exception>
-    public EvaluationReference OpenReference(
-        ParseResult parsed, IFeatureNetwork network, IReadOnlySet<EvaluationMetric>? metrics, FeatureOrigin? samples, bool areSamplesCropped, ProgressReporter progress, CancellationToken cancellation)
+    /// <summary>What the command line says of them.</summary>
+    public ImageEvaluationOptions Read(ParseResult parsed) => new()
     {
-        MetricChoice.RequireNetwork(metrics, network);
-        var path = parsed.GetRequiredValue(Reference)!;
-        var part = parsed.GetValue(_referencePart);
-        var stored = StatisticsFile.TryRead(path, part);
-        var hasImages = stored is null || (path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase) && ArrayImageSet.HasImages(path));
-
-        // An npz for Inception serves other networks by its images.
-        stored = stored is { Features: null } && hasImages && stored.Mean.Length != network.FeatureCount ? null : stored;
-        if (stored is not null && samples is not null)
-        {
-            new EvaluationReference(stored, null).RequireFit(samples, network.FeatureCount);
-        }
-
-        using var images = hasImages ? ImageSetOpener.Open(path, part, ImageSize(parsed), drawing: null, cancellation) : null;
-        if (!areSamplesCropped && images is not DatasetImageSet && ImageSize(parsed) is { } side)
-        {
-            throw new ConfigException($"--image-size {side} would crop the images of a dataset, but neither the samples nor the reference '{path}' are one: arrays, codes, models and statistics keep the size they have. Leave it out.");
-        }
-
-        if (images is not null && samples?.DifferencesFrom(FeatureOrigin.From(network, images)).ToArray() is { Length: > 0 } problems)
-        {
-            throw new ConfigException(problems);
-        }
-
-        var keepsRows = samples is not null && MetricChoice.NeedsImages(metrics);
-        return images is null || (stored is not null && !keepsRows)
-            ? new EvaluationReference(stored, null)
-            : new EvaluationReference(stored, FeatureSet.Collect(network, images, keepsRows, progress.For($"Reference, {network.Name}", images.Count), cancellation));
-    }
+        ReferencePart = parsed.GetValue(_referencePart),
+        Network = parsed.GetValue(_network),
+        Weights = parsed.GetValue(_weights),
+        Resize = Resize(parsed, _resize),
+        Metrics = MetricChoice.Parse(parsed.GetValue(_metrics)),
+        ImageSize = parsed.GetValue(_imageSize) is var side && side is null or > 0
+            ? side
+            : throw new ConfigException($"--image-size {side} must be at least 1."),
+    };
 }

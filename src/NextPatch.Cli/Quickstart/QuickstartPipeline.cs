@@ -1,7 +1,6 @@
 using System.Diagnostics;
 using System.Reflection;
 using NextPatch.Cli.Diagnostics;
-using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
@@ -26,18 +25,23 @@ namespace NextPatch.Cli.Quickstart;
 internal sealed class QuickstartPipeline
 {
     private readonly QuickstartFolder _folder;
-    private readonly ProgressReporter _progress;
+    private readonly IProgress<QuickstartProgress> _progress;
+    private readonly Action<string> _note;
     private readonly CancellationToken _cancellation;
     private readonly Dictionary<string, double> _seconds = [];
     private readonly List<TrainingProgress> _curve = [];
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private QuickstartSettings _settings;
 
-    public QuickstartPipeline(QuickstartOptions options, ProgressReporter progress, CancellationToken cancellation)
+    /// <param name="options">What a person chose.</param>
+    /// <param name="progress">Told often.</param>
+    /// <param name="note">Receives sentences for the person who waits.</param>
+    /// <param name="cancellation">Reaches every loop.</param>
+    public QuickstartPipeline(QuickstartOptions options, IProgress<QuickstartProgress> progress, Action<string> note, CancellationToken cancellation)
     {
         _settings = QuickstartSettings.Create(options);
         _folder = QuickstartFolder.Prepare(options.Output);
-        _progress = progress;
+        (_progress, _note) = (progress, note);
         _cancellation = cancellation;
     }
 
@@ -46,11 +50,11 @@ internal sealed class QuickstartPipeline
     {
         NativeBackend.EnsureLoaded();
         var data = Timed("dataset", ReadData);
-        _progress.WriteLine($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of {data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
+        _note($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of {data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
         FitToData(data.Train);
         var accuracy = 0.0;
         using var classifier = Timed("classifier", () => TrainClassifier(data, out accuracy));
-        _progress.WriteLine($"Judge: a small classifier, {accuracy:P2} right on held-out real images.");
+        _note($"Judge: a small classifier, {accuracy:P2} right on held-out real images.");
         using var tokenizer = Timed("tokenizer", () => TrainTokenizer(data));
         var heldOutReconstructions = Array.Empty<byte>();
         var trainReconstructions = Array.Empty<byte>();
@@ -93,8 +97,10 @@ internal sealed class QuickstartPipeline
         return result;
     }
 
+    private void Report(string part, long done, long total, string? extra = null) => _progress.Report(new QuickstartProgress(part, done, total, extra));
+
     private DatasetSplit ReadData() => _settings.Data is { } path
-        ? DatasetReader.Open(path, _settings.TokenizerTraining.Tokenizer.ImageSide, _settings.Seed, progress: new Relay<ReadProgress>(p => _progress.Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
+        ? DatasetReader.Open(path, _settings.TokenizerTraining.Tokenizer.ImageSide, _settings.Seed, progress: new Relay<ReadProgress>(p => Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
         : ShapesDataset.Create(_settings.Seed, side: _settings.TokenizerTraining.Tokenizer.ImageSide, options: _settings.Shapes);
 
     private void FitToData(ImageDataset train)
@@ -104,7 +110,7 @@ internal sealed class QuickstartPipeline
     {
         var config = _settings.Classifier;
         return ClassifierTrainer.Train(data, config, out accuracy,
-            new Relay<ClassifierProgress>(p => _progress.Report("Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")), _cancellation);
+            new Relay<ClassifierProgress>(p => Report("Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")), _cancellation);
     }
 
     private VqTokenizer TrainTokenizer(DatasetSplit data)
@@ -119,7 +125,7 @@ internal sealed class QuickstartPipeline
         }
 
         _settings = _settings with { TokenizerTraining = config };
-        using (var run = new TokenizerRun(config, images, new TokenizerRunOptions { Output = _folder.Tokenizer, KeepLast = 1, OnProgress = p => _progress.Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.CodebookUsage ?? 0:P0} of codes used") }))
+        using (var run = new TokenizerRun(config, images, new TokenizerRunOptions { Output = _folder.Tokenizer, KeepLast = 1, OnProgress = p => Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.CodebookUsage ?? 0:P0} of codes used") }))
         {
             run.Run(_cancellation);
         }
@@ -130,7 +136,7 @@ internal sealed class QuickstartPipeline
 
     private CodeStore Encode(VqTokenizer tokenizer, DatasetSplit data, out byte[] heldOutReconstructions, out byte[] trainReconstructions)
     {
-        _progress.Report("Encoding", 0, 2);
+        Report("Encoding", 0, 2);
         var train = tokenizer.EncodePixels(data.Train.Pixels, _cancellation);
         var heldOut = tokenizer.EncodePixels(data.HeldOut.Pixels, _cancellation);
         CodeStore.Write(_folder.Codes, new CodeManifest
@@ -144,10 +150,10 @@ internal sealed class QuickstartPipeline
             Count = data.Train.Count + data.HeldOut.Count,
             HeldOutCount = data.HeldOut.Count,
         }, [.. train, .. heldOut], [.. data.Train.Labels, .. data.HeldOut.Labels]);
-        _progress.Report("Encoding", 1, 2);
+        Report("Encoding", 1, 2);
         heldOutReconstructions = tokenizer.DecodePixels(heldOut, _cancellation);
         trainReconstructions = tokenizer.DecodePixels(train, _cancellation);
-        _progress.Report("Encoding", 2, 2);
+        Report("Encoding", 2, 2);
         return CodeStore.Open(_folder.Codes);
     }
 
@@ -175,20 +181,20 @@ internal sealed class QuickstartPipeline
             OnProgress = p =>
             {
                 _curve.Add(p);
-                _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p));
+                Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p));
             },
         };
         using var trainer = new GptTrainer(config, store, options);
         foreach (var line in TrainingDisplay.Plan(_settings.Model, trainer.Cost))
         {
-            _progress.WriteLine(line);
+            _note(line);
         }
 
         var result = trainer.Run(_cancellation);
         _cancellation.ThrowIfCancellationRequested();
         foreach (var line in TrainingDisplay.Measured(trainer.Cost, result))
         {
-            _progress.WriteLine(line);
+            _note(line);
         }
 
         return (result, trainer.Cost, result.AverageValidationLoss < result.ValidationLoss ? "ema" : "model");
@@ -196,9 +202,10 @@ internal sealed class QuickstartPipeline
 
     private ImageDataset Sample(string checkpoint, string weights, ImageDataset train, int[] labels)
     {
+        Report("Sampling", 0, labels.Length); // loading takes its time
         using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, Enum.Parse<WeightsKind>(weights, ignoreCase: true));
         var request = new GenerationRequest { Labels = labels, Seed = _settings.Seed, Sampling = _settings.Sampling };
-        new SampleWriter(model).Write(_folder.Root, _folder.Samples, request, _progress.For("Sampling", labels.Length), _cancellation);
+        new SampleWriter(model).Write(_folder.Root, _folder.Samples, request, new Relay<int>(done => Report("Sampling", done, labels.Length)), _cancellation);
         var pixels = NpzFile.Read(_folder.SamplesNpz)["arr_0"].Bytes.ToArray();
         return new ImageDataset { Name = "samples", Side = train.Side, ClassNames = train.ClassNames, Pixels = pixels, Labels = labels };
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using NextPatch.Evaluation;
 using Spectre.Console;
 
 namespace NextPatch.Cli.Rendering;
@@ -63,6 +64,9 @@ internal sealed class ProgressReporter : IDisposable
         Report(label, 0, total);
         return new CountProgress(this, label, total);
     }
+
+    /// <summary>The same for evaluations.</summary>
+    public IProgress<EvaluationProgress> ForEvaluation() => new ProgressLine<EvaluationProgress>(p => Report(p.Work, p.Done, p.Total));
 
     /// <summary>Ends the current line; the reporter may be used again.</summary>
     public void Dispose() => Safely(EndLine);

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
@@ -45,11 +46,26 @@ internal sealed class SamplingOptions
     {
         GuidanceScale = parsed.GetValue(_scale) ?? (model.HasNullClass ? Defaults.GuidanceScale : 1),
         GuidanceInterval = parsed.GetValue(_interval),
-        GuidanceShape = Enum.Parse<GuidanceShape>(parsed.GetRequiredValue(_shape), ignoreCase: true),
+        GuidanceShape = Shape(parsed),
         GuidancePower = parsed.GetValue(_power),
         Temperature = parsed.GetValue(_temperature),
         TopK = parsed.GetValue(_topK),
         TopP = parsed.GetValue(_topP),
         Greedy = parsed.GetValue(_greedy),
     }.Validated();
+
+    /// <summary>Adds the rules to a request.</summary>
+    public ImageRequest Fill(ParseResult parsed, ImageRequest request) => request with
+    {
+        GuidanceScale = parsed.GetValue(_scale),
+        GuidanceInterval = parsed.GetValue(_interval),
+        GuidanceShape = Shape(parsed),
+        GuidancePower = parsed.GetValue(_power),
+        Temperature = parsed.GetValue(_temperature),
+        TopK = parsed.GetValue(_topK),
+        TopP = parsed.GetValue(_topP),
+        Greedy = parsed.GetValue(_greedy),
+    };
+
+    private GuidanceShape Shape(ParseResult parsed) => Enum.Parse<GuidanceShape>(parsed.GetRequiredValue(_shape), ignoreCase: true);
 }

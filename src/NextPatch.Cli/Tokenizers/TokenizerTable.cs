@@ -1,4 +1,5 @@
 using System.Globalization;
+using NextPatch.Evaluation.Reconstruction;
 
 namespace NextPatch.Cli.Tokenizers;
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Training;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;

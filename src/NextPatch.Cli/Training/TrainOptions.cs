@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
 using NextPatch.Core;

@@ -1,18 +1,12 @@
 using System.CommandLine;
-using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Files;
-using NextPatch.Core.Generation;
-using NextPatch.Core.Imaging;
-using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
-using NextPatch.Models;
-using NextPatch.Sampling;
-using NextPatch.Torch.Generation;
-using NextPatch.Torch.Gpt;
+using NextPatch.Evaluation;
+using NextPatch.Evaluation.Protocol;
 using NextPatch.Torch.Loading;
+using NextPatch.Training;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;
@@ -20,48 +14,37 @@ namespace NextPatch.Cli.Training;
 /// <summary>One <c>train</c> command: codes, settings, trainer, what is shown.</summary>
 internal sealed class TrainingJob
 {
-    private const int SamplesPerClass = 8;
-    private const int MaxSampleRows = 16;
-
     private readonly TrainOptions _options;
     private readonly ParseResult _parsed;
     private readonly ProgressReporter _progress;
 
-    public TrainingJob(TrainOptions options, ParseResult parsed, ProgressReporter progress) => (_options, _parsed, _progress) = (options, parsed, progress);
+    public TrainingJob(TrainOptions options, ParseResult parsed, ProgressReporter progress)
+        => (_options, _parsed, _progress) = (options, parsed, progress);
 
     /// <returns>False when it was stopped before its last step.</returns>
     public bool Run(CancellationToken cancellation)
     {
         NativeBackend.EnsureLoaded();
-        var folder = _parsed.GetRequiredValue(_options.Codes);
-        using var store = CodeStore.Open(folder);
-        store.CheckVocabulary(cancellation);
-        var (model, training) = _options.Resolve(_parsed, m => m with
-        {
-            GridSide = store.Manifest.GridSide, VocabularySize = store.Manifest.VocabularySize, ClassCount = store.Manifest.ClassNames.Count,
-        });
-        training = training with { StepImplementation = Step(training) };
-        training = training with { Precision = Precision(model, training.StepImplementation) };
-        var config = new CheckpointConfig
-        {
-            Model = model, Training = training, ClassNames = store.Manifest.ClassNames, TokenizerHash = store.Manifest.TokenizerHash,
-            ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
-        };
-        using var tokenizer = OpenTokenizer(folder);
-        var initFrom = _parsed.GetValue(_options.InitFrom);
-        using var evaluation = _parsed.GetRequiredValue(_options.EvaluateEvery) == 0
-            ? null
-            : TrainingEvaluation.Open(_options.Measure, _parsed, _parsed.GetRequiredValue(_options.EvaluateCount), config, tokenizer!, _progress, cancellation);
-        using var trainer = new GptTrainer(config, store, GptRunOptions(tokenizer, config) with { Metric = evaluation?.Metric, MeasureEvery = _parsed.GetRequiredValue(_options.EvaluateEvery) },
-            initFrom is null ? null : m => _progress.WriteLine(InitialWeights.Load(initFrom, m, training.Seed)));
-        foreach (var line in TrainingDisplay.Plan(model, trainer.Cost))
-        {
-            _progress.WriteLine(line);
-        }
-
-        var result = trainer.Run(cancellation);
+        var codes = _parsed.GetRequiredValue(_options.Codes);
+        var (model, training) = Settings(codes);
+        using var metric = OpenMetric(codes, training.Seed, cancellation);
+        TrainingCost? cost = null;
+        var result = GptTraining.Run(
+            new GptTrainingRequest
+            {
+                Codes = codes,
+                Model = model,
+                FitsToCodes = false, // --vocabulary and its like have the last word
+                Training = training,
+                InitialWeights = _parsed.GetValue(_options.InitFrom),
+                Tokenizer = _parsed.GetValue(_options.Tokenizer),
+                Run = RunOptions() with { Metric = metric },
+                OnPlanned = planned => ShowPlan(model, cost = planned),
+            },
+            new ProgressLine<TrainingProgress>(p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p))),
+            cancellation);
         _progress.Dispose();
-        foreach (var line in TrainingDisplay.Measured(trainer.Cost, result))
+        foreach (var line in TrainingDisplay.Measured(cost!, result))
         {
             _progress.WriteLine(line);
         }
@@ -72,16 +55,52 @@ internal sealed class TrainingJob
         return result.IsComplete;
     }
 
-    private GptRunOptions GptRunOptions(IImageTokenizer? tokenizer, CheckpointConfig config) => _options.Frame.Fill(_parsed, new GptRunOptions
+    private (GptConfig Model, TrainingConfig Training) Settings(string codes)
+    {
+        using var store = CodeStore.Open(codes);
+        var (model, training) = _options.Resolve(_parsed, m => GptTraining.Fit(m, store.Manifest));
+        training = training with { StepImplementation = Step(training) };
+        return (model, training with { Precision = Precision(model, training.StepImplementation) });
+    }
+
+    private GptRunOptions RunOptions() => _options.Frame.Fill(_parsed, new GptRunOptions
     {
         Output = _parsed.GetRequiredValue(_options.Frame.Output),
         Recompute = _parsed.GetValue(_options.Recompute),
         ValidationImages = _parsed.GetRequiredValue(_options.ValidateImages),
-        SampleEvery = tokenizer is null ? 0 : _parsed.GetRequiredValue(_options.SampleEvery),
-        OnSample = tokenizer is null ? null : (step, model) => WriteSamples(step, model, tokenizer, config),
-        OnProgress = p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p)),
+        SampleEvery = _parsed.GetRequiredValue(_options.SampleEvery),
+        MeasureEvery = _parsed.GetRequiredValue(_options.EvaluateEvery),
         OnNote = _progress.WriteLine,
     });
+
+    private void ShowPlan(GptConfig model, TrainingCost cost)
+    {
+        foreach (var line in TrainingDisplay.Plan(model, cost))
+        {
+            _progress.WriteLine(line);
+        }
+    }
+
+    /// <summary>What --evaluate-every asks for.</summary>
+    private TrainingMetric? OpenMetric(string codes, ulong seed, CancellationToken cancellation)
+    {
+        if (_parsed.GetRequiredValue(_options.EvaluateEvery) == 0)
+        {
+            return null;
+        }
+
+        var tokenizer = GptTraining.FindTokenizer(_parsed.GetValue(_options.Tokenizer), codes);
+        var count = _parsed.GetRequiredValue(_options.EvaluateCount);
+        if (count < 2 || _parsed.GetValue(_options.Measure.Reference) is not { } reference)
+        {
+            throw new ConfigException(count < 2
+                ? $"--evaluate-count {count} must be at least 2, and says something from some thousands on."
+                : "--evaluate-every needs something to measure against: name it with --reference, and the feature network with --weights.");
+        }
+
+        var options = _options.Measure.Read(_parsed) with { Drawing = new ImageRequest { Count = count, Seed = seed }, OnNote = _progress.WriteLine };
+        return ImageEvaluator.OpenMetric(reference, tokenizer, options, _progress.ForEvaluation(), cancellation);
+    }
 
     private StepImplementation Step(TrainingConfig training) => StepChoice.Choose(
         _parsed.GetRequiredValue(_options.Step), training.Grouping,
@@ -96,40 +115,4 @@ internal sealed class TrainingJob
 
     private static TrainingConfig? Stored(string checkpoint)
         => ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training;
-
-    private IImageTokenizer? OpenTokenizer(string codes)
-    {
-        if (_parsed.GetRequiredValue(_options.SampleEvery) == 0 && _parsed.GetRequiredValue(_options.EvaluateEvery) == 0)
-        {
-            return null;
-        }
-
-        var folder = _parsed.GetValue(_options.Tokenizer) ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(codes))!, "tokenizer");
-        return Directory.Exists(folder)
-            ? TokenizerSource.Open(ComputeBackends.Find(null), folder)
-            : throw new ConfigException($"--sample-every and --evaluate-every need the tokenizer of the codes, and {folder} does not exist. Name it with --tokenizer, or leave them out.");
-    }
-
-    private void WriteSamples(long step, GptModel model, IImageTokenizer tokenizer, CheckpointConfig config)
-    {
-        var rows = Math.Min(config.Model.ClassCount, MaxSampleRows);
-        var labels = Enumerable.Range(0, rows * SamplesPerClass).Select(i => i / SamplesPerClass).ToArray();
-        using var engine = new TorchGenerationEngine(model, ownsModel: false);
-        var codes = engine.Generate(new GenerationRequest
-        {
-            Labels = labels, Seed = config.Training!.Seed, Sampling = new SamplingConfig { GuidanceScale = config.Model.HasNullClass ? 2 : 1 },
-        });
-        var pixels = tokenizer.Decode(codes);
-        var sheet = new SampleSheet(config.ClassNames);
-        var side = tokenizer.Config.ImageSide;
-        for (var i = 0; i < labels.Length; i++)
-        {
-            sheet.Add(labels[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
-        }
-
-        var folder = Path.Combine(_parsed.GetRequiredValue(_options.Frame.Output), "samples");
-        Directory.CreateDirectory(folder);
-        var picture = PngWriter.Encode(sheet.Compose());
-        AtomicFile.Write(Path.Combine(folder, $"step-{step:D8}.png"), stream => stream.Write(picture), Path.Combine(folder, ".writing.png"));
-    }
 }

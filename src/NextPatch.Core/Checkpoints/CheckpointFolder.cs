@@ -133,7 +133,8 @@ public sealed class CheckpointFolder
 
         return damaged.Count == 0
             ? (null, damaged)
-            : throw new DataFormatException($"No checkpoint in {_run} is whole, so the run cannot be resumed:{string.Concat(damaged.Select(d => $"{Environment.NewLine}  {d.Item1}: {d.Item2}"))}{Environment.NewLine}Restore one from a copy, or start anew with another --output.");
+            : throw new DataFormatException($"No checkpoint in {_run} is whole, so the run cannot be resumed:{string.Concat(damaged.Select(d => $"{Environment.NewLine}  {d.Item1}: {d.Item2}"))}{Environment.NewLine}Restore one from a copy, or start anew with another Output.")
+            { Settings = ["Output"] };
     }
 
     /// <summary>Makes an older checkpoint the newest and moves the damaged ones out of the way, so that they count no more.</summary>

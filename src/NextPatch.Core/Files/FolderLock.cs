@@ -29,7 +29,8 @@ internal sealed class FolderLock : IDisposable
         }
         catch (IOException e) when (IsHeld(e))
         {
-            throw new NextPatchException($"{folder} is in use by another run ({Owner(path)}). Wait for it, stop it, or choose another --output.", e);
+            throw new NextPatchException($"{folder} is in use by another run ({Owner(path)}). Wait for it, stop it, or choose another Output.", e)
+            { Settings = ["Output"] };
         }
 
         Try(() =>

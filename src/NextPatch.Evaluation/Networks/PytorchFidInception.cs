@@ -30,7 +30,8 @@ public static class PytorchFidInception
     internal static string Find() => File.Exists(CachePath)
         ? CachePath
         : throw new NextPatchException(
-            $"The weights of the FID Inception network are not in the cache folder. {Whereabouts} Other networks are chosen by --weights, and distances in their features are no FID.");
+            $"The weights of the FID Inception network are not in the cache folder. {Whereabouts} Other networks are chosen by Weights, and distances in their features are no FID.")
+        { Settings = ["Weights"] };
 
     /// <summary>Where to get it and where to put it.</summary>
     internal static string Whereabouts => $"Download {Address} (SHA-256 {Hash}) to '{CachePath}', or give the path of the file.";

@@ -37,7 +37,8 @@ public sealed class CodeImageSet : ImageSet
             if (store.Manifest.TokenizerHash is { } expected && expected != tokenizerHash)
             {
                 throw new NextPatchException(
-                    $"The tokenizer in {tokenizer} has the hash {tokenizerHash[..12]}, but the codes in {folder} were made by {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one with --tokenizer.");
+                    $"The tokenizer in {tokenizer} has the hash {tokenizerHash[..12]}, but the codes in {folder} were made by {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one with Tokenizer.")
+                { Settings = ["Tokenizer"] };
             }
 
             var loaded = VqTokenizer.Load(tokenizer, store.Manifest.GridSide);

@@ -70,8 +70,8 @@ public sealed class DatasetImageSet : ImageSet
             if (image.Value.Width != Size.Width || image.Value.Height != Size.Height)
             {
                 throw new DataFormatException(
-                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: "
-                    + "images must have one size. Say --image-size to crop them all, or take the odd ones out.");
+                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: images must have one size. Say ImageSize to crop them all, or take the odd ones out.")
+                { Settings = ["ImageSize"] };
             }
 
             var (place, size) = (image.Index % BatchSize, image.Value.Pixels.Length);

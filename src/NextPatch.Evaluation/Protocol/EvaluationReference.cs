@@ -46,7 +46,7 @@ public sealed record EvaluationReference(StoredStatistics? Statistics, FeatureSe
 
         if (problems.Count > 0)
         {
-            throw new ConfigException([.. problems.Distinct()]);
+            throw new ConfigException([.. problems.Distinct()]) { Settings = FeatureOrigin.Settings };
         }
     }
 
@@ -59,7 +59,7 @@ public sealed record EvaluationReference(StoredStatistics? Statistics, FeatureSe
         }
         else if (stored.SpatialMean is not null && samples.Resize != "adm")
         {
-            yield return $"The reference {stored.Images.Name} holds statistics of the ADM evaluator, whose resize is 'adm', but these images are resized by '{samples.Resize}'; say --resize adm, or name a reference of images.";
+            yield return $"The reference {stored.Images.Name} holds statistics of the ADM evaluator, whose resize is 'adm', but these images are resized by '{samples.Resize}'; say Resize adm, or name a reference of images.";
         }
 
         if (samples.IsGrey == true)

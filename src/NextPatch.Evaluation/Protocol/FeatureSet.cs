@@ -56,7 +56,8 @@ public sealed class FeatureSet
         if (keepRows && (long)images.Count * network.FeatureCount > Array.MaxLength)
         {
             throw new ConfigException(
-                $"Precision, recall and kernel distance keep the features of all images, and {images.Count} x {network.FeatureCount} of {images.Name} are too many; leave these out (--metrics fd,sfid,is), or name a reference of fewer images.");
+                $"Precision, recall and kernel distance keep the features of all images, and {images.Count} x {network.FeatureCount} of {images.Name} are too many; leave these out (Metrics fd,sfid,is), or name a reference of fewer images.")
+            { Settings = ["Metrics"] };
         }
 
         NativeBackend.EnsureLoaded();

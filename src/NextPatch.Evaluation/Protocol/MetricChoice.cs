@@ -43,7 +43,7 @@ public static class MetricChoice
         var obstacles = Names.Values.ToDictionary(m => m, m => Obstacle(m, network) ?? Obstacle(m, reference));
         var problems = (asked ?? new HashSet<EvaluationMetric>()).Select(m => obstacles[m]).OfType<string>().ToArray();
         return problems.Length > 0
-            ? throw new ConfigException(problems)
+            ? throw new ConfigException(problems) { Settings = ["Network"] }
             : asked ?? Names.Values.Where(m => obstacles[m] is null).ToHashSet();
     }
 
@@ -59,16 +59,16 @@ public static class MetricChoice
     {
         if (asked?.Select(metric => Obstacle(metric, network)).OfType<string>().ToArray() is { Length: > 0 } problems)
         {
-            throw new ConfigException(problems);
+            throw new ConfigException(problems) { Settings = ["Network"] };
         }
     }
 
     private static string? Obstacle(EvaluationMetric metric, IFeatureNetwork network) => metric switch
     {
         EvaluationMetric.Fid when network.Name != FidNetwork
-            => $"FID is a distance in the features of the FID Inception network (--network {FidNetwork}); in those of {network.Name} it is FD-{network.Name}: ask for fd.",
-        EvaluationMetric.Sfid when network.SpatialCount == 0 => $"{network.Name} has no spatial features, so there is no sFID; leave sfid out, or choose --network {FidNetwork}.",
-        EvaluationMetric.InceptionScore when network.ClassCount < 2 => $"{network.Name} knows no classes, so there is no Inception Score; leave is out, or choose --network {FidNetwork}.",
+            => $"FID is a distance in the features of the FID Inception network (Network {FidNetwork}); in those of {network.Name} it is FD-{network.Name}: ask for fd.",
+        EvaluationMetric.Sfid when network.SpatialCount == 0 => $"{network.Name} has no spatial features, so there is no sFID; leave sfid out, or choose Network {FidNetwork}.",
+        EvaluationMetric.InceptionScore when network.ClassCount < 2 => $"{network.Name} knows no classes, so there is no Inception Score; leave is out, or choose Network {FidNetwork}.",
         _ => null,
     };
 

@@ -95,7 +95,8 @@ public static class StatisticsFile
         => prefixes is [""] ? "" // whatever part it is said to be
             : part is not null && prefixes.Contains(part + "_") ? part + "_"
             : part is null && prefixes is [var only] ? only
-            : throw new ConfigException($"'{path}' holds the statistics {string.Join(", ", prefixes.Select(p => p + MeanName))}; choose with --reference-part {string.Join(" or ", prefixes.Select(p => p.TrimEnd('_')))}.");
+            : throw new ConfigException($"'{path}' holds the statistics {string.Join(", ", prefixes.Select(p => p + MeanName))}; choose with ReferencePart {string.Join(" or ", prefixes.Select(p => p.TrimEnd('_')))}.")
+            { Settings = ["ReferencePart"] };
 
     private static (double[] Mean, double[] Covariance) ReadPair(TensorFile file, string meanName, string covarianceName)
     {
@@ -126,7 +127,8 @@ public static class StatisticsFile
 
     private static string Text(TensorFile file, string key) => file.Metadata.TryGetValue(key, out var text)
         ? text
-        : throw new DataFormatException($"'{file.Path}' does not say its '{key}', as every file of statistics does that was written here; make it again with --save-statistics.");
+        : throw new DataFormatException($"'{file.Path}' does not say its '{key}', as every file of statistics does that was written here; make it again with SaveStatistics.")
+        { Settings = ["SaveStatistics"] };
 
     private static int Number(TensorFile file, string key) => int.TryParse(Text(file, key), CultureInfo.InvariantCulture, out var number)
         ? number

@@ -14,7 +14,7 @@ internal static class RunChecks
         var problems = new List<string>();
         if (store.Manifest.VocabularySize > model.VocabularySize)
         {
-            problems.Add($"The codes use a vocabulary of {store.Manifest.VocabularySize} but the model's has {model.VocabularySize}; set --vocabulary {store.Manifest.VocabularySize} or encode with the tokenizer the model belongs to.");
+            problems.Add($"The codes use a vocabulary of {store.Manifest.VocabularySize} but the model's has {model.VocabularySize}; set VocabularySize {store.Manifest.VocabularySize} or encode with the tokenizer the model belongs to.");
         }
 
         if (store.Manifest.GridSide != model.GridSide)
@@ -34,7 +34,7 @@ internal static class RunChecks
 
         if (problems.Count > 0)
         {
-            throw new ConfigException(problems);
+            throw new ConfigException(problems) { Settings = ["VocabularySize"] };
         }
     }
 
@@ -46,22 +46,22 @@ internal static class RunChecks
         if (training.StepImplementation == StepImplementation.Fused && !isLinear)
         {
             problems.Add($"The fused step cannot train the grouping '{training.Grouping}', which is not a sum of embeddings with fixed factors; "
-                + "the reference step can: --step reference, or auto.");
+                + "the reference step can (StepImplementation reference).");
         }
 
         if (training.StepImplementation == StepImplementation.Reference && training.Precision != ComputePrecision.Fp32)
         {
-            problems.Add($"The reference step computes in fp32, not in {training.Precision}; use --precision fp32, or --step fused.");
+            problems.Add($"The reference step computes in fp32, not in {training.Precision}; use Precision fp32, or StepImplementation fused.");
         }
 
         if (training.StepImplementation == StepImplementation.Reference && recompute)
         {
-            problems.Add("The reference step keeps all activations; leave out --recompute and take a smaller --micro-batch, or use --step fused.");
+            problems.Add("The reference step keeps all activations; leave out Recompute and take a smaller MicroBatch, or use StepImplementation fused.");
         }
 
         if (problems.Count > 0)
         {
-            throw new ConfigException(problems);
+            throw new ConfigException(problems) { Settings = ["StepImplementation", "Precision", "Recompute", "MicroBatch"] };
         }
     }
 }

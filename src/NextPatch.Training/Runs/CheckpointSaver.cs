@@ -49,7 +49,8 @@ internal sealed class CheckpointSaver
         {
             if (cancellation.WaitHandle.WaitOne(_options.RetryInterval))
             {
-                throw new NextPatchException($"The checkpoint of step {step} could not be written to {_options.Output}. {LastOne()} Make room and continue with --resume.");
+                throw new NextPatchException($"The checkpoint of step {step} could not be written to {_options.Output}. {LastOne()} Make room and continue with Resume.")
+                { Settings = ["Resume"] };
             }
         }
     }
@@ -65,7 +66,7 @@ internal sealed class CheckpointSaver
             var failure = $"The checkpoint of step {step.ToString(CultureInfo.InvariantCulture)} could not be written: {e.Message} {LastOne()}";
             if (_options.OnFullDisk == FullDiskAction.Stop)
             {
-                throw new NextPatchException($"{failure} Make room and continue with --resume.", e);
+                throw new NextPatchException($"{failure} Make room and continue with Resume.", e) { Settings = ["Resume"] };
             }
 
             _isOwed = true;

@@ -24,7 +24,8 @@ internal static class ResumePoint
 
         if (!options.Resume && checkpoints.All() is [.., var last])
         {
-            throw new ConfigException($"{options.Output} already holds a run ({last}). Continue it with --resume, or choose another --output.");
+            throw new ConfigException($"{options.Output} already holds a run ({last}). Continue it with Resume, or choose another Output.")
+            { Settings = ["Resume", "Output"] };
         }
 
         var (newest, damaged) = checkpoints.FindIntact();
@@ -59,10 +60,11 @@ internal static class ResumePoint
             throw new ConfigException(
             [
                 $"The run in {checkpoint} was started with other settings, so it cannot be resumed with these "
-                + "(leave them out, or use --init-from and another --output):",
+                + "(leave them out, or use InitialWeights and another Output):",
                 .. differences.Select(d =>
                     $"{d.Name}: {d.Stored?.ToJsonString() ?? "not set"} in the checkpoint, {d.Given?.ToJsonString() ?? "not set"} now"),
-            ]);
+            ])
+            { Settings = ["InitialWeights", "Output"] };
         }
     }
 }

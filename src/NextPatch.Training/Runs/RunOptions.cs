@@ -45,7 +45,8 @@ public abstract record RunOptions
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new NextPatch.Core.NextPatchException($"The run's folder {Output} cannot be written: {e.Message} Choose another with --output.", e);
+            throw new NextPatch.Core.NextPatchException($"The run's folder {Output} cannot be written: {e.Message} Choose another with Output.", e)
+            { Settings = ["Output"] };
         }
     }
 }

@@ -125,7 +125,7 @@ public abstract class TrainingRun : IDisposable
 
         Skipped.Skip($"The loss of step {Step} is {problem}", DumpBatch, () =>
             $"The last checkpoint from before is {Checkpoints.Latest ?? "none (the run had not reached its first)"}. "
-            + $"Lower the learning rate ({LearningRate}) or raise the warm-up, and continue from a checkpoint with --init-from.");
+            + $"Lower the learning rate ({LearningRate}) or raise the warm-up, and continue from a checkpoint with InitialWeights.");
     }
 
     private void ReportWhenDue(MetricsLog log, SpeedWindow speed)

@@ -56,7 +56,8 @@ public sealed class TokenizerRun : TrainingRun
         {
             throw new ConfigException(
                 $"The network of the perceptual loss takes images of at least {least}x{least} pixels, but they have "
-                + $"{_config.Tokenizer.ImageSide}x{_config.Tokenizer.ImageSide}. Use larger images (--image-size), or leave --perceptual out.");
+                + $"{_config.Tokenizer.ImageSide}x{_config.Tokenizer.ImageSide}. Use larger images (ImageSide), or leave the perceptual loss out.")
+            { Settings = ["ImageSide"] };
         }
 
         (_images, _options) = (images, options);
@@ -245,8 +246,8 @@ public sealed class TokenizerRun : TrainingRun
         {
             _options.OnNote?.Invoke(
                 $"At step {Step} only {usage:P0} of the codebook is in use (perplexity {progress.Perplexity:F0} of {_config.Tokenizer.CodebookSize}). "
-                + "If it does not recover: look for dead codes more often (--revive-every), start the codebook from latents (--continuous-steps), "
-                + "raise --entropy-weight, or take a smaller --codebook-size.");
+                + "If it does not recover: look for dead codes more often, start the codebook from latents, "
+                + "raise the weight of the entropy, or take a smaller codebook.");
         }
 
         _isAlarmed = isLow;

@@ -114,7 +114,7 @@ public sealed record TokenizerRunConfig
             problems.Add(problem);
         }
 
-        return problems.Count > 0 ? throw new ConfigException(problems) : this;
+        return problems.Count > 0 ? throw new ConfigException(problems) { Settings = ["Discriminator", "ImageSide"] } : this;
     }
 
     /// <summary>Learning rate of a step, counted from 0.</summary>
@@ -131,9 +131,9 @@ public sealed record TokenizerRunConfig
     private string? DiscriminatorProblem() => (Discriminator, Tokenizer.ImageSide) switch
     {
         (DiscriminatorKind.PatchGan, < PatchDiscriminator.SmallestSide and var side) =>
-            $"--discriminator patchgan is given images of {side}x{side} pixels, but they must be at least {PatchDiscriminator.SmallestSide}x{PatchDiscriminator.SmallestSide}. Use --discriminator stylegan, or larger images (--image-size).",
+            $"Discriminator patchgan is given images of {side}x{side} pixels, but they must be at least {PatchDiscriminator.SmallestSide}x{PatchDiscriminator.SmallestSide}. Use Discriminator stylegan, or larger images (ImageSide).",
         (DiscriminatorKind.StyleGan, var side) when !StyleGanDiscriminator.Fits(side) =>
-            $"--discriminator stylegan is given images of {side}x{side} pixels, but their side must be a power of two from {StyleGanDiscriminator.SmallestSide} to {StyleGanDiscriminator.LargestSide}. Use --discriminator patchgan (from {PatchDiscriminator.SmallestSide} pixels on), or another --image-size.",
+            $"Discriminator stylegan is given images of {side}x{side} pixels, but their side must be a power of two from {StyleGanDiscriminator.SmallestSide} to {StyleGanDiscriminator.LargestSide}. Use Discriminator patchgan (from {PatchDiscriminator.SmallestSide} pixels on), or another ImageSide.",
         _ => null,
     };
 }

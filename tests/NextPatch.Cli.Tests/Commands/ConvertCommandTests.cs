@@ -1,3 +1,4 @@
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;

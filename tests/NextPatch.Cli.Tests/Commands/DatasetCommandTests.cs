@@ -1,3 +1,4 @@
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
 

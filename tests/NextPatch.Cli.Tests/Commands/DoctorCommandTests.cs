@@ -1,3 +1,5 @@
+using NextPatch.Cli.CommandLine;
+
 namespace NextPatch.Cli.Tests.Commands;
 
 [NoTensorLeaks]

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;

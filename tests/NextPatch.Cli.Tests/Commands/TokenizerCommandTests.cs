@@ -1,4 +1,5 @@
 using System.Globalization;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;

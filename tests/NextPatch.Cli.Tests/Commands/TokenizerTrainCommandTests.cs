@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Imaging;
 using NextPatch.Torch.Tokenizer;
 using static NextPatch.Cli.Tests.CommandProcess;

@@ -78,7 +78,7 @@ public sealed class EvaluatorTests : IDisposable
     [Theory]
     [InlineData("resnet99", 'a', ResizeProtocol.Clean, 4, false, "features of fake")]
     [InlineData("fake", 'b', ResizeProtocol.Clean, 4, false, "other weights")]
-    [InlineData("fake", 'a', ResizeProtocol.Adm, 4, false, "--resize clean")]
+    [InlineData("fake", 'a', ResizeProtocol.Adm, 4, false, "Resize clean")]
     [InlineData("fake", 'a', ResizeProtocol.Clean, 5, false, "5x5 pixels but the reference's images 4x4")]
     [InlineData("fake", 'a', ResizeProtocol.Clean, 4, true, "Every sample is grey")]
     public void Comparisons_that_would_mislead_are_refused(string network, char hash, ResizeProtocol resize, int side, bool grey, string reason)
@@ -156,7 +156,7 @@ public sealed class EvaluatorTests : IDisposable
 
         var error = Assert.Throws<ConfigException>(() => FeatureSet.Collect(new FakeNetwork(), images, keepRows: true));
 
-        Assert.Contains("--metrics fd,sfid,is", error.Message, StringComparison.Ordinal);
+        Assert.Contains("Metrics fd,sfid,is", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -112,7 +112,7 @@ public sealed class ImageSetTests
         var error = Assert.Throws<DataFormatException>(() => Pictures.AllPixels(mixed));
 
         Assert.Contains("9x8", error.Message, StringComparison.Ordinal);
-        Assert.Contains("--image-size", error.Message, StringComparison.Ordinal);
+        Assert.Contains("ImageSize", error.Message, StringComparison.Ordinal);
         Assert.Equal(2 * 4 * 4 * 3, Pictures.AllPixels(cropped).Length);
     }
 

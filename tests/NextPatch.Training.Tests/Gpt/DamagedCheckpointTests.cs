@@ -78,7 +78,7 @@ public sealed class DamagedCheckpointTests
             File.WriteAllText(latest, pointer);
         }
 
-        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
         Assert.Equal(12, TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }).Step);
         Assert.Equal(Newest, File.ReadAllText(latest).Trim());
     }

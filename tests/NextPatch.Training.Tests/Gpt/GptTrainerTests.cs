@@ -168,7 +168,7 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
-        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -32,7 +32,7 @@ public sealed class RunLockTests
         TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
         for (var i = 0; i < 2; i++)
         {
-            Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+            Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
         }
     }
 }

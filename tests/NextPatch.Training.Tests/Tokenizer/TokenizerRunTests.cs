@@ -188,7 +188,7 @@ public sealed class TokenizerRunTests
         using var folder = new TemporaryFolder();
         var path = TinyTokenizerRun.WriteImages(folder["data"]);
         TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] }, stopAfter: 3);
-        Assert.Contains("--resume", Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
         var error = Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"], Resume = true },
             c => c with { BatchSize = 5, Precision = ComputePrecision.Bf16, Data = c.Data with { TrainingCount = 7 }, Tokenizer = c.Tokenizer with { CodebookSize = 8 } }));
         Assert.Contains("batchSize: 4 in the checkpoint, 5 now", error.Message, StringComparison.Ordinal);

@@ -1,9 +1,11 @@
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Evaluation.Networks;
 
-namespace NextPatch.Cli.Tokenizers;
+namespace NextPatch.Evaluation.Reconstruction;
 
-/// <summary>Fréchet distance of reconstructions from the originals of the same images, batch by batch: rFID, and pFID where codes were perturbed.</summary>
+/// <summary>
+/// Fréchet distance of reconstructions from the originals of the same images, batch by batch: rFID, and pFID where codes were perturbed.
+/// </summary>
 internal sealed class ReconstructionDistance
 {
     private readonly IFeatureNetwork _network;
@@ -15,7 +17,9 @@ internal sealed class ReconstructionDistance
     public ReconstructionDistance(IFeatureNetwork network)
     {
         _network = network;
-        (_originals, _reconstructions, _perturbed) = (new FeatureStatistics(network.FeatureCount), new FeatureStatistics(network.FeatureCount), new FeatureStatistics(network.FeatureCount));
+        (_originals, _reconstructions, _perturbed) = (New(), New(), New());
+
+        FeatureStatistics New() => new(network.FeatureCount);
     }
 
     public IFeatureNetwork Network => _network;

@@ -1,10 +1,9 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Torch.Perception;
 
-namespace NextPatch.Cli.Tokenizers;
+namespace NextPatch.Torch.Perception;
 
-/// <summary>The option <c>--perceptual</c>: which perceptual loss some files of weights make.</summary>
+/// <summary>Which perceptual loss some files of weights make.</summary>
 internal static class PerceptualWeights
 {
     private const string SqueezeNetKey = "fire2.squeeze1x1.weight";
@@ -42,6 +41,6 @@ internal static class PerceptualWeights
 
         return tensors.ContainsKey(VggKey) || tensors.ContainsKey(VggSliceKey)
             ? new Lpips(tensors, tensors, source)
-            : throw new ConfigException($"--perceptual {source}: neither SqueezeNet 1.1 ({SqueezeNetKey}) nor VGG-16 ({VggKey}) is in there. Give the features of one of them; of VGG-16 also the heads of LPIPS.");
+            : throw new ConfigException($"'{source}' makes no perceptual loss: neither SqueezeNet 1.1 ({SqueezeNetKey}) nor VGG-16 ({VggKey}) is in there. Give the features of one of them; of VGG-16 also the heads of LPIPS.");
     }
 }

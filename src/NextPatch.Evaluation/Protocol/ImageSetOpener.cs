@@ -2,11 +2,10 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
-using NextPatch.Evaluation.Protocol;
 using NextPatch.Models;
 using NextPatch.Sampling;
 
-namespace NextPatch.Cli.Evaluation;
+namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>Opens whatever a person names as images: an npz, a folder that <c>sample</c> wrote, a dataset, codes, a model.</summary>
 internal static class ImageSetOpener
@@ -29,7 +28,8 @@ internal static class ImageSetOpener
         if (File.Exists(path) && path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase))
         {
             var beside = Path.ChangeExtension(path, ".json");
-            return File.Exists(beside) && File.ReadAllText(beside).Contains("\"modelHash\"", StringComparison.Ordinal) ? OpenSamples(path, beside, part)
+            return File.Exists(beside) && File.ReadAllText(beside).Contains("\"modelHash\"", StringComparison.Ordinal)
+                ? OpenSamples(path, beside, part)
                 : ArrayImageSet.Open(path, part: part);
         }
 
@@ -48,7 +48,8 @@ internal static class ImageSetOpener
             throw new ConfigException($"'{path}' is a model, whose images have no part '{part}'; leave the part out.");
         }
 
-        var model = drawing?.Load(path) ?? throw new ConfigException($"'{path}' is a model; it can be --samples but no reference. Name real images or their statistics.");
+        var model = drawing?.Load(path) ?? throw new ConfigException(
+            $"'{path}' is a model; it can be measured, but it is no reference. Name real images or their statistics.");
         try
         {
             return drawing.Draw(model, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))), owned: model);
@@ -63,7 +64,8 @@ internal static class ImageSetOpener
     private static ArrayImageSet OpenSamples(string archive, string description, string? part)
     {
         var set = ConfigJson.Read(description, SampleSetJson.Default.SampleSet);
-        return ArrayImageSet.Open(archive, set.Labels, set.ClassNames.Count, new Drawing(set.Seed, set.Sampling, set.ModelHash, set.Weights), Rounding(set), part);
+        var drawing = new Drawing(set.Seed, set.Sampling, set.ModelHash, set.Weights);
+        return ArrayImageSet.Open(archive, set.Labels, set.ClassNames.Count, drawing, Rounding(set), part);
     }
 
     /// <summary>Images may be brought to another size before they become bytes, or after.</summary>
@@ -79,7 +81,10 @@ internal static class ImageSetOpener
         var named = tokenizer ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "tokenizer");
         if (!Path.Exists(named))
         {
-            throw new ConfigException($"'{path}' holds codes, and '{named}' does not exist; name the tokenizer that made them with --tokenizer.");
+            throw new ConfigException($"'{path}' holds codes, and '{named}' does not exist; name the tokenizer that made them with Tokenizer.")
+            {
+                Settings = ["Tokenizer"],
+            };
         }
 
         return CodeImageSet.Open(path, named, WeightsHash.ComputeForTokenizer(named), part);

@@ -1,4 +1,4 @@
-namespace NextPatch.Cli.Tokenizers;
+namespace NextPatch.Evaluation.Reconstruction;
 
 /// <summary>What <c>tokenizer eval --json</c> writes.</summary>
 internal sealed record TokenizerEvaluation
@@ -48,7 +48,9 @@ internal sealed record TokenizerEvaluation
     /// <summary>The same after codes were replaced by neighbours, where that is asked for.</summary>
     public PerturbedQuality? Perturbed { get; init; }
 
-    /// <summary>Fréchet distance from the originals of the same images in the features of the FID Inception network; null under another network.</summary>
+    /// <summary>
+    /// Fréchet distance from the originals of the same images in the features of the FID Inception network; null under another network.
+    /// </summary>
     public double? Rfid { get; init; }
 
     /// <summary>The same after codes were perturbed.</summary>

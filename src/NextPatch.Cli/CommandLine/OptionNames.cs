@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.RegularExpressions;
 using NextPatch.Core;
 
-namespace NextPatch.Cli;
+namespace NextPatch.Cli.CommandLine;
 
 /// <summary>What libraries call by the name of a property, the command line calls by the name of its option.</summary>
 internal static class OptionNames
@@ -12,7 +12,11 @@ internal static class OptionNames
     {
         ["Classes"] = "--class",
         ["GuidanceScale"] = "--cfg-scale",
+        ["ImageSide"] = "--image-size",
+        ["InitialWeights"] = "--init-from",
         ["Part Val"] = "--part val",
+        ["StepImplementation"] = "--step",
+        ["VocabularySize"] = "--vocabulary",
         ["Type Float32"] = "--dtype f32",
     };
 

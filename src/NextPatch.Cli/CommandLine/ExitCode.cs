@@ -1,4 +1,4 @@
-namespace NextPatch.Cli;
+namespace NextPatch.Cli.CommandLine;
 
 /// <summary>What the process says to its caller.</summary>
 internal static class ExitCode

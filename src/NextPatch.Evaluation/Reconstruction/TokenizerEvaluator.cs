@@ -7,7 +7,7 @@ using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 using static TorchSharp.torch;
 
-namespace NextPatch.Cli.Tokenizers;
+namespace NextPatch.Evaluation.Reconstruction;
 
 /// <summary>Measures reconstructions batch by batch, so that memory does not grow with the number of images.</summary>
 internal sealed class TokenizerEvaluator
@@ -27,7 +27,9 @@ internal sealed class TokenizerEvaluator
     /// <param name="perturbation">Null: no second look through perturbed codes.</param>
     /// <param name="seed">Decides which codes are perturbed.</param>
     /// <param name="distance">Null: no Fréchet distances.</param>
-    public TokenizerEvaluator(VqTokenizer tokenizer, IPerceptualLoss? perception, LatentPerturbationConfig? perturbation, ulong seed, ReconstructionDistance? distance = null)
+    public TokenizerEvaluator(
+        VqTokenizer tokenizer, IPerceptualLoss? perception, LatentPerturbationConfig? perturbation, ulong seed,
+        ReconstructionDistance? distance = null)
     {
         (_tokenizer, _perception, _perturbation, _seed, _distance) = (tokenizer, perception, perturbation, seed, distance);
         _usage = new CodeUsage(tokenizer.Config.CodebookSize);
@@ -40,7 +42,8 @@ internal sealed class TokenizerEvaluator
     /// <param name="progress">Told after every batch.</param>
     /// <param name="cancellation">Checked within batches.</param>
     /// <exception cref="NextPatchException">No image could be read.</exception>
-    public TokenizerEvaluation Run(ReconstructionStream images, string dataset, string? part, string tokenizerHash, IProgress<int>? progress, CancellationToken cancellation)
+    public TokenizerEvaluation Run(
+        ReconstructionStream images, string dataset, string? part, string tokenizerHash, IProgress<int>? progress, CancellationToken cancellation)
     {
         var clock = Stopwatch.StartNew();
         foreach (var batch in images.Read(progress, cancellation))
@@ -50,7 +53,9 @@ internal sealed class TokenizerEvaluator
 
         if (_quality.Count == 0)
         {
-            throw new NextPatchException($"None of {images.SkippedCount} images could be read; the first: {(images.Skipped.Count > 0 ? images.Skipped[0].Reason : "there is none")}");
+            throw new NextPatchException(
+                $"None of {images.SkippedCount} images could be read; the first: "
+                + $"{(images.Skipped.Count > 0 ? images.Skipped[0].Reason : "there is none")}");
         }
 
         return new TokenizerEvaluation
@@ -112,7 +117,8 @@ internal sealed class TokenizerEvaluator
 
         using var scope = NewDisposeScope();
         var images = ImageTensors.FromPixels(batch.Originals, _tokenizer.Config.ImageSide);
-        return ImageTensors.ToPixels(_tokenizer.Decode(_tokenizer.EncodePerturbed(images, new LatentPerturbation(_perturbation, _seed), _quality.Count)));
+        var perturbed = _tokenizer.EncodePerturbed(images, new LatentPerturbation(_perturbation, _seed), _quality.Count);
+        return ImageTensors.ToPixels(_tokenizer.Decode(perturbed));
     }
 
     private double Distance(IPerceptualLoss perception, ReadOnlySpan<byte> original, ReadOnlySpan<byte> reconstruction)

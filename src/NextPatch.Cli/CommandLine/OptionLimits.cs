@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using System.Numerics;
 
-namespace NextPatch.Cli;
+namespace NextPatch.Cli.CommandLine;
 
 /// <summary>Numbers that an option takes, checked before a command does anything.</summary>
 internal static class OptionLimits

@@ -1,7 +1,6 @@
 using NextPatch.Core.Generation;
-using NextPatch.Evaluation.Protocol;
 
-namespace NextPatch.Cli.Evaluation;
+namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>Images that a model draws while they are measured: nothing lies on disk, and only a batch of them in memory.</summary>
 internal sealed class ModelImageSet : ImageSet

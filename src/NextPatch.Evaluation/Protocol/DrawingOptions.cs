@@ -1,13 +1,9 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Configuration;
-using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
-using NextPatch.Evaluation.Protocol;
-using NextPatch.Models;
 using NextPatch.Sampling;
 
-namespace NextPatch.Cli.Evaluation;
+namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>How samples come out of a model that is evaluated directly.</summary>
 internal sealed record DrawingOptions
@@ -17,16 +13,8 @@ internal sealed record DrawingOptions
 
     public WeightsKind Weights { get; init; } = WeightsKind.Auto;
 
-    /// <summary>Number of images; null where it is not given.</summary>
-    public int? Count { get; init; }
-
-    public ulong Seed { get; init; }
-
-    /// <summary>Whether classes are drawn; else they come in turn.</summary>
-    public bool HasRandomClasses { get; init; }
-
-    /// <summary>Rules for a model, which may lack a null class.</summary>
-    public required Func<GptConfig, SamplingConfig> Sampling { get; init; }
+    /// <summary>What is drawn; null where it is not given.</summary>
+    public ImageRequest? Request { get; init; }
 
     /// <summary>Loads a model and its tokenizer.</summary>
     /// <exception cref="NextPatchException">Missing or damaged, or there is no tokenizer.</exception>
@@ -39,19 +27,22 @@ internal sealed record DrawingOptions
         }
 
         model.Dispose();
-        throw new NextPatchException($"'{path}' draws codes, and no tokenizer lies beside it to turn them into images; name one with --tokenizer.");
+        throw new NextPatchException($"'{path}' draws codes, and no tokenizer lies beside it to turn them into images; name one with Tokenizer.")
+        {
+            Settings = ["Tokenizer"],
+        };
     }
 
     /// <summary>The images that a model draws by these options.</summary>
     /// <exception cref="ConfigException">No count, or rules that do not suit the model.</exception>
     public ModelImageSet Draw(SampleModel model, string name, SamplingConfig? sampling = null, IDisposable? owned = null)
     {
-        var request = new GenerationRequest
+        var request = (Request ?? throw new ConfigException(
+            "Count is missing: how many images is the model to draw? 50000 is what papers report; a few thousand will do to compare.")
         {
-            Labels = ClassChoice.Labels([ClassChoice.All], Count ?? throw new ConfigException("--count is missing: how many images is the model to draw? 50000 is what papers report; a few thousand will do to compare."), model.Config, randomSeed: HasRandomClasses ? Seed : null),
-            Seed = Seed,
-            Sampling = sampling ?? Sampling(model.Config.Model),
-        };
+            Settings = ["Count"],
+        }).For(model.Config);
+        request = request with { Sampling = sampling ?? request.Sampling };
         return new ModelImageSet(model.Engine, model.Tokenizer!, request, owned)
         {
             Name = name, Layout = "model", Drawing = new Drawing(request.Seed, request.Sampling, model.Hash, model.KindName),

@@ -1,6 +1,5 @@
-using NextPatch.Evaluation.Protocol;
 
-namespace NextPatch.Cli.Evaluation;
+namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>What figures are called: FID and KID under the FID Inception network, FD-resnet20 and KID-resnet20 under another.</summary>
 internal static class FigureNames
@@ -18,7 +17,8 @@ internal static class FigureNames
         string Named(string name) => network == MetricChoice.FidNetwork ? name : $"{name}-{network}";
         (string, double?, double?)[] figures =
         [
-            (Distance(network), result.Fd, null), (Named("sFID"), result.Sfid, null), (Score(network), result.InceptionScore, result.InceptionScoreDeviation),
+            (Distance(network), result.Fd, null), (Named("sFID"), result.Sfid, null),
+            (Score(network), result.InceptionScore, result.InceptionScoreDeviation),
             (Named("precision"), result.Precision, null), (Named("recall"), result.Recall, null), (Named("KID"), result.Kid, result.KidDeviation),
         ];
         return figures.Where(f => f.Item2 is not null).Select(f => (f.Item1, f.Item2!.Value, f.Item3));

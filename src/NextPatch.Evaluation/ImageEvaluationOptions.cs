@@ -1,0 +1,56 @@
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Evaluation.Networks;
+using NextPatch.Evaluation.Protocol;
+
+namespace NextPatch.Evaluation;
+
+/// <summary>By which protocol <see cref="ImageEvaluator"/> measures. The defaults are those of <c>nextpatch evaluate</c>.</summary>
+public sealed record ImageEvaluationOptions
+{
+    /// <summary>What is computed; null: all that network and reference allow.</summary>
+    public IReadOnlySet<EvaluationMetric>? Metrics { get; init; }
+
+    /// <summary>
+    /// Feature network: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1; null: what <see cref="Weights"/> holds.
+    /// </summary>
+    public string? Network { get; init; }
+
+    /// <summary>Its weights: .safetensors, .pt, .pth, .th; null: for inception those in the cache folder.</summary>
+    public string? Weights { get; init; }
+
+    /// <summary>
+    /// How images come to the network's size; null: <see cref="ResizeProtocol.Adm"/> for inception, else <see cref="ResizeProtocol.Clean"/>.
+    /// </summary>
+    public ResizeProtocol? Resize { get; init; }
+
+    /// <summary>Side of the squares that images of datasets are cropped to, as training does; null: as they are, which must be one size.</summary>
+    public int? ImageSize { get; init; }
+
+    /// <summary>train or test, of samples that are a dataset or codes; null: the only one, or train.</summary>
+    public string? SamplesPart { get; init; }
+
+    /// <summary>The same of the reference, or of a file of statistics with <c>train_mu</c> and the like.</summary>
+    public string? ReferencePart { get; init; }
+
+    /// <summary>Seed of the kernel distance's subsets.</summary>
+    public ulong Seed { get; init; }
+
+    /// <summary>What a model draws where it is measured itself. There it must be set: 50,000 images are what papers report.</summary>
+    public ImageRequest? Drawing { get; init; }
+
+    /// <summary>Tokenizer folder or file of a model or of codes; null: <c>tokenizer/</c> beside them.</summary>
+    public string? Tokenizer { get; init; }
+
+    /// <summary>Which weights of a model; by default their average over training (EMA) where there is one.</summary>
+    public WeightsKind ModelWeights { get; init; } = WeightsKind.Auto;
+
+    /// <summary>Receives sentences for the person who waits.</summary>
+    public Action<string>? OnNote { get; init; }
+
+    /// <summary>How a model draws.</summary>
+    internal DrawingOptions ForModels => new() { Tokenizer = Tokenizer, Weights = ModelWeights, Request = Drawing };
+
+    /// <exception cref="NextPatchException">Unknown, missing, damaged or other weights.</exception>
+    internal IFeatureNetwork OpenNetwork() => FeatureNetworks.Open(Network, Weights, Resize);
+}

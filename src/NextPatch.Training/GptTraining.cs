@@ -1,0 +1,89 @@
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
+using NextPatch.Data.Codes;
+using NextPatch.Models;
+using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Loading;
+using NextPatch.Training.Gpt;
+
+namespace NextPatch.Training;
+
+/// <summary>
+/// Trains a transformer on codes, coarse to fine.
+/// <code>
+/// var result = GptTraining.Run(new()
+/// {
+///     Codes = "codes", Model = GptPresets.Get("small"), Training = TrainingRecipes.Get("cpu") with { Steps = 2400 },
+///     Run = new() { Output = "run", Resume = true },
+/// });
+/// </code>
+/// </summary>
+/// <remarks>Steps are computed on the calling thread and the workers of libtorch; one run at a time uses a machine best.</remarks>
+public static class GptTraining
+{
+    /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
+    /// <param name="request">What is trained, on what, and where it goes.</param>
+    /// <param name="progress">Receives every line of metrics.</param>
+    /// <param name="cancellation">Finishes the step, writes a checkpoint and returns; a run with <c>Resume</c> continues with the same bytes.</param>
+    /// <exception cref="ConfigException">Settings cannot work, do not fit the codes, or differ from those of the run to resume.</exception>
+    /// <exception cref="NextPatchException">
+    /// Codes, weights or tokenizer are missing or damaged, the folder cannot be written, another run holds it, or training diverged.
+    /// </exception>
+    public static TrainingResult Run(
+        GptTrainingRequest request, IProgress<TrainingProgress>? progress = null, CancellationToken cancellation = default)
+    {
+        NativeBackend.EnsureLoaded();
+        using var store = CodeStore.Open(request.Codes);
+        store.CheckVocabulary(cancellation);
+        var config = new CheckpointConfig
+        {
+            Model = request.FitsToCodes ? Fit(request.Model, store.Manifest) : request.Model,
+            Training = request.Training,
+            ClassNames = store.Manifest.ClassNames,
+            TokenizerHash = store.Manifest.TokenizerHash,
+            ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
+        };
+        var run = request.Run;
+        using var tokenizer = run.SampleEvery > 0 && run.OnSample is null ? OpenTokenizer(request) : null;
+        var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output);
+        using var trainer = new GptTrainer(
+            config,
+            store,
+            run with
+            {
+                OnSample = grids is null ? run.OnSample : grids.Write,
+                OnProgress = run.OnProgress + (progress is null ? null : new Action<TrainingProgress>(progress.Report)),
+            },
+            request.InitialWeights is null ? null : model => Fill(model, request));
+        request.OnPlanned?.Invoke(trainer.Cost);
+        return trainer.Run(cancellation);
+    }
+
+    /// <summary>A model for such codes.</summary>
+    internal static GptConfig Fit(GptConfig model, CodeManifest codes)
+        => model with { GridSide = codes.GridSide, VocabularySize = codes.VocabularySize, ClassCount = codes.ClassNames.Count };
+
+    /// <summary>Where the tokenizer of codes lies.</summary>
+    /// <param name="chosen">What a person says; null: beside the codes.</param>
+    /// <param name="codes">Their folder.</param>
+    /// <exception cref="ConfigException">There is none.</exception>
+    internal static string FindTokenizer(string? chosen, string codes)
+    {
+        var folder = chosen ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(codes))!, "tokenizer");
+        return Directory.Exists(folder) ? folder : throw new ConfigException(
+            $"SampleEvery and EvaluateEvery need the tokenizer of the codes, and {folder} does not exist. Name it with Tokenizer, or leave them out.")
+        {
+            Settings = ["SampleEvery", "EvaluateEvery", "Tokenizer"],
+        };
+    }
+
+    private static void Fill(GptModel model, GptTrainingRequest request)
+    {
+        var note = InitialWeights.Load(request.InitialWeights!, model, request.Training.Seed);
+        request.Run.OnNote?.Invoke(note);
+    }
+
+    private static IImageTokenizer OpenTokenizer(GptTrainingRequest request)
+        => TokenizerSource.Open(ComputeBackends.Find(null), FindTokenizer(request.Tokenizer, request.Codes));
+}

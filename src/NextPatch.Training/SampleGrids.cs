@@ -1,0 +1,42 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
+using NextPatch.Core.Generation;
+using NextPatch.Core.Imaging;
+using NextPatch.Core.Sampling;
+using NextPatch.Sampling;
+using NextPatch.Torch.Generation;
+using NextPatch.Torch.Gpt;
+
+namespace NextPatch.Training;
+
+/// <summary>Pictures of what a model draws while it is trained: a row per class, the same images, by seed and class, each time.</summary>
+/// <param name="tokenizer">Turns codes into images; stays the caller's.</param>
+/// <param name="config">The run's.</param>
+/// <param name="run">Its folder; the pictures go to samples/ in it.</param>
+internal sealed class SampleGrids(IImageTokenizer tokenizer, CheckpointConfig config, string run)
+{
+    private const int SamplesPerClass = 8;
+    private const int MaxRows = 16;
+
+    /// <summary>Draws and writes <c>step-00000500.png</c>.</summary>
+    public void Write(long step, GptModel model)
+    {
+        var rows = Math.Min(config.Model.ClassCount, MaxRows);
+        using var engine = new TorchGenerationEngine(model, ownsModel: false);
+        var labels = Enumerable.Range(0, rows * SamplesPerClass).Select(i => i / SamplesPerClass).ToArray();
+        var codes = engine.Generate(new GenerationRequest
+        {
+            Labels = labels, Seed = config.Training!.Seed, Sampling = new SamplingConfig { GuidanceScale = config.Model.HasNullClass ? 2 : 1 },
+        });
+        var (pixels, side) = (tokenizer.Decode(codes), tokenizer.Config.ImageSide); // [N, S, S, 3]
+        var sheet = new SampleSheet(config.ClassNames);
+        for (var i = 0; i < labels.Length; i++)
+        {
+            sheet.Add(labels[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
+        }
+
+        var folder = Directory.CreateDirectory(Path.Combine(run, "samples")).FullName;
+        var picture = PngWriter.Encode(sheet.Compose());
+        AtomicFile.Write(Path.Combine(folder, $"step-{step:D8}.png"), stream => stream.Write(picture), Path.Combine(folder, ".writing.png"));
+    }
+}
