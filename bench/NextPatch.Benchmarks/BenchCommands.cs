@@ -4,6 +4,7 @@ using NextPatch.Benchmarks.Evaluation;
 using NextPatch.Benchmarks.Extraction;
 using NextPatch.Benchmarks.Formats;
 using NextPatch.Cli;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 
 namespace NextPatch.Benchmarks;

@@ -3,7 +3,7 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
 using NextPatch.Benchmarks;
-using NextPatch.Cli;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Torch.Loading;
 
 if (BenchCommands.Know(args))

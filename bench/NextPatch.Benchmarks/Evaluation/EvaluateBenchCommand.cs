@@ -1,6 +1,6 @@
 using System.CommandLine;
-using NextPatch.Cli;
 using NextPatch.Cli.Benchmarking;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;

@@ -1,6 +1,5 @@
 using System.ComponentModel;
 using System.Diagnostics;
-using NextPatch.Cli.CommandLine;
 using NextPatch.Core;
 using NextPatch.Torch.Loading;
 
