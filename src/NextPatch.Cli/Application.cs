@@ -28,7 +28,9 @@ internal static class Application
         {
             if (args.Contains(""))
             {
-                throw new ConfigException($"Argument {args.Index().First(a => a.Item.Length == 0).Index + 1} is empty, where a name, a path or a number was to be; is a variable unset?");
+                throw new ConfigException(
+                    $"Argument {args.Index().First(a => a.Item.Length == 0).Index + 1} is empty, where a name, a path or a number was to be; is a "
+                    + $"variable unset?");
             }
 
             var (parsed, config) = ConfigFile.Parse(CreateRoot(), args.Count == 0 ? ["--help"] : args);

@@ -6,11 +6,15 @@ namespace NextPatch.Cli.Tests;
 /// <summary>Which project may use which: the arrows of the design. A project without a file here has no rule yet.</summary>
 public sealed class ArchitectureTests
 {
-    private static readonly string[] Projects = ["NextPatch.Core", "NextPatch.Kernels", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli"];
+    private static readonly string[] Projects =
+        ["NextPatch.Core", "NextPatch.Kernels", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation",
+        "NextPatch.Cli"];
 
     [Theory]
-    [InlineData("NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp", "SkiaSharp", "Microsoft.AspNetCore")]
-    [InlineData("NextPatch.Kernels", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp", "SkiaSharp")]
+    [InlineData("NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp",
+        "SkiaSharp", "Microsoft.AspNetCore")]
+    [InlineData("NextPatch.Kernels", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp",
+        "SkiaSharp")]
     [InlineData("NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server", "TorchSharp")]
     [InlineData("NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp")]
     [InlineData("NextPatch.Torch", "NextPatch.Data", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server")]
@@ -22,7 +26,8 @@ public sealed class ArchitectureTests
 
         var result = Types.InAssembly(assembly).ShouldNot().HaveDependencyOnAny(forbidden).GetResult();
 
-        Assert.True(result.IsSuccessful, $"{project} uses {string.Join(" or ", forbidden)} in {string.Join(", ", (result.FailingTypes ?? []).Select(t => t.FullName))}.");
+        Assert.True(result.IsSuccessful, $"{project} uses {string.Join(" or ", forbidden)} in "
+            + $"{string.Join(", ", (result.FailingTypes ?? []).Select(t => t.FullName))}.");
         Assert.DoesNotContain(assembly.GetReferencedAssemblies(), reference => forbidden.Contains(reference.Name, StringComparer.OrdinalIgnoreCase));
     }
 
@@ -31,7 +36,8 @@ public sealed class ArchitectureTests
     {
         var used = typeof(Application).Assembly.GetReferencedAssemblies().Select(a => a.Name!).ToHashSet();
 
-        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation"], project => Assert.Contains(project, used));
+        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation"],
+            project => Assert.Contains(project, used));
     }
 
     [Fact]
@@ -42,7 +48,8 @@ public sealed class ArchitectureTests
             var assembly = project == "NextPatch.Cli" ? typeof(Application).Assembly : Assembly.Load(project);
             var forbidden = project == "NextPatch" ? Projects.Where(other => other != project).ToArray() : [];
             Assert.All(
-                assembly.GetTypes().Where(t => t is { IsNested: false, Namespace: not null } && t.Namespace.StartsWith("NextPatch", StringComparison.Ordinal)),
+                assembly.GetTypes().Where(
+                    t => t is { IsNested: false, Namespace: not null } && t.Namespace.StartsWith("NextPatch", StringComparison.Ordinal)),
                 type =>
                 {
                     Assert.StartsWith(project, type.Namespace, StringComparison.Ordinal);

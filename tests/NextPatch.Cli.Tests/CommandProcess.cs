@@ -6,7 +6,10 @@ namespace NextPatch.Cli.Tests;
 internal static class CommandProcess
 {
     public static ProcessStartInfo Command(IEnumerable<string> arguments)
-        => new("dotnet", [Path.Combine(AppContext.BaseDirectory, "NextPatch.Cli.dll"), .. arguments]) { RedirectStandardError = true, RedirectStandardOutput = true };
+        => new("dotnet", [Path.Combine(AppContext.BaseDirectory, "NextPatch.Cli.dll"), .. arguments])
+        {
+            RedirectStandardError = true, RedirectStandardOutput = true,
+        };
 
     public static Process Start(IEnumerable<string> arguments)
     {

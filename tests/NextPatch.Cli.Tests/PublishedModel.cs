@@ -19,7 +19,13 @@ internal static class PublishedModel
         {
             ["model"] = Wrapped(gpt, 1),
             ["ema"] = Wrapped(gpt, 2),
-            ["optimizer"] = new Dictionary<object, object?> { ["state"] = new Dictionary<object, object?> { [0L] = new Dictionary<object, object?> { ["exp_avg"] = HostTensor.FromSingles([1], [0]) } } },
+            ["optimizer"] = new Dictionary<object, object?>
+            {
+                ["state"] = new Dictionary<object, object?>
+                {
+                    [0L] = new Dictionary<object, object?> { ["exp_avg"] = HostTensor.FromSingles([1], [0]) },
+                },
+            },
             ["steps"] = 70L,
             ["args"] = new Dictionary<object, object?> { ["lr"] = 1e-4, ["gpt_model"] = "tiny", ["limit"] = double.PositiveInfinity },
         });

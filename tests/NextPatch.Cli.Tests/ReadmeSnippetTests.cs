@@ -10,7 +10,8 @@ public sealed class ReadmeSnippetTests
     {
         var readme = Lines("README.md").SkipWhile(line => line != "```csharp").Skip(1).TakeWhile(line => line != "```").ToList();
         var outside = Lines("tests/Outside/Readme.cs").ToList();
-        var body = outside.SkipWhile(line => line != "    {").Skip(1).TakeWhile(line => line != "    }").Select(line => line.Length > 8 ? line[8..] : "");
+        var body = outside.SkipWhile(line => line != "    {").Skip(1).TakeWhile(line => line != "    }")
+            .Select(line => line.Length > 8 ? line[8..] : "");
 
         Assert.Equal(readme, [outside[0], "", .. body]);
     }

@@ -7,7 +7,9 @@ using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests;
 
-/// <summary>An untrained model of 2x2 codes with its tokenizer, laid out as a run: <c>model/step-…</c>, <c>model/latest</c>, <c>tokenizer/</c>.</summary>
+/// <summary>
+/// An untrained model of 2x2 codes with its tokenizer, laid out as a run: <c>model/step-…</c>, <c>model/latest</c>, <c>tokenizer/</c>.
+/// </summary>
 internal static class SmallModel
 {
     public static readonly string[] ClassNames = ["circle", "star", "7"];
@@ -33,7 +35,8 @@ internal static class SmallModel
 
         if (withTokenizer)
         {
-            using var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
+            using var tokenizer = new VqTokenizer(
+                new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
             tokenizer.SaveTo(folder["tokenizer"]);
         }
 

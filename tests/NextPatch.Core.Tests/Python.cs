@@ -26,7 +26,8 @@ internal sealed class Python
     }
 
     // The system's own interpreter too: another one is often put before it on the path.
-    private static IEnumerable<string> Candidates() => Environment.GetEnvironmentVariable("NEXTPATCH_PYTHON") is { Length: > 0 } named ? [named] : ["python3", "/usr/bin/python3"];
+    private static IEnumerable<string> Candidates()
+        => Environment.GetEnvironmentVariable("NEXTPATCH_PYTHON") is { Length: > 0 } named ? [named] : ["python3", "/usr/bin/python3"];
 
     private static bool HasModule(string interpreter, string module)
     {

@@ -27,7 +27,8 @@ internal sealed class CaseRun
         _failures.Count > 0 ? CaseStatus.Failed : _isIncomplete || Checks == 0 ? CaseStatus.Unsupported : CaseStatus.Passed,
         MaxError,
         Checks,
-        string.Join("; ", [.. _failures.Take(3), .. _failures.Count > 3 ? [$"{_failures.Count - 3} more"] : Array.Empty<string>(), .. _where is null || _failures.Count > 0 ? [] : new[] { _where }, .. _remarks]));
+        string.Join("; ", [.. _failures.Take(3), .. _failures.Count > 3 ? [$"{_failures.Count - 3} more"] : Array.Empty<string>(),
+            .. _where is null || _failures.Count > 0 ? [] : new[] { _where }, .. _remarks]));
 
     /// <summary>Says what the case holds that was not compared; a case that is otherwise right still passes.</summary>
     public void Remark(string remark) => _remarks.Add(remark);
@@ -59,8 +60,11 @@ internal sealed class CaseRun
     public void SameList<T>(string what, IEnumerable<T> actual, IEnumerable<T> golden)
     {
         var (own, expected) = (actual.ToList(), golden.ToList());
-        var at = Enumerable.Range(0, Math.Max(own.Count, expected.Count)).FirstOrDefault(i => i >= own.Count || i >= expected.Count || !EqualityComparer<T>.Default.Equals(own[i], expected[i]), -1);
-        Same(at < 0 ? what : $"{what}[{at}] of {own.Count}", at < 0 ? "equal" : $"{own.Skip(at).Select(v => v!.ToString()).FirstOrDefault("missing")}", at < 0 ? "equal" : $"{expected.Skip(at).Select(v => v!.ToString()).FirstOrDefault("missing")}");
+        var at = Enumerable.Range(0, Math.Max(own.Count, expected.Count))
+            .FirstOrDefault(i => i >= own.Count || i >= expected.Count || !EqualityComparer<T>.Default.Equals(own[i], expected[i]), -1);
+        Same(at < 0 ? what : $"{what}[{at}] of {own.Count}",
+            at < 0 ? "equal" : $"{own.Skip(at).Select(v => v!.ToString()).FirstOrDefault("missing")}",
+            at < 0 ? "equal" : $"{expected.Skip(at).Select(v => v!.ToString()).FirstOrDefault("missing")}");
     }
 
     public void Close(string what, Tensor actual, HostTensor golden, Tolerance tolerance)
@@ -86,7 +90,8 @@ internal sealed class CaseRun
     /// <param name="tolerance">Allowed difference per element.</param>
     /// <param name="outliers">This share of the elements may differ by up to <paramref name="outlierLimit"/> instead.</param>
     /// <param name="outlierLimit">Largest difference of an outlier.</param>
-    public void Close(string what, double[] actual, double[] golden, IReadOnlyList<long> shape, Tolerance tolerance, double outliers = 0, double outlierLimit = 0)
+    public void Close(
+        string what, double[] actual, double[] golden, IReadOnlyList<long> shape, Tolerance tolerance, double outliers = 0, double outlierLimit = 0)
     {
         Checks++;
         if (actual.Length != golden.Length)
@@ -124,7 +129,9 @@ internal sealed class CaseRun
         if (beyond > allowed)
         {
             var (a, g) = (actual[worstExcessAt], golden[worstExcessAt]);
-            _failures.Add($"{what}{Index(worstExcessAt, shape)} is {a:R} but the golden {g:R}: {Difference(a, g):G3} apart, allowed {Limit(tolerance, g):G3} ({beyond} of {golden.Length} differ)");
+            _failures.Add(
+                $"{what}{Index(worstExcessAt, shape)} is {a:R} but the golden {g:R}: {Difference(a, g):G3} apart, allowed {Limit(tolerance, g):G3} "
+                + $"({beyond} of {golden.Length} differ)");
         }
     }
 

@@ -29,7 +29,8 @@ internal static class FormulaWeights
         var first = entry["first"]!.AsArray().Select(v => (float)(double)v!);
         return first.SequenceEqual(values.Take(2)) || values.Length < 2
             ? HostTensor.FromSingles(shape, values)
-            : throw new NextPatchException($"The formula of '{entry["name"]}' gives {values[0]}, {values[1]} but {entry["first"]!.ToJsonString()} was recorded.");
+            : throw new NextPatchException(
+                $"The formula of '{entry["name"]}' gives {values[0]}, {values[1]} but {entry["first"]!.ToJsonString()} was recorded.");
     }
 
     private static double Uniform(uint x)

@@ -64,7 +64,8 @@ internal sealed class GoldenCase
     public GoldenCase About(string words) => Other(c => c.IsAbout(words), words);
 
     private GoldenCase Other(Func<GoldenCase, bool> isMeant, string what)
-        => JsonNode.Parse(File.ReadAllText(PathOf("manifest.json")))!["cases"]!.AsArray().Select(c => new GoldenCase(_folder, c!.AsObject())).FirstOrDefault(isMeant)
+        => JsonNode.Parse(File.ReadAllText(PathOf("manifest.json")))!["cases"]!.AsArray().Select(c => new GoldenCase(_folder, c!.AsObject()))
+            .FirstOrDefault(isMeant)
             ?? throw new NextPatchException($"Case '{Name}' refers to '{what}', which the manifest lacks.");
 
     /// <summary>Arrays of an archive, read once.</summary>

@@ -40,11 +40,15 @@ internal sealed class GoldenFolder
                 throw new NextPatchException($"'{manifest}' lists no cases; a goldens manifest has a non-empty list under \"cases\".");
             }
 
-            return new GoldenFolder(path, [.. cases.Select((c, i) => new GoldenCase(path, c as JsonObject ?? throw new JsonException($"case {i} is not an object"))), .. InceptionCases(System.IO.Path.Combine(path, "inception"))]);
+            return new GoldenFolder(
+                path, [.. cases.Select((c, i) => new GoldenCase(path, c as JsonObject ?? throw new JsonException($"case {i} is not an object"))),
+                .. InceptionCases(System.IO.Path.Combine(path, "inception"))]);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException)
         {
-            throw new NextPatchException($"The goldens manifest '{manifest}' cannot be read: {e.Message} Point {Variable} at a folder that holds manifest.json, or unset it to use the subset.", e);
+            throw new NextPatchException(
+                $"The goldens manifest '{manifest}' cannot be read: {e.Message} Point {Variable} at a folder that holds manifest.json, or unset it "
+                + $"to use the subset.", e);
         }
     }
 

@@ -25,7 +25,8 @@ internal static class GoldenImages
         run.Close(what, ToArray(image), expected, isJpeg ? new Tolerance(JpegMaximum, 0) : Tolerance.Exact);
         if (isJpeg && image.Pixels.Length == expected.Count)
         {
-            run.Close($"mean distance of {what}", image.Pixels.Zip(expected.Bytes.ToArray(), (a, b) => Math.Abs(a - b)).Average(), 0, new Tolerance(JpegMean, 0));
+            run.Close($"mean distance of {what}", image.Pixels.Zip(expected.Bytes.ToArray(), (a, b) => Math.Abs(a - b)).Average(), 0,
+                new Tolerance(JpegMean, 0));
         }
     }
 }

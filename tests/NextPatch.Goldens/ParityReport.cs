@@ -32,7 +32,8 @@ public sealed class ParityReport : IDisposable
         })]);
         File.WriteAllText(path, list.ToJsonString(new JsonSerializerOptions { WriteIndented = true }));
         var counts = _results.Values.GroupBy(r => r.Status).OrderBy(g => g.Key).Select(g => $"{g.Count()} {g.Key.ToString().ToLowerInvariant()}");
-        Console.Out.WriteLine($"{string.Join(Environment.NewLine, _results.Values)}{Environment.NewLine}Goldens: {string.Join(", ", counts)}; {path}");
+        Console.Out.WriteLine(
+            $"{string.Join(Environment.NewLine, _results.Values)}{Environment.NewLine}Goldens: {string.Join(", ", counts)}; {path}");
     }
 
     internal void Add(int position, CaseResult result) => _results[position] = result;

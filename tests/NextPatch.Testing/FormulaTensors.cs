@@ -31,5 +31,6 @@ public static class FormulaTensors
     }
 
     /// <summary>A convolution's weight of He et al.'s spread.</summary>
-    public static StoredTensor Convolution(string name, params long[] shape) => Make(name, MathF.Sqrt(6f / (shape[1] * shape[2] * shape[3])), 0, shape);
+    public static StoredTensor Convolution(string name, params long[] shape)
+        => Make(name, MathF.Sqrt(6f / (shape[1] * shape[2] * shape[3])), 0, shape);
 }

@@ -61,11 +61,13 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
             () => kernel = KernelDistance.Compute(reference, samples, plan.Width, 0, plan.Subsets, plan.SubsetSize, cancellation));
         double few = plan.ManifoldSamples;
         Timed("precisionRecall", width * ((images * images) + (few * few) + (2 * images * few)), ScalarType.Float32,
-            () => manifolds = PrecisionRecall.Compute(reference, samples.AsMemory(0, plan.ManifoldSamples * plan.Width), plan.Width, cancellation: cancellation));
+            () => manifolds = PrecisionRecall.Compute(
+                reference, samples.AsMemory(0, plan.ManifoldSamples * plan.Width), plan.Width, cancellation: cancellation));
 
         // What came out, so that the NumPy program beside it can be seen to compute the same.
         figures.AddRange([
-            new("fid.value", distance, ""), new("inceptionScore.value", score, ""), new("kid.value", kernel.Mean, ""), new("kid.deviation", kernel.StandardDeviation, ""),
+            new("fid.value", distance, ""), new("inceptionScore.value", score, ""), new("kid.value", kernel.Mean, ""),
+            new("kid.deviation", kernel.StandardDeviation, ""),
             new("precision.value", manifolds.Precision, ""), new("recall.value", manifolds.Recall, "")]);
         figures.Add(new BenchFigure("peakMemory", PeakMemory.Bytes(), "bytes"));
         figures.Add(new BenchFigure("products.float64", Rate(ScalarType.Float64), "FLOP/s"));
@@ -121,7 +123,8 @@ internal sealed class EvaluateBench(EvaluateBenchPlan plan, Action<string> note)
     private float[] DrawLayer()
     {
         var (random, scale) = (new CounterRandom(2, RandomStream.Evaluation), (float)(16 / Math.Sqrt(plan.Width)));
-        return [.. from c in Enumerable.Range(0, Classes) from d in Enumerable.Range(0, plan.Width) select scale * ((float)random.Uniform(c, d) - 0.5f)];
+        return [.. from c in Enumerable.Range(0, Classes) from d in Enumerable.Range(
+            0, plan.Width) select scale * ((float)random.Uniform(c, d) - 0.5f)];
     }
 
     /// <summary>Non-negative and of unequal spread, as pooled activations are.</summary>

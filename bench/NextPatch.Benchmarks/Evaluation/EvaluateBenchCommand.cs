@@ -17,7 +17,8 @@ internal static class EvaluateBenchCommand
     {
         var images = new Option<int>("--images")
         {
-            Description = "Images of the reference, and of the samples for all but precision and recall.", HelpName = "n", DefaultValueFactory = _ => 50_000,
+            Description = "Images of the reference, and of the samples for all but precision and recall.", HelpName = "n",
+            DefaultValueFactory = _ => 50_000,
         };
         var samples = new Option<int>("--samples")
         {

@@ -7,7 +7,9 @@ namespace NextPatch.Benchmarks.Extraction;
 
 // Shape letters used in this file: I and O channels in and out, k kernel side, s pixels per side of the output.
 
-/// <summary>The convolutions of a VQGAN encoder by themselves, with its own shapes: the time that it cannot go below without other arithmetic.</summary>
+/// <summary>
+/// The convolutions of a VQGAN encoder by themselves, with its own shapes: the time that it cannot go below without other arithmetic.
+/// </summary>
 /// <remarks>Products of attention are not counted, so that the roofline is lower and the demand stricter.</remarks>
 internal sealed class ConvolutionRoofline
 {

@@ -27,7 +27,8 @@ internal sealed record EncodeBenchPlan(Func<VqTokenizer> CreateTokenizer, int Im
 internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
 {
     private const int PreparedImages = 100;
-    private readonly List<double> _decode = [], _crops = [], _prepared = [], _own = [], _published = [], _publishedKept = [], _encoder = [], _floor = [];
+    private readonly List<double> _decode = [], _crops = [], _prepared = [], _own = [], _published = [], _publishedKept = [], _encoder = [],
+        _floor = [];
     private ExtractionShares? _shares;
     private double _agreement;
 
@@ -78,7 +79,8 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         }
     }
 
-    private static int[] ExtractPublished(DrawnPhotographs source, ImageViews views, VqTokenizer tokenizer, List<double> seconds, CancellationToken cancellation)
+    private static int[] ExtractPublished(
+        DrawnPhotographs source, ImageViews views, VqTokenizer tokenizer, List<double> seconds, CancellationToken cancellation)
     {
         var codes = new List<int>();
         var pixels = new byte[views.Count * views.Side * views.Side * 3];
@@ -144,9 +146,12 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         yield return new BenchFigure("preprocess.decode.min", _decode.Min(), "s/image");
         yield return new BenchFigure("preprocess.tenCrops.min", _crops.Min(), "s/image");
         yield return new BenchFigure("preprocess.images", _prepared.Max(), "images/s");
-        yield return new BenchFigure("extract.median", BenchFigure.Median(_own), "s/image", BenchFigure.Median(_published), BenchFigure.Median(_own.Zip(_published, (a, b) => a / b)));
+        yield return new BenchFigure(
+            "extract.median", BenchFigure.Median(_own), "s/image", BenchFigure.Median(_published),
+            BenchFigure.Median(_own.Zip(_published, (a, b) => a / b)));
         yield return new BenchFigure("extract.min", _own.Min(), "s/image", _published.Min(), _own.Min() / _published.Min());
-        yield return new BenchFigure("extract.publishedKeptPages.min", _publishedKept.Min(), "s/image", _published.Min(), _publishedKept.Min() / _published.Min());
+        yield return new BenchFigure(
+            "extract.publishedKeptPages.min", _publishedKept.Min(), "s/image", _published.Min(), _publishedKept.Min() / _published.Min());
         yield return new BenchFigure("extract.sameCodes", _agreement, "share");
         yield return new BenchFigure("extract.share.decode", _shares!.Decode, "share");
         yield return new BenchFigure("extract.share.preprocess", _shares.Preprocess, "share");

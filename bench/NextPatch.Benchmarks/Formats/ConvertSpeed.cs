@@ -21,7 +21,9 @@ internal static class ConvertSpeed
             var source = Path.Combine(folder, "source.pt");
             FormulaWeights.Write(source, preset, ElementType.Float32);
             Execute("sync", []);
-            Console.WriteLine($"GPT-{preset}, {new FileInfo(source).Length / 1e9:0.00} GB, {rounds} rounds; seconds: cp and fsync | convert with the same bytes | ratio; RssAnon at its peak");
+            Console.WriteLine(
+                $"GPT-{preset}, {new FileInfo(source).Length / 1e9:0.00} GB, {rounds} rounds; seconds: cp and fsync | convert with the same bytes "
+                + $"| ratio; RssAnon at its peak");
             foreach (var output in (string[])["out.safetensors", "out.pt", "out.npz"])
             {
                 Compare(source, Path.Combine(folder, output), Path.Combine(folder, "copy"), rounds);
@@ -50,7 +52,9 @@ internal static class ConvertSpeed
         var ratios = copies.Zip(conversions, (c, v) => v / c).Order().ToList();
         Console.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"{Path.GetExtension(output),-12} cp {copies.Min():0.00} .. {copies.Max():0.00} | convert {conversions.Min():0.00} .. {conversions.Max():0.00} | of the fastest {conversions.Min() / copies.Min():0.00}, median of pairs {ratios[ratios.Count / 2]:0.00}; RssAnon {peak / 1e6:0} MB"));
+            $"{Path.GetExtension(output),-12} cp {copies.Min():0.00} .. {copies.Max():0.00} | convert {conversions.Min():0.00} .. "
+                + $"{conversions.Max():0.00} | of the fastest {conversions.Min() / copies.Min():0.00}, median of pairs "
+                + $"{ratios[ratios.Count / 2]:0.00}; RssAnon {peak / 1e6:0} MB"));
     }
 
     private static double Timed(string product, Action action)
@@ -82,7 +86,9 @@ internal static class ConvertSpeed
             peak = Math.Max(peak, RssAnon(process.Id));
         }
 
-        return process.ExitCode == 0 ? peak : throw new NextPatchException($"{program} {string.Join(' ', args)} failed: {process.StandardError.ReadToEnd()}");
+        return process.ExitCode == 0
+            ? peak
+            : throw new NextPatchException($"{program} {string.Join(' ', args)} failed: {process.StandardError.ReadToEnd()}");
     }
 
     private static long RssAnon(int process)
@@ -101,6 +107,8 @@ internal static class ConvertSpeed
     private static string Program()
     {
         var program = Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "../../NextPatch.Cli/release/nextpatch.dll"));
-        return File.Exists(program) ? program : throw new NextPatchException($"{program} does not exist; run 'dotnet build -c Release src/NextPatch.Cli' first.");
+        return File.Exists(program)
+            ? program
+            : throw new NextPatchException($"{program} does not exist; run 'dotnet build -c Release src/NextPatch.Cli' first.");
     }
 }

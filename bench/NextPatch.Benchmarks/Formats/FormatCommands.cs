@@ -15,8 +15,12 @@ internal static class FormatCommands
         var output = new Option<string>("--output") { Description = "A .pt file.", Required = true };
         var type = new Option<string>("--dtype") { Description = "f32, bf16 or f16.", DefaultValueFactory = _ => "f32" };
         type.AcceptOnlyFromAmong("f32", "bf16", "f16");
-        var command = new Command("make-weights", "Writes weights of a published size, made by formula, in the published layout.") { preset, output, type };
-        command.SetAction(parsed => FormulaWeights.Write(parsed.GetRequiredValue(output), parsed.GetRequiredValue(preset), parsed.GetValue(type) switch
+        var command = new Command("make-weights", "Writes weights of a published size, made by formula, in the published layout.")
+        {
+            preset, output, type,
+        };
+        command.SetAction(
+            parsed => FormulaWeights.Write(parsed.GetRequiredValue(output), parsed.GetRequiredValue(preset), parsed.GetValue(type) switch
         {
             "bf16" => ElementType.BFloat16,
             "f16" => ElementType.Float16,
@@ -27,7 +31,10 @@ internal static class FormatCommands
 
     public static Command CreateTokenizer()
     {
-        var network = new Option<string>("--preset") { Description = "small (32x32 pixels, 8x8 codes), VQ-16 or VQ-8.", DefaultValueFactory = _ => "small" };
+        var network = new Option<string>("--preset")
+        {
+            Description = "small (32x32 pixels, 8x8 codes), VQ-16 or VQ-8.", DefaultValueFactory = _ => "small",
+        };
         var place = new Option<string>("--output") { Description = "A folder.", Required = true };
         var command = new Command("make-tokenizer", "Writes an untrained tokenizer.") { network, place };
         command.SetAction(parsed =>

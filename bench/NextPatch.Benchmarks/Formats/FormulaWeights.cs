@@ -6,7 +6,9 @@ using NextPatch.Core.Tensors;
 
 namespace NextPatch.Benchmarks.Formats;
 
-/// <summary>Weights of a published size whose values come from a formula, in the layout of the published files: models of any size without a download.</summary>
+/// <summary>
+/// Weights of a published size whose values come from a formula, in the layout of the published files: models of any size without a download.
+/// </summary>
 internal static class FormulaWeights
 {
     private const float Range = 0.035f; // of a uniform distribution whose deviation is 0.02
@@ -39,7 +41,10 @@ internal static class FormulaWeights
     {
         ["model"] = Create(GptPresets.Get(preset), type),
         ["steps"] = 1000L,
-        ["args"] = new Dictionary<object, object?> { ["gpt_model"] = $"GPT-{preset}", ["image_size"] = 256L, ["downsample_size"] = 16L, ["num_classes"] = 1000L },
+        ["args"] = new Dictionary<object, object?>
+        {
+            ["gpt_model"] = $"GPT-{preset}", ["image_size"] = 256L, ["downsample_size"] = 16L, ["num_classes"] = 1000L,
+        },
     });
 
     /// <summary>Ones for norms; else uniform noise, a hash of (name, index).</summary>

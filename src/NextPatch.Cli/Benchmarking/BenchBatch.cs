@@ -21,6 +21,8 @@ internal sealed record BenchBatch(long[] Codes, long[] Labels, PatchGeometry Geo
             codes[i] = random.Below(model.VocabularySize, i, 0);
         }
 
-        return new BenchBatch(codes, [.. Enumerable.Range(0, images).Select(i => (long)random.Below(model.ClassCount, i, 1))], new PatchGeometry(model.GridSide, patchSide));
+        return new BenchBatch(
+            codes, [.. Enumerable.Range(0, images).Select(i => (long)random.Below(model.ClassCount, i, 1))],
+            new PatchGeometry(model.GridSide, patchSide));
     }
 }

@@ -7,9 +7,11 @@ namespace NextPatch.Cli.Benchmarking;
 /// <param name="Name">What was measured: patch side, part, and whether it is the median or the minimum of the rounds.</param>
 /// <param name="Value">The figure.</param>
 /// <param name="Unit">Its unit.</param>
-/// <param name="Baseline">The same figure written the published way, in the same rounds; for a ratio between patch sides its roofline in FLOPs.</param>
+/// <param name="Baseline">The same figure written the published way, in the same rounds; for a ratio between patch sides its roofline in
+/// FLOPs.</param>
 /// <param name="Ratio">Value / baseline: the median of the rounds' ratios, or minimum over minimum.</param>
-/// <param name="FloorShare">Time of the bare matrix products (of the bytes, for the optimiser) in the same rounds / value; 1 = nothing is wasted.</param>
+/// <param name="FloorShare">Time of the bare matrix products (of the bytes, for the optimiser) in the same rounds / value; 1 = nothing is
+/// wasted.</param>
 internal sealed record BenchFigure(string Name, double Value, string Unit, double? Baseline = null, double? Ratio = null, double? FloorShare = null)
 {
     public static double Median(IEnumerable<double> values)

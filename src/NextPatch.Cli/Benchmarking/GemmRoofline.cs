@@ -7,7 +7,9 @@ namespace NextPatch.Cli.Benchmarking;
 
 // Shape letters: R rows (images x tokens), In and Out widths of a linear map.
 
-/// <summary>The linear maps of one step as bare matrix products, with the model's own shapes: the time nothing can go below without other arithmetic.</summary>
+/// <summary>
+/// The linear maps of one step as bare matrix products, with the model's own shapes: the time nothing can go below without other arithmetic.
+/// </summary>
 /// <remarks>Products of attention are not counted, so that the roofline is lower and the demand stricter.</remarks>
 internal sealed class GemmRoofline : IDisposable
 {
@@ -19,13 +21,16 @@ internal sealed class GemmRoofline : IDisposable
     /// <param name="isLibrary">Whether libtorch computes them instead of what the training pass uses.</param>
     public GemmRoofline(GptConfig config, long rows, ScalarType type, bool isLibrary = false)
     {
-        Action<Tensor, Tensor, Tensor> product = isLibrary ? (left, right, result) => result.addmm_(left, right, beta: 0f, alpha: 1f) : TorchGemm.Multiply;
+        Action<Tensor, Tensor, Tensor> product = isLibrary
+            ? (left, right, result) => result.addmm_(left, right, beta: 0f, alpha: 1f)
+            : TorchGemm.Multiply;
         var types = (type, isLibrary ? type : TorchGemm.WeightGradientType(type));
         var layers = config.LayerCount;
         var heads = (long)config.HeadCount * config.HeadWidth;
         _shapes =
         [
-            new(config.Width, config.QkvWidth, layers, rows, types, product), new(heads, config.Width, layers, rows, types, product), new(config.Width, config.FfnWidth, 2 * layers, rows, types, product),
+            new(config.Width, config.QkvWidth, layers, rows, types, product), new(heads, config.Width, layers, rows, types, product),
+            new(config.Width, config.FfnWidth, 2 * layers, rows, types, product),
             new(config.FfnWidth, config.Width, layers, rows, types, product), new(config.Width, config.VocabularySize, 1, rows, types, product),
         ];
     }
@@ -62,7 +67,8 @@ internal sealed class GemmRoofline : IDisposable
         private readonly int _count;
         private readonly Action<Tensor, Tensor, Tensor> _product;
 
-        public Shape(long inputs, long outputs, int count, long rows, (ScalarType Type, ScalarType Gradient) types, Action<Tensor, Tensor, Tensor> product)
+        public Shape(
+            long inputs, long outputs, int count, long rows, (ScalarType Type, ScalarType Gradient) types, Action<Tensor, Tensor, Tensor> product)
         {
             using var scope = NewDisposeScope();
             (_count, _product) = (count, product);

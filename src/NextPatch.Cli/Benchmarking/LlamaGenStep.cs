@@ -8,7 +8,9 @@ namespace NextPatch.Cli.Benchmarking;
 
 // Shape letters: B batch, T codes per image, N patches, P codes per patch, V vocabulary.
 
-/// <summary>The step as the published code writes it, in fp32: logits repeated P times, automatic gradients, a library's AdamW, the EMA tensor by tensor.</summary>
+/// <summary>
+/// The step as the published code writes it, in fp32: logits repeated P times, automatic gradients, a library's AdamW, the EMA tensor by tensor.
+/// </summary>
 internal sealed class LlamaGenStep : ITrainStep
 {
     private readonly GptModel _model;

@@ -22,9 +22,13 @@ internal sealed class OwnStep : ITrainStep
         _optimizer = new AdamW(_model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
     }
 
-    /// <summary>Bytes that an update reads and writes: gradient read for the norm and for the update, weight, two moments and the average read and written, the bf16 copy written.</summary>
+    /// <summary>
+    /// Bytes that an update reads and writes: gradient read for the norm and for the update, weight, two moments and the average read and written,
+    /// the bf16 copy written.
+    /// </summary>
     public static double OptimiserBytes(GptConfig config, TrainingConfig training)
-        => config.ParameterCount * (28.0 + (training.ClipNorm > 0 ? 4 : 0) + (training.EmaDecay > 0 ? 8 : 0) + (training.Precision == ComputePrecision.Bf16 ? 2 : 0));
+        => config.ParameterCount * (28.0 + (training.ClipNorm > 0 ? 4 : 0) + (training.EmaDecay > 0 ? 8 : 0) + (
+            training.Precision == ComputePrecision.Bf16 ? 2 : 0));
 
     /// <summary>Seconds by part since the last call.</summary>
     public IReadOnlyDictionary<StepPart, double> TakeSeconds()

@@ -11,7 +11,8 @@ namespace NextPatch.Cli.Benchmarking;
 /// <param name="Recompute">Whether activations are computed again in the backward pass.</param>
 /// <param name="Rounds">Measured repetitions of everything.</param>
 /// <param name="WithBaseline">Whether the published way is measured beside it.</param>
-internal sealed record TrainBenchPlan(GptConfig Model, TrainingConfig Training, IReadOnlyList<(int Side, int Images)> MicroBatches, bool Recompute, int Rounds, bool WithBaseline);
+internal sealed record TrainBenchPlan(
+    GptConfig Model, TrainingConfig Training, IReadOnlyList<(int Side, int Images)> MicroBatches, bool Recompute, int Rounds, bool WithBaseline);
 
 /// <summary>
 /// Times training steps, the bare matrix products of the same shapes, and the step written the published way, one after the other in every
@@ -35,8 +36,11 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         var libraries = TorchGemm.IsPreferredFor(type) ? batches.Select(b => Floor(b, isLibrary: true)).ToList() : [];
         _flops = [.. floors.Select(f => f.Flops)];
         var copy = new CopySpeed();
-        using var own = Prepared(() => new OwnStep(plan.Model, plan.Training, plan.Recompute), batches, _ownMemory, "the step of this program", cancellation);
-        using var published = plan.WithBaseline ? Prepared(() => new LlamaGenStep(plan.Model, plan.Training), batches, _publishedMemory, "the published way", cancellation) : null;
+        using var own = Prepared(
+            () => new OwnStep(plan.Model, plan.Training, plan.Recompute), batches, _ownMemory, "the step of this program", cancellation);
+        using var published = plan.WithBaseline
+            ? Prepared(() => new LlamaGenStep(plan.Model, plan.Training), batches, _publishedMemory, "the published way", cancellation)
+            : null;
         for (var round = 0; round < plan.Rounds; round++)
         {
             _copySpeeds.Add(copy.Measure());
@@ -51,8 +55,12 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
                     _parts[i][part] = Math.Min(_parts[i].GetValueOrDefault(part, double.MaxValue), seconds);
                 }
 
-                _rounds[i].Add(new Round(times, published is null ? null : StepTimes.Measure(published, batches[i]), floor, libraries.Count == 0 ? null : libraries[i].Measure()));
-                note($"round {round + 1} of {plan.Rounds}, p={batches[i].Geometry.PatchSide}: {times.Total / batches[i].Images:F3} s/image, bare products {floor.Total / batches[i].Images:F3}");
+                _rounds[i].Add(
+                    new Round(
+                    times, published is null ? null : StepTimes.Measure(published, batches[i]), floor,
+                    libraries.Count == 0 ? null : libraries[i].Measure()));
+                note($"round {round + 1} of {plan.Rounds}, p={batches[i].Geometry.PatchSide}: {times.Total / batches[i].Images:F3} s/image, bare "
+                    + $"products {floor.Total / batches[i].Images:F3}");
             }
         }
 
@@ -114,20 +122,33 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         {
             var own = rounds.Select(r => of(r.Own)).ToArray();
             var published = plan.WithBaseline ? rounds.Select(r => of(r.Published!)).ToArray() : null;
-            yield return new BenchFigure($"p{side}.{part}.median", BenchFigure.Median(own) / images, "s/image", published is null ? null : BenchFigure.Median(published) / images,
-                published is null ? null : BenchFigure.Median(own.Zip(published, (a, b) => a / b)), floor is null ? null : BenchFigure.Median(own.Zip(floor, (a, f) => f / a)));
-            yield return new BenchFigure($"p{side}.{part}.min", own.Min() / images, "s/image", published?.Min() / images, own.Min() / published?.Min(), floor?.Min() / own.Min());
+            yield return new BenchFigure(
+                $"p{side}.{part}.median", BenchFigure.Median(own) / images, "s/image", published is null
+                ? null
+                : BenchFigure.Median(published) / images,
+                published is null ? null : BenchFigure.Median(own.Zip(published, (a, b) => a / b)),
+                    floor is null ? null : BenchFigure.Median(own.Zip(floor, (a, f) => f / a)));
+            yield return new BenchFigure(
+                $"p{side}.{part}.min", own.Min() / images, "s/image", published?.Min() / images, own.Min() / published?.Min(),
+                floor?.Min() / own.Min());
         }
 
         foreach (var (part, seconds) in _parts[i])
         {
-            yield return new BenchFigure($"p{side}.part.{char.ToLowerInvariant(part.ToString()[0])}{part.ToString()[1..]}.min", seconds / images, "s/image");
+            yield return new BenchFigure(
+                $"p{side}.part.{char.ToLowerInvariant(part.ToString()[0])}{part.ToString()[1..]}.min", seconds / images, "s/image");
         }
 
-        yield return new BenchFigure($"p{side}.images", images / rounds.Min(r => r.Own.Total), "images/s", plan.WithBaseline ? images / rounds.Min(r => r.Published!.Total) : null,
+        yield return new BenchFigure(
+            $"p{side}.images", images / rounds.Min(r => r.Own.Total), "images/s", plan.WithBaseline
+            ? images / rounds.Min(r => r.Published!.Total)
+            : null,
             plan.WithBaseline ? rounds.Min(r => r.Published!.Total) / rounds.Min(r => r.Own.Total) : null);
-        yield return new BenchFigure($"p{side}.peakMemory", _ownMemory[i], "bytes", plan.WithBaseline ? _publishedMemory[i] : null, plan.WithBaseline ? (double)_ownMemory[i] / _publishedMemory[i] : null);
-        (string Product, Func<GemmRoofline.FloorTimes, double> Of)[] products = [("forward", f => f.Forward), ("inputGradient", f => f.InputGradient), ("weightGradient", f => f.WeightGradient)];
+        yield return new BenchFigure(
+            $"p{side}.peakMemory", _ownMemory[i], "bytes", plan.WithBaseline ? _publishedMemory[i] : null,
+            plan.WithBaseline ? (double)_ownMemory[i] / _publishedMemory[i] : null);
+        (string Product, Func<GemmRoofline.FloorTimes, double> Of)[] products =
+            [("forward", f => f.Forward), ("inputGradient", f => f.InputGradient), ("weightGradient", f => f.WeightGradient)];
         foreach (var (product, of) in products)
         {
             var (seconds, library) = (rounds.Min(r => of(r.Floor)), rounds.Min(r => r.Library is { } times ? of(times) : default(double?)));

@@ -21,12 +21,24 @@ internal static class BenchCommand
 
     private static Command CreateTrain()
     {
-        var preset = new Option<string>("--preset") { Description = $"Shape of the transformer: {string.Join(", ", GptPresets.Names)}.", HelpName = "name", DefaultValueFactory = _ => "B" };
+        var preset = new Option<string>("--preset")
+        {
+            Description = $"Shape of the transformer: {string.Join(", ", GptPresets.Names)}.", HelpName = "name", DefaultValueFactory = _ => "B",
+        };
         var grid = new Option<int>("--grid") { Description = "Codes per row and column of an image.", HelpName = "n", DefaultValueFactory = _ => 16 };
         var vocabulary = new Option<int>("--vocabulary") { Description = "Size of the codebook.", HelpName = "n", DefaultValueFactory = _ => 16384 };
-        var sides = new Option<string>("--patch-sides") { Description = "Patch sides to measure, the finest first.", HelpName = "list", DefaultValueFactory = _ => "1,2,4" };
-        var images = new Option<string?>("--images") { Description = "Images per micro-batch, one number per patch side. [default: 4 p*p, as many tokens for each]", HelpName = "list" };
-        var rounds = new Option<int>("--rounds") { Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 5 }.AtLeast(1);
+        var sides = new Option<string>("--patch-sides")
+        {
+            Description = "Patch sides to measure, the finest first.", HelpName = "list", DefaultValueFactory = _ => "1,2,4",
+        };
+        var images = new Option<string?>("--images")
+        {
+            Description = "Images per micro-batch, one number per patch side. [default: 4 p*p, as many tokens for each]", HelpName = "list",
+        };
+        var rounds = new Option<int>("--rounds")
+        {
+            Description = "Repetitions; medians and minima are over them.", HelpName = "n", DefaultValueFactory = _ => 5,
+        }.AtLeast(1);
         var precision = PrecisionChoice.CreateOption();
         var recompute = new Option<bool>("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them." };
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the step written the published way: half the time." };

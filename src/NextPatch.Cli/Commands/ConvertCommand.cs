@@ -15,19 +15,46 @@ internal static class ConvertCommand
     private static readonly TimeSpan QuietTime = TimeSpan.FromSeconds(2);
 
     private static readonly (string Suffix, long Bytes)[] Units =
-        [("KIB", 1L << 10), ("MIB", 1L << 20), ("GIB", 1L << 30), ("TIB", 1L << 40), ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("TB", 1_000_000_000_000), ("B", 1), ("", 1)];
+        [("KIB", 1L << 10), ("MIB", 1L << 20), ("GIB", 1L << 30), ("TIB", 1L << 40), ("KB", 1000), ("MB", 1_000_000), ("GB", 1_000_000_000),
+            ("TB", 1_000_000_000_000), ("B", 1), ("", 1)];
 
     public static Command Create()
     {
-        var input = new Argument<string>("input") { Description = "A run, checkpoint or model folder, or a file: .pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz, .npy." };
-        var output = new Argument<string>("output") { Description = "The extension is the format: .pt, .pth, .safetensors, .npz; without one, or an existing folder: a folder in the layout of Hugging Face." };
-        var weights = new Option<string>("--weights") { Description = "Which weights: model, ema (their moving average over training), or auto: ema where there is one.", HelpName = "model|ema|auto", DefaultValueFactory = _ => "auto" };
+        var input = new Argument<string>("input")
+        {
+            Description = "A run, checkpoint or model folder, or a file: .pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz, "
+                + ".npy.",
+        };
+        var output = new Argument<string>("output")
+        {
+            Description = "The extension is the format: .pt, .pth, .safetensors, .npz; without one, or an existing folder: a folder in the layout "
+                + "of Hugging Face.",
+        };
+        var weights = new Option<string>("--weights")
+        {
+            Description = "Which weights: model, ema (their moving average over training), or auto: ema where there is one.",
+            HelpName = "model|ema|auto", DefaultValueFactory = _ => "auto",
+        };
         weights.AcceptOnlyFromAmong("model", "ema", "auto");
-        var type = new Option<string>("--dtype") { Description = "Element type of floating-point tensors; others are kept.", HelpName = "f32|bf16|f16|keep", DefaultValueFactory = _ => "keep" };
+        var type = new Option<string>("--dtype")
+        {
+            Description = "Element type of floating-point tensors; others are kept.", HelpName = "f32|bf16|f16|keep",
+            DefaultValueFactory = _ => "keep",
+        };
         type.AcceptOnlyFromAmong("f32", "bf16", "f16", "keep");
-        var shard = new Option<string>("--max-shard-size") { Description = "Folders: most bytes of tensors in a file, as 5GB, 500MB or 2GiB.", HelpName = "size", DefaultValueFactory = _ => "5GB" };
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "Folders: the tokenizer to put beside the model. [default: the input's]", HelpName = "dir" };
-        var license = new Option<string?>("--license") { Description = "Folders: the licence that the model card names, as Hugging Face writes it: mit, apache-2.0. [default: unknown]", HelpName = "name" };
+        var shard = new Option<string>("--max-shard-size")
+        {
+            Description = "Folders: most bytes of tensors in a file, as 5GB, 500MB or 2GiB.", HelpName = "size", DefaultValueFactory = _ => "5GB",
+        };
+        var tokenizer = new Option<string?>("--tokenizer")
+        {
+            Description = "Folders: the tokenizer to put beside the model. [default: the input's]", HelpName = "dir",
+        };
+        var license = new Option<string?>("--license")
+        {
+            Description = "Folders: the licence that the model card names, as Hugging Face writes it: mit, apache-2.0. [default: unknown]",
+            HelpName = "name",
+        };
         var command = new Command(
             "convert",
             """
@@ -47,7 +74,8 @@ internal static class ConvertCommand
             var options = new WeightsConversionOptions
             {
                 Weights = Enum.Parse<WeightsKind>(parsed.GetRequiredValue(weights), ignoreCase: true),
-                Type = parsed.GetValue(type) switch { "f32" => ElementType.Float32, "bf16" => ElementType.BFloat16, "f16" => ElementType.Float16, _ => null },
+                Type = parsed.GetValue(
+                    type) switch { "f32" => ElementType.Float32, "bf16" => ElementType.BFloat16, "f16" => ElementType.Float16, _ => null },
                 MaxShardBytes = ParseSize(parsed.GetRequiredValue(shard)),
                 Tokenizer = parsed.GetValue(tokenizer),
                 License = parsed.GetValue(license),
@@ -56,7 +84,8 @@ internal static class ConvertCommand
             WeightsConversionResult result;
             using (var progress = terminal.CreateProgress())
             {
-                result = WeightsConverter.Convert(parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), options, new ProgressLine<WeightsConversionProgress>(p =>
+                result = WeightsConverter.Convert(
+                    parsed.GetRequiredValue(input), parsed.GetRequiredValue(output), options, new ProgressLine<WeightsConversionProgress>(p =>
                 {
                     if (Stopwatch.GetElapsedTime(started) > QuietTime)
                     {
@@ -88,7 +117,8 @@ internal static class ConvertCommand
     {
         var size = text.Trim().ToUpperInvariant();
         var (suffix, bytes) = Array.Find(Units, u => size.EndsWith(u.Suffix, StringComparison.Ordinal));
-        return double.TryParse(size[..^suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number) && number * bytes is >= 1 and < long.MaxValue
+        return double.TryParse(size[..^suffix.Length], NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
+            && number * bytes is >= 1 and < long.MaxValue
             ? (long)(number * bytes)
             : throw new ConfigException($"--max-shard-size '{text}' is no size; write it like 5GB, 500MB or 2GiB.");
     }

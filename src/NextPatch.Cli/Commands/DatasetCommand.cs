@@ -20,10 +20,23 @@ internal static class DatasetCommand
 
     private static Command CreateInspect()
     {
-        var path = new Argument<string>("path") { Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files) or a folder of codes." };
-        var json = new Option<bool>("--json") { Description = "Write everything as JSON: layout, count, classes with counts, sizes, bad images; of codes also grid, vocabulary, changed files." };
-        var grid = new Option<string?>("--grid") { Description = "Write a picture of the first images of each class to this PNG file.", HelpName = "file" };
-        var onError = new Option<OnBadImage>("--on-error") { Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Skip };
+        var path = new Argument<string>("path")
+        {
+            Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files) or a folder of codes.",
+        };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Write everything as JSON: layout, count, classes with counts, sizes, bad images; of codes also grid, vocabulary, "
+                + "changed files.",
+        };
+        var grid = new Option<string?>("--grid")
+        {
+            Description = "Write a picture of the first images of each class to this PNG file.", HelpName = "file",
+        };
+        var onError = new Option<OnBadImage>("--on-error")
+        {
+            Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Skip,
+        };
         var command = new Command(
             "inspect",
             """
@@ -38,7 +51,8 @@ internal static class DatasetCommand
             Exit code 1 if something is damaged and --on-error is fail, or if files of a code folder are not what was written.
             """) { path, json, grid, onError };
         command.SetAction((parsed, cancellation) => Task.FromResult(Inspect(
-            Terminal.From(parsed), parsed.GetRequiredValue(path), parsed.GetValue(grid), parsed.GetValue(onError), parsed.GetValue(json), cancellation)));
+            Terminal.From(parsed), parsed.GetRequiredValue(path), parsed.GetValue(grid), parsed.GetValue(onError), parsed.GetValue(json),
+                cancellation)));
         return command;
     }
 

@@ -58,7 +58,9 @@ internal static class DoctorCommand
         console.WriteLine();
         foreach (var check in report.Components)
         {
-            console.MarkupLine($"{(check.Works ? "[green]ok    [/]" : "[red]BROKEN[/]")} {Markup.Escape($"{check.Name} {check.Version}")} [grey]({check.Purpose})[/]");
+            console.MarkupLine(
+                $"{(check.Works ? "[green]ok    [/]" : "[red]BROKEN[/]")} {Markup.Escape($"{check.Name} {check.Version}")} "
+                + $"[grey]({check.Purpose})[/]");
             foreach (var (label, text) in new[] { ("from", check.Location), ("why", check.Problem), ("do", check.Remedy) })
             {
                 if (text is not null)
@@ -69,14 +71,17 @@ internal static class DoctorCommand
         }
 
         var processor = report.Processor;
-        var disk = report.FreeDiskBytes is { } free ? $"{Quantity.Bytes(free)} free in {report.Folder}{(free < SmallDisk ? "; that is little: checkpoints and codes need room" : "")}" : "unknown";
+        var disk = report.FreeDiskBytes is { } free
+            ? $"{Quantity.Bytes(free)} free in {report.Folder}{(free < SmallDisk ? "; that is little: checkpoints and codes need room" : "")}"
+            : "unknown";
         console.WriteLine();
         console.Write(new Grid().AddColumn().AddColumn()
             .AddRow("Engine", Markup.Escape(report.Engine))
             .AddRow("CUDA", Markup.Escape(report.Cuda))
             .AddRow("Threads", $"{report.Threads} of {processor.LogicalCores} cores (set OMP_NUM_THREADS to change)")
             .AddRow("Processor", Markup.Escape(processor.Name))
-            .AddRow("", $"AVX2 {YesNo(processor.Avx2)}, AVX-512 {YesNo(processor.Avx512)}, AVX-512 bf16 {YesNo(processor.Avx512Bf16)}, AMX {YesNo(processor.Amx)}")
+            .AddRow("", $"AVX2 {YesNo(processor.Avx2)}, AVX-512 {YesNo(processor.Avx512)}, AVX-512 bf16 {YesNo(processor.Avx512Bf16)}, AMX "
+                + $"{YesNo(processor.Amx)}")
             .AddRow("", Speed(processor))
             .AddRow("Memory", Quantity.Bytes(report.MemoryBytes))
             .AddRow("Disk", Markup.Escape(disk))

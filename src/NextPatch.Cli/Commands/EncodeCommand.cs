@@ -14,24 +14,64 @@ internal static class EncodeCommand
 {
     public static Command Create()
     {
-        var images = new Option<string>("--images") { Description = "A dataset: folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files.", HelpName = "path", Required = true };
-        var tokenizer = new Option<string>("--tokenizer") { Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt).", HelpName = "path", Required = true };
-        var output = new Option<string>("--output") { Description = "Folder for the codes. The same command continues one that was begun.", HelpName = "dir", Required = true };
-        var size = new Option<int?>("--image-size") { Description = "Side in pixels of what is encoded. [default: the tokenizer's; 256 for a weights file]", HelpName = "px" };
+        var images = new Option<string>("--images")
+        {
+            Description = "A dataset: folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files.", HelpName = "path", Required = true,
+        };
+        var tokenizer = new Option<string>("--tokenizer")
+        {
+            Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt).", HelpName = "path", Required = true,
+        };
+        var output = new Option<string>("--output")
+        {
+            Description = "Folder for the codes. The same command continues one that was begun.", HelpName = "dir", Required = true,
+        };
+        var size = new Option<int?>("--image-size")
+        {
+            Description = "Side in pixels of what is encoded. [default: the tokenizer's; 256 for a weights file]", HelpName = "px",
+        };
         var crops = new Option<string>("--crops")
         {
-            Description = "What is stored of an image: its centre crop, that and its mirror image, or ten crops of a larger centre crop.", HelpName = "center|flip|ten", DefaultValueFactory = _ => "center",
+            Description = "What is stored of an image: its centre crop, that and its mirror image, or ten crops of a larger centre crop.",
+            HelpName = "center|flip|ten", DefaultValueFactory = _ => "center",
         };
         crops.AcceptOnlyFromAmong("center", "flip", "ten");
-        var range = new Option<double>("--crop-range") { Description = "How much larger that centre crop is; published are 1.1 and 1.05.", HelpName = "factor", DefaultValueFactory = _ => ImageViews.PublishedRange };
-        var layout = new Option<CodeLayout>("--layout") { Description = "One memory-mapped array, or the published files, one per image.", HelpName = "store|published", DefaultValueFactory = _ => CodeLayout.Store };
-        var name = new Option<string?>("--name") { Description = "What the codes are called; in the published layout 'imagenet' gives imagenet256_codes/. [default: the dataset's name]", HelpName = "name" };
-        var part = new Option<DatasetPart>("--part") { Description = "Which part of the dataset: all holds out the part that the data keep for testing.", HelpName = "all|train|val", DefaultValueFactory = _ => DatasetPart.All };
-        var heldOut = new Option<double>("--held-out") { Description = "Share of each class that is taken from the training images for validation.", HelpName = "share", DefaultValueFactory = _ => 0 };
+        var range = new Option<double>("--crop-range")
+        {
+            Description = "How much larger that centre crop is; published are 1.1 and 1.05.", HelpName = "factor",
+            DefaultValueFactory = _ => ImageViews.PublishedRange,
+        };
+        var layout = new Option<CodeLayout>("--layout")
+        {
+            Description = "One memory-mapped array, or the published files, one per image.", HelpName = "store|published",
+            DefaultValueFactory = _ => CodeLayout.Store,
+        };
+        var name = new Option<string?>("--name")
+        {
+            Description = "What the codes are called; in the published layout 'imagenet' gives imagenet256_codes/. [default: the dataset's name]",
+            HelpName = "name",
+        };
+        var part = new Option<DatasetPart>("--part")
+        {
+            Description = "Which part of the dataset: all holds out the part that the data keep for testing.", HelpName = "all|train|val",
+            DefaultValueFactory = _ => DatasetPart.All,
+        };
+        var heldOut = new Option<double>("--held-out")
+        {
+            Description = "Share of each class that is taken from the training images for validation.", HelpName = "share",
+            DefaultValueFactory = _ => 0,
+        };
         var seed = new Option<ulong>("--seed") { Description = "Chooses those images.", HelpName = "n", DefaultValueFactory = _ => 0 };
-        var batch = new Option<int?>("--batch-size") { Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n" }.AtLeast(1);
-        var precision = TokenizerPrecision.CreateOption("Arithmetic of the encoder; auto is fp32. bf16 is faster on processors that have it and rounds: some codes are others.");
-        var onError = new Option<OnBadImage>("--on-error") { Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail };
+        var batch = new Option<int?>("--batch-size")
+        {
+            Description = "Squares per call of the network. [default: what suits the tokenizer]", HelpName = "n",
+        }.AtLeast(1);
+        var precision = TokenizerPrecision
+            .CreateOption("Arithmetic of the encoder; auto is fp32. bf16 is faster on processors that have it and rounds: some codes are others.");
+        var onError = new Option<OnBadImage>("--on-error")
+        {
+            Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail,
+        };
         var json = new Option<bool>("--json") { Description = "Write the summary as JSON." };
         var command = new Command(
             "encode",
@@ -69,7 +109,8 @@ internal static class EncodeCommand
                     BatchSize = parsed.GetValue(batch),
                     Precision = TokenizerPrecision.Of(parsed, precision),
                     OnError = parsed.GetValue(onError),
-                }, new ProgressLine<CodeExtractionProgress>(p => progress.Report("Encoding", p.Done, p.Total, Rate(p))), progress.WriteLine, cancellation);
+                }, new ProgressLine<CodeExtractionProgress>(p => progress.Report("Encoding", p.Done, p.Total, Rate(p))), progress.WriteLine,
+                    cancellation);
             }
 
             if (parsed.GetValue(json))
@@ -91,10 +132,14 @@ internal static class EncodeCommand
 
     private static void Write(TextWriter output, CodeExtractionResult s)
     {
-        output.WriteLine($"{s.Count:N0} images ({s.HeldOutCount:N0} held out) as {s.GridSide}x{s.GridSide} codes in {s.Output}{(s.SkippedCount > 0 ? $"; {s.SkippedCount:N0} could not be read" : "")}");
+        output.WriteLine(
+            $"{s.Count:N0} images ({s.HeldOutCount:N0} held out) as {s.GridSide}x{s.GridSide} codes in "
+            + $"{s.Output}{(s.SkippedCount > 0 ? $"; {s.SkippedCount:N0} could not be read" : "")}");
         if (s.Shares is { } shares)
         {
-            output.WriteLine($"{Quantity.Duration(s.Seconds)}, {s.ImagesPerSecond:0.##} images/s; decoding {shares.Decode:P0}, preprocessing {shares.Preprocess:P0}, encoding {shares.Encode:P0} of the processor's time; at most {Quantity.Bytes(s.PeakMemory)} of memory");
+            output.WriteLine(
+                $"{Quantity.Duration(s.Seconds)}, {s.ImagesPerSecond:0.##} images/s; decoding {shares.Decode:P0}, preprocessing "
+                + $"{shares.Preprocess:P0}, encoding {shares.Encode:P0} of the processor's time; at most {Quantity.Bytes(s.PeakMemory)} of memory");
         }
 
         foreach (var bad in s.Skipped)

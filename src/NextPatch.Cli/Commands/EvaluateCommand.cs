@@ -17,17 +17,44 @@ internal static class EvaluateCommand
     {
         var measure = new MeasureOptions(isRequired: true);
         var rules = new SamplingOptions();
-        var samples = new Option<string?>("--samples") { Description = "Images to measure: samples.npz, a folder that 'sample' wrote, a folder of PNG files or another dataset, codes, or a model that draws them now.", HelpName = "path" };
-        var part = new Option<string?>("--samples-part") { Description = "Part of a dataset or of codes. [default: the only one, or train]", HelpName = "train|test" };
+        var samples = new Option<string?>("--samples")
+        {
+            Description = "Images to measure: samples.npz, a folder that 'sample' wrote, a folder of PNG files or another dataset, codes, or a "
+                + "model that draws them now.", HelpName = "path",
+        };
+        var part = new Option<string?>("--samples-part")
+        {
+            Description = "Part of a dataset or of codes. [default: the only one, or train]", HelpName = "train|test",
+        };
         part.AcceptOnlyFromAmong("train", "test");
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer of codes or of a model. [default: tokenizer/ beside them]", HelpName = "path" };
-        var count = new Option<int?>("--count") { Description = "Number of images that a model draws, its classes in turn; 50000 is what papers report.", HelpName = "n" };
+        var tokenizer = new Option<string?>("--tokenizer")
+        {
+            Description = "Tokenizer of codes or of a model. [default: tokenizer/ beside them]", HelpName = "path",
+        };
+        var count = new Option<int?>("--count")
+        {
+            Description = "Number of images that a model draws, its classes in turn; 50000 is what papers report.", HelpName = "n",
+        };
         var random = SampleCommand.CreateRandomClasses();
-        var seed = new Option<ulong>("--seed") { Description = "Seed of the images that a model draws and of the kernel distance's subsets.", HelpName = "n", DefaultValueFactory = _ => 0 };
-        var modelWeights = new Option<string?>("--model-weights") { Description = "Which weights of a model: ema or model. [default: ema where there is one]", HelpName = "ema|model" };
+        var seed = new Option<ulong>("--seed")
+        {
+            Description = "Seed of the images that a model draws and of the kernel distance's subsets.", HelpName = "n", DefaultValueFactory = _ => 0,
+        };
+        var modelWeights = new Option<string?>("--model-weights")
+        {
+            Description = "Which weights of a model: ema or model. [default: ema where there is one]", HelpName = "ema|model",
+        };
         modelWeights.AcceptOnlyFromAmong("ema", "model");
-        var save = new Option<string?>("--save-statistics") { Description = "Write mean and covariance of the reference to this .safetensors file, to be named as --reference later; then --samples may be missing.", HelpName = "file" };
-        var json = new Option<bool>("--json") { Description = "Write figures, protocol and warnings as JSON: fd, fid, sfid, inceptionScore (and inceptionScoreTenSplits), precision, recall, kid, protocol, warnings." };
+        var save = new Option<string?>("--save-statistics")
+        {
+            Description = "Write mean and covariance of the reference to this .safetensors file, to be named as --reference later; then --samples "
+                + "may be missing.", HelpName = "file",
+        };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Write figures, protocol and warnings as JSON: fd, fid, sfid, inceptionScore (and inceptionScoreTenSplits), precision, "
+                + "recall, kid, protocol, warnings.",
+        };
         var command = new Command(
             "evaluate",
             """
@@ -58,7 +85,8 @@ internal static class EvaluateCommand
             var (path, saveTo) = (parsed.GetValue(samples), parsed.GetValue(save));
             if (path is null && saveTo is null)
             {
-                throw new ConfigException("Name --samples to measure, or --save-statistics to keep the statistics of the reference; there is nothing to do.");
+                throw new ConfigException(
+                    "Name --samples to measure, or --save-statistics to keep the statistics of the reference; there is nothing to do.");
             }
 
             var options = measure.Read(parsed) with
@@ -78,7 +106,8 @@ internal static class EvaluateCommand
                 RefuseDrawing(parsed, [count, random, modelWeights, .. rules.All], path!, measured.Layout);
             }
 
-            var result = ImageEvaluator.Measure(measured, parsed.GetValue(measure.Reference)!, options, saveTo, progress.ForEvaluation(), cancellation);
+            var result = ImageEvaluator.Measure(
+                measured, parsed.GetValue(measure.Reference)!, options, saveTo, progress.ForEvaluation(), cancellation);
             if (result is not null)
             {
                 progress.Dispose();
@@ -95,7 +124,9 @@ internal static class EvaluateCommand
     {
         if (options.Where(o => parsed.GetResult(o) is { Implicit: false }).Select(o => o.Name).ToArray() is { Length: > 0 } given)
         {
-            throw new ConfigException($"{string.Join(", ", given)} would say how a model draws images, but '{path}' holds images already ({layout}); all of them are measured. Leave {(given.Length == 1 ? "it" : "them")} out.");
+            throw new ConfigException(
+                $"{string.Join(", ", given)} would say how a model draws images, but '{path}' holds images already ({layout}); all of them are "
+                + $"measured. Leave {(given.Length == 1 ? "it" : "them")} out.");
         }
     }
 

@@ -15,9 +15,21 @@ internal static class InfoCommand
 
     public static Command Create()
     {
-        var path = new Argument<string>("path") { Description = "A folder (checkpoint, run, Hugging Face model, tokenizer, codes) or a file (.safetensors, .safetensors.index.json, .pt, .pth, .th, .bin, .ckpt, .npz, .npy, .png)." };
-        var verify = new Option<bool>("--verify") { Description = "Compare every file of a checkpoint, or of all checkpoints of a run, with the SHA256SUMS beside it; exit code 1 where one is damaged. Reads everything." };
-        var json = new Option<bool>("--json") { Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, contents, and more; with --verify path, hasSums, problem of each checkpoint." };
+        var path = new Argument<string>("path")
+        {
+            Description = "A folder (checkpoint, run, Hugging Face model, tokenizer, codes) or a file (.safetensors, .safetensors.index.json, .pt, "
+                + ".pth, .th, .bin, .ckpt, .npz, .npy, .png).",
+        };
+        var verify = new Option<bool>("--verify")
+        {
+            Description = "Compare every file of a checkpoint, or of all checkpoints of a run, with the SHA256SUMS beside it; exit code 1 where "
+                + "one is damaged. Reads everything.",
+        };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Write everything as JSON: format, tensors (name, shape, dtype), parameterCount, preset, step, classNames, contents, and "
+                + "more; with --verify path, hasSums, problem of each checkpoint.",
+        };
         var command = new Command(
             "info",
             """

@@ -19,10 +19,14 @@ internal static class PlanCommand
     public static Command Create()
     {
         var settings = new RunSettings(defaultPreset: "B", defaultRecipe: "repository");
-        var images = new Option<long?>("--images") { Description = "Images of the training set. [default: 1281167 (ImageNet) for the published recipes]", HelpName = "n" };
+        var images = new Option<long?>("--images")
+        {
+            Description = "Images of the training set. [default: 1281167 (ImageNet) for the published recipes]", HelpName = "n",
+        };
         var speed = new Option<double?>("--flops-per-second")
         {
-            Description = "FLOPs per second that training reaches, e.g. 1e11. [default: 75 % of what matrix products of the model's width reach here, measured for one second]",
+            Description = "FLOPs per second that training reaches, e.g. 1e11. [default: 75 % of what matrix products of the model's width reach "
+                + "here, measured for one second]",
             HelpName = "x",
         };
         var json = new Option<bool>("--json") { Description = "Write the plan as JSON." };
@@ -66,19 +70,31 @@ internal static class PlanCommand
     /// <summary>The tables of a plan; also what a training run prints before it starts.</summary>
     public static void Show(IAnsiConsole console, RunPlan plan)
     {
-        console.WriteLine($"Preset {plan.Preset} ({plan.ParameterCount:N0} parameters), recipe {plan.Recipe}, batch {plan.BatchSize}, {plan.TotalSteps:N0} steps{(plan.DatasetImages is { } n ? $" on {n:N0} images" : "")}");
+        console.WriteLine(
+            $"Preset {plan.Preset} ({plan.ParameterCount:N0} parameters), recipe {plan.Recipe}, batch {plan.BatchSize}, {plan.TotalSteps:N0} "
+            + $"steps{(plan.DatasetImages is { } n ? $" on {n:N0} images" : "")}");
         console.Write(StageTable(plan));
-        console.WriteLine($"Relative cost: {plan.RelativeCost:0.####} as the paper counts it (share of steps / p^2), {plan.RelativeFlops:0.####} in FLOPs with attention. 1 = next-token training on as many images.");
-        console.WriteLine($"Total: {Quantity.Decimal(plan.TotalFlops, "FLOP")} against {Quantity.Decimal(plan.PlainFlops, "FLOP")} for next-token training.");
-        console.WriteLine($"Time: {Quantity.Duration(plan.Seconds)} against {Quantity.Duration(plan.PlainSeconds)}, at {Quantity.Decimal(plan.FlopsPerSecond, "FLOP")}/s ({plan.FlopsPerSecondSource}).");
+        console.WriteLine(
+            $"Relative cost: {plan.RelativeCost:0.####} as the paper counts it (share of steps / p^2), {plan.RelativeFlops:0.####} in FLOPs with "
+            + $"attention. 1 = next-token training on as many images.");
+        console.WriteLine(
+            $"Total: {Quantity.Decimal(plan.TotalFlops, "FLOP")} against {Quantity.Decimal(plan.PlainFlops, "FLOP")} for next-token training.");
+        console.WriteLine(
+            $"Time: {Quantity.Duration(plan.Seconds)} against {Quantity.Duration(plan.PlainSeconds)}, at "
+            + $"{Quantity.Decimal(plan.FlopsPerSecond, "FLOP")}/s ({plan.FlopsPerSecondSource}).");
         var memory = plan.Memory;
-        console.WriteLine($"Memory: {Quantity.Bytes(memory.Total)} at the peak: weights {Quantity.Bytes(memory.Weights)}, gradients {Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, EMA {Quantity.Bytes(memory.Average)}, activations {Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller --micro-batch).");
+        console.WriteLine(
+            $"Memory: {Quantity.Bytes(memory.Total)} at the peak: weights {Quantity.Bytes(memory.Weights)}, gradients "
+            + $"{Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, EMA {Quantity.Bytes(memory.Average)}, activations "
+            + $"{Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller "
+            + $"--micro-batch).");
     }
 
     private static Table StageTable(RunPlan plan)
     {
         var table = new Table().Border(TableBorder.Rounded);
-        foreach (var heading in (string[])["patch side", "tokens", "steps", "epochs", "images", "FLOPs/image", "per image", "of the cost", "micro-batch", "time"])
+        foreach (var heading in (string[])["patch side", "tokens", "steps", "epochs", "images", "FLOPs/image", "per image", "of the cost",
+            "micro-batch", "time"])
         {
             table.AddColumn(new TableColumn(heading).RightAligned());
         }
@@ -86,8 +102,11 @@ internal static class PlanCommand
         foreach (var stage in plan.Stages)
         {
             table.AddRow(
-                $"{stage.PatchSide}", $"{stage.TokensPerImage}", $"{stage.Steps:N0}", stage.Epochs is { } epochs ? $"{epochs:0.##}" : "-", $"{stage.Images:N0}",
-                Quantity.Decimal(stage.FlopsPerImage), $"{stage.RelativeFlopsPerImage:0.####}", $"{stage.RelativeShare:0.####}", $"{stage.MicroBatch}",
+                $"{stage.PatchSide}", $"{stage.TokensPerImage}", $"{stage.Steps:N0}", stage.Epochs is { } epochs
+                    ? $"{epochs:0.##}"
+                    : "-", $"{stage.Images:N0}",
+                Quantity.Decimal(stage.FlopsPerImage), $"{stage.RelativeFlopsPerImage:0.####}", $"{stage.RelativeShare:0.####}",
+                $"{stage.MicroBatch}",
                 Quantity.Duration(stage.Seconds));
         }
 
@@ -103,7 +122,9 @@ internal static class PlanCommand
 
         if (given is null && string.Equals(recipe, "cpu", StringComparison.OrdinalIgnoreCase))
         {
-            return training.Steps is null ? throw new ConfigException("--epochs with the recipe 'cpu' needs --images: the number of images of the training set.") : null;
+            return training.Steps is null
+                ? throw new ConfigException("--epochs with the recipe 'cpu' needs --images: the number of images of the training set.")
+                : null;
         }
 
         return given ?? ImageNetImages;

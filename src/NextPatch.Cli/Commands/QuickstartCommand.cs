@@ -11,15 +11,30 @@ internal static class QuickstartCommand
 {
     public static Command Create()
     {
-        var output = new Option<string>("--output") { Description = "Folder that receives everything; an earlier quickstart in it is replaced.", HelpName = "dir", DefaultValueFactory = _ => "quickstart" };
+        var output = new Option<string>("--output")
+        {
+            Description = "Folder that receives everything; an earlier quickstart in it is replaced.", HelpName = "dir",
+            DefaultValueFactory = _ => "quickstart",
+        };
         var data = new Option<string?>("--data")
         {
             Description = "Real images instead of drawn ones: folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files.",
             HelpName = "path",
         };
-        var minutes = new Option<double?>("--minutes") { Description = "Fit the run to this time by timing a few steps here. The step counts then depend on the machine. [default: fixed step counts, about 1 to 3 minutes on two cores]", HelpName = "m" };
-        var level = new Option<int>("--patch-level") { Description = "Coarse-to-fine levels: 1 = next-token baseline, 2 = patch sides 2,1; 3 = 4,2,1; 4 = 8,4,2,1.", HelpName = "n", DefaultValueFactory = _ => 2 };
-        var seed = new Option<ulong>("--seed") { Description = "Seed of everything random; equal seeds give equal results on one machine.", HelpName = "s", DefaultValueFactory = _ => 1 };
+        var minutes = new Option<double?>("--minutes")
+        {
+            Description = "Fit the run to this time by timing a few steps here. The step counts then depend on the machine. [default: fixed step "
+                + "counts, about 1 to 3 minutes on two cores]", HelpName = "m",
+        };
+        var level = new Option<int>("--patch-level")
+        {
+            Description = "Coarse-to-fine levels: 1 = next-token baseline, 2 = patch sides 2,1; 3 = 4,2,1; 4 = 8,4,2,1.", HelpName = "n",
+            DefaultValueFactory = _ => 2,
+        };
+        var seed = new Option<ulong>("--seed")
+        {
+            Description = "Seed of everything random; equal seeds give equal results on one machine.", HelpName = "s", DefaultValueFactory = _ => 1,
+        };
         var command = new Command(
             "quickstart",
             """
@@ -44,7 +59,8 @@ internal static class QuickstartCommand
         {
             var terminal = Terminal.From(parsed);
             var options = new QuickstartOptions(
-                parsed.GetRequiredValue(output), parsed.GetValue(data), parsed.GetValue(minutes), parsed.GetRequiredValue(level), parsed.GetRequiredValue(seed));
+                parsed.GetRequiredValue(output), parsed.GetValue(data), parsed.GetValue(minutes), parsed.GetRequiredValue(level),
+                    parsed.GetRequiredValue(seed));
             if (options.Minutes is { } m && !(m is >= 0.5 and <= 10_000))
             {
                 throw new ConfigException($"--minutes {m} must be between 0.5 and 10000.");
@@ -64,9 +80,14 @@ internal static class QuickstartCommand
     {
         var console = terminal.Data;
         console.WriteLine($"Done in {Quantity.Duration(result.Seconds)}.");
-        console.WriteLine($"  {result.ClassAgreement * 100:F1} % of {result.Settings.SampleCount} samples are seen as the requested class (reconstructions: {result.ReconstructionAgreement * 100:F1} %, real images: {result.ClassifierHeldOutAccuracy * 100:F1} %).");
-        console.WriteLine($"  Diversity {result.Diversity:F2} of real images, {result.CopyRate * 100:F1} % near copies, held-out loss {result.FinalValidationLoss:F4} ({result.SampledWeights} weights).");
-        console.WriteLine($"  Training cost {result.MeasuredRelativeCost:F3} of next-token training on as many images, planned {result.PlannedRelativeCost:F3}.");
+        console.WriteLine(
+            $"  {result.ClassAgreement * 100:F1} % of {result.Settings.SampleCount} samples are seen as the requested class (reconstructions: "
+            + $"{result.ReconstructionAgreement * 100:F1} %, real images: {result.ClassifierHeldOutAccuracy * 100:F1} %).");
+        console.WriteLine(
+            $"  Diversity {result.Diversity:F2} of real images, {result.CopyRate * 100:F1} % near copies, held-out loss "
+            + $"{result.FinalValidationLoss:F4} ({result.SampledWeights} weights).");
+        console.WriteLine(
+            $"  Training cost {result.MeasuredRelativeCost:F3} of next-token training on as many images, planned {result.PlannedRelativeCost:F3}.");
         console.WriteLine($"  Look at {Path.Combine(options.Output, "report.html")}");
     }
 }

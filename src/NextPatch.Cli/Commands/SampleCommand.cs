@@ -20,34 +20,68 @@ internal static class SampleCommand
     public static Command Create()
     {
         var rules = new SamplingOptions();
-        var model = new Option<string>("--model") { Description = "A run folder (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, .safetensors, .npz).", HelpName = "path", Required = true };
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt). [default: tokenizer/ in or beside the run; without one, codes are written instead of images]", HelpName = "path" };
+        var model = new Option<string>("--model")
+        {
+            Description = "A run folder (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, "
+                + ".safetensors, .npz).", HelpName = "path", Required = true,
+        };
+        var tokenizer = new Option<string?>("--tokenizer")
+        {
+            Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt). [default: tokenizer/ in or beside the "
+                + "run; without one, codes are written instead of images]", HelpName = "path",
+        };
         var classes = new Option<string[]>("--class")
         {
-            Description = "A class by number, name, synonym or the beginning of one; may be repeated, images take them in turn. 'all' = every class.", HelpName = "class",
+            Description = "A class by number, name, synonym or the beginning of one; may be repeated, images take them in turn. 'all' = every class.",
+            HelpName = "class",
             DefaultValueFactory = _ => [ClassChoice.All],
         };
         var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "n", DefaultValueFactory = _ => DefaultCount };
-        var balanced = new Option<bool>("--balanced") { Description = "Exactly as many images of each class; --count must be a multiple of the number of classes." };
+        var balanced = new Option<bool>("--balanced")
+        {
+            Description = "Exactly as many images of each class; --count must be a multiple of the number of classes.",
+        };
         var random = CreateRandomClasses();
-        var seed = new Option<ulong>("--seed") { Description = "Seed. Image k depends on seed, k, class and rules only, not on --count.", HelpName = "n", DefaultValueFactory = _ => 0 };
-        var weights = new Option<string?>("--weights") { Description = "Which weights: ema (their moving average over training) or model. [default: ema where there is one]", HelpName = "ema|model" };
+        var seed = new Option<ulong>("--seed")
+        {
+            Description = "Seed. Image k depends on seed, k, class and rules only, not on --count.", HelpName = "n", DefaultValueFactory = _ => 0,
+        };
+        var weights = new Option<string?>("--weights")
+        {
+            Description = "Which weights: ema (their moving average over training) or model. [default: ema where there is one]",
+            HelpName = "ema|model",
+        };
         weights.AcceptOnlyFromAmong("ema", "model");
-        var imageSize = new Option<int?>("--image-size") { Description = "Side of the images in pixels, 16 per code, where the file does not say it: 256 or 384. [default: 256]", HelpName = "px" };
-        var evaluationSize = new Option<int?>("--image-size-eval") { Description = "Write images of this side: models of 384 pixels are judged at 256. [default: as drawn]", HelpName = "px" };
-        var antialias = new Option<bool>("--antialias") { Description = "Resize to --image-size-eval by Pillow's bicubic filter, which looks at every pixel, instead of the published interpolation, which does not." };
+        var imageSize = new Option<int?>("--image-size")
+        {
+            Description = "Side of the images in pixels, 16 per code, where the file does not say it: 256 or 384. [default: 256]", HelpName = "px",
+        };
+        var evaluationSize = new Option<int?>("--image-size-eval")
+        {
+            Description = "Write images of this side: models of 384 pixels are judged at 256. [default: as drawn]", HelpName = "px",
+        };
+        var antialias = new Option<bool>("--antialias")
+        {
+            Description = "Resize to --image-size-eval by Pillow's bicubic filter, which looks at every pixel, instead of the published "
+                + "interpolation, which does not.",
+        };
         var layout = new Option<string>("--layout")
         {
-            Description = "plain: everything in --output. published: a folder named after model and settings in it, with .npz and .png beside it, as the published evaluation scripts expect them.",
+            Description = "plain: everything in --output. published: a folder named after model and settings in it, with .npz and .png beside it, "
+                + "as the published evaluation scripts expect them.",
             HelpName = "plain|published", DefaultValueFactory = _ => "plain",
         };
         layout.AcceptOnlyFromAmong("plain", "published");
         var precision = new Option<string>("--precision")
         {
-            Description = "Element type of the weights in memory: bf16 halves it, and is slow on processors without bf16 instructions.", HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32",
+            Description = "Element type of the weights in memory: bf16 halves it, and is slow on processors without bf16 instructions.",
+            HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32",
         };
         precision.AcceptOnlyFromAmong("fp32", "bf16");
-        var output = new Option<string>("--output") { Description = "Folder for 000000.png .., grid.png, samples.npz and samples.json.", HelpName = "dir", DefaultValueFactory = _ => "samples" };
+        var output = new Option<string>("--output")
+        {
+            Description = "Folder for 000000.png .., grid.png, samples.npz and samples.json.", HelpName = "dir", DefaultValueFactory = _ => "samples",
+        };
         var command = new Command(
             "sample",
             """
@@ -71,11 +105,14 @@ internal static class SampleCommand
             var terminal = Terminal.From(parsed);
             GenerationRequest request = null!;
             using var loaded = SampleModel.Load(
-                parsed.GetRequiredValue(model), parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
+                parsed.GetRequiredValue(model), parsed.GetValue(tokenizer),
+                Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
                 parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16" ? ComputePrecision.Bf16 : ComputePrecision.Fp32, onConfig:
                 config => request = new GenerationRequest // here, so that a mistyped class is said at once
                 {
-                    Labels = ClassChoice.Labels(parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced), parsed.GetValue(random) ? parsed.GetValue(seed) : null),
+                    Labels = ClassChoice.Labels(
+                        parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced),
+                        parsed.GetValue(random) ? parsed.GetValue(seed) : null),
                     Seed = parsed.GetValue(seed),
                     Sampling = rules.Resolve(parsed, config.Model),
                 });
@@ -83,7 +120,8 @@ internal static class SampleCommand
             var paths = parsed.GetValue(layout) == "published"
                 ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetRequiredValue(model), loaded, size, request))
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
-            terminal.Log.WriteLine($"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
+            terminal.Log.WriteLine(
+                $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
             using (var progress = terminal.CreateProgress())
             {
                 new SampleWriter(loaded, size).Write(paths, request, progress.For("Sampling", request.Labels.Count), cancellation);
@@ -104,7 +142,8 @@ internal static class SampleCommand
     {
         null when isAntialiased => throw new ConfigException("--antialias says how images are resized; say to what with --image-size-eval."),
         null => null,
-        _ when model.Tokenizer is null => throw new ConfigException("--image-size-eval needs a tokenizer: codes cannot be resized. Name one with --tokenizer."),
+        _ when model.Tokenizer is null => throw new ConfigException(
+            "--image-size-eval needs a tokenizer: codes cannot be resized. Name one with --tokenizer."),
         < 1 or > 4096 => throw new ConfigException($"--image-size-eval {side} must be from 1 to 4096."),
         _ => side == model.Tokenizer.Config.ImageSide ? null : new EvaluationSize(side.Value, isAntialiased),
     };
@@ -112,15 +151,21 @@ internal static class SampleCommand
     private static string PublishedName(string path, SampleModel model, EvaluationSize? size, GenerationRequest request)
     {
         var gpt = model.Config.Model;
-        var shape = GptPresets.Names.FirstOrDefault(name => GptPresets.Get(name) is var p && (p.LayerCount, p.HeadCount, p.Width) == (gpt.LayerCount, gpt.HeadCount, gpt.Width))
+        var shape = GptPresets.Names.FirstOrDefault(
+            name => GptPresets.Get(name) is var p && (p.LayerCount, p.HeadCount, p.Width) == (gpt.LayerCount, gpt.HeadCount, gpt.Width))
             ?? string.Create(CultureInfo.InvariantCulture, $"{gpt.LayerCount}x{gpt.Width}");
         var factor = model.Tokenizer?.Config.DownsamplingFactor ?? ModelSource.PublishedDownsampling;
         var side = gpt.GridSide * factor;
         return LlamaGenNames.ForFolder(
-            $"GPT-{shape}", LlamaGenNames.ForCheckpoint(Path.TrimEndingDirectorySeparator(path)), side, size?.Side ?? side, $"VQ-{factor}", request.Sampling, request.Seed);
+            $"GPT-{shape}", LlamaGenNames.ForCheckpoint(Path.TrimEndingDirectorySeparator(path)), side, size?.Side ?? side, $"VQ-{factor}",
+                request.Sampling, request.Seed);
     }
 
     /// <summary>The option by which classes are drawn and not taken in turn.</summary>
     internal static Option<bool> CreateRandomClasses()
-        => new("--random-classes") { Description = "Draw the class of each image, as the published sampler does, instead of taking them in turn; image k's depends on seed and k." };
+        => new("--random-classes")
+        {
+            Description = "Draw the class of each image, as the published sampler does, instead of taking them in turn; image k's depends on seed "
+                + "and k.",
+        };
 }

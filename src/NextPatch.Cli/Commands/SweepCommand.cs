@@ -17,19 +17,37 @@ namespace NextPatch.Cli.Commands;
 internal static class SweepCommand
 {
     private const int ShownImages = 8;
-    private static readonly IReadOnlySet<EvaluationMetric> Wanted = new HashSet<EvaluationMetric> { EvaluationMetric.Fd, EvaluationMetric.InceptionScore };
+    private static readonly IReadOnlySet<EvaluationMetric> Wanted = new HashSet<EvaluationMetric>
+    {
+        EvaluationMetric.Fd, EvaluationMetric.InceptionScore,
+    };
 
     public static Command Create()
     {
         var grid = new SweepGrid();
         var measure = new MeasureOptions(isRequired: true);
-        var model = new Option<string>("--model") { Description = "A run folder, a checkpoint or Hugging Face folder, or a file of weights.", HelpName = "path", Required = true };
-        var tokenizer = new Option<string?>("--tokenizer") { Description = "Tokenizer folder or file. [default: tokenizer/ in or beside the run]", HelpName = "path" };
-        var modelWeights = new Option<string?>("--model-weights") { Description = "Which weights of the model: ema or model. [default: ema where there is one]", HelpName = "ema|model" };
+        var model = new Option<string>("--model")
+        {
+            Description = "A run folder, a checkpoint or Hugging Face folder, or a file of weights.", HelpName = "path", Required = true,
+        };
+        var tokenizer = new Option<string?>("--tokenizer")
+        {
+            Description = "Tokenizer folder or file. [default: tokenizer/ in or beside the run]", HelpName = "path",
+        };
+        var modelWeights = new Option<string?>("--model-weights")
+        {
+            Description = "Which weights of the model: ema or model. [default: ema where there is one]", HelpName = "ema|model",
+        };
         modelWeights.AcceptOnlyFromAmong("ema", "model");
         var count = new Option<int>("--count") { Description = "Images per point.", HelpName = "n", DefaultValueFactory = _ => 5000 };
-        var seed = new Option<ulong>("--seed") { Description = "Seed of the images, the same at every point.", HelpName = "n", DefaultValueFactory = _ => 0 };
-        var output = new Option<string>("--output") { Description = "Folder for sweep.json, sweep.csv, sweep.html and grid.png.", HelpName = "dir", DefaultValueFactory = _ => "sweep" };
+        var seed = new Option<ulong>("--seed")
+        {
+            Description = "Seed of the images, the same at every point.", HelpName = "n", DefaultValueFactory = _ => 0,
+        };
+        var output = new Option<string>("--output")
+        {
+            Description = "Folder for sweep.json, sweep.csv, sweep.html and grid.png.", HelpName = "dir", DefaultValueFactory = _ => "sweep",
+        };
         var json = new Option<bool>("--json") { Description = "Write sweep.json to stdout too." };
         var command = new Command(
             "sweep",
@@ -60,10 +78,15 @@ internal static class SweepCommand
             var metrics = options.Metrics ?? (network.ClassCount > 1 ? Wanted : new HashSet<EvaluationMetric> { EvaluationMetric.Fd });
             var side = loaded.Tokenizer!.Config.ImageSide;
             var reference = ImageEvaluator.OpenReference(
-                parsed.GetValue(measure.Reference)!, options with { Metrics = metrics }, network, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false,
+                parsed.GetValue(measure.Reference)!, options with
+                {
+                    Metrics = metrics,
+                }, network, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false,
                 progress.ForEvaluation(), cancellation);
             var folder = Directory.CreateDirectory(parsed.GetRequiredValue(output)).FullName;
-            var points = Walk(settings, setting => drawing.Draw(loaded, parsed.GetRequiredValue(model), setting), new Evaluator(network, reference, metrics, parsed.GetValue(seed)), folder, progress, cancellation);
+            var points = Walk(
+                settings, setting => drawing.Draw(loaded, parsed.GetRequiredValue(model), setting),
+                new Evaluator(network, reference, metrics, parsed.GetValue(seed)), folder, progress, cancellation);
             progress.WriteLine($"Table, curves and picture: {Path.Combine(folder, "sweep.html")}");
             progress.Dispose();
             WriteTable(terminal, points);
@@ -78,13 +101,15 @@ internal static class SweepCommand
     }
 
     private static List<SweepPoint> Walk(
-        IReadOnlyList<SamplingConfig> settings, Func<SamplingConfig, ModelImageSet> draw, Evaluator evaluator, string folder, ProgressReporter progress, CancellationToken cancellation)
+        IReadOnlyList<SamplingConfig> settings, Func<SamplingConfig, ModelImageSet> draw, Evaluator evaluator, string folder,
+        ProgressReporter progress, CancellationToken cancellation)
     {
         var (points, warned) = (new List<SweepPoint>(), new HashSet<string>());
         foreach (var setting in settings)
         {
             using var images = draw(setting);
-            var result = evaluator.Measure(images, progress.For($"Point {points.Count + 1} of {settings.Count}", images.Count), cancellation: cancellation);
+            var result = evaluator.Measure(
+                images, progress.For($"Point {points.Count + 1} of {settings.Count}", images.Count), cancellation: cancellation);
             points.Add(new SweepPoint(setting, result, First(images)));
             SweepReport.Write(folder, points);
             File.WriteAllText(Path.Combine(folder, "sweep.json"), Terminal.ToJson(Describe(points)));
@@ -103,7 +128,8 @@ internal static class SweepCommand
     {
         var batch = images.FirstBatch!;
         var size = batch.Height * batch.Width * 3;
-        return [.. Enumerable.Range(0, Math.Min(ShownImages, batch.Count)).Select(i => new RgbImage(batch.Width, batch.Height, batch.Pixels[(i * size)..((i + 1) * size)]))];
+        return [.. Enumerable.Range(0, Math.Min(ShownImages, batch.Count)).Select(
+            i => new RgbImage(batch.Width, batch.Height, batch.Pixels[(i * size)..((i + 1) * size)]))];
     }
 
     private static void RequireGuidance(IReadOnlyList<SamplingConfig> settings, GptConfig model)
@@ -118,7 +144,8 @@ internal static class SweepCommand
     {
         foreach (var point in points)
         {
-            terminal.Data.WriteLine($"{point.Label,-32} {string.Join("  ", FigureNames.From(point.Result).Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Name} {f.Value:0.####}")))}");
+            terminal.Data.WriteLine(
+                $"{point.Label,-32} {string.Join("  ", FigureNames.From(point.Result).Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Name} {f.Value:0.####}")))}");
         }
     }
 }

@@ -19,19 +19,41 @@ internal static class TokenizerEvalCommand
     public static Command Create()
     {
         var input = new TokenizerImageInput();
-        var images = new Option<string>("--images") { Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files).", HelpName = "path", Required = true };
+        var images = new Option<string>("--images")
+        {
+            Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files).", HelpName = "path", Required = true,
+        };
         var lpips = new Option<string[]>("--lpips", "--perceptual")
         {
-            Description = "Weights of a perceptual distance: VGG-16 and the heads of LPIPS, in one file or two, or the features of SqueezeNet 1.1.", HelpName = "file", AllowMultipleArgumentsPerToken = true,
+            Description = "Weights of a perceptual distance: VGG-16 and the heads of LPIPS, in one file or two, or the features of SqueezeNet 1.1.",
+            HelpName = "file", AllowMultipleArgumentsPerToken = true,
             DefaultValueFactory = _ => [],
         };
-        var perturbCodes = new Option<double?>("--perturb-codes") { Description = "Measure a second time with each code drawn anew with this probability (alpha): how well the decoder lives with a generator's mistakes.", HelpName = "x" };
-        var perturbNeighbours = new Option<int>("--perturb-neighbours") { Description = "Of how many nearest codes it is drawn (delta).", HelpName = "n", DefaultValueFactory = _ => 100 };
+        var perturbCodes = new Option<double?>("--perturb-codes")
+        {
+            Description = "Measure a second time with each code drawn anew with this probability (alpha): how well the decoder lives with a "
+                + "generator's mistakes.", HelpName = "x",
+        };
+        var perturbNeighbours = new Option<int>("--perturb-neighbours")
+        {
+            Description = "Of how many nearest codes it is drawn (delta).", HelpName = "n", DefaultValueFactory = _ => 100,
+        };
         var seed = new Option<ulong>("--seed") { Description = "Seed of --perturb-codes.", HelpName = "s", DefaultValueFactory = _ => 0 };
-        var network = new Option<string?>("--network") { Description = "Features for Fréchet distances: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. [default: what --weights holds]", HelpName = "name" };
-        var weights = new Option<string?>("--weights") { Description = "Weights of the feature network. [default: for inception those in the cache folder]", HelpName = "file" };
+        var network = new Option<string?>("--network")
+        {
+            Description = "Features for Fréchet distances: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. "
+                + "[default: what --weights holds]", HelpName = "name",
+        };
+        var weights = new Option<string?>("--weights")
+        {
+            Description = "Weights of the feature network. [default: for inception those in the cache folder]", HelpName = "file",
+        };
         var resize = MeasureOptions.CreateResize();
-        var json = new Option<bool>("--json") { Description = "Write JSON: psnr, ssim, codebookUsage, perplexity, lpips, rfid and pfid (rfd and pfd under other networks than inception), count, imageSize, tokenizerHash and more." };
+        var json = new Option<bool>("--json")
+        {
+            Description = "Write JSON: psnr, ssim, codebookUsage, perplexity, lpips, rfid and pfid (rfd and pfd under other networks than "
+                + "inception), count, imageSize, tokenizerHash and more.",
+        };
         var command = new Command(
             "eval",
             """
@@ -63,13 +85,18 @@ internal static class TokenizerEvalCommand
             using var parts = DatasetReader.OpenParts(parsed.GetRequiredValue(images), cancellation);
             var source = input.Choose(parsed, parts);
             var stream = new ReconstructionStream(tokenizer, source, input.OnErrorOf(parsed));
-            using var features = parsed.GetValue(network) is null && parsed.GetValue(weights) is null ? null : FeatureNetworks.Open(parsed.GetValue(network), parsed.GetValue(weights), MeasureOptions.Resize(parsed, resize));
-            var evaluator = new TokenizerEvaluator(((TorchTokenizer)tokenizer).Network, perception, perturbation, parsed.GetValue(seed), features is null ? null : new ReconstructionDistance(features));
+            using var features = parsed.GetValue(network) is null && parsed.GetValue(weights) is null
+                ? null
+                : FeatureNetworks.Open(parsed.GetValue(network), parsed.GetValue(weights), MeasureOptions.Resize(parsed, resize));
+            var evaluator = new TokenizerEvaluator(
+                ((TorchTokenizer)tokenizer).Network, perception, perturbation, parsed.GetValue(seed),
+                features is null ? null : new ReconstructionDistance(features));
             var hash = WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer));
             TokenizerEvaluation result;
             using (var progress = terminal.CreateProgress())
             {
-                result = evaluator.Run(stream, parts.Train.Name, input.PartOf(parsed, parts), hash, progress.For("Reconstructing", source.Count), cancellation);
+                result = evaluator.Run(
+                    stream, parts.Train.Name, input.PartOf(parsed, parts), hash, progress.For("Reconstructing", source.Count), cancellation);
             }
 
             if (parsed.GetValue(json))

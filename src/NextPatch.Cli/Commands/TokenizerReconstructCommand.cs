@@ -18,9 +18,18 @@ internal static class TokenizerReconstructCommand
     public static Command Create()
     {
         var input = new TokenizerImageInput();
-        var images = new Option<string?>("--images") { Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files).", HelpName = "path" };
-        var codes = new Option<string?>("--codes") { Description = "A folder of codes instead: their first variant of each image is decoded.", HelpName = "dir" };
-        var output = new Option<string>("--output") { Description = "Folder for 000000.png .. and grid.png.", HelpName = "dir", DefaultValueFactory = _ => "reconstructions" };
+        var images = new Option<string?>("--images")
+        {
+            Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files).", HelpName = "path",
+        };
+        var codes = new Option<string?>("--codes")
+        {
+            Description = "A folder of codes instead: their first variant of each image is decoded.", HelpName = "dir",
+        };
+        var output = new Option<string>("--output")
+        {
+            Description = "Folder for 000000.png .. and grid.png.", HelpName = "dir", DefaultValueFactory = _ => "reconstructions",
+        };
         var command = new Command(
             "reconstruct",
             """
@@ -36,7 +45,8 @@ internal static class TokenizerReconstructCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            var writer = new ReconstructionWriter(parsed.GetRequiredValue(output), WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer)));
+            var writer = new ReconstructionWriter(
+                parsed.GetRequiredValue(output), WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer)));
             using (var progress = terminal.CreateProgress())
             {
                 _ = (parsed.GetValue(images), parsed.GetValue(codes)) switch
@@ -53,7 +63,9 @@ internal static class TokenizerReconstructCommand
         return command;
     }
 
-    private static int FromImages(ParseResult parsed, TokenizerImageInput input, string path, ReconstructionWriter writer, ProgressReporter progress, CancellationToken cancellation)
+    private static int FromImages(
+        ParseResult parsed, TokenizerImageInput input, string path, ReconstructionWriter writer, ProgressReporter progress,
+        CancellationToken cancellation)
     {
         using var tokenizer = input.Load(parsed);
         using var parts = DatasetReader.OpenParts(path, cancellation);
@@ -76,12 +88,16 @@ internal static class TokenizerReconstructCommand
         return writer.Count > 0 ? writer.Count : throw new NextPatchException($"No image of '{path}' could be read.");
     }
 
-    private static int FromCodes(ParseResult parsed, TokenizerImageInput input, string folder, ReconstructionWriter writer, ProgressReporter progress, CancellationToken cancellation)
+    private static int FromCodes(
+        ParseResult parsed, TokenizerImageInput input, string folder, ReconstructionWriter writer, ProgressReporter progress,
+        CancellationToken cancellation)
     {
         using var store = CodeStore.Open(folder);
         using var tokenizer = input.Load(parsed, store.Manifest.GridSide);
         RequireFit(store.Manifest, tokenizer, folder, parsed.GetRequiredValue(input.Tokenizer));
-        var (side, count, size) = (tokenizer.Config.ImageSide, Math.Min(store.Count, input.CountOf(parsed) ?? store.Count), tokenizer.Config.ImageSide * tokenizer.Config.ImageSide * 3);
+        var (side, count, size) =
+            (tokenizer.Config.ImageSide, Math.Min(store.Count, input.CountOf(parsed) ?? store.Count),
+            tokenizer.Config.ImageSide * tokenizer.Config.ImageSide * 3);
         int Place(int i) => (int)((long)i * store.Count / count);
         for (int first = 0, part; first < count; first += part)
         {
@@ -95,7 +111,8 @@ internal static class TokenizerReconstructCommand
             var pixels = tokenizer.Decode(codes, cancellation);
             for (var i = 0; i < part; i++)
             {
-                writer.Write(original: null, new RgbImage(side, side, pixels.AsSpan(i * size, size).ToArray()), $"{folder}, image {Place(first + i)}");
+                writer.Write(
+                    original: null, new RgbImage(side, side, pixels.AsSpan(i * size, size).ToArray()), $"{folder}, image {Place(first + i)}");
             }
 
             progress.Report("Decoding", first + part, count);
@@ -109,12 +126,16 @@ internal static class TokenizerReconstructCommand
         if (codes.GridSide != tokenizer.Config.GridSide || codes.VocabularySize > tokenizer.Config.CodebookSize)
         {
             throw new NextPatchException(
-                $"The codes in {folder} are {codes.GridSide}x{codes.GridSide} of {codes.VocabularySize}, but the tokenizer in {path} has {tokenizer.Config.GridSide}x{tokenizer.Config.GridSide} of {tokenizer.Config.CodebookSize}; name the tokenizer that made them.");
+                $"The codes in {folder} are {codes.GridSide}x{codes.GridSide} of {codes.VocabularySize}, but the tokenizer in {path} has "
+                    + $"{tokenizer.Config.GridSide}x{tokenizer.Config.GridSide} of {tokenizer.Config.CodebookSize}; name the tokenizer that made "
+                    + $"them.");
         }
 
         if (codes.TokenizerHash is { } expected && WeightsHash.ComputeForTokenizer(path) is var found && found != expected)
         {
-            throw new NextPatchException($"The tokenizer in {path} has the hash {found[..12]}, but the codes in {folder} were made by {expected[..Math.Min(12, expected.Length)]}; name that one.");
+            throw new NextPatchException(
+                $"The tokenizer in {path} has the hash {found[..12]}, but the codes in {folder} were made by "
+                + $"{expected[..Math.Min(12, expected.Length)]}; name that one.");
         }
     }
 }

@@ -26,8 +26,10 @@ internal static class DatasetInspection
         return Summarize(train) with { Test = test is null ? null : Summarize(test) };
     }
 
-    private static DatasetSurvey Take(ImageSource source, string label, int thumbnails, OnBadImage onError, ProgressReporter progress, CancellationToken cancellation)
-        => DatasetSurvey.Take(source, onError, thumbnails, progress: new Report(p => progress.Report(label, p.Done, p.Total)), cancellationToken: cancellation);
+    private static DatasetSurvey Take(
+        ImageSource source, string label, int thumbnails, OnBadImage onError, ProgressReporter progress, CancellationToken cancellation)
+        => DatasetSurvey.Take(
+            source, onError, thumbnails, progress: new Report(p => progress.Report(label, p.Done, p.Total)), cancellationToken: cancellation);
 
     private static DatasetSummary Summarize(DatasetSurvey survey) => new()
     {
@@ -41,7 +43,8 @@ internal static class DatasetInspection
         Bad = [.. survey.Bad.Select(b => new DatasetSummary.BadFile(b.Path, b.Reason))],
     };
 
-    internal static double? Imbalance(IReadOnlyCollection<int> counts) => counts.Count > 1 && counts.Min() > 0 ? (double)counts.Max() / counts.Min() : null;
+    internal static double? Imbalance(IReadOnlyCollection<int> counts)
+        => counts.Count > 1 && counts.Min() > 0 ? (double)counts.Max() / counts.Min() : null;
 
     private static DatasetSummary.ImageSizes Sizes(IReadOnlyDictionary<(int Width, int Height), int> sizes) => new(
         sizes.Count,
@@ -49,7 +52,8 @@ internal static class DatasetInspection
         sizes.Keys.Max(s => Math.Max(s.Width, s.Height)),
         Median(sizes.Select(s => (s.Key.Width, s.Value))),
         Median(sizes.Select(s => (s.Key.Height, s.Value))),
-        [.. sizes.OrderByDescending(s => s.Value).ThenBy(s => s.Key).Take(ShownSizes).Select(s => new DatasetSummary.SizeCount(s.Key.Width, s.Key.Height, s.Value))]);
+        [.. sizes.OrderByDescending(s => s.Value).ThenBy(s => s.Key).Take(ShownSizes).Select(
+            s => new DatasetSummary.SizeCount(s.Key.Width, s.Key.Height, s.Value))]);
 
     private static int Median(IEnumerable<(int Length, int Count)> lengths)
     {

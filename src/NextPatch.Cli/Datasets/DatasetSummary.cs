@@ -57,5 +57,6 @@ internal sealed record DatasetSummary
     /// <param name="MedianWidth">Half of the images are at most as wide.</param>
     /// <param name="MedianHeight">Half of the images are at most as high.</param>
     /// <param name="MostFrequent">Up to five, most frequent first.</param>
-    internal sealed record ImageSizes(int Distinct, int SmallestSide, int LargestSide, int MedianWidth, int MedianHeight, IReadOnlyList<SizeCount> MostFrequent);
+    internal sealed record ImageSizes(
+        int Distinct, int SmallestSide, int LargestSide, int MedianWidth, int MedianHeight, IReadOnlyList<SizeCount> MostFrequent);
 }

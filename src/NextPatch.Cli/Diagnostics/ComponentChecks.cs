@@ -22,7 +22,8 @@ internal static class ComponentChecks
             canvas.Flush();
             return (bitmap.GetPixel(2, 2) == SKColors.Teal, typeof(SKBitmap).Assembly.GetName().Version!.ToString(3), null);
         },
-        _ => "The file libSkiaSharp should lie beside the program, or under runtimes/ there. Build again ('dotnet build -c Release'); on systems other than Linux, Windows and macOS SkiaSharp has no native part.");
+        _ => "The file libSkiaSharp should lie beside the program, or under runtimes/ there. Build again ('dotnet build -c Release'); on systems "
+            + "other than Linux, Windows and macOS SkiaSharp has no native part.");
 
     /// <summary>Multiplies two small matrices.</summary>
     public static ComponentCheck LibTorch() => Check(
@@ -42,27 +43,36 @@ internal static class ComponentChecks
     {
         if (!OperatingSystem.IsLinux() || problem.Contains("was not found", StringComparison.Ordinal))
         {
-            return $"Get it with 'nextpatch doctor --get-libtorch', in a checkout with 'dotnet build -c Release', or set {NativeBackend.FolderVariable} "
-                + "to a folder with libtorch and LibTorchSharp of the versions in Directory.Packages.props. On Windows libtorch also needs the Visual C++ redistributable.";
+            return $"Get it with 'nextpatch doctor --get-libtorch', in a checkout with 'dotnet build -c Release', or set "
+                + $"{NativeBackend.FolderVariable} "
+                + "to a folder with libtorch and LibTorchSharp of the versions in Directory.Packages.props. On Windows libtorch also needs the "
+                    + "Visual C++ redistributable.";
         }
 
         return LibStdCpp.Newest() switch
         {
-            null => "The C++ library libstdc++.so.6 was not found. Install it (Debian, Ubuntu: apt-get install libstdc++6; Fedora: dnf install libstdc++; Alpine and other musl systems are not supported by libtorch).",
+            null => "The C++ library libstdc++.so.6 was not found. Install it (Debian, Ubuntu: apt-get install libstdc++6; Fedora: dnf install "
+                + "libstdc++; Alpine and other musl systems are not supported by libtorch).",
             { } newest when newest < NeededLibStdCpp =>
-                $"The system's libstdc++ offers GLIBCXX_{newest}, and TorchSharp asks for GLIBCXX_{NeededLibStdCpp}. Build again with 'dotnet build -c Release', whose build step makes its copy content with the older one, or upgrade the system (Debian 13, Ubuntu 24.04 or later).",
-            { } newest => $"The system's libstdc++ is new enough (GLIBCXX_{newest}). The message above names the library that is missing; install it, or build again with 'dotnet build -c Release' if a file is damaged.",
+                $"The system's libstdc++ offers GLIBCXX_{newest}, and TorchSharp asks for GLIBCXX_{NeededLibStdCpp}. Build again with 'dotnet "
+                    + $"build -c Release', whose build step makes its copy content with the older one, or upgrade the system (Debian 13, Ubuntu "
+                    + $"24.04 or later).",
+            { } newest => $"The system's libstdc++ is new enough (GLIBCXX_{newest}). The message above names the library that is missing; install "
+                + $"it, or build again with 'dotnet build -c Release' if a file is damaged.",
         };
     }
 
-    private static ComponentCheck Check(string name, string purpose, Func<(bool IsRight, string? Version, string? Location)> attempt, Func<string, string> remedy)
+    private static ComponentCheck Check(
+        string name, string purpose, Func<(bool IsRight, string? Version, string? Location)> attempt, Func<string, string> remedy)
     {
         try
         {
             var (isRight, version, location) = attempt();
             return isRight
                 ? new ComponentCheck(name, purpose, true, version, location, null, null)
-                : new ComponentCheck(name, purpose, false, version, location, "It loads but gives a wrong result.", "Build again with 'dotnet build -c Release'; if that does not help, please report it with the processor named above.");
+                : new ComponentCheck(
+                    name, purpose, false, version, location, "It loads but gives a wrong result.",
+                    "Build again with 'dotnet build -c Release'; if that does not help, please report it with the processor named above.");
         }
 #pragma warning disable CA1031 // Whatever happens while loading is the finding.
         catch (Exception e)

@@ -6,7 +6,8 @@ namespace NextPatch.Cli.Diagnostics;
 /// <summary>The system's C++ library, whose age decides whether libtorch loads on Linux.</summary>
 internal static class LibStdCpp
 {
-    private static readonly string[] Folders = ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/lib64", "/usr/lib", "/lib"];
+    private static readonly string[] Folders =
+        ["/usr/lib/x86_64-linux-gnu", "/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/lib64", "/usr/lib", "/lib"];
 
     private static readonly SearchValues<byte> VersionCharacters = SearchValues.Create(".0123456789"u8);
 

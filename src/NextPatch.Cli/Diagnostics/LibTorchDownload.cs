@@ -33,7 +33,8 @@ internal static class LibTorchDownload
         if (!File.Exists(project))
         {
             throw new NextPatchException(
-                $"'{project}' is missing: only the tool carries it ('dotnet tool install NextPatch.Cli'). A checkout gets libtorch by 'dotnet build -c Release'.");
+                $"'{project}' is missing: only the tool carries it ('dotnet tool install NextPatch.Cli'). A checkout gets libtorch by 'dotnet "
+                    + $"build -c Release'.");
         }
 
         var folder = NativeBackend.UserFolder;

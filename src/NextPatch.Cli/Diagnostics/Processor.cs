@@ -38,7 +38,8 @@ internal sealed record Processor(string Name, int LogicalCores, bool Avx2, bool 
             .ToDictionary(pair => pair[0], pair => pair[1]);
         var flags = fields.GetValueOrDefault("flags", "").Split(' ').ToHashSet();
         return new Processor(
-            fields.GetValueOrDefault("model name", "unknown"), cores, flags.Contains("avx2"), flags.Contains("avx512f"), flags.Contains("avx512_bf16"),
+            fields.GetValueOrDefault("model name", "unknown"), cores, flags.Contains("avx2"), flags.Contains("avx512f"),
+            flags.Contains("avx512_bf16"),
             flags.Contains("amx_bf16"));
     }
 

@@ -18,7 +18,8 @@ internal static class EvaluationTable
     }
 
     private static IEnumerable<(string Name, string Value)> Figures(EvaluationResult result)
-        => FigureNames.From(result).Append((Name: "IS, ten splits", Value: result.InceptionScoreTenSplits ?? double.NaN, Deviation: result.InceptionScoreTenSplitsDeviation))
+        => FigureNames.From(result).Append(
+            (Name: "IS, ten splits", Value: result.InceptionScoreTenSplits ?? double.NaN, Deviation: result.InceptionScoreTenSplitsDeviation))
             .Where(f => double.IsFinite(f.Value))
             .Select(f => (f.Name, f.Deviation is { } deviation ? $"{Text(f.Value)} ± {Text(deviation)}" : Text(f.Value)));
 
@@ -26,13 +27,17 @@ internal static class EvaluationTable
     [
         ("network", $"{p.Network}, weights {p.WeightsHash[..ShownHash]}, resize {p.Resize}"),
         ("samples", $"{Describe(p.Samples)}, {p.ImageSize[1]}x{p.ImageSize[0]}, labels {p.Labels}, rounding {p.Rounding}"),
-        ("reference", Describe(p.Reference) + (p.ReferenceFeatures is { } n && n != p.Reference.Images ? $"; precision, recall and KID of {n:N0} images" : "")),
+        ("reference", Describe(
+            p.Reference) + (p.ReferenceFeatures is { } n && n != p.Reference.Images ? $"; precision, recall and KID of {n:N0} images" : "")),
         ("seeds", $"samples {p.Seeds.Samples?.ToString(CultureInfo.InvariantCulture) ?? "unknown"}, KID {p.Seeds.Kid}"),
     ];
 
     private static string Describe(ImageOrigin origin)
-        => $"{origin.Name}{(origin.Part is { } part ? $" ({part})" : "")}, {(origin.Images is { } count ? count.ToString("N0", CultureInfo.InvariantCulture) + " images" : "statistics")}, SHA-256 of the {origin.HashOf} {origin.Hash[..ShownHash]}";
+        => $"{origin.Name}{(origin.Part is { } part ? $" ({part})" : "")}, "
+            + $"{(origin.Images is { } count ? count.ToString("N0", CultureInfo.InvariantCulture) + " images" : "statistics")}, SHA-256 of the "
+            + $"{origin.HashOf} {origin.Hash[..ShownHash]}";
 
     // Adding zero turns -0.000000 into 0.000000.
-    private static string Text(double value) => (Math.Round(value, 6) + 0.0).ToString(Math.Abs(value) >= 1 ? "0.0000" : "0.000000", CultureInfo.InvariantCulture);
+    private static string Text(double value)
+        => (Math.Round(value, 6) + 0.0).ToString(Math.Abs(value) >= 1 ? "0.0000" : "0.000000", CultureInfo.InvariantCulture);
 }

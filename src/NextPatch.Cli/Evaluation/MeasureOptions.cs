@@ -9,18 +9,39 @@ namespace NextPatch.Cli.Evaluation;
 /// <summary>The options that say what images are measured against, and in which features.</summary>
 internal sealed class MeasureOptions
 {
-    private readonly Option<string?> _referencePart = new("--reference-part") { Description = "Part of a reference dataset, or of a file of statistics with train_mu and the like. [default: the only one, or train]", HelpName = "train|test" };
-    private readonly Option<string?> _network = new("--network") { Description = "Features: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. [default: what --weights holds]", HelpName = "name" };
-    private readonly Option<string?> _weights = new("--weights") { Description = "Weights of the feature network: .safetensors, .pt, .pth, .th. [default: for inception those in the cache folder]", HelpName = "file" };
+    private readonly Option<string?> _referencePart = new("--reference-part")
+    {
+        Description = "Part of a reference dataset, or of a file of statistics with train_mu and the like. [default: the only one, or train]",
+        HelpName = "train|test",
+    };
+    private readonly Option<string?> _network = new("--network")
+    {
+        Description = "Features: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. [default: what --weights holds]",
+        HelpName = "name",
+    };
+    private readonly Option<string?> _weights = new("--weights")
+    {
+        Description = "Weights of the feature network: .safetensors, .pt, .pth, .th. [default: for inception those in the cache folder]",
+        HelpName = "file",
+    };
     private readonly Option<string?> _resize = CreateResize();
-    private readonly Option<string?> _metrics = new("--metrics") { Description = "fd, fid, sfid, is, precision, recall, kid, separated by commas. [default: all that network and reference allow]", HelpName = "list" };
-    private readonly Option<int?> _imageSize = new("--image-size") { Description = "Crop images of datasets to squares of this side, as training does. [default: as they are; they must have one size]", HelpName = "px" };
+    private readonly Option<string?> _metrics = new("--metrics")
+    {
+        Description = "fd, fid, sfid, is, precision, recall, kid, separated by commas. [default: all that network and reference allow]",
+        HelpName = "list",
+    };
+    private readonly Option<int?> _imageSize = new("--image-size")
+    {
+        Description = "Crop images of datasets to squares of this side, as training does. [default: as they are; they must have one size]",
+        HelpName = "px",
+    };
 
     /// <param name="isRequired">Whether the command does nothing without a reference.</param>
     public MeasureOptions(bool isRequired)
         => Reference = new("--reference")
         {
-            Description = "What samples are measured against: an npz of images or statistics (ADM), statistics written by --save-statistics, a folder, an archive or another dataset.", HelpName = "path", Required = isRequired,
+            Description = "What samples are measured against: an npz of images or statistics (ADM), statistics written by --save-statistics, a "
+                + "folder, an archive or another dataset.", HelpName = "path", Required = isRequired,
         };
 
     public Option<string?> Reference { get; }
@@ -28,7 +49,11 @@ internal sealed class MeasureOptions
     /// <summary>The option that names a <see cref="ResizeProtocol"/>.</summary>
     public static Option<string?> CreateResize()
     {
-        var option = new Option<string?>("--resize") { Description = "How images come to the network's size: adm (the published evaluator), clean (clean-fid), legacy (pytorch-fid). [default: adm for inception, else clean]", HelpName = "adm|clean|legacy" };
+        var option = new Option<string?>("--resize")
+        {
+            Description = "How images come to the network's size: adm (the published evaluator), clean (clean-fid), legacy (pytorch-fid). "
+                + "[default: adm for inception, else clean]", HelpName = "adm|clean|legacy",
+        };
         option.AcceptOnlyFromAmong("adm", "clean", "legacy");
         return option;
     }

@@ -49,5 +49,7 @@ internal sealed class SweepGrid
     }
 
     private static int Whole(double value)
-        => value == Math.Floor(value) && value is >= 0 and <= int.MaxValue ? (int)value : throw new ConfigException(string.Create(CultureInfo.InvariantCulture, $"--top-k {value} must be a whole number of at least 0."));
+        => value == Math.Floor(value) && value is >= 0 and <= int.MaxValue
+            ? (int)value
+            : throw new ConfigException(string.Create(CultureInfo.InvariantCulture, $"--top-k {value} must be a whole number of at least 0."));
 }

@@ -12,7 +12,8 @@ namespace NextPatch.Cli.Evaluation;
 internal sealed record SweepPoint(SamplingConfig Sampling, EvaluationResult Result, IReadOnlyList<RgbImage> Images)
 {
     /// <summary>The setting in short, as it labels a row of the picture.</summary>
-    public string Label => string.Create(CultureInfo.InvariantCulture, $"cfg {Sampling.GuidanceScale} t {Sampling.Temperature} k {Sampling.TopK} p {Sampling.TopP}");
+    public string Label
+        => string.Create(CultureInfo.InvariantCulture, $"cfg {Sampling.GuidanceScale} t {Sampling.Temperature} k {Sampling.TopK} p {Sampling.TopP}");
 
     /// <summary>Everything but the guidance scale: what points of one curve share.</summary>
     public string Curve => string.Create(CultureInfo.InvariantCulture, $"t {Sampling.Temperature}, k {Sampling.TopK}, p {Sampling.TopP}");

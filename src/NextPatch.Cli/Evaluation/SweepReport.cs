@@ -26,7 +26,9 @@ internal static class SweepReport
 
     /// <summary>One row per point; a column holds images of one seed and class.</summary>
     private static RgbImage Picture(IReadOnlyList<SweepPoint> points)
-        => ImageGrid.Compose([.. points.SelectMany(p => p.Images)], points[0].Images.Count, Math.Max(1, PixelsPerImage / points[0].Images[0].Width), [.. points.Select(p => p.Label)]);
+        => ImageGrid.Compose(
+            [.. points.SelectMany(p => p.Images)], points[0].Images.Count, Math.Max(1, PixelsPerImage / points[0].Images[0].Width),
+            [.. points.Select(p => p.Label)]);
 
     private static string Csv(IReadOnlyList<SweepPoint> points)
     {
@@ -45,7 +47,8 @@ internal static class SweepReport
     {
         var protocol = points[0].Result.Protocol;
         var names = FigureNames.From(points[0].Result).Select(f => f.Name).ToList();
-        var rows = points.Select(p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.From(p.Result).Select(f => Invariant($"<td>{f.Value:0.####}</td>")))}</tr>");
+        var rows = points.Select(
+            p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.From(p.Result).Select(f => Invariant($"<td>{f.Value:0.####}</td>")))}</tr>");
         return $$"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>NextPatch sweep</title>

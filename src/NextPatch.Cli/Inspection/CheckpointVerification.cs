@@ -20,8 +20,11 @@ internal sealed record CheckpointVerification(string Path, bool HasSums, string?
         }
 
         return folders.Length > 0
-            ? [.. folders.Select(folder => new CheckpointVerification(folder, HasFile(folder, CheckpointSums.FileName), CheckpointSums.ProblemOf(folder)))]
-            : throw new NextPatchException($"'{path}' is neither a run (a folder with step-... folders) nor a checkpoint of one (a folder with {CheckpointSums.FileName}); only those can be verified.");
+            ? [.. folders.Select(
+                folder => new CheckpointVerification(folder, HasFile(folder, CheckpointSums.FileName), CheckpointSums.ProblemOf(folder)))]
+            : throw new NextPatchException(
+                $"'{path}' is neither a run (a folder with step-... folders) nor a checkpoint of one (a folder with {CheckpointSums.FileName}); "
+                + $"only those can be verified.");
     }
 
     private static bool HasFile(string folder, string name) => File.Exists(System.IO.Path.Combine(folder, name));

@@ -13,7 +13,9 @@ namespace NextPatch.Cli.Inspection;
 /// <summary>Describes files and folders without loading their tensors.</summary>
 internal static class Inspector
 {
-    private const string Understood = "Understood are checkpoint, run, tokenizer and code folders, and .safetensors, .safetensors.index.json, .pt, .pth, .th, .bin, .ckpt, .npz, .npy and .png files.";
+    private const string Understood =
+        "Understood are checkpoint, run, tokenizer and code folders, and .safetensors, .safetensors.index.json, .pt, .pth, .th, .bin, .ckpt, .npz, "
+        + ".npy and .png files.";
 
     /// <exception cref="NextPatchException">Missing, damaged, or of no known format.</exception>
     public static FileSummary Describe(string path)
@@ -61,7 +63,10 @@ internal static class Inspector
     private static FileSummary Checkpoint(string folder)
     {
         using var source = ModelSource.Open(folder, WeightsKind.Model);
-        var described = Summarize(source.Weights.Path.EndsWith(".bin", StringComparison.Ordinal) ? "pytorch" : "safetensors", source) with { Path = folder, Files = FilesOf(folder) };
+        var described = Summarize(source.Weights.Path.EndsWith(".bin", StringComparison.Ordinal) ? "pytorch" : "safetensors", source) with
+        {
+            Path = folder, Files = FilesOf(folder),
+        };
         var config = Path.Combine(folder, "config.json");
         return described.Tensors!.Any(t => t.Name.StartsWith("quantize.", StringComparison.Ordinal)) && File.Exists(config)
             ? described with { Format = "tokenizer", Configuration = ConfigJson.Read(config, ConfigJson.Default.TokenizerConfig) }
@@ -89,7 +94,8 @@ internal static class Inspector
         var contents = checkpoint.Content as Dictionary<object, object?>;
         if (contents is null || Chosen(path) is not { } weights)
         {
-            return SummarizeTensors("pytorch", path, ContentSummary.Tensors(checkpoint.Content).Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
+            return SummarizeTensors(
+                "pytorch", path, ContentSummary.Tensors(checkpoint.Content).Select(p => new TensorSummary(p.Key, p.Value.Shape, p.Value.Type))) with
             {
                 Contents = contents is null ? null : ContentSummary.SummarizeKeys(contents),
             };

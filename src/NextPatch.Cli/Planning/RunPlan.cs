@@ -47,7 +47,8 @@ internal sealed record RunPlan
     /// <summary>Peak memory in bytes.</summary>
     public required MemoryEstimate Memory { get; init; }
 
-    public static RunPlan Create(string preset, string recipe, GptConfig model, TrainingConfig training, long? images, double flopsPerSecond, string source)
+    public static RunPlan Create(
+        string preset, string recipe, GptConfig model, TrainingConfig training, long? images, double flopsPerSecond, string source)
     {
         var schedule = training.CreateSchedule(images ?? 0);
         var cost = new TrainingCost(model, schedule, training.BatchSize);

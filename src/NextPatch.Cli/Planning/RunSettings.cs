@@ -14,12 +14,27 @@ internal sealed class RunSettings
     private readonly Option<string> _preset;
     private readonly Option<string> _recipe;
 
-    private readonly Option<int?> _grid = new("--grid") { Description = "Codes per row and column of an image. [default: 16, or the data's]", HelpName = "n" };
-    private readonly Option<int?> _vocabulary = new("--vocabulary") { Description = "Size of the tokenizer's codebook. [default: 16384, or the data's]", HelpName = "n" };
+    private readonly Option<int?> _grid = new("--grid")
+    {
+        Description = "Codes per row and column of an image. [default: 16, or the data's]", HelpName = "n",
+    };
+    private readonly Option<int?> _vocabulary = new("--vocabulary")
+    {
+        Description = "Size of the tokenizer's codebook. [default: 16384, or the data's]", HelpName = "n",
+    };
     private readonly Option<int?> _classes = new("--classes") { Description = "Number of classes. [default: 1000, or the data's]", HelpName = "n" };
-    private readonly Option<int?> _batchSize = new("--batch-size") { Description = "Images per optimiser step. [default: the recipe's]", HelpName = "n" };
-    private readonly Option<int?> _epochs = new("--epochs") { Description = "Length of the run in passes over the images. [default: the recipe's]", HelpName = "n" };
-    private readonly Option<long?> _steps = new("--steps") { Description = "Length of the run in optimiser steps, instead of --epochs.", HelpName = "n" };
+    private readonly Option<int?> _batchSize = new("--batch-size")
+    {
+        Description = "Images per optimiser step. [default: the recipe's]", HelpName = "n",
+    };
+    private readonly Option<int?> _epochs = new("--epochs")
+    {
+        Description = "Length of the run in passes over the images. [default: the recipe's]", HelpName = "n",
+    };
+    private readonly Option<long?> _steps = new("--steps")
+    {
+        Description = "Length of the run in optimiser steps, instead of --epochs.", HelpName = "n",
+    };
 
     private readonly Option<int?> _patchLevel = new("--patch-level")
     {
@@ -33,7 +48,10 @@ internal sealed class RunSettings
         HelpName = "list",
     };
 
-    private readonly Option<double?> _stageRate = new("--stage-rate") { Description = "Share of a stage's end at which the coarser one before it ends, 0 to 1. [default: 0.5]", HelpName = "r" };
+    private readonly Option<double?> _stageRate = new("--stage-rate")
+    {
+        Description = "Share of a stage's end at which the coarser one before it ends, 0 to 1. [default: 0.5]", HelpName = "r",
+    };
 
     private readonly Option<string?> _stages = new("--stages")
     {
@@ -43,7 +61,8 @@ internal sealed class RunSettings
 
     private readonly Option<int?> _microBatch = new("--micro-batch")
     {
-        Description = "Images per forward pass at patch side 1, to save memory; coarser stages take p*p as many. Results differ in rounding only. [default: 0, the whole batch]",
+        Description = "Images per forward pass at patch side 1, to save memory; coarser stages take p*p as many. Results differ in rounding only. "
+            + "[default: 0, the whole batch]",
         HelpName = "n",
     };
 
@@ -53,11 +72,13 @@ internal sealed class RunSettings
     {
         _preset = new Option<string>("--preset")
         {
-            Description = $"Shape of the transformer: {string.Join(", ", GptPresets.Names)}.", HelpName = "name", DefaultValueFactory = _ => defaultPreset,
+            Description = $"Shape of the transformer: {string.Join(", ", GptPresets.Names)}.", HelpName = "name",
+            DefaultValueFactory = _ => defaultPreset,
         };
         _recipe = new Option<string>("--recipe")
         {
-            Description = "Where the other settings come from: paper (warm-up of 5 epochs, attention dropout 0.1), repository (the published code: 1 epoch, none), cpu (short runs of small presets).",
+            Description = "Where the other settings come from: paper (warm-up of 5 epochs, attention dropout 0.1), repository (the published code: "
+                + "1 epoch, none), cpu (short runs of small presets).",
             HelpName = "name",
             DefaultValueFactory = _ => defaultRecipe,
         };

@@ -2,7 +2,10 @@ using NextPatch.Core;
 
 namespace NextPatch.Cli.Quickstart;
 
-/// <summary>Where a quickstart puts what it makes. A folder that holds an earlier quickstart is emptied of its parts; any other folder with content is refused, so nothing is lost.</summary>
+/// <summary>
+/// Where a quickstart puts what it makes. A folder that holds an earlier quickstart is emptied of its parts; any other folder with content is
+/// refused, so nothing is lost.
+/// </summary>
 internal sealed class QuickstartFolder
 {
     private const string Marker = ".quickstart";
@@ -50,7 +53,8 @@ internal sealed class QuickstartFolder
                 }
             }
 
-            foreach (var file in (string[])[folder.SamplesNpz, folder.ReportHtml, folder.ReportJson, Path.Combine(folder.Root, "samples.json"), Path.Combine(folder.Root, "grid.png")])
+            foreach (var file in (string[])[folder.SamplesNpz, folder.ReportHtml, folder.ReportJson, Path.Combine(folder.Root, "samples.json"),
+                Path.Combine(folder.Root, "grid.png")])
             {
                 File.Delete(file);
             }

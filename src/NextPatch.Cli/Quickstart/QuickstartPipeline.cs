@@ -50,7 +50,8 @@ internal sealed class QuickstartPipeline
     {
         NativeBackend.EnsureLoaded();
         var data = Timed("dataset", ReadData);
-        _note($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of {data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
+        _note($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of "
+            + $"{data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
         FitToData(data.Train);
         var accuracy = 0.0;
         using var classifier = Timed("classifier", () => TrainClassifier(data, out accuracy));
@@ -62,7 +63,8 @@ internal sealed class QuickstartPipeline
         var (training, cost, weights) = Timed("training", () => Train(store));
         var labels = Enumerable.Range(0, _settings.SampleCount).Select(i => i % data.Train.ClassNames.Count).ToArray();
         var samples = Timed("sampling", () => Sample(training.Checkpoint!, weights, data.Train, labels));
-        var metrics = Timed("metrics", () => SampleMetrics.Compute(classifier, samples, data.HeldOut, heldOutReconstructions, trainReconstructions, _cancellation));
+        var metrics = Timed(
+            "metrics", () => SampleMetrics.Compute(classifier, samples, data.HeldOut, heldOutReconstructions, trainReconstructions, _cancellation));
         var judged = classifier.Classify(samples.Pixels, _cancellation).Labels;
 
         var result = new QuickstartResult
@@ -97,10 +99,13 @@ internal sealed class QuickstartPipeline
         return result;
     }
 
-    private void Report(string part, long done, long total, string? extra = null) => _progress.Report(new QuickstartProgress(part, done, total, extra));
+    private void Report(string part, long done, long total, string? extra = null)
+        => _progress.Report(new QuickstartProgress(part, done, total, extra));
 
     private DatasetSplit ReadData() => _settings.Data is { } path
-        ? DatasetReader.Open(path, _settings.TokenizerTraining.Tokenizer.ImageSide, _settings.Seed, progress: new Relay<ReadProgress>(p => Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
+        ? DatasetReader.Open(
+            path, _settings.TokenizerTraining.Tokenizer.ImageSide, _settings.Seed,
+            progress: new Relay<ReadProgress>(p => Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
         : ShapesDataset.Create(_settings.Seed, side: _settings.TokenizerTraining.Tokenizer.ImageSide, options: _settings.Shapes);
 
     private void FitToData(ImageDataset train)
@@ -110,13 +115,19 @@ internal sealed class QuickstartPipeline
     {
         var config = _settings.Classifier;
         return ClassifierTrainer.Train(data, config, out accuracy,
-            new Relay<ClassifierProgress>(p => Report("Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")), _cancellation);
+            new Relay<ClassifierProgress>(
+                p => Report(
+                "Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")),
+                _cancellation);
     }
 
     private VqTokenizer TrainTokenizer(DatasetSplit data)
     {
         var config = _settings.TokenizerTraining;
-        using var images = TokenizerImages.From(DatasetParts.From(data), new TokenizerImageOptions { Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops, HasFlips = config.HasFlips });
+        using var images = TokenizerImages
+            .From(DatasetParts.From(
+            data), new TokenizerImageOptions { Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops,
+            HasFlips = config.HasFlips });
         config = config with { Data = images.Data };
         if (_settings.Minutes is { } minutes)
         {
@@ -125,7 +136,12 @@ internal sealed class QuickstartPipeline
         }
 
         _settings = _settings with { TokenizerTraining = config };
-        using (var run = new TokenizerRun(config, images, new TokenizerRunOptions { Output = _folder.Tokenizer, KeepLast = 1, OnProgress = p => Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.CodebookUsage ?? 0:P0} of codes used") }))
+        using (var run = new TokenizerRun(
+            config, images, new TokenizerRunOptions
+            {
+                Output = _folder.Tokenizer, KeepLast = 1,
+                OnProgress = p => Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.CodebookUsage ?? 0:P0} of codes used"),
+            }))
         {
             run.Run(_cancellation);
         }
@@ -162,7 +178,10 @@ internal sealed class QuickstartPipeline
         if (_settings.Minutes is { } minutes)
         {
             var budget = TimeBudget.ForTraining((minutes * 60) - _watch.Elapsed.TotalSeconds, _seconds);
-            _settings = _settings with { Training = TimeBudget.Fit(_settings.Training, _settings.Model, store, _folder.Scratch, budget, _cancellation) };
+            _settings = _settings with
+            {
+                Training = TimeBudget.Fit(_settings.Training, _settings.Model, store, _folder.Scratch, budget, _cancellation),
+            };
         }
 
         var config = new CheckpointConfig
@@ -205,7 +224,8 @@ internal sealed class QuickstartPipeline
         Report("Sampling", 0, labels.Length); // loading takes its time
         using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, Enum.Parse<WeightsKind>(weights, ignoreCase: true));
         var request = new GenerationRequest { Labels = labels, Seed = _settings.Seed, Sampling = _settings.Sampling };
-        new SampleWriter(model).Write(_folder.Root, _folder.Samples, request, new Relay<int>(done => Report("Sampling", done, labels.Length)), _cancellation);
+        new SampleWriter(model).Write(
+            _folder.Root, _folder.Samples, request, new Relay<int>(done => Report("Sampling", done, labels.Length)), _cancellation);
         var pixels = NpzFile.Read(_folder.SamplesNpz)["arr_0"].Bytes.ToArray();
         return new ImageDataset { Name = "samples", Side = train.Side, ClassNames = train.ClassNames, Pixels = pixels, Labels = labels };
     }

@@ -17,7 +17,8 @@ internal static class QuickstartReport
     };
 
     /// <returns>The result with its <see cref="QuickstartResult.Seconds"/> filled in.</returns>
-    public static QuickstartResult Write(QuickstartFolder folder, QuickstartResult result, Stopwatch watch, ReportPictures pictures, IReadOnlyList<TrainingProgress> curve)
+    public static QuickstartResult Write(
+        QuickstartFolder folder, QuickstartResult result, Stopwatch watch, ReportPictures pictures, IReadOnlyList<TrainingProgress> curve)
     {
         var html = new ReportPage(result, pictures, curve);
         html.Prepare();

@@ -52,7 +52,8 @@ internal sealed record QuickstartResult
 }
 
 /// <summary>Planned and measured cost of a stage.</summary>
-internal sealed record StageTiming(int PatchSide, int TokensPerImage, long Images, double PlannedPerImage, double Seconds, double MillisecondsPerImage)
+internal sealed record StageTiming(
+    int PatchSide, int TokensPerImage, long Images, double PlannedPerImage, double Seconds, double MillisecondsPerImage)
 {
     public static StageTiming Create(StageCost cost, double seconds, long images)
         => new(cost.Stage.PatchSide, cost.TokensPerImage, images, cost.RelativeFlopsPerImage, seconds, seconds * 1000 / images);

@@ -32,7 +32,9 @@ internal sealed record QuickstartSettings
 
     public int SampleCount { get; init; } = 500;
 
-    /// <summary>The settings that the README's command runs: fixed on seed 1 of the drawn shapes before fresh seeds were reported (docs/results.md).</summary>
+    /// <summary>
+    /// The settings that the README's command runs: fixed on seed 1 of the drawn shapes before fresh seeds were reported (docs/results.md).
+    /// </summary>
     public static QuickstartSettings Create(QuickstartOptions options)
     {
         var tokenizer = new TokenizerConfig();
@@ -47,7 +49,10 @@ internal sealed record QuickstartSettings
             TokenizerTraining = new TokenizerRunConfig
             {
                 Tokenizer = tokenizer,
-                Objective = new VqganTrainingConfig { LearningRate = 2e-3, Beta2 = 0.99, ClipNorm = 0, EmaDecay = 0, Reconstruction = ReconstructionLoss.Both },
+                Objective = new VqganTrainingConfig
+                {
+                    LearningRate = 2e-3, Beta2 = 0.99, ClipNorm = 0, EmaDecay = 0, Reconstruction = ReconstructionLoss.Both,
+                },
                 Steps = 900,
                 BatchSize = 16,
                 DecayShare = 0.3,

@@ -29,10 +29,12 @@ internal sealed class ReportPage
     public void Prepare()
     {
         var html = new StringBuilder();
-        html.Append("<h2>Samples</h2><p>One row per requested class. Each sample links to its PNG file, which carries its seed and settings.</p>").Append(SampleGrid());
+        html.Append("<h2>Samples</h2><p>One row per requested class. Each sample links to its PNG file, which carries its seed and settings.</p>")
+            .Append(SampleGrid());
         html.Append("<h2>Measured</h2>").Append(Measurements());
         html.Append("<h2>Training</h2>").Append(LossChart()).Append(CostTable());
-        html.Append("<h2>Reconstructions</h2><p>Held-out originals above, what the tokenizer makes of their codes below.</p>").Append(Reconstructions());
+        html.Append("<h2>Reconstructions</h2><p>Held-out originals above, what the tokenizer makes of their codes below.</p>")
+            .Append(Reconstructions());
         html.Append("<h2>All samples</h2><p>Red frames: the classifier sees another class than the requested one.</p>").Append(AllSamples());
         _body = html.ToString();
     }
@@ -81,7 +83,8 @@ internal sealed class ReportPage
             ("Samples that the judge sees as the requested class", Percent(_result.ClassAgreement)),
             ("Reconstructions that it sees as their class (the ceiling)", Percent(_result.ReconstructionAgreement)),
             ("Accuracy of the judge on held-out real images", Percent(_result.ClassifierHeldOutAccuracy)),
-            ("Diversity within a class, against real images (0.6 to 1.3 is healthy, 0 is collapse)", _result.Diversity is { } d ? Invariant($"{d:F2}") : "too few agreeing samples"),
+            ("Diversity within a class, against real images (0.6 to 1.3 is healthy, 0 is collapse)",
+                _result.Diversity is { } d ? Invariant($"{d:F2}") : "too few agreeing samples"),
             ("Samples nearer to a training image than the nearest 1 % of held-out images", Percent(_result.CopyRate)),
             ("Held-out loss at p = 1, nats per code", Invariant($"{_result.FinalValidationLoss:F4}")),
             ("Reconstruction PSNR", Invariant($"{_result.ReconstructionPsnr:F1} dB")),
@@ -109,9 +112,12 @@ internal sealed class ReportPage
         var plain = _result.Stages[^1].MillisecondsPerImage;
         var rows = _result.Stages.Select(s => Invariant(
             $"<tr><td>p = {s.PatchSide}</td><td>{s.TokensPerImage}</td><td>{s.Images:N0}</td><td>{s.PlannedPerImage:F3}</td><td>{s.MillisecondsPerImage / plain:F3}</td><td>{s.MillisecondsPerImage:F2}</td><td>{s.Seconds:F1}</td></tr>"));
-        return "<table><tr><th>stage</th><th>tokens</th><th>images</th><th>planned cost per image</th><th>measured</th><th>ms per image</th><th>seconds</th></tr>"
+        return "<table><tr><th>stage</th><th>tokens</th><th>images</th><th>planned cost per image</th><th>measured</th><th>ms per "
+            + "image</th><th>seconds</th></tr>"
             + string.Concat(rows)
-            + Invariant($"<tr><th>whole run, of next-token training on as many images</th><td></td><td></td><td>{_result.PlannedRelativeCost:F3}</td><td>{_result.MeasuredRelativeCost:F3}</td><td></td><td>{_result.Stages.Sum(s => s.Seconds):F1}</td></tr></table>");
+            + Invariant($"<tr><th>whole run, of next-token training on as many ")
+                + Invariant(
+                $"images</th><td></td><td></td><td>{_result.PlannedRelativeCost:F3}</td><td>{_result.MeasuredRelativeCost:F3}</td><td></td><td>{_result.Stages.Sum(s => s.Seconds):F1}</td></tr></table>");
     }
 
     private string Reconstructions()
@@ -120,7 +126,8 @@ internal sealed class ReportPage
         var count = Math.Min(ReconstructionPairs, heldOut.Count);
         var size = heldOut.Side * heldOut.Side * 3;
         var images = Enumerable.Range(0, count).Select(heldOut.ToImage)
-            .Concat(Enumerable.Range(0, count).Select(i => new RgbImage(heldOut.Side, heldOut.Side, _pictures.Reconstructions[(i * size)..((i + 1) * size)])));
+            .Concat(Enumerable.Range(0, count).Select(
+                i => new RgbImage(heldOut.Side, heldOut.Side, _pictures.Reconstructions[(i * size)..((i + 1) * size)])));
         var grid = ImageGrid.Compose([.. images], count, Zoom);
         return $"<img alt=\"originals and reconstructions\" src=\"{DataUri(grid)}\">";
     }
@@ -136,7 +143,10 @@ internal sealed class ReportPage
     {
         var samples = _pictures.Samples;
         var title = Encode($"{samples.ClassNames[samples.Labels[index]]}, sample {index}, judged {samples.ClassNames[_pictures.Judged[index]]}");
-        return Invariant($"<a href=\"samples/{SampleWriter.FileName(index)}\"><img class=\"{style}\" width=\"{width}\" alt=\"{title}\" title=\"{title}\" src=\"{DataUri(image)}\"></a>");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"<a href=\"samples/{SampleWriter.FileName(index)}\"><img class=\"{style}\" width=\"{width}\" alt=\"{title}\" title=\"{title}\" "
+            + $"src=\"{DataUri(image)}\"></a>");
     }
 
     private static string DataUri(RgbImage image) => "data:image/png;base64," + Convert.ToBase64String(PngWriter.Encode(image));

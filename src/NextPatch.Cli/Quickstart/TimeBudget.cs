@@ -6,7 +6,10 @@ using NextPatch.Training.Tokenizer;
 
 namespace NextPatch.Cli.Quickstart;
 
-/// <summary>Fits step counts to a wished duration by timing a few steps on the machine at hand. Only used with <c>--minutes</c>, because the result depends on the machine.</summary>
+/// <summary>
+/// Fits step counts to a wished duration by timing a few steps on the machine at hand. Only used with <c>--minutes</c>, because the result depends on
+/// the machine.
+/// </summary>
 internal static class TimeBudget
 {
     private const int ProbeSteps = 12;
@@ -19,7 +22,8 @@ internal static class TimeBudget
     public static double ForTraining(double secondsLeft, IReadOnlyDictionary<string, double> secondsByPart)
         => secondsLeft - (1.5 * secondsByPart["codes"]) - 6;
 
-    public static TokenizerRunConfig Fit(TokenizerRunConfig config, TokenizerImages images, string scratch, double seconds, CancellationToken cancellation)
+    public static TokenizerRunConfig Fit(
+        TokenizerRunConfig config, TokenizerImages images, string scratch, double seconds, CancellationToken cancellation)
     {
         Probe(); // warms up
         var steps = Math.Max(MinimumSteps, (int)(seconds / (Probe() / ProbeSteps)));
@@ -28,7 +32,8 @@ internal static class TimeBudget
         double Probe()
         {
             double taken;
-            using (var run = new TokenizerRun(config with { Steps = ProbeSteps, ContinuousSteps = 0 }, images, new TokenizerRunOptions { Output = scratch }))
+            using (var run = new TokenizerRun(
+                config with { Steps = ProbeSteps, ContinuousSteps = 0 }, images, new TokenizerRunOptions { Output = scratch }))
             {
                 taken = run.Run(cancellation).Seconds;
             }
@@ -38,12 +43,14 @@ internal static class TimeBudget
         }
     }
 
-    public static TrainingConfig Fit(TrainingConfig config, GptConfig model, CodeStore store, string scratch, double seconds, CancellationToken cancellation)
+    public static TrainingConfig Fit(
+        TrainingConfig config, GptConfig model, CodeStore store, string scratch, double seconds, CancellationToken cancellation)
     {
         // FLOPs tell the ratio between stages; the probe runs every stage, so short sequences are timed as they are.
         var schedule = config with { Steps = ProbeSteps * config.Sides.Count };
         TrainingResult result;
-        using (var trainer = new GptTrainer(new CheckpointConfig { Model = model, Training = schedule }, store, new GptRunOptions { Output = scratch }))
+        using (var trainer = new GptTrainer(
+            new CheckpointConfig { Model = model, Training = schedule }, store, new GptRunOptions { Output = scratch }))
         {
             result = trainer.Run(cancellation);
         }

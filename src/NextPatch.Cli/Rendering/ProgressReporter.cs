@@ -58,7 +58,9 @@ internal sealed class ProgressReporter : IDisposable
         _terminal.Log.WriteLine(line);
     });
 
-    /// <summary>An adapter for operations that report a number of finished units. Says at once that the operation begins: the first unit may take minutes.</summary>
+    /// <summary>
+    /// An adapter for operations that report a number of finished units. Says at once that the operation begins: the first unit may take minutes.
+    /// </summary>
     public IProgress<int> For(string label, long total)
     {
         Report(label, 0, total);
@@ -108,14 +110,18 @@ internal sealed class ProgressReporter : IDisposable
         rest = rest[..Math.Max(0, Math.Min(rest.Length, width - used))];
         var padding = new string(' ', Math.Max(0, _lineLength - used - rest.Length));
         _terminal.Log.Write("\r");
-        _terminal.Error.Markup($"{Markup.Escape(_label)} [green]{new string('━', filled)}[/][grey]{new string('─', BarWidth - filled)}[/]{Markup.Escape(rest + padding)}");
+        _terminal.Error.Markup(
+            $"{Markup.Escape(_label)} "
+            + $"[green]{new string('━', filled)}[/][grey]{new string('─', BarWidth - filled)}[/]{Markup.Escape(rest + padding)}");
         _lineLength = used + rest.Length;
     }
 
     private string TimeLeft(long done, long total)
     {
         var elapsed = Stopwatch.GetElapsedTime(_labelStarted);
-        return done > 0 && done < total && elapsed > TimeSpan.FromSeconds(2) ? $"{Quantity.Duration(elapsed.TotalSeconds / done * (total - done))} left" : "";
+        return done > 0 && done < total && elapsed > TimeSpan.FromSeconds(2)
+            ? $"{Quantity.Duration(elapsed.TotalSeconds / done * (total - done))} left"
+            : "";
     }
 
     private void Safely(Action action)

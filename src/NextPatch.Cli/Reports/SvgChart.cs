@@ -44,22 +44,31 @@ internal sealed class SvgChart
         maxY = maxY > minY ? maxY : 1;
         double X(double x) => Left + (x / maxX * (Width - Left - 12));
         double Y(double y) => Height - Bottom - ((y - minY) / (maxY - minY) * (Height - Bottom - Top));
-        var svg = new StringBuilder(Invariant($"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" font-size=\"11\" font-family=\"system-ui, sans-serif\">"));
+        var svg = new StringBuilder(
+            Invariant($"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" font-size=\"11\" font-family=\"system-ui, sans-serif\">"));
         for (var i = 0; i < _bands.Count; i++)
         {
             var (start, end, name) = _bands[i];
-            svg.Append(Invariant($"<rect x=\"{X(start):F1}\" y=\"{Top}\" width=\"{X(end) - X(start):F1}\" height=\"{Height - Bottom - Top}\" fill=\"{(i % 2 == 0 ? "#eef2ff" : "#f8fafc")}\"/>"));
-            svg.Append(Invariant($"<text x=\"{X((start + end) / 2):F1}\" y=\"{Top + 14}\" text-anchor=\"middle\" fill=\"#475569\">{Encode(name)}</text>"));
+            svg.Append(string.Create(
+                CultureInfo.InvariantCulture,
+                $"<rect x=\"{X(start):F1}\" y=\"{Top}\" width=\"{X(end) - X(start):F1}\" height=\"{Height - Bottom - Top}\" "
+                + $"fill=\"{(i % 2 == 0 ? "#eef2ff" : "#f8fafc")}\"/>"));
+            svg.Append(Invariant(
+                $"<text x=\"{X((start + end) / 2):F1}\" y=\"{Top + 14}\" text-anchor=\"middle\" fill=\"#475569\">{Encode(name)}</text>"));
         }
 
         foreach (var tick in Ticks(minY, maxY))
         {
-            svg.Append(Invariant($"<line x1=\"{Left}\" x2=\"{Width - 12}\" y1=\"{Y(tick):F1}\" y2=\"{Y(tick):F1}\" stroke=\"#e2e8f0\"/><text x=\"{Left - 6}\" y=\"{Y(tick) + 4:F1}\" text-anchor=\"end\" fill=\"#475569\">{tick:0.###}</text>"));
+            svg.Append(string.Create(
+                CultureInfo.InvariantCulture,
+                $"<line x1=\"{Left}\" x2=\"{Width - 12}\" y1=\"{Y(tick):F1}\" y2=\"{Y(tick):F1}\" stroke=\"#e2e8f0\"/><text x=\"{Left - 6}\" "
+                + $"y=\"{Y(tick) + 4:F1}\" text-anchor=\"end\" fill=\"#475569\">{tick:0.###}</text>"));
         }
 
         foreach (var tick in Ticks(0, maxX))
         {
-            svg.Append(Invariant($"<text x=\"{X(tick):F1}\" y=\"{Height - Bottom + 16}\" text-anchor=\"middle\" fill=\"#475569\">{tick:0.###}</text>"));
+            svg.Append(Invariant(
+                $"<text x=\"{X(tick):F1}\" y=\"{Height - Bottom + 16}\" text-anchor=\"middle\" fill=\"#475569\">{tick:0.###}</text>"));
         }
 
         for (var i = 0; i < _lines.Count; i++)
@@ -73,7 +82,8 @@ internal sealed class SvgChart
         }
 
         svg.Append(Invariant($"<text x=\"{Width / 2}\" y=\"{Height - 4}\" text-anchor=\"middle\" fill=\"#334155\">{Encode(_xLabel)}</text>"));
-        svg.Append(Invariant($"<text transform=\"translate(12 {Height / 2}) rotate(-90)\" text-anchor=\"middle\" fill=\"#334155\">{Encode(_yLabel)}</text></svg>"));
+        svg.Append(Invariant(
+            $"<text transform=\"translate(12 {Height / 2}) rotate(-90)\" text-anchor=\"middle\" fill=\"#334155\">{Encode(_yLabel)}</text></svg>"));
         return svg.ToString();
     }
 

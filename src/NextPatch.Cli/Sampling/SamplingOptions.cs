@@ -11,7 +11,10 @@ internal sealed class SamplingOptions
 {
     private static readonly SamplingConfig Defaults = new();
 
-    private readonly Option<double?> _scale = new("--cfg-scale") { Description = "Guidance scale; 1 = none, published 1.65 to 2. [default: 2, or 1 where the model has no null class]", HelpName = "x" };
+    private readonly Option<double?> _scale = new("--cfg-scale")
+    {
+        Description = "Guidance scale; 1 = none, published 1.65 to 2. [default: 2, or 1 where the model has no null class]", HelpName = "x",
+    };
 
     private readonly Option<int> _interval = new Option<int>("--cfg-interval")
     {
@@ -20,13 +23,27 @@ internal sealed class SamplingOptions
 
     private readonly Option<string> _shape = new("--cfg-shape")
     {
-        Description = "How the scale moves over the image: constant, or from 1 up to it, linear or as a power.", HelpName = "constant|linear|power", DefaultValueFactory = _ => "constant",
+        Description = "How the scale moves over the image: constant, or from 1 up to it, linear or as a power.", HelpName = "constant|linear|power",
+        DefaultValueFactory = _ => "constant",
     };
 
-    private readonly Option<double> _power = new("--cfg-power") { Description = "Exponent of --cfg-shape power.", HelpName = "x", DefaultValueFactory = _ => Defaults.GuidancePower };
-    private readonly Option<double> _temperature = new("--temperature") { Description = "Softmax temperature; below 1 = safer, above 1 = more varied.", HelpName = "x", DefaultValueFactory = _ => Defaults.Temperature };
-    private readonly Option<int> _topK = new("--top-k") { Description = "Draw among the k most probable codes; 0 = all.", HelpName = "k", DefaultValueFactory = _ => Defaults.TopK };
-    private readonly Option<double> _topP = new("--top-p") { Description = "Draw among the most probable codes that make up this probability; 1 = all.", HelpName = "p", DefaultValueFactory = _ => Defaults.TopP };
+    private readonly Option<double> _power = new("--cfg-power")
+    {
+        Description = "Exponent of --cfg-shape power.", HelpName = "x", DefaultValueFactory = _ => Defaults.GuidancePower,
+    };
+    private readonly Option<double> _temperature = new("--temperature")
+    {
+        Description = "Softmax temperature; below 1 = safer, above 1 = more varied.", HelpName = "x", DefaultValueFactory = _ => Defaults.Temperature,
+    };
+    private readonly Option<int> _topK = new("--top-k")
+    {
+        Description = "Draw among the k most probable codes; 0 = all.", HelpName = "k", DefaultValueFactory = _ => Defaults.TopK,
+    };
+    private readonly Option<double> _topP = new("--top-p")
+    {
+        Description = "Draw among the most probable codes that make up this probability; 1 = all.", HelpName = "p",
+        DefaultValueFactory = _ => Defaults.TopP,
+    };
     private readonly Option<bool> _greedy = new("--greedy") { Description = "Always take the most probable code." };
 
     public SamplingOptions() => _shape.AcceptOnlyFromAmong("constant", "linear", "power");

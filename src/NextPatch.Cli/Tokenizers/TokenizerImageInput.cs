@@ -10,14 +10,29 @@ namespace NextPatch.Cli.Tokenizers;
 /// <summary>Which images go through which tokenizer: options of <c>tokenizer eval</c> and <c>tokenizer reconstruct</c>.</summary>
 internal sealed class TokenizerImageInput
 {
-    private readonly Option<int?> _count = new("--count") { Description = "Only so many images, evenly spread over the dataset. [default: all]", HelpName = "n" };
-    private readonly Option<int?> _imageSize = new("--image-size") { Description = "Side of the centre crops in pixels. [default: the tokenizer's; 256 for a published file]", HelpName = "px" };
+    private readonly Option<int?> _count = new("--count")
+    {
+        Description = "Only so many images, evenly spread over the dataset. [default: all]", HelpName = "n",
+    };
+    private readonly Option<int?> _imageSize = new("--image-size")
+    {
+        Description = "Side of the centre crops in pixels. [default: the tokenizer's; 256 for a published file]", HelpName = "px",
+    };
 
-    private readonly Option<string?> _part = new Option<string?>("--part") { Description = "Which part of the dataset. [default: test, or val, where there is one]", HelpName = "train|test" }.AcceptOnlyFromAmong("train", "test");
+    private readonly Option<string?> _part = new Option<string?>("--part")
+    {
+        Description = "Which part of the dataset. [default: test, or val, where there is one]", HelpName = "train|test",
+    }.AcceptOnlyFromAmong("train", "test");
 
-    private readonly Option<OnBadImage> _onError = new("--on-error") { Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail };
+    private readonly Option<OnBadImage> _onError = new("--on-error")
+    {
+        Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail,
+    };
 
-    public Option<string> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt).", HelpName = "path", Required = true };
+    public Option<string> Tokenizer { get; } = new("--tokenizer")
+    {
+        Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt).", HelpName = "path", Required = true,
+    };
 
     public void AddTo(Command command)
     {
@@ -37,7 +52,8 @@ internal sealed class TokenizerImageInput
     {
         var source = parsed.GetValue(_part) switch
         {
-            "test" => parts.Test ?? throw new NextPatchException($"'{parts.Train.Name}' has no test part; it is one set of images. Leave --part out."),
+            "test" => parts.Test
+                ?? throw new NextPatchException($"'{parts.Train.Name}' has no test part; it is one set of images. Leave --part out."),
             "train" => parts.Train,
             _ => parts.Test ?? parts.Train,
         };
@@ -45,7 +61,10 @@ internal sealed class TokenizerImageInput
     }
 
     /// <exception cref="ConfigException">Fewer than one.</exception>
-    public int? CountOf(ParseResult parsed) => parsed.GetValue(_count) is { } count && count < 1 ? throw new ConfigException($"--count {count} must be at least 1.") : parsed.GetValue(_count);
+    public int? CountOf(ParseResult parsed)
+        => parsed.GetValue(_count) is { } count && count < 1
+            ? throw new ConfigException($"--count {count} must be at least 1.")
+            : parsed.GetValue(_count);
 
     /// <summary>Opens the tokenizer at the size that is asked for.</summary>
     /// <param name="parsed">The command line.</param>

@@ -13,29 +13,62 @@ internal sealed class TokenizerModelOptions
     // How the width grows from level to level where the command line does not say.
     private const int MostMultiples = 4;
 
-    private readonly Option<string> _preset = new("--preset") { Description = "Sizes to start from: small (strided convolutions, few blocks, for small images), VQ-16 or VQ-8 (the published VQGAN, 72 and 70 M parameters).", HelpName = "name", DefaultValueFactory = _ => Small };
-    private readonly Option<int> _imageSize = new("--image-size") { Description = "Width and height of the images in pixels.", HelpName = "n", Required = true };
-    private readonly Option<int?> _downsample = new("--downsample") { Description = "Pixels per side of the square that one code stands for, a power of two. [default: the preset's]", HelpName = "n" };
-    private readonly Option<int?> _channels = new("--channels") { Description = "Channels of the outermost level. [default: the preset's]", HelpName = "n" };
-    private readonly Option<string?> _multipliers = new("--multipliers") { Description = "Channels of each level as multiples of --channels, outermost first: 1,2,4. [default: the preset's, or doubling up to 4]", HelpName = "n,n,..." };
+    private readonly Option<string> _preset = new("--preset")
+    {
+        Description = "Sizes to start from: small (strided convolutions, few blocks, for small images), VQ-16 or VQ-8 (the published VQGAN, 72 and "
+            + "70 M parameters).", HelpName = "name", DefaultValueFactory = _ => Small,
+    };
+    private readonly Option<int> _imageSize = new("--image-size")
+    {
+        Description = "Width and height of the images in pixels.", HelpName = "n", Required = true,
+    };
+    private readonly Option<int?> _downsample = new("--downsample")
+    {
+        Description = "Pixels per side of the square that one code stands for, a power of two. [default: the preset's]", HelpName = "n",
+    };
+    private readonly Option<int?> _channels = new("--channels")
+    {
+        Description = "Channels of the outermost level. [default: the preset's]", HelpName = "n",
+    };
+    private readonly Option<string?> _multipliers = new("--multipliers")
+    {
+        Description = "Channels of each level as multiples of --channels, outermost first: 1,2,4. [default: the preset's, or doubling up to 4]",
+        HelpName = "n,n,...",
+    };
     private readonly Option<int?> _baseChannels = new("--base-channels")
     {
         Description = "VQGAN only: channels of the encoder's first convolution, where they are not the outermost level's. [default: the preset's]",
         HelpName = "n",
     };
 
-    private readonly Option<string?> _blocks = new("--blocks") { Description = "Residual blocks of each level, outermost first, or one number for all. [default: the preset's]", HelpName = "n,n,..." };
-    private readonly Option<int?> _codebookSize = new("--codebook-size") { Description = "Codes K: the vocabulary of the transformer. [default: the preset's]", HelpName = "k" };
+    private readonly Option<string?> _blocks = new("--blocks")
+    {
+        Description = "Residual blocks of each level, outermost first, or one number for all. [default: the preset's]", HelpName = "n,n,...",
+    };
+    private readonly Option<int?> _codebookSize = new("--codebook-size")
+    {
+        Description = "Codes K: the vocabulary of the transformer. [default: the preset's]", HelpName = "k",
+    };
     private readonly Option<int?> _codebookDim = new("--codebook-dim") { Description = "Components of a code vector. [default: 8]", HelpName = "n" };
-    private readonly Option<int?> _latentChannels = new("--latent-channels") { Description = "VQGAN only: channels between encoder and codebook. [default: 256]", HelpName = "n" };
+    private readonly Option<int?> _latentChannels = new("--latent-channels")
+    {
+        Description = "VQGAN only: channels between encoder and codebook. [default: 256]", HelpName = "n",
+    };
     private readonly Option<bool> _rawCodes = new("--raw-codes") { Description = "Compare latents and codes as they are, not on the unit sphere." };
-    private readonly Option<double?> _commitment = new("--commitment-weight") { Description = "Weight of the commitment loss against the codebook loss. [default: 0.25]", HelpName = "x" };
-    private readonly Option<double?> _entropy = new("--entropy-weight") { Description = "Weight of the loss that makes the codebook be used evenly; costs time with large codebooks. [default: 0]", HelpName = "x" };
+    private readonly Option<double?> _commitment = new("--commitment-weight")
+    {
+        Description = "Weight of the commitment loss against the codebook loss. [default: 0.25]", HelpName = "x",
+    };
+    private readonly Option<double?> _entropy = new("--entropy-weight")
+    {
+        Description = "Weight of the loss that makes the codebook be used evenly; costs time with large codebooks. [default: 0]", HelpName = "x",
+    };
 
     public void AddTo(Command command)
     {
         foreach (var option in (Option[])[
-            _preset, _imageSize, _downsample, _channels, _multipliers, _baseChannels, _blocks, _codebookSize, _codebookDim, _latentChannels, _rawCodes,
+            _preset, _imageSize, _downsample, _channels, _multipliers, _baseChannels, _blocks, _codebookSize, _codebookDim, _latentChannels,
+            _rawCodes,
             _commitment, _entropy])
         {
             command.Add(option);
@@ -108,7 +141,8 @@ internal sealed class TokenizerModelOptions
         var numbers = new List<int>();
         foreach (var part in text.Split(',', StringSplitOptions.TrimEntries))
         {
-            numbers.Add(int.TryParse(part, out var number) && number is >= 0 and < 1 << 16 ? number : throw new ConfigException($"{option} is '{text}' but must be whole numbers with commas between them, like 1,2,4."));
+            numbers.Add(int.TryParse(part, out var number) && number is >= 0 and < 1 << 16 ? number : throw new ConfigException(
+                $"{option} is '{text}' but must be whole numbers with commas between them, like 1,2,4."));
         }
 
         return numbers;

@@ -30,7 +30,9 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         using var images = TokenizerImages.Open(parsed.GetRequiredValue(options.Images), options.ImageOptions(parsed), cancellation);
         using var perception = PerceptualWeights.Open(parsed.GetRequiredValue(options.Perceptual));
         var config = options.Resolve(parsed, tokenizer, images.Data, Precision(tokenizer));
-        using var run = new TokenizerRun(config, images, GptRunOptions(tokenizer), perception, initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
+        using var run = new TokenizerRun(
+            config, images, GptRunOptions(tokenizer), perception,
+            initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
         Introduce(config, run, perception);
         var result = run.Run(cancellation);
         progress.Dispose();
@@ -49,13 +51,18 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
     });
 
     private ComputePrecision Precision(TokenizerConfig tokenizer) => PrecisionChoice.ForRun(
-        parsed, options.Precision, options.Frame, checkpoint => TokenizerRun.ReadConfig(checkpoint).Precision, asked => PrecisionChoice.Choose(asked, tokenizer, options.BatchSize(parsed)), progress);
+        parsed, options.Precision, options.Frame, checkpoint => TokenizerRun.ReadConfig(checkpoint).Precision,
+            asked => PrecisionChoice.Choose(asked, tokenizer, options.BatchSize(parsed)), progress);
 
     private void Introduce(TokenizerRunConfig config, TokenizerRun run, IPerceptualLoss? perception)
     {
         var (model, data) = (config.Tokenizer, config.Data);
-        progress.WriteLine($"Tokenizer: {run.Tokenizer.parameters().Sum(p => p.NumberOfElements):N0} parameters, {model.ImageSide}x{model.ImageSide} pixels to {model.GridSide}x{model.GridSide} of {model.CodebookSize:N0} codes.");
-        progress.WriteLine($"Images: {data.TrainingCount:N0} of {data.Name} to train on, {data.HeldOutCount:N0} held out, {data.JudgedCount:N0} of them judged. {config.Steps:N0} steps of {config.BatchSize}: {(double)config.Steps * config.BatchSize / data.TrainingCount:F1} epochs.");
+        progress.WriteLine(
+            $"Tokenizer: {run.Tokenizer.parameters().Sum(p => p.NumberOfElements):N0} parameters, {model.ImageSide}x{model.ImageSide} pixels to "
+            + $"{model.GridSide}x{model.GridSide} of {model.CodebookSize:N0} codes.");
+        progress.WriteLine(
+            $"Images: {data.TrainingCount:N0} of {data.Name} to train on, {data.HeldOutCount:N0} held out, {data.JudgedCount:N0} of them judged. "
+            + $"{config.Steps:N0} steps of {config.BatchSize}: {(double)config.Steps * config.BatchSize / data.TrainingCount:F1} epochs.");
         if (perception is null)
         {
             progress.WriteLine("No perceptual loss: it needs weights (--perceptual). Pixels alone decide, so fine texture will be smoother.");
@@ -66,17 +73,21 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
     {
         if (images.BadCount > 0)
         {
-            progress.WriteLine($"Images that could not be read, replaced by the next ones: {images.BadCount:N0}.{string.Concat(images.BadReasons.Select(r => $"{Environment.NewLine}  {r}"))}");
+            progress.WriteLine(
+                $"Images that could not be read, replaced by the next ones: "
+                + $"{images.BadCount:N0}.{string.Concat(images.BadReasons.Select(r => $"{Environment.NewLine}  {r}"))}");
         }
 
         if (result.SkippedSteps > 0)
         {
-            progress.WriteLine($"Skipped: {result.SkippedSteps:N0} steps whose loss or gradient was not finite; the batches are in nan-step-* of the run.");
+            progress.WriteLine(
+                $"Skipped: {result.SkippedSteps:N0} steps whose loss or gradient was not finite; the batches are in nan-step-* of the run.");
         }
 
         if (result.HeldOut is { } heldOut)
         {
-            progress.WriteLine($"Held-out: PSNR {heldOut.Psnr:F2} dB, {heldOut.CodebookUsage:P1} of the codebook used, perplexity {heldOut.Perplexity:F0}.");
+            progress.WriteLine(
+                $"Held-out: PSNR {heldOut.Psnr:F2} dB, {heldOut.CodebookUsage:P1} of the codebook used, perplexity {heldOut.Perplexity:F0}.");
         }
 
         var output = parsed.GetRequiredValue(options.Frame.Output);
@@ -92,7 +103,9 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var adversarial = p.Last.Adversarial is { } a ? $"  adv {a:F3} disc {p.Last.DiscriminatorLoss:F3}" : "";
         var skipped = p.SkippedSteps > 0 ? $"  {p.SkippedSteps} skipped" : "";
         var wait = p.DataWaitShare >= 0.01 ? $"  {p.DataWaitShare:P0} waiting for images" : "";
-        return $"loss {p.Loss:F4}  PSNR {p.Psnr:F2} dB{codes}{heldOut}{adversarial}{skipped}  lr {p.LearningRate.ToString("0.0e+0", CultureInfo.InvariantCulture)}  {p.ImagesPerSecond:F0} img/s{wait}  {Quantity.Duration(p.SecondsLeft)} left";
+        return $"loss {p.Loss:F4}  PSNR {p.Psnr:F2} dB{codes}{heldOut}{adversarial}{skipped}  lr "
+            + $"{p.LearningRate.ToString("0.0e+0", CultureInfo.InvariantCulture)}  {p.ImagesPerSecond:F0} img/s{wait}  "
+            + $"{Quantity.Duration(p.SecondsLeft)} left";
     }
 
     /// <summary>Rows of originals, each with its reconstructions below.</summary>

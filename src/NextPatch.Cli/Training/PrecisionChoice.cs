@@ -15,7 +15,8 @@ internal static class PrecisionChoice
 
     /// <param name="work">What is computed in it.</param>
     /// <param name="exceptions">What stays fp32.</param>
-    public static Option<string> CreateOption(string work = "matrix products", string exceptions = "Weights, moments, norms, softmax and loss") => new Option<string>("--precision")
+    public static Option<string> CreateOption(string work = "matrix products", string exceptions = "Weights, moments, norms, softmax and loss")
+        => new Option<string>("--precision")
     {
         Description = $"Arithmetic of the {work}: auto measures fp32 against bf16 where the processor has it. {exceptions} stay fp32.",
         HelpName = "auto|fp32|bf16",
@@ -30,11 +31,14 @@ internal static class PrecisionChoice
     /// <param name="choose">Given what the option says.</param>
     /// <param name="progress">Is told what was chosen, and why.</param>
     public static ComputePrecision ForRun(
-        ParseResult parsed, Option<string> option, RunOptionSet frame, Func<string, ComputePrecision?> ofCheckpoint, Func<string, (ComputePrecision Precision, string Reason)> choose, ProgressReporter progress)
+        ParseResult parsed, Option<string> option, RunOptionSet frame, Func<string, ComputePrecision?> ofCheckpoint, Func<string,
+        (ComputePrecision Precision, string Reason)> choose, ProgressReporter progress)
     {
         var asked = parsed.GetRequiredValue(option);
         var before = asked == Auto && parsed.GetValue(frame.Resume) ? OfRun(parsed.GetRequiredValue(frame.Output), ofCheckpoint) : null;
-        var (precision, reason) = before is { } kept ? (kept, $"Precision: {(kept == ComputePrecision.Bf16 ? "bf16" : "fp32")}, as the run began.") : choose(asked);
+        var (precision, reason) = before is { } kept
+            ? (kept, $"Precision: {(kept == ComputePrecision.Bf16 ? "bf16" : "fp32")}, as the run began.")
+            : choose(asked);
         progress.WriteLine(reason);
         return precision;
     }
@@ -42,7 +46,8 @@ internal static class PrecisionChoice
     /// <param name="asked">What the option says.</param>
     /// <param name="model">Its widths are measured.</param>
     /// <returns>The precision, and a sentence that says why.</returns>
-    public static (ComputePrecision Precision, string Reason) Choose(string asked, GptConfig model) => Choose(asked, hasBf16 => PrecisionMeasurement.Choose(model, hasBf16));
+    public static (ComputePrecision Precision, string Reason) Choose(string asked, GptConfig model)
+        => Choose(asked, hasBf16 => PrecisionMeasurement.Choose(model, hasBf16));
 
     /// <summary>The same for a tokenizer.</summary>
     /// <param name="asked">What the option says.</param>
@@ -52,10 +57,12 @@ internal static class PrecisionChoice
     public static (ComputePrecision Precision, string Reason) Choose(string asked, TokenizerConfig tokenizer, int batchSize)
         => Choose(asked, hasBf16 => ConvolutionMeasurement.Choose(tokenizer, batchSize, hasBf16));
 
-    private static (ComputePrecision Precision, string Reason) Choose(string asked, Func<bool, (ComputePrecision Precision, string Reason)> measure) => asked switch
+    private static (ComputePrecision Precision, string Reason) Choose(string asked, Func<bool, (ComputePrecision Precision, string Reason)> measure)
+        => asked switch
     {
         Auto => measure(Processor.Detect().IsBf16Fast),
-        "bf16" when !Processor.Detect().IsBf16Fast => (ComputePrecision.Bf16, "Precision: bf16, as asked; this processor has no bf16 dot products, so fp32 would be several times as fast."),
+        "bf16" when !Processor.Detect().IsBf16Fast => (ComputePrecision.Bf16,
+            "Precision: bf16, as asked; this processor has no bf16 dot products, so fp32 would be several times as fast."),
         _ => (Enum.Parse<ComputePrecision>(asked, ignoreCase: true), $"Precision: {asked}, as asked."),
     };
 

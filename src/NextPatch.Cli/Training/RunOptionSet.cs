@@ -8,10 +8,21 @@ namespace NextPatch.Cli.Training;
 /// <summary>Options of every command that trains: where the run lies, when it writes, and what stops it.</summary>
 internal sealed class RunOptionSet
 {
-    private readonly Option<long> _checkpointEvery = new Option<long>("--checkpoint-every") { Description = "Steps between checkpoints; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 }.AtLeast(0L);
+    private readonly Option<long> _checkpointEvery = new Option<long>("--checkpoint-every")
+    {
+        Description = "Steps between checkpoints; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500,
+    }.AtLeast(0L);
     private readonly Option<int> _keepLast;
-    private readonly Option<FullDiskAction> _onFullDisk = new("--on-full-disk") { Description = "When a checkpoint cannot be written: retry (train on, try again, at the end until it works) or stop. The last one stays.", DefaultValueFactory = _ => FullDiskAction.Retry };
-    private readonly Option<int> _stopAfterSkips = new Option<int>("--stop-after-skips") { Description = "Steps whose loss or gradient is not finite are skipped; so many in a row end the run.", HelpName = "n", DefaultValueFactory = _ => 10 }.AtLeast(1);
+    private readonly Option<FullDiskAction> _onFullDisk = new("--on-full-disk")
+    {
+        Description = "When a checkpoint cannot be written: retry (train on, try again, at the end until it works) or stop. The last one stays.",
+        DefaultValueFactory = _ => FullDiskAction.Retry,
+    };
+    private readonly Option<int> _stopAfterSkips = new Option<int>("--stop-after-skips")
+    {
+        Description = "Steps whose loss or gradient is not finite are skipped; so many in a row end the run.", HelpName = "n",
+        DefaultValueFactory = _ => 10,
+    }.AtLeast(1);
     private readonly Option<long> _validateEvery;
     private readonly Option<long> _logEvery;
 
@@ -22,14 +33,26 @@ internal sealed class RunOptionSet
     public RunOptionSet(string output, string validation, int keepLast, long logEvery)
     {
         Output = new("--output") { Description = output, HelpName = "dir", Required = true };
-        _keepLast = new Option<int>("--keep-last") { Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => keepLast }.AtLeast(1);
-        _validateEvery = new Option<long>("--validate-every") { Description = $"Steps between {validation}; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500 }.AtLeast(0L);
-        _logEvery = new Option<long>("--log-every") { Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => logEvery }.AtLeast(1L);
+        _keepLast = new Option<int>("--keep-last")
+        {
+            Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => keepLast,
+        }.AtLeast(1);
+        _validateEvery = new Option<long>("--validate-every")
+        {
+            Description = $"Steps between {validation}; 0 = only at the end.", HelpName = "n", DefaultValueFactory = _ => 500,
+        }.AtLeast(0L);
+        _logEvery = new Option<long>("--log-every")
+        {
+            Description = "Steps between lines of metrics.", HelpName = "n", DefaultValueFactory = _ => logEvery,
+        }.AtLeast(1L);
     }
 
     public Option<string> Output { get; }
 
-    public Option<bool> Resume { get; } = new("--resume") { Description = "Continue the run in --output from its newest checkpoint, or start where there is none." };
+    public Option<bool> Resume { get; } = new("--resume")
+    {
+        Description = "Continue the run in --output from its newest checkpoint, or start where there is none.",
+    };
 
     public void AddTo(Command command)
     {

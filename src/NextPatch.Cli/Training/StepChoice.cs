@@ -13,7 +13,8 @@ internal static class StepChoice
 
     public static Option<string> CreateOption() => new Option<string>("--step")
     {
-        Description = "Implementation of the training step: fused (the fast one), reference (automatic gradients: any grouping), or auto: fused where it applies.",
+        Description = "Implementation of the training step: fused (the fast one), reference (automatic gradients: any grouping), or auto: fused "
+            + "where it applies.",
         HelpName = "auto|fused|reference",
         DefaultValueFactory = _ => Auto,
     }.AcceptOnlyFromAmong(Auto, "fused", "reference");

@@ -16,16 +16,47 @@ internal sealed class TrainOptions
     private const string Uniform = "uniform";
     private const string Power = "power:";
 
-    private readonly Option<double?> _learningRate = new("--lr") { Description = "Learning rate of the constant part. [default: the recipe's]", HelpName = "x" };
-    private readonly Option<double?> _endLearningRate = new("--end-lr") { Description = "Learning rate at the end of each stage. [default: the recipe's]", HelpName = "x" };
-    private readonly Option<double?> _weightDecay = new("--weight-decay") { Description = "Weight decay of matrices. [default: 0.05]", HelpName = "x" };
-    private readonly Option<double?> _clipNorm = new("--clip-norm") { Description = "Largest gradient norm; 0 = no clipping. [default: 1]", HelpName = "x" };
-    private readonly Option<double?> _emaDecay = new("--ema-decay") { Description = "Decay of the EMA of the weights; 0 = none. [default: the recipe's]", HelpName = "x" };
-    private readonly Option<bool> _fixedEma = new("--fixed-ema") { Description = "Use the published fixed decay from the first step on, instead of one that warms up." };
-    private readonly Option<double?> _dropout = new("--dropout") { Description = "Dropout of tokens, residuals and feed-forward. [default: the preset's]", HelpName = "x" };
-    private readonly Option<double?> _attentionDropout = new("--attention-dropout") { Description = "Dropout of attention weights. [default: the recipe's]", HelpName = "x" };
-    private readonly Option<double?> _dropPath = new("--drop-path") { Description = "Largest probability of skipping a residual branch; sets residual and feed-forward dropout to 0, as published. [default: 0]", HelpName = "x" };
-    private readonly Option<double?> _classDropout = new("--class-dropout") { Description = "Share of labels replaced by the null class; 0 = no guidance later. [default: 0.1]", HelpName = "x" };
+    private readonly Option<double?> _learningRate = new("--lr")
+    {
+        Description = "Learning rate of the constant part. [default: the recipe's]", HelpName = "x",
+    };
+    private readonly Option<double?> _endLearningRate = new("--end-lr")
+    {
+        Description = "Learning rate at the end of each stage. [default: the recipe's]", HelpName = "x",
+    };
+    private readonly Option<double?> _weightDecay = new("--weight-decay")
+    {
+        Description = "Weight decay of matrices. [default: 0.05]", HelpName = "x",
+    };
+    private readonly Option<double?> _clipNorm = new("--clip-norm")
+    {
+        Description = "Largest gradient norm; 0 = no clipping. [default: 1]", HelpName = "x",
+    };
+    private readonly Option<double?> _emaDecay = new("--ema-decay")
+    {
+        Description = "Decay of the EMA of the weights; 0 = none. [default: the recipe's]", HelpName = "x",
+    };
+    private readonly Option<bool> _fixedEma = new("--fixed-ema")
+    {
+        Description = "Use the published fixed decay from the first step on, instead of one that warms up.",
+    };
+    private readonly Option<double?> _dropout = new("--dropout")
+    {
+        Description = "Dropout of tokens, residuals and feed-forward. [default: the preset's]", HelpName = "x",
+    };
+    private readonly Option<double?> _attentionDropout = new("--attention-dropout")
+    {
+        Description = "Dropout of attention weights. [default: the recipe's]", HelpName = "x",
+    };
+    private readonly Option<double?> _dropPath = new("--drop-path")
+    {
+        Description = "Largest probability of skipping a residual branch; sets residual and feed-forward dropout to 0, as published. [default: 0]",
+        HelpName = "x",
+    };
+    private readonly Option<double?> _classDropout = new("--class-dropout")
+    {
+        Description = "Share of labels replaced by the null class; 0 = no guidance later. [default: 0.1]", HelpName = "x",
+    };
     private readonly Option<string> _grouping = new("--grouping")
     {
         Description = $"How code embeddings become a patch token: {string.Join(", ", PatchGroupings.Names)} (scaled-mean: p times the mean).",
@@ -40,27 +71,54 @@ internal sealed class TrainOptions
         DefaultValueFactory = _ => Uniform,
     };
 
-    private readonly Option<ulong> _seed = new("--seed") { Description = "Seed of weights, data order and dropout.", HelpName = "s", DefaultValueFactory = _ => 0 };
+    private readonly Option<ulong> _seed = new("--seed")
+    {
+        Description = "Seed of weights, data order and dropout.", HelpName = "s", DefaultValueFactory = _ => 0,
+    };
 
     /// <summary>Model, recipe, length, patches.</summary>
     public RunSettings Settings { get; } = new(defaultPreset: "small", defaultRecipe: "cpu");
 
-    public Option<string> Codes { get; } = new("--codes") { Description = "Folder with codes.npy, labels.npy and dataset.json.", HelpName = "dir", Required = true };
+    public Option<string> Codes { get; } = new("--codes")
+    {
+        Description = "Folder with codes.npy, labels.npy and dataset.json.", HelpName = "dir", Required = true,
+    };
 
     /// <summary>Folder, checkpoints, intervals.</summary>
     public RunOptionSet Frame { get; } = new("Folder of the run.", "validations on the held-out images", keepLast: 3, logEvery: 20);
 
-    public Option<string?> InitFrom { get; } = new("--init-from") { Description = "Start from these weights: a run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file (.pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz); the number of classes may differ.", HelpName = "path" };
+    public Option<string?> InitFrom { get; } = new("--init-from")
+    {
+        Description = "Start from these weights: a run (its newest checkpoint), a checkpoint or Hugging Face folder, or a file (.pt, .pth, .th, "
+            + ".bin, .ckpt, .safetensors, .safetensors.index.json, .npz); the number of classes may differ.", HelpName = "path",
+    };
 
-    public Option<int> ValidateImages { get; } = new Option<int>("--validate-images") { Description = "Held-out images of a validation on the way, spread evenly; 0 = all. After the last step all are judged.", HelpName = "n", DefaultValueFactory = _ => GptRunOptions.DefaultValidationImages }.AtLeast(0);
+    public Option<int> ValidateImages { get; } = new Option<int>("--validate-images")
+    {
+        Description = "Held-out images of a validation on the way, spread evenly; 0 = all. After the last step all are judged.", HelpName = "n",
+        DefaultValueFactory = _ => GptRunOptions.DefaultValidationImages,
+    }.AtLeast(0);
 
-    public Option<long> SampleEvery { get; } = new Option<long>("--sample-every") { Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 }.AtLeast(0L);
+    public Option<long> SampleEvery { get; } = new Option<long>("--sample-every")
+    {
+        Description = "Steps between sample grids in samples/ (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0,
+    }.AtLeast(0L);
 
-    public Option<string?> Tokenizer { get; } = new("--tokenizer") { Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir" };
+    public Option<string?> Tokenizer { get; } = new("--tokenizer")
+    {
+        Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir",
+    };
 
-    public Option<long> EvaluateEvery { get; } = new Option<long>("--evaluate-every") { Description = "Steps between measurements of images that the EMA weights draw, against --reference (needs the tokenizer); 0 = none.", HelpName = "n", DefaultValueFactory = _ => 0 }.AtLeast(0L);
+    public Option<long> EvaluateEvery { get; } = new Option<long>("--evaluate-every")
+    {
+        Description = "Steps between measurements of images that the EMA weights draw, against --reference (needs the tokenizer); 0 = none.",
+        HelpName = "n", DefaultValueFactory = _ => 0,
+    }.AtLeast(0L);
 
-    public Option<int> EvaluateCount { get; } = new("--evaluate-count") { Description = "Images to draw for it, classes in turn.", HelpName = "n", DefaultValueFactory = _ => 2048 };
+    public Option<int> EvaluateCount { get; } = new("--evaluate-count")
+    {
+        Description = "Images to draw for it, classes in turn.", HelpName = "n", DefaultValueFactory = _ => 2048,
+    };
 
     /// <summary>What they are measured against, and how.</summary>
     public MeasureOptions Measure { get; } = new(isRequired: false);
@@ -69,7 +127,10 @@ internal sealed class TrainOptions
 
     public Option<string> Step { get; } = StepChoice.CreateOption();
 
-    public Option<bool> Recompute { get; } = new("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them: the same numbers, less memory, more time." };
+    public Option<bool> Recompute { get; } = new("--recompute")
+    {
+        Description = "Compute activations again in the backward pass instead of keeping them: the same numbers, less memory, more time.",
+    };
 
     public void AddTo(Command command)
     {
@@ -79,7 +140,8 @@ internal sealed class TrainOptions
         Measure.AddTo(command);
         foreach (var option in (Option[])[
             _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step, Precision,
-            Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout])
+            Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath,
+                _classDropout])
         {
             command.Add(option);
         }

@@ -13,19 +13,23 @@ internal static class TrainingDisplay
         var validation = p.ValidationLoss is { } loss ? $"  held-out {loss:F3}" : "";
         var skipped = p.SkippedSteps > 0 ? $"  {p.SkippedSteps} skipped" : "";
         var wait = p.DataWaitShare >= 0.01 ? $"  {p.DataWaitShare:P0} waiting for data" : "";
-        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}{skipped}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  {Quantity.Decimal(p.TokensPerSecond)} tok/s{wait}  {Quantity.Duration(p.SecondsLeft)} left";
+        return $"p={p.Stage.PatchSide}  loss {p.Loss:F3}{validation}{skipped}  lr {p.LearningRate:0.0e+0}  {p.ImagesPerSecond:F0} img/s  "
+            + $"{Quantity.Decimal(p.TokensPerSecond)} tok/s{wait}  {Quantity.Duration(p.SecondsLeft)} left";
     }
 
     /// <summary>Planned cost, per stage and in total.</summary>
     public static IEnumerable<string> Plan(GptConfig model, TrainingCost cost)
     {
-        yield return $"Model: {model.ParameterCount:N0} parameters, {model.LayerCount} layers of {model.Width}, grid {model.GridSide}x{model.GridSide}, {model.VocabularySize} codes, {model.ClassCount} classes.";
+        yield return $"Model: {model.ParameterCount:N0} parameters, {model.LayerCount} layers of {model.Width}, grid "
+            + $"{model.GridSide}x{model.GridSide}, {model.VocabularySize} codes, {model.ClassCount} classes.";
         foreach (var stage in cost.Stages)
         {
-            yield return $"  p={stage.Stage.PatchSide}: {stage.Stage.StepCount:N0} steps, {stage.Images:N0} images of {stage.TokensPerImage} tokens, {Quantity.Decimal(stage.FlopsPerImage, "FLOP")}/image ({stage.RelativeFlopsPerImage:F3} of p=1)";
+            yield return $"  p={stage.Stage.PatchSide}: {stage.Stage.StepCount:N0} steps, {stage.Images:N0} images of {stage.TokensPerImage} "
+                + $"tokens, {Quantity.Decimal(stage.FlopsPerImage, "FLOP")}/image ({stage.RelativeFlopsPerImage:F3} of p=1)";
         }
 
-        yield return $"Planned cost: {Quantity.Decimal(cost.TotalFlops, "FLOP")}, {cost.RelativeCost:F3} of next-token training on as many images ({cost.RelativeFlops:F3} with attention).";
+        yield return $"Planned cost: {Quantity.Decimal(cost.TotalFlops, "FLOP")}, {cost.RelativeCost:F3} of next-token training on as many images "
+            + $"({cost.RelativeFlops:F3} with attention).";
     }
 
     /// <summary>Measured cost, per stage and in total.</summary>
@@ -33,12 +37,15 @@ internal static class TrainingDisplay
     {
         foreach (var (stage, i) in cost.Stages.Select((s, i) => (s, i)).Where(p => result.StageImages[p.i] > 0))
         {
-            yield return $"  p={stage.Stage.PatchSide}: {Quantity.Duration(result.StageSeconds[i])}, {result.StageSeconds[i] * 1000 / result.StageImages[i]:F2} ms/image, {Quantity.Decimal(stage.FlopsPerImage * result.StageImages[i] / result.StageSeconds[i], "FLOP")}/s";
+            yield return $"  p={stage.Stage.PatchSide}: {Quantity.Duration(result.StageSeconds[i])}, "
+                + $"{result.StageSeconds[i] * 1000 / result.StageImages[i]:F2} ms/image, "
+                + $"{Quantity.Decimal(stage.FlopsPerImage * result.StageImages[i] / result.StageSeconds[i], "FLOP")}/s";
         }
 
         if (result.IsComplete)
         {
-            yield return $"Measured cost: {Quantity.Duration(result.StageSeconds.Sum())} of training, {result.MeasuredRelativeCost:F3} of next-token training on as many images at the speed of the last stage.";
+            yield return $"Measured cost: {Quantity.Duration(result.StageSeconds.Sum())} of training, {result.MeasuredRelativeCost:F3} of "
+                + $"next-token training on as many images at the speed of the last stage.";
         }
 
         if (result.SkippedSteps > 0)
@@ -48,7 +55,8 @@ internal static class TrainingDisplay
 
         if (result.ValidationLoss is { } loss)
         {
-            yield return $"Held-out loss at p=1: {loss:F4} nats per code{(result.AverageValidationLoss is { } average ? $", {average:F4} with the EMA weights" : "")}.";
+            yield return $"Held-out loss at p=1: {loss:F4} nats per "
+                + $"code{(result.AverageValidationLoss is { } average ? $", {average:F4} with the EMA weights" : "")}.";
         }
     }
 }

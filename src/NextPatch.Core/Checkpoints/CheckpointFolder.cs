@@ -33,7 +33,9 @@ public sealed class CheckpointFolder
 
             return All().Contains(pointer)
                 ? At(pointer)
-                : throw new DataFormatException($"{At("latest")} names the checkpoint '{pointer}', which is not in {_run}. Write the name of one that is there into the file: {string.Join(", ", All())}.");
+                : throw new DataFormatException(
+                    $"{At("latest")} names the checkpoint '{pointer}', which is not in {_run}. Write the name of one that is there into the file: "
+                    + $"{string.Join(", ", All())}.");
         }
     }
 
@@ -48,7 +50,8 @@ public sealed class CheckpointFolder
 
         return Directory.Exists(path) && new CheckpointFolder(path).Latest is { } latest
             ? latest
-            : throw new NextPatchException($"{path} is neither a checkpoint (a folder with config.json and model.safetensors) nor a run (a folder with the file 'latest').");
+            : throw new NextPatchException(
+                $"{path} is neither a checkpoint (a folder with config.json and model.safetensors) nor a run (a folder with the file 'latest').");
     }
 
     /// <summary>Names of the checkpoints, oldest first.</summary>
@@ -100,7 +103,8 @@ public sealed class CheckpointFolder
         }
 
         string[] halfWritten = [.. Directory.GetDirectories(_run, Writing + "*")];
-        foreach (var folder in halfWritten.Concat(Directory.GetDirectories(_run, Replaced + "*")).Concat(Directory.GetDirectories(_run, Removing + "*")))
+        foreach (var folder in halfWritten.Concat(Directory.GetDirectories(_run, Replaced + "*")).Concat(
+            Directory.GetDirectories(_run, Removing + "*")))
         {
             Directory.Delete(folder, recursive: true);
         }
@@ -133,7 +137,10 @@ public sealed class CheckpointFolder
 
         return damaged.Count == 0
             ? (null, damaged)
-            : throw new DataFormatException($"No checkpoint in {_run} is whole, so the run cannot be resumed:{string.Concat(damaged.Select(d => $"{Environment.NewLine}  {d.Item1}: {d.Item2}"))}{Environment.NewLine}Restore one from a copy, or start anew with another Output.")
+            : throw new DataFormatException(
+                $"No checkpoint in {_run} is whole, so the run cannot be "
+                + $"resumed:{string.Concat(damaged.Select(d => $"{Environment.NewLine}  {d.Item1}: {d.Item2}"))}{Environment.NewLine}Restore one "
+                + $"from a copy, or start anew with another Output.")
             { Settings = ["Output"] };
     }
 

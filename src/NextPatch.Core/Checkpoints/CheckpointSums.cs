@@ -43,7 +43,8 @@ public static class CheckpointSums
     /// any or of another program, nothing is compared.
     /// </summary>
     /// <param name="file">A file in the checkpoint's folder.</param>
-    /// <param name="sum">SHA-256 of a file that is no index, in hexadecimal, where the caller has it already; else it is computed, which reads the file.</param>
+    /// <param name="sum">SHA-256 of a file that is no index, in hexadecimal, where the caller has it already; else it is computed, which reads the
+    /// file.</param>
     /// <exception cref="DataFormatException">A file is not what was written.</exception>
     public static void RequireIntact(string file, string? sum = null)
     {
@@ -60,12 +61,14 @@ public static class CheckpointSums
         var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
         var sums = Path.Combine(folder, FileName);
         var expected = File.Exists(sums)
-            ? File.ReadLines(sums).Select(line => line.Split("  ", 2)).FirstOrDefault(parts => parts.Length == 2 && parts[1] == Path.GetFileName(file))?[0]
+            ? File.ReadLines(sums).Select(line => line.Split("  ", 2))
+                .FirstOrDefault(parts => parts.Length == 2 && parts[1] == Path.GetFileName(file))?[0]
             : null;
         if (expected is not null && !string.Equals(expected, sum ?? FileHash.Compute(file), StringComparison.OrdinalIgnoreCase))
         {
             throw new DataFormatException(
-                $"'{file}' does not have the SHA-256 that {FileName} beside it states, so it is damaged or was changed; take another checkpoint of the run, or fetch this one again. If it was changed on purpose, delete {sums}.");
+                $"'{file}' does not have the SHA-256 that {FileName} beside it states, so it is damaged or was changed; take another checkpoint of "
+                    + $"the run, or fetch this one again. If it was changed on purpose, delete {sums}.");
         }
     }
 

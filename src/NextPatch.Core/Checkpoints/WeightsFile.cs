@@ -7,13 +7,16 @@ namespace NextPatch.Core.Checkpoints;
 
 /// <summary>The weights of one model in whatever form they were saved, open for reading.</summary>
 /// <remarks>
-/// Understood: <c>.pt</c>, <c>.pth</c>, <c>.th</c>, <c>.bin</c> and <c>.ckpt</c> of torch.save with the weights under "model" (LlamaGen, NPP), "module" (DeepSpeed),
-/// "state_dict" or at the top (FSDP); <c>.safetensors</c> and their <c>.index.json</c>; <c>.npz</c> and <c>.npy</c>; folders with
+/// Understood: <c>.pt</c>, <c>.pth</c>, <c>.th</c>, <c>.bin</c> and <c>.ckpt</c> of torch.save with the weights under "model" (LlamaGen, NPP),
+/// "module" (DeepSpeed), "state_dict" or at the top (FSDP); <c>.safetensors</c> and their <c>.index.json</c>; <c>.npz</c> and <c>.npy</c>; folders
+/// with
 /// <c>model.safetensors</c> (and <c>ema.safetensors</c>) or <c>pytorch_model.bin</c>.
 /// </remarks>
 public sealed class WeightsFile : IDisposable
 {
-    private const string Understood = "Weights are read from .pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz and .npy files, and from folders with model.safetensors";
+    private const string Understood =
+        "Weights are read from .pt, .pth, .th, .bin, .ckpt, .safetensors, .safetensors.index.json, .npz and .npy files, and from folders with "
+        + "model.safetensors";
 
     // Training scripts count under various names.
     private static readonly string[] StepKeys = ["steps", "step", "global_steps", "global_step", "train_steps"];
@@ -76,7 +79,8 @@ public sealed class WeightsFile : IDisposable
             case ".NPY":
                 return From(NpyFile.Open(path), kind);
             default:
-                throw new NextPatchException(File.Exists(path) ? $"'{path}' is of no known kind. {Understood}." : $"File '{path}' does not exist; check the path.");
+                throw new NextPatchException(
+                    File.Exists(path) ? $"'{path}' is of no known kind. {Understood}." : $"File '{path}' does not exist; check the path.");
         }
     }
 
@@ -101,7 +105,9 @@ public sealed class WeightsFile : IDisposable
                 ? $"'{folder}' has no ema.safetensors, the EMA weights; ask for its model weights instead."
                 : $"The folder '{folder}' holds no weights. {Understood}.");
         var isAverage = System.IO.Path.GetFileName(file).StartsWith("ema", StringComparison.Ordinal);
-        return file.EndsWith(".bin", StringComparison.Ordinal) ? OpenPyTorch(file, kind) : From(SafetensorsFile.Open(file), isAverage ? WeightsKind.Ema : WeightsKind.Model, isAverage);
+        return file.EndsWith(".bin", StringComparison.Ordinal)
+            ? OpenPyTorch(file, kind)
+            : From(SafetensorsFile.Open(file), isAverage ? WeightsKind.Ema : WeightsKind.Model, isAverage);
     }
 
     /// <summary>A file that holds one set of weights, so there is nothing to choose.</summary>
@@ -112,7 +118,9 @@ public sealed class WeightsFile : IDisposable
         if (kind == WeightsKind.Ema && !isAverage)
         {
             file.Dispose();
-            throw new DataFormatException($"'{file.Path}' holds one set of weights and does not say that it is an average; leave the choice to auto or ask for the model weights.");
+            throw new DataFormatException(
+                $"'{file.Path}' holds one set of weights and does not say that it is an average; leave the choice to auto or ask for the model "
+                + $"weights.");
         }
 
         return Guarded(file, () => new WeightsFile(file.Path, isAverage ? WeightsKind.Ema : WeightsKind.Model, file.Tensors, file)
@@ -127,10 +135,13 @@ public sealed class WeightsFile : IDisposable
         var checkpoint = PyTorchFile.Open(path);
         return Guarded(checkpoint, () =>
         {
-            List<string> keys = [.. kind == WeightsKind.Model ? [] : StateMap.EmaKeys, .. kind == WeightsKind.Ema ? [] : StateMap.ModelKeys, .. kind == WeightsKind.Ema ? [] : (string[])[""]];
+            List<string> keys = [.. kind == WeightsKind.Model ? [] : StateMap.EmaKeys, .. kind == WeightsKind.Ema ? [] : StateMap.ModelKeys,
+                .. kind == WeightsKind.Ema ? [] : (string[])[""]];
             var (key, weights) = StateMap.Find(checkpoint.Content, keys, path) ?? throw checkpoint.WithoutWeights(keys);
-            var others = ((Dictionary<object, object?>)checkpoint.Content!).Where(p => key.Length > 0 && p.Key is string name && name != key).ToDictionary(p => (string)p.Key, p => p.Value);
-            return new WeightsFile(path, StateMap.EmaKeys.Contains(key) ? WeightsKind.Ema : WeightsKind.Model, StateMap.TensorsOf(weights), checkpoint)
+            var others = ((Dictionary<object, object?>)checkpoint.Content!).Where(p => key.Length > 0 && p.Key is string name && name != key)
+                .ToDictionary(p => (string)p.Key, p => p.Value);
+            return new WeightsFile(
+                path, StateMap.EmaKeys.Contains(key) ? WeightsKind.Ema : WeightsKind.Model, StateMap.TensorsOf(weights), checkpoint)
             {
                 Others = others,
                 Step = StepKeys.Select(name => others.GetValueOrDefault(name) as long?).FirstOrDefault(step => step is not null),

@@ -66,7 +66,9 @@ public sealed record GptConfig
     /// <summary>Largest probability of dropping a residual branch; grows linearly from 0 at the first block (<c>drop_path_rate</c>).</summary>
     public double DropPath { get; init; }
 
-    /// <summary>Probability that a label becomes the null class in training; 0 leaves the model without a null class, so it cannot be guided.</summary>
+    /// <summary>
+    /// Probability that a label becomes the null class in training; 0 leaves the model without a null class, so it cannot be guided.
+    /// </summary>
     public double ClassDropout { get; init; } = 0.1;
 
     /// <summary>Number of codes per image, T.</summary>
@@ -106,7 +108,8 @@ public sealed record GptConfig
     public long BlockMatrixWeights => ((long)Width * QkvWidth) + ((long)Width * HeadCount * HeadWidth) + (3L * Width * FfnWidth);
 
     /// <summary>Number of trainable parameters.</summary>
-    public long ParameterCount => ((long)ClassRows * Width) + (2L * VocabularySize * Width) + (LayerCount * (BlockMatrixWeights + (2L * Width))) + Width;
+    public long ParameterCount
+        => ((long)ClassRows * Width) + (2L * VocabularySize * Width) + (LayerCount * (BlockMatrixWeights + (2L * Width))) + Width;
 
     /// <exception cref="ConfigException">Some settings cannot work; every problem is listed.</exception>
     public GptConfig Validated()
@@ -120,8 +123,11 @@ public sealed record GptConfig
             }
         }
 
-        Require(Width > 0 && HeadCount > 0 && Width % HeadCount == 0, $"width {Width} is not divisible by headCount {HeadCount}; use a multiple of it");
-        Require(HeadCount <= 0 || Width % HeadCount != 0 || HeadWidth % 4 == 0, $"the head width {(HeadCount > 0 ? Width / HeadCount : 0)} must be a multiple of 4, because rotary pairs are split between rows and columns");
+        Require(Width > 0 && HeadCount > 0 && Width % HeadCount == 0,
+            $"width {Width} is not divisible by headCount {HeadCount}; use a multiple of it");
+        Require(HeadCount <= 0 || Width % HeadCount != 0 || HeadWidth % 4 == 0,
+            $"the head width {(HeadCount > 0 ? Width / HeadCount : 0)} must be a multiple of 4, because rotary pairs are split between rows and "
+            + $"columns");
         Require(KvHeads > 0 && HeadCount % Math.Max(KvHeads, 1) == 0, $"headCount {HeadCount} is not divisible by kvHeadCount {KvHeads}");
         Require(LayerCount > 0, $"layerCount {LayerCount} must be at least 1");
         Require(VocabularySize > 1, $"vocabularySize {VocabularySize} must be at least 2");

@@ -24,7 +24,8 @@ public static class GptInference
     /// <param name="shapes">Extents by state key.</param>
     public static string? FindPreset(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
         => Measure(shapes) is var (width, layers, ffn)
-            ? GptPresets.Names.FirstOrDefault(name => GptPresets.Get(name) is var preset && preset.Width == width && preset.LayerCount == layers && preset.FfnWidth == ffn)
+            ? GptPresets.Names.FirstOrDefault(
+                name => GptPresets.Get(name) is var preset && preset.Width == width && preset.LayerCount == layers && preset.FfnWidth == ffn)
             : null;
 
     /// <summary>Side of the grid of codes, as the file's rotary table or settings say; null where neither does.</summary>
@@ -42,21 +43,27 @@ public static class GptInference
     /// <param name="rotary">Extents of the rotary table, if there is one.</param>
     /// <param name="settings">Options of the script that saved the weights.</param>
     /// <param name="gridSide">As above.</param>
-    internal static GptConfig Infer(string path, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, IReadOnlyList<long>? rotary, Dictionary<object, object?> settings, int? gridSide)
+    internal static GptConfig Infer(
+        string path, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, IReadOnlyList<long>? rotary, Dictionary<object, object?> settings,
+        int? gridSide)
     {
         if (shapes.ContainsKey(CaptionProjection))
         {
             throw new ConfigException($"'{path}' holds a text-conditional transformer; only class-conditional ones are understood so far.");
         }
 
-        if (Measure(shapes) is not var (width, layers, ffn) || !shapes.TryGetValue(ClassTable, out var classes) || classes is not [var classRows, _] || !shapes.TryGetValue(FirstAttention, out var attention))
+        if (Measure(shapes) is not var (width, layers, ffn) || !shapes.TryGetValue(ClassTable, out var classes) || classes is not [var classRows, _]
+            || !shapes.TryGetValue(FirstAttention, out var attention))
         {
-            throw new ConfigException($"'{path}' does not hold a class-conditional transformer: it needs tensors like {CodeTable}, {ClassTable} and {FirstGate}.");
+            throw new ConfigException(
+                $"'{path}' does not hold a class-conditional transformer: it needs tensors like {CodeTable}, {ClassTable} and {FirstGate}.");
         }
 
         var preset = FindPreset(shapes) is { } name ? GptPresets.Get(name) : null;
         var heads = rotary is [_, > 0 and var half, ..] && width % (2 * half) == 0 ? (int)(width / (2 * half)) : preset?.HeadCount
-            ?? throw new ConfigException($"'{path}' has width {width} and {layers} layers, as no preset has, so its number of heads is unknown; put the weights into a folder as model.safetensors with a config.json.");
+            ?? throw new ConfigException(
+                $"'{path}' has width {width} and {layers} layers, as no preset has, so its number of heads is unknown; put the weights into a "
+                + $"folder as model.safetensors with a config.json.");
         var config = (preset ?? new GptConfig { Width = width, LayerCount = layers, HeadCount = heads }) with
         {
             HeadCount = heads,
@@ -66,7 +73,10 @@ public static class GptInference
 
         // The last row is the null class, unless the model was trained without dropping labels.
         var hasNullClass = classRows != (Setting(settings, "num_classes") ?? ImageNetClasses);
-        config = config with { ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)), ClassDropout = hasNullClass ? config.ClassDropout : 0 };
+        config = config with
+        {
+            ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)), ClassDropout = hasNullClass ? config.ClassDropout : 0,
+        };
         var kvHeads = (int)((attention[0] / config.HeadWidth) - heads) / 2;
         config = config with { KvHeadCount = kvHeads == heads ? null : kvHeads };
         return WithFfnWidth(config, ffn, path).Validated();
@@ -74,7 +84,8 @@ public static class GptInference
 
     private static (int Width, int Layers, long FfnWidth)? Measure(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
     {
-        if (!shapes.TryGetValue(CodeTable, out var codes) || codes is not [_, > 0 and <= int.MaxValue and var width] || !shapes.TryGetValue(FirstGate, out var gate) || gate is not [var ffn, _])
+        if (!shapes.TryGetValue(CodeTable, out var codes) || codes is not [_, > 0 and <= int.MaxValue and var width]
+            || !shapes.TryGetValue(FirstGate, out var gate) || gate is not [var ffn, _])
         {
             return null;
         }
@@ -86,10 +97,13 @@ public static class GptInference
     private static int? SquareRoot(long? value)
         => value is > 0 and var square && Math.Sqrt(square) is var side && side == Math.Floor(side) ? (int)side : null;
 
-    private static Dictionary<object, object?> SettingsOf(WeightsFile weights) => weights.Others.GetValueOrDefault("args") as Dictionary<object, object?> ?? [];
+    private static Dictionary<object, object?> SettingsOf(WeightsFile weights)
+        => weights.Others.GetValueOrDefault("args") as Dictionary<object, object?> ?? [];
 
     private static int? GridOf(IReadOnlyList<long>? rotary, Dictionary<object, object?> settings)
-        => SquareRoot(rotary?[0] - 1) ?? (Setting(settings, "image_size") is > 0 and var pixels && Setting(settings, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null);
+        => SquareRoot(rotary?[0] - 1)
+            ?? (Setting(settings, "image_size") is > 0 and var pixels && Setting(
+            settings, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null);
 
     private static long? Setting(Dictionary<object, object?> settings, string name) => settings.GetValueOrDefault(name) as long?;
 
@@ -105,6 +119,8 @@ public static class GptInference
         var found = multiple > 0
             ? config with { FfnMultipleOf = multiple, FfnMultiplier = null }
             : config with { FfnMultipleOf = 1, FfnMultiplier = (ffn + 0.5) / (2L * 4 * config.Width / 3) };
-        return found.FfnWidth == ffn ? found : throw new ConfigException($"'{path}' has a SwiGLU width of {ffn} for width {config.Width}, which no configuration gives.");
+        return found.FfnWidth == ffn
+            ? found
+            : throw new ConfigException($"'{path}' has a SwiGLU width of {ffn} for width {config.Width}, which no configuration gives.");
     }
 }

@@ -117,7 +117,9 @@ public sealed record TokenizerConfig
     {
         if (values?.Count != levels)
         {
-            problems.Add($"Tokenizer {name} has {values?.Count ?? 0} entries but a downsampling factor of {DownsamplingFactor} has {levels} levels; give one entry per level, or another factor.");
+            problems.Add(
+                $"Tokenizer {name} has {values?.Count ?? 0} entries but a downsampling factor of {DownsamplingFactor} has {levels} levels; give "
+                + $"one entry per level, or another factor.");
         }
         else if (!values.All(isValid))
         {

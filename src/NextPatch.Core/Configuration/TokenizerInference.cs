@@ -21,7 +21,10 @@ public static class TokenizerInference
     public static TokenizerConfig Read(string path, WeightsFile weights, int? gridSide = null)
     {
         var config = Directory.Exists(path) ? ConfigJson.Read(Path.Combine(path, ConfigFile), ConfigJson.Default.TokenizerConfig) : Infer(weights);
-        return config.Architecture == TokenizerArchitecture.Vqgan ? config with { ImageSide = (gridSide ?? config.GridSide) * config.DownsamplingFactor } : config;
+        return config.Architecture == TokenizerArchitecture.Vqgan ? config with
+        {
+            ImageSide = (gridSide ?? config.GridSide) * config.DownsamplingFactor,
+        } : config;
     }
 
     /// <param name="weights">The weights.</param>
@@ -56,7 +59,8 @@ public static class TokenizerInference
         return config;
     }
 
-    private static string FirstConvolution(int level, int block) => string.Create(CultureInfo.InvariantCulture, $"encoder.conv_blocks.{level}.res.{block}.conv1.weight");
+    private static string FirstConvolution(int level, int block)
+        => string.Create(CultureInfo.InvariantCulture, $"encoder.conv_blocks.{level}.res.{block}.conv1.weight");
 
     private static int Count(Dictionary<string, IReadOnlyList<long>> shapes, Func<int, string> name)
         => Enumerable.Range(0, shapes.Count).TakeWhile(i => shapes.ContainsKey(name(i))).Count();

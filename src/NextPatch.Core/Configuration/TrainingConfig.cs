@@ -66,7 +66,10 @@ public sealed record TrainingConfig
     /// <summary>Decay of the EMA of the weights; 0 = no EMA.</summary>
     public double EmaDecay { get; init; } = 0.9999;
 
-    /// <summary>Whether the decay warms up, min(decay, (1 + n) / (10 + n)) after n updates, so that short runs have a useful average; false = the published fixed decay.</summary>
+    /// <summary>
+    /// Whether the decay warms up, min(decay, (1 + n) / (10 + n)) after n updates, so that short runs have a useful average; false = the published
+    /// fixed decay.
+    /// </summary>
     public bool EmaWarmup { get; init; } = true;
 
     public ulong Seed { get; init; }

@@ -63,4 +63,5 @@ public sealed class TrainingCost
 /// <param name="FlopsPerImage">Forward and backward FLOPs per image.</param>
 /// <param name="RelativeFlopsPerImage">Against patch side 1.</param>
 /// <param name="RelativeShare">This stage's part of the published relative cost, (share of steps) / p^2.</param>
-public sealed record StageCost(PatchStage Stage, int TokensPerImage, long Images, double FlopsPerImage, double RelativeFlopsPerImage, double RelativeShare);
+public sealed record StageCost(
+    PatchStage Stage, int TokensPerImage, long Images, double FlopsPerImage, double RelativeFlopsPerImage, double RelativeShare);

@@ -23,7 +23,10 @@ public interface IGenerationEngine : IDisposable
     int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default);
 }
 
-/// <summary>Images to draw. Image k of a request has index <see cref="FirstIndex"/> + k and depends on nothing but its label, its index, the seed and the rules.</summary>
+/// <summary>
+/// Images to draw. Image k of a request has index <see cref="FirstIndex"/> + k and depends on nothing but its label, its index, the seed and the
+/// rules.
+/// </summary>
 public sealed record GenerationRequest
 {
     /// <summary>One class per image.</summary>

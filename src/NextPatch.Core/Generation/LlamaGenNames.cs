@@ -14,7 +14,8 @@ public static class LlamaGenNames
     /// <param name="tokenizer">VQ-16 or VQ-8.</param>
     /// <param name="sampling">Top-k, top-p, temperature and guidance scale are part of the name.</param>
     /// <param name="seed">So is the seed.</param>
-    public static string ForFolder(string model, string checkpoint, int imageSize, int evaluationSize, string tokenizer, SamplingConfig sampling, ulong seed)
+    public static string ForFolder(
+        string model, string checkpoint, int imageSize, int evaluationSize, string tokenizer, SamplingConfig sampling, ulong seed)
         => $"{model}-{checkpoint}-size-{imageSize}-size-{evaluationSize}-{tokenizer}-topk-{sampling.TopK}-topp-{Python(sampling.TopP)}-temperature-{Python(sampling.Temperature)}-cfg-{Python(sampling.GuidanceScale)}-seed-{seed}";
 
     /// <summary>What stands for a checkpoint in names.</summary>
@@ -31,6 +32,10 @@ public static class LlamaGenNames
     internal static string Python(double value)
     {
         var text = value.ToString("R", CultureInfo.InvariantCulture);
-        return text.Contains('E', StringComparison.Ordinal) ? text.ToLowerInvariant() : text.Contains('.', StringComparison.Ordinal) ? text : text + ".0";
+        return text.Contains('E', StringComparison.Ordinal)
+            ? text.ToLowerInvariant()
+            : text.Contains('.', StringComparison.Ordinal)
+            ? text
+            : text + ".0";
     }
 }

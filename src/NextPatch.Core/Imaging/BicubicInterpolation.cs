@@ -2,7 +2,9 @@ namespace NextPatch.Core.Imaging;
 
 // Shape letters used in this file: P planes (images x channels), H rows, W columns.
 
-/// <summary>Cubic convolution of float planes without antialiasing, as PyTorch's <c>interpolate(mode="bicubic", align_corners=False)</c>: a = -0.75.</summary>
+/// <summary>
+/// Cubic convolution of float planes without antialiasing, as PyTorch's <c>interpolate(mode="bicubic", align_corners=False)</c>: a = -0.75.
+/// </summary>
 /// <remarks>It skips pixels when it shrinks by more than two; the published sampler uses it for <c>--image-size-eval</c>.
 /// <see cref="PillowResize"/> is the antialiased alternative.</remarks>
 public static class BicubicInterpolation

@@ -3,7 +3,8 @@ using NextPatch.Core.Sampling;
 namespace NextPatch.Core.Imaging;
 
 /// <summary>Square crops as the published code makes them, equal to its bytes.</summary>
-/// <remarks>Sources: <c>dataset/augmentation.py</c> of LlamaGen (after ADM) and torchvision's TenCrop. Sizes are rounded half to even, as Python rounds.</remarks>
+/// <remarks>Sources: <c>dataset/augmentation.py</c> of LlamaGen (after ADM) and torchvision's TenCrop. Sizes are rounded half to even, as Python
+/// rounds.</remarks>
 public static class ImageCrops
 {
     private const double SmallestRandomShare = 0.8;
@@ -77,7 +78,8 @@ public static class ImageCrops
             throw new ArgumentException($"Ten crops of {size}x{size} need {10 * bytes} bytes but got {destination.Length}.", nameof(destination));
         }
 
-        ReadOnlySpan<(int Left, int Top)> places = [(0, 0), (right, 0), (0, bottom), (right, bottom), ((int)Math.Round(right / 2.0), (int)Math.Round(bottom / 2.0))];
+        ReadOnlySpan<(int Left, int Top)> places =
+            [(0, 0), (right, 0), (0, bottom), (right, bottom), ((int)Math.Round(right / 2.0), (int)Math.Round(bottom / 2.0))];
         var mirrored = Mirror(image);
         for (var i = 0; i < places.Length; i++)
         {

@@ -11,7 +11,9 @@ public static class PeakSignalToNoise
     {
         if (originals.Length != reconstructions.Length)
         {
-            throw new ArgumentException($"{originals.Length} bytes of originals cannot be compared with {reconstructions.Length} of reconstructions.", nameof(reconstructions));
+            throw new ArgumentException(
+                $"{originals.Length} bytes of originals cannot be compared with {reconstructions.Length} of reconstructions.",
+                nameof(reconstructions));
         }
 
         long sum = 0;

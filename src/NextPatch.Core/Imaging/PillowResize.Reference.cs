@@ -5,8 +5,12 @@ public static partial class PillowResize
     /// <summary>The same in the order in which Pillow describes it, pixel by pixel.</summary>
     internal static RgbImage ResizeReference(RgbImage image, int width, int height, ResampleFilter filter)
     {
-        var wide = width == image.Width ? image : Filter(image, new ResampleWeights(image.Width, width, filter, 0, width), width, image.Height, horizontal: true);
-        return height == image.Height ? wide : Filter(wide, new ResampleWeights(image.Height, height, filter, 0, height), width, height, horizontal: false);
+        var wide = width == image.Width
+            ? image
+            : Filter(image, new ResampleWeights(image.Width, width, filter, 0, width), width, image.Height, horizontal: true);
+        return height == image.Height
+            ? wide
+            : Filter(wide, new ResampleWeights(image.Height, height, filter, 0, height), width, height, horizontal: false);
     }
 
     private static RgbImage Filter(RgbImage image, ResampleWeights weights, int width, int height, bool horizontal)

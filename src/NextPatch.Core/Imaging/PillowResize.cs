@@ -83,7 +83,9 @@ public static partial class PillowResize
             Turn(image.Pixels.AsSpan((firstRow + y) * image.Width * 3), image.Width * 3, turned, StripBytes, strip, image.Width);
             for (var x = 0; x < keptWidth; x++)
             {
-                WeightedRows.Sum(turned.AsSpan(weights.First(left + x) * StripBytes), StripBytes, weights.Of(left + x), filtered.AsSpan(x * StripBytes, StripBytes));
+                WeightedRows.Sum(
+                    turned.AsSpan(weights.First(left + x) * StripBytes), StripBytes, weights.Of(left + x),
+                    filtered.AsSpan(x * StripBytes, StripBytes));
             }
 
             Turn(filtered, StripBytes, destination[(y * keptWidth * 3)..], keptWidth * 3, keptWidth, strip);

@@ -13,7 +13,8 @@ public sealed class RgbImage
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(height);
         if (pixels.Length != width * height * 3)
         {
-            throw new ArgumentException($"An RGB image of {width}x{height} needs {width * height * 3} bytes but got {pixels.Length}.", nameof(pixels));
+            throw new ArgumentException(
+                $"An RGB image of {width}x{height} needs {width * height * 3} bytes but got {pixels.Length}.", nameof(pixels));
         }
 
         Width = width;

@@ -15,7 +15,8 @@ public sealed record PatchGeometry
         if (gridSide < 1 || patchSide < 1 || gridSide % patchSide != 0)
         {
             var divisors = string.Join(", ", Enumerable.Range(1, Math.Max(gridSide, 1)).Where(d => gridSide % d == 0));
-            throw new ConfigException($"A grid of {gridSide}x{gridSide} codes cannot be divided into {patchSide}x{patchSide} patches. Patch sides that fit: {divisors}.");
+            throw new ConfigException(
+                $"A grid of {gridSide}x{gridSide} codes cannot be divided into {patchSide}x{patchSide} patches. Patch sides that fit: {divisors}.");
         }
 
         GridSide = gridSide;

@@ -136,7 +136,10 @@ public sealed class PatchSchedule
     }
 }
 
-/// <summary>One stage of coarse-to-fine training: optimiser steps [<paramref name="Start"/>, <paramref name="End"/>) with patches of side <paramref name="PatchSide"/>.</summary>
+/// <summary>
+/// One stage of coarse-to-fine training: optimiser steps [<paramref name="Start"/>, <paramref name="End"/>) with patches of side
+/// <paramref name="PatchSide"/>.
+/// </summary>
 /// <param name="Index">Position in the schedule, 0 = coarsest.</param>
 /// <param name="PatchSide">Side p, in codes.</param>
 /// <param name="Start">First optimiser step.</param>

@@ -24,7 +24,10 @@ public sealed record SamplingConfig
     /// <summary>Exponent of <see cref="GuidanceShape.Power"/>.</summary>
     public double GuidancePower { get; init; } = 1.0;
 
-    /// <summary>Guide only while the 0-based decode step (the first code comes from the prefill, which is always guided) is at most this; -1 = always (<c>cfg_interval</c>).</summary>
+    /// <summary>
+    /// Guide only while the 0-based decode step (the first code comes from the prefill, which is always guided) is at most this; -1 = always
+    /// (<c>cfg_interval</c>).
+    /// </summary>
     public int GuidanceInterval { get; init; } = -1;
 
     /// <summary>Softmax temperature; values below 1e-5 count as 1e-5, as published.</summary>

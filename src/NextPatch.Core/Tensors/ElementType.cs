@@ -49,6 +49,7 @@ public static class ElementTypes
     };
 
     /// <summary>Whether elements are real numbers with a fraction, which may be converted to another such type.</summary>
-    public static bool IsFloating(this ElementType type) => type is ElementType.Float16 or ElementType.BFloat16 or ElementType.Float32 or ElementType.Float64
+    public static bool IsFloating(this ElementType type)
+        => type is ElementType.Float16 or ElementType.BFloat16 or ElementType.Float32 or ElementType.Float64
         or ElementType.Float8E4M3 or ElementType.Float8E5M2;
 }

@@ -15,7 +15,8 @@ public sealed class HostTensor
         var count = CountElements(shape);
         if (bytes.Length != count * type.Size())
         {
-            throw new ArgumentException($"A {type} tensor of shape {Describe(shape)} needs {count * type.Size()} bytes but got {bytes.Length}.", nameof(bytes));
+            throw new ArgumentException(
+                $"A {type} tensor of shape {Describe(shape)} needs {count * type.Size()} bytes but got {bytes.Length}.", nameof(bytes));
         }
 
         Type = type;

@@ -14,13 +14,16 @@ internal sealed class LaidOutTensor : StoredTensor
     private readonly IReadCheck? _check;
 
     /// <param name="source">The caller has checked that every element lies inside.</param>
-    /// <param name="offset">Bytes from the start of the source to the first element; asked for when elements are, because finding it may touch the file.</param>
+    /// <param name="offset">Bytes from the start of the source to the first element; asked for when elements are, because finding it may touch the
+    /// file.</param>
     /// <param name="type">Element type.</param>
     /// <param name="shape">Extents, outermost first.</param>
     /// <param name="strides">Elements between neighbours along each axis; null = C order.</param>
     /// <param name="isBigEndian">Elements are stored most significant byte first.</param>
     /// <param name="check">Throws where the elements are damaged, which fill its member.</param>
-    public LaidOutTensor(SpanSource source, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, IReadCheck? check = null)
+    public LaidOutTensor(
+        SpanSource source, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false,
+        IReadCheck? check = null)
         : base(type, shape)
     {
         _source = source;
@@ -31,7 +34,9 @@ internal sealed class LaidOutTensor : StoredTensor
     }
 
     /// <inheritdoc cref="LaidOutTensor(SpanSource, Lazy{long}, ElementType, IReadOnlyList{long}, long[], bool, IReadCheck)"/>
-    public LaidOutTensor(MappedFile file, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false, IReadCheck? check = null)
+    public LaidOutTensor(
+        MappedFile file, Lazy<long> offset, ElementType type, IReadOnlyList<long> shape, long[]? strides = null, bool isBigEndian = false,
+        IReadCheck? check = null)
         : this(file.Span, offset, type, shape, strides, isBigEndian, check) => _file = file;
 
     /// <summary>Gives out bytes that lie end to end.</summary>

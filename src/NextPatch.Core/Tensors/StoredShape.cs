@@ -19,7 +19,8 @@ internal static class StoredShape
         {
             if (extent < 0)
             {
-                throw new DataFormatException($"'{name}' declares the shape {HostTensor.Describe(shape)} with a negative extent; the file is damaged.");
+                throw new DataFormatException(
+                    $"'{name}' declares the shape {HostTensor.Describe(shape)} with a negative extent; the file is damaged.");
             }
         }
 
@@ -39,7 +40,9 @@ internal static class StoredShape
         var bytes = ByteCount(name, type, shape);
         return bytes <= Array.MaxLength
             ? (int)bytes
-            : throw new DataFormatException($"'{name}' declares the shape {HostTensor.Describe(shape)} ({bytes} bytes); tensors beyond {Array.MaxLength} bytes cannot be read into memory.");
+            : throw new DataFormatException(
+                $"'{name}' declares the shape {HostTensor.Describe(shape)} ({bytes} bytes); tensors beyond {Array.MaxLength} bytes cannot be read "
+                + $"into memory.");
     }
 
     /// <summary>Whether elements lie in C order without gaps; axes of extent 1 may have any stride.</summary>

@@ -35,7 +35,8 @@ public abstract class StoredTensor
     internal delegate void PartAction(ReadOnlySpan<byte> part);
 
     /// <summary>A tensor in memory, seen the same way.</summary>
-    public static StoredTensor From(HostTensor tensor) => new LaidOutTensor((offset, length) => tensor.Bytes.Span.Slice((int)offset, length), new Lazy<long>(0L), tensor.Type, tensor.Shape);
+    public static StoredTensor From(HostTensor tensor)
+        => new LaidOutTensor((offset, length) => tensor.Bytes.Span.Slice((int)offset, length), new Lazy<long>(0L), tensor.Type, tensor.Shape);
 
     /// <summary>A float32 tensor that lies nowhere: its elements are computed each time they are read.</summary>
     /// <param name="shape">Extents, outermost first.</param>

@@ -5,7 +5,9 @@ public sealed class TensorFile : IDisposable
 {
     private readonly IReadOnlyList<IDisposable> _owned;
 
-    internal TensorFile(string path, IReadOnlyDictionary<string, StoredTensor> tensors, IReadOnlyDictionary<string, string> metadata, IReadOnlyList<IDisposable> owned)
+    internal TensorFile(
+        string path, IReadOnlyDictionary<string, StoredTensor> tensors, IReadOnlyDictionary<string, string> metadata,
+        IReadOnlyList<IDisposable> owned)
     {
         Path = path;
         Tensors = tensors;

@@ -33,14 +33,19 @@ public sealed class CodeAppender : IDisposable
 
     /// <summary>Begins a folder of codes, or continues one.</summary>
     /// <param name="folder">Made if it is missing.</param>
-    /// <param name="planned">What the codes are. <see cref="CodeManifest.Count"/> is the largest number of images there may be; counts are set by <see cref="Publish"/>.</param>
+    /// <param name="planned">What the codes are. <see cref="CodeManifest.Count"/> is the largest number of images there may be; counts are set by
+    /// <see cref="Publish"/>.</param>
     /// <param name="layout">How they are stored.</param>
     /// <param name="settings">All that decides the codes, by name. A folder that was begun with others is refused.</param>
-    /// <exception cref="ConfigException">The folder was begun with other settings, or holds codes of which nothing says how they were made.</exception>
+    /// <exception cref="ConfigException">The folder was begun with other settings, or holds codes of which nothing says how they were
+    /// made.</exception>
     /// <exception cref="NextPatchException">Another writer is at work in the folder, or it cannot be written.</exception>
     public static CodeAppender Open(string folder, CodeManifest planned, CodeLayout layout, IReadOnlyDictionary<string, string> settings)
     {
-        var wanted = new CodeJournal { Layout = layout, Settings = new SortedDictionary<string, string>(settings.ToDictionary(), StringComparer.Ordinal) };
+        var wanted = new CodeJournal
+        {
+            Layout = layout, Settings = new SortedDictionary<string, string>(settings.ToDictionary(), StringComparer.Ordinal),
+        };
         var @lock = Lock(folder);
         try
         {
@@ -51,7 +56,8 @@ public sealed class CodeAppender : IDisposable
             }
             else if (CodeStore.IsCodeFolder(folder))
             {
-                throw new ConfigException($"'{folder}' already holds codes, and no {CodeJournal.Name} says how they were made. Choose another folder, or remove this one.");
+                throw new ConfigException(
+                    $"'{folder}' already holds codes, and no {CodeJournal.Name} says how they were made. Choose another folder, or remove this one.");
             }
 
             var appender = new CodeAppender(folder, planned, found ?? wanted, @lock);
@@ -79,9 +85,12 @@ public sealed class CodeAppender : IDisposable
     {
         var perImage = _planned.Augmentations * _planned.GridSide * _planned.GridSide;
         if (codes.Length != labels.Length * perImage || codes.IndexOfAnyExceptInRange(0, _planned.VocabularySize - 1) >= 0
-            || labels.IndexOfAnyExceptInRange(0, _planned.ClassNames.Count - 1) >= 0 || after.Count != Progress.Count + labels.Length || after.Count > _planned.Count)
+            || labels.IndexOfAnyExceptInRange(0, _planned.ClassNames.Count - 1) >= 0 || after.Count != Progress.Count + labels.Length
+                || after.Count > _planned.Count)
         {
-            throw new ArgumentException($"{codes.Length} codes and {labels.Length} labels do not fit {perImage} codes per image below {_planned.VocabularySize}, {_planned.ClassNames.Count} classes and image {after.Count} of {_planned.Count}.", nameof(codes));
+            throw new ArgumentException(
+                $"{codes.Length} codes and {labels.Length} labels do not fit {perImage} codes per image below {_planned.VocabularySize}, "
+                + $"{_planned.ClassNames.Count} classes and image {after.Count} of {_planned.Count}.", nameof(codes));
         }
 
         try
@@ -111,7 +120,9 @@ public sealed class CodeAppender : IDisposable
         var manifest = _planned with { Count = Progress.Count, HeldOutCount = Progress.HeldOutCount };
         if (manifest.Count <= manifest.HeldOutCount)
         {
-            throw new NextPatchException($"None of the images to train on could be read, so '{_folder}' is not made a folder of codes; {Progress.SkippedCount} were left out.");
+            throw new NextPatchException(
+                $"None of the images to train on could be read, so '{_folder}' is not made a folder of codes; {Progress.SkippedCount} were left "
+                + $"out.");
         }
 
         _journal = _journal with { Finished = _files!.Finish(manifest) };
@@ -133,7 +144,9 @@ public sealed class CodeAppender : IDisposable
         }
         else
         {
-            _files = _journal.Layout == CodeLayout.Store ? new StoreFiles(_folder, _planned, Progress.Count) : new LlamaGenCodeFiles(_folder, _planned, Progress.Count);
+            _files = _journal.Layout == CodeLayout.Store
+                ? new StoreFiles(_folder, _planned, Progress.Count)
+                : new LlamaGenCodeFiles(_folder, _planned, Progress.Count);
             WriteJournal();
         }
     }
@@ -162,7 +175,8 @@ public sealed class CodeAppender : IDisposable
         }
         catch (JsonException e)
         {
-            throw new DataFormatException($"'{path}' does not say how the codes beside it were begun: {e.Message} Remove the folder and encode again.", e);
+            throw new DataFormatException(
+                $"'{path}' does not say how the codes beside it were begun: {e.Message} Remove the folder and encode again.", e);
         }
     }
 

@@ -1,6 +1,8 @@
 namespace NextPatch.Data.Codes;
 
-/// <summary><c>encoding.json</c> of a folder of codes: what is being written into it and how far that is; in a finished one, how it was made.</summary>
+/// <summary>
+/// <c>encoding.json</c> of a folder of codes: what is being written into it and how far that is; in a finished one, how it was made.
+/// </summary>
 internal sealed record CodeJournal
 {
     public const string Name = "encoding.json";

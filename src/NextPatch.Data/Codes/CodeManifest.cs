@@ -45,7 +45,8 @@ public sealed record CodeManifest
     public IReadOnlyDictionary<string, string>? FileHashes { get; init; }
 }
 
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, RespectNullableAnnotations = true, UseStringEnumConverter = true)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, RespectNullableAnnotations = true, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(CodeManifest))]
 [JsonSerializable(typeof(CodeJournal))]
 internal sealed partial class CodeManifestJson : JsonSerializerContext;

@@ -53,15 +53,20 @@ public sealed class CodeStore : IDisposable
     {
         if (!Directory.Exists(folder))
         {
-            throw new NextPatchException($"Code folder '{folder}' {(File.Exists(folder) ? "is a file" : "does not exist")}; check the path, or encode a dataset first.");
+            throw new NextPatchException(
+                $"Code folder '{folder}' {(File.Exists(folder) ? "is a file" : "does not exist")}; check the path, or encode a dataset first.");
         }
 
         if (!IsCodeFolder(folder))
         {
-            throw new NextPatchException($"'{Path.Combine(folder, CodesName)}' does not exist, nor a pair of published folders ('..._codes' beside '..._labels'); check the path, or encode a dataset first ('nextpatch encode').");
+            throw new NextPatchException(
+                $"'{Path.Combine(folder, CodesName)}' does not exist, nor a pair of published folders ('..._codes' beside '..._labels'); check the "
+                + $"path, or encode a dataset first ('nextpatch encode').");
         }
 
-        var published = File.Exists(Path.Combine(folder, CodesName)) || LlamaGenCodes.FindCodes(folder) is not { } found ? null : LlamaGenCodes.Open(found);
+        var published = File.Exists(Path.Combine(folder, CodesName)) || LlamaGenCodes.FindCodes(folder) is not { } found
+            ? null
+            : LlamaGenCodes.Open(found);
         StoredCodes codes = published is null ? MappedCodes.Open(Path.Combine(folder, CodesName)) : published;
         try
         {
@@ -79,7 +84,8 @@ public sealed class CodeStore : IDisposable
     }
 
     /// <summary>Whether a path is a folder of codes in one of the two layouts; nothing is read.</summary>
-    public static bool IsCodeFolder(string path) => Directory.Exists(path) && (File.Exists(Path.Combine(path, CodesName)) || LlamaGenCodes.FindCodes(path) is not null);
+    public static bool IsCodeFolder(string path)
+        => Directory.Exists(path) && (File.Exists(Path.Combine(path, CodesName)) || LlamaGenCodes.FindCodes(path) is not null);
 
     /// <summary>Writes a store; each file appears under its name only when it is whole.</summary>
     /// <param name="folder">Created if it is missing; a store in it is replaced.</param>

@@ -21,13 +21,17 @@ internal static class CodeStoreChecks
             : throw new DataFormatException($"'{path}' has the label {l}; labels start at 0 and fit 31 bits."));
     }
 
-    /// <summary>The manifest of a store that has none: a square grid, the smallest vocabulary (for the published layout at least the published one) and classes that hold what is there.</summary>
+    /// <summary>
+    /// The manifest of a store that has none: a square grid, the smallest vocabulary (for the published layout at least the published one) and
+    /// classes that hold what is there.
+    /// </summary>
     public static CodeManifest Infer(string folder, StoredCodes codes, int[] labels)
     {
         var side = (int)Math.Round(Math.Sqrt(codes.CodesPerImage));
         if ((long)side * side != codes.CodesPerImage)
         {
-            throw new DataFormatException($"'{codes.Path}' has {codes.CodesPerImage} codes per image, which is no square grid; describe it in {CodeStore.ManifestName}.");
+            throw new DataFormatException(
+                $"'{codes.Path}' has {codes.CodesPerImage} codes per image, which is no square grid; describe it in {CodeStore.ManifestName}.");
         }
 
         var largest = 0;
@@ -83,12 +87,14 @@ internal static class CodeStoreChecks
         if (manifest.Count < 1 || manifest.Augmentations < 1 || manifest.GridSide < 1 || manifest.VocabularySize < 1 || manifest.ClassNames.Count < 1)
         {
             return $"count, augmentations, gridSide, vocabularySize and the number of classNames in {CodeStore.ManifestName} must be at least 1, "
-                + $"but are {manifest.Count}, {manifest.Augmentations}, {manifest.GridSide}, {manifest.VocabularySize} and {manifest.ClassNames.Count}.";
+                + $"but are {manifest.Count}, {manifest.Augmentations}, {manifest.GridSide}, {manifest.VocabularySize} and "
+                    + $"{manifest.ClassNames.Count}.";
         }
 
         if (manifest.HeldOutCount < 0 || manifest.HeldOutCount >= manifest.Count)
         {
-            return $"heldOutCount in {CodeStore.ManifestName} is {manifest.HeldOutCount}; expected 0 to {manifest.Count - 1}, so that images to train on remain.";
+            return $"heldOutCount in {CodeStore.ManifestName} is {manifest.HeldOutCount}; expected 0 to {manifest.Count - 1}, so that images to "
+                + $"train on remain.";
         }
 
         if (labels.Length != manifest.Count)

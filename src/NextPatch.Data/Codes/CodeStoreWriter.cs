@@ -34,14 +34,16 @@ internal static class CodeStoreWriter
         if (codes.Length != expected)
         {
             throw new ArgumentException(
-                $"{manifest.Count} images x {manifest.Augmentations} variants of {manifest.GridSide}x{manifest.GridSide} need {expected} codes but got {codes.Length}.",
+                $"{manifest.Count} images x {manifest.Augmentations} variants of {manifest.GridSide}x{manifest.GridSide} need {expected} codes but "
+                    + $"got {codes.Length}.",
                 nameof(codes));
         }
 
         var bad = codes.IndexOfAnyExceptInRange(0, manifest.VocabularySize - 1);
         if (bad >= 0)
         {
-            throw new ArgumentException($"Code {codes[bad]} at element {bad} does not fit the vocabulary of {manifest.VocabularySize}.", nameof(codes));
+            throw new ArgumentException(
+                $"Code {codes[bad]} at element {bad} does not fit the vocabulary of {manifest.VocabularySize}.", nameof(codes));
         }
     }
 }

@@ -3,9 +3,11 @@ using NextPatch.Core.Files;
 
 namespace NextPatch.Data.Codes;
 
-/// <summary>The published layout as it grows: one file of codes and one of a label per image, and <c>dataset.json</c> for what they do not say.</summary>
-/// <remarks>Whole after a kill, because every file is replaced as a whole; after a power failure files that were written last may be empty, since waiting for the
-/// disk for each of millions of files would take longer than encoding them.</remarks>
+/// <summary>
+/// The published layout as it grows: one file of codes and one of a label per image, and <c>dataset.json</c> for what they do not say.
+/// </summary>
+/// <remarks>Whole after a kill, because every file is replaced as a whole; after a power failure files that were written last may be empty, since
+/// waiting for the disk for each of millions of files would take longer than encoding them.</remarks>
 internal sealed class LlamaGenCodeFiles : CodeFiles
 {
     private readonly CodeManifest _planned;

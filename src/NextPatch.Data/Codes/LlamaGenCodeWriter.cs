@@ -6,7 +6,10 @@ namespace NextPatch.Data.Codes;
 
 // Shape letters used in this file: A stored variants of an image, T codes of an image.
 
-/// <summary>Writes codes as the published extraction does: <c>NAME_codes/i.npy</c> int64 [1, A, T] and <c>NAME_labels/i.npy</c> int64 [1]. May be called from several threads.</summary>
+/// <summary>
+/// Writes codes as the published extraction does: <c>NAME_codes/i.npy</c> int64 [1, A, T] and <c>NAME_labels/i.npy</c> int64 [1]. May be called from
+/// several threads.
+/// </summary>
 public sealed class LlamaGenCodeWriter
 {
     private readonly string _codes;

@@ -9,10 +9,12 @@ namespace NextPatch.Data.Codes;
 // Shape letters used in this file: N images, A stored variants of an image, T codes of an image.
 
 /// <summary>
-/// The published layout: <c>X_codes/i.npy</c> int64 [1, A, T] and <c>X_labels/i.npy</c> int64 [1] for i from 0 to N - 1, X for instance "imagenet256".
+/// The published layout: <c>X_codes/i.npy</c> int64 [1, A, T] and <c>X_labels/i.npy</c> int64 [1] for i from 0 to N - 1, X for instance
+/// "imagenet256".
 /// </summary>
-/// <remarks>Source: <c>dataset/imagenet.py::CustomDataset</c> of LlamaGen. Where a folder is called ..ten_crop and its sibling ..ten_crop_105 has the same
-/// subfolders, the published code takes either with probability one half, then one of its ten crops: here those are the first and the last ten of 20 variants.</remarks>
+/// <remarks>Source: <c>dataset/imagenet.py::CustomDataset</c> of LlamaGen. Where a folder is called ..ten_crop and its sibling ..ten_crop_105 has the
+/// same subfolders, the published code takes either with probability one half, then one of its ten crops: here those are the first and the last ten
+/// of 20 variants.</remarks>
 internal sealed class LlamaGenCodes : StoredCodes
 {
     /// <summary>Codebook size of the published tokenizers, which the files do not say.</summary>
@@ -64,11 +66,15 @@ internal sealed class LlamaGenCodes : StoredCodes
     {
         var parent = System.IO.Path.GetDirectoryName(only)!;
         var sibling = System.IO.Path.Combine(parent + SmallerRange, System.IO.Path.GetFileName(only));
-        string[] folders = parent.EndsWith(TenCrop, StringComparison.Ordinal) && Directory.Exists(sibling) && Directory.Exists(LabelsOf(sibling)) ? [only, sibling] : [only];
+        string[] folders = parent.EndsWith(TenCrop, StringComparison.Ordinal) && Directory.Exists(sibling) && Directory.Exists(LabelsOf(sibling))
+            ? [only, sibling]
+            : [only];
         var counts = folders.Select(CountFiles).ToArray();
         return counts[0] == counts[^1] && counts[0] == CountFiles(LabelsOf(only))
             ? new LlamaGenCodes(folders, LabelsOf(only), counts[0])
-            : throw new DataFormatException($"'{only}' has {counts[0]} images, '{folders[^1]}' {counts[^1]} and '{LabelsOf(only)}' {CountFiles(LabelsOf(only))}; expected as many in each.");
+            : throw new DataFormatException(
+                $"'{only}' has {counts[0]} images, '{folders[^1]}' {counts[^1]} and '{LabelsOf(only)}' {CountFiles(LabelsOf(only))}; expected as "
+                + $"many in each.");
     }
 
     public int[] ReadLabels()
@@ -104,7 +110,8 @@ internal sealed class LlamaGenCodes : StoredCodes
     {
     }
 
-    internal static string FileOf(string folder, long image) => System.IO.Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{image}.npy"));
+    internal static string FileOf(string folder, long image)
+        => System.IO.Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{image}.npy"));
 
     private static string LabelsOf(string codes) => codes[..^CodesSuffix.Length] + LabelsSuffix;
 
@@ -112,11 +119,14 @@ internal sealed class LlamaGenCodes : StoredCodes
     {
         // Hidden and foreign files do not count; the numbers must go from 0 up without a gap.
         var numbers = Directory.EnumerateFiles(folder, "*.npy")
-            .Select(f => int.TryParse(System.IO.Path.GetFileNameWithoutExtension(f), NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : -1).Where(n => n >= 0).ToHashSet();
+            .Select(f => int.TryParse(
+                System.IO.Path.GetFileNameWithoutExtension(f), NumberStyles.None, CultureInfo.InvariantCulture, out var n) ? n : -1)
+                .Where(n => n >= 0).ToHashSet();
         var gap = Enumerable.Range(0, numbers.Count).FirstOrDefault(n => !numbers.Contains(n), -1);
         return numbers.Count == 0 ? throw new DataFormatException($"'{folder}' holds no files 0.npy, 1.npy and so on.")
             : gap < 0 ? numbers.Count
-            : throw new DataFormatException($"'{folder}' lacks {gap}.npy, but has higher numbers; the extraction was not finished, or files were lost.");
+            : throw new DataFormatException(
+                $"'{folder}' lacks {gap}.npy, but has higher numbers; the extraction was not finished, or files were lost.");
     }
 
     /// <summary>A negative or too large number becomes -1, which every reader refuses.</summary>
@@ -133,7 +143,9 @@ internal sealed class LlamaGenCodes : StoredCodes
         var codes = ReadFile(folder, image);
         return codes.Shape.SequenceEqual([1, VariantsPerFile, CodesPerImage])
             ? codes.Type == ElementType.Int64 ? codes.AsSpan<long>() : codes.ToInt64()
-            : throw new DataFormatException($"'{FileOf(_folders[folder], image)}' has shape {HostTensor.Describe(codes.Shape)} but the first image {HostTensor.Describe([1, VariantsPerFile, CodesPerImage])}.");
+            : throw new DataFormatException(
+                $"'{FileOf(_folders[folder], image)}' has shape {HostTensor.Describe(codes.Shape)} but the first image "
+                + $"{HostTensor.Describe([1, VariantsPerFile, CodesPerImage])}.");
     }
 
     private HostTensor ReadFile(int folder, int image)

@@ -43,7 +43,8 @@ internal sealed class MappedCodes : StoredCodes
         return length == header.DataOffset + header.ByteCount
             ? new MappedCodes(path, header)
             : throw new DataFormatException(
-                $"'{path}' has {length} bytes but its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount}; it is truncated or damaged.");
+                $"'{path}' has {length} bytes but its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount}; it "
+                    + $"is truncated or damaged.");
     }
 
     public override void Read(int image, int variant, Span<int> destination) => ReadRows(((long)image * Variants) + variant, destination);

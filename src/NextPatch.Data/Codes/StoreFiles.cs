@@ -110,7 +110,9 @@ internal sealed class StoreFiles : CodeFiles
         if (stream.Length < length)
         {
             stream.Dispose();
-            throw new DataFormatException($"'{stream.Name}' has {stream.Length} bytes but {CodeJournal.Name} says that {length} were written. Remove the folder and encode again.");
+            throw new DataFormatException(
+                $"'{stream.Name}' has {stream.Length} bytes but {CodeJournal.Name} says that {length} were written. Remove the folder and encode "
+                + $"again.");
         }
 
         stream.SetLength(length);

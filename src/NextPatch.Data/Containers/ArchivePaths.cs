@@ -62,7 +62,8 @@ internal sealed class ArchivePaths
         var unified = name.Replace('\\', '/');
         var parts = unified.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(p => p != ".").ToArray();
         return unified.StartsWith('/') || parts.Contains("..") || parts.Any(p => p.Contains(':') || p.Contains('\0'))
-            ? throw new DataFormatException($"'{_archive}' holds a file named '{name}', which leads out of the archive; it is hostile or was packed with absolute paths.")
+            ? throw new DataFormatException(
+                $"'{_archive}' holds a file named '{name}', which leads out of the archive; it is hostile or was packed with absolute paths.")
             : parts;
     }
 }

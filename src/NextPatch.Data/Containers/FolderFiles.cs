@@ -36,7 +36,8 @@ internal sealed class FolderFiles : IFileSet
         cancellationToken.ThrowIfCancellationRequested();
         if (depth > MaxDepth)
         {
-            throw new NextPatchException($"'{Path.Combine(_root, folder)}' lies more than {MaxDepth} folders deep; a link probably leads back to a folder above itself.");
+            throw new NextPatchException(
+                $"'{Path.Combine(_root, folder)}' lies more than {MaxDepth} folders deep; a link probably leads back to a folder above itself.");
         }
 
         foreach (var entry in new DirectoryInfo(Path.Combine(_root, folder)).EnumerateFileSystemInfos())

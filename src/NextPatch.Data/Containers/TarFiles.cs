@@ -6,7 +6,9 @@ using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Containers;
 
-/// <summary>The files of a tar archive, read in place. A gzipped one is unpacked to a temporary file first, because it cannot be read out of order.</summary>
+/// <summary>
+/// The files of a tar archive, read in place. A gzipped one is unpacked to a temporary file first, because it cannot be read out of order.
+/// </summary>
 internal sealed class TarFiles : IFileSet
 {
     // Photographs hardly shrink; small files grow by the padding between them.
@@ -92,7 +94,9 @@ internal sealed class TarFiles : IFileSet
                 case TarEntryType.GlobalExtendedAttributes:
                     break;
                 default:
-                    throw new DataFormatException($"'{_path}' holds '{entry.Name}', which is a {entry.EntryType} and no file; archives with links or devices are refused. Pack it again, with tar --dereference.");
+                    throw new DataFormatException(
+                        $"'{_path}' holds '{entry.Name}', which is a {entry.EntryType} and no file; archives with links or devices are refused. "
+                        + $"Pack it again, with tar --dereference.");
             }
         }
     }
@@ -119,7 +123,8 @@ internal sealed class TarFiles : IFileSet
                 written += got;
                 if (written > limit)
                 {
-                    throw new DataFormatException($"'{path}' unpacks to more than {MaxInflation} times its size; it is refused. Unpack it by hand if it is sound.");
+                    throw new DataFormatException(
+                        $"'{path}' unpacks to more than {MaxInflation} times its size; it is refused. Unpack it by hand if it is sound.");
                 }
             }
         }

@@ -53,7 +53,9 @@ internal sealed class ZipFiles : IFileSet
         var entry = _entries[file];
         if (entry.Length > ImageDecoder.MaxFileBytes || entry.Length > entry.CompressedLength * MaxInflation)
         {
-            throw new DataFormatException($"'{Describe(file)}' claims {entry.Length:N0} bytes, more than an image may have or {entry.CompressedLength:N0} stored bytes can hold.");
+            throw new DataFormatException(
+                $"'{Describe(file)}' claims {entry.Length:N0} bytes, more than an image may have or {entry.CompressedLength:N0} stored bytes can "
+                + $"hold.");
         }
 
         var bytes = new byte[entry.Length];
@@ -86,7 +88,8 @@ internal sealed class ZipFiles : IFileSet
         {
             if (((entry.ExternalAttributes >> 16) & UnixTypeMask) == UnixLink)
             {
-                throw new DataFormatException($"'{_path}' holds '{entry.FullName}', which is a link; archives with links are refused. Pack it again without --symlinks.");
+                throw new DataFormatException(
+                    $"'{_path}' holds '{entry.FullName}', which is a link; archives with links are refused. Pack it again without --symlinks.");
             }
 
             if (entry.FullName.EndsWith('/'))

@@ -26,7 +26,8 @@ public sealed class ChosenImages : ImageSource
     /// <summary>Chooses images.</summary>
     /// <param name="parts">Stays open, and stays the caller's.</param>
     /// <param name="choice">Which parts. Of a single part nothing is held out, except by <paramref name="heldOutShare"/>.</param>
-    /// <param name="heldOutShare">Share of each class of the training part that is held out, in [0, 1); 0 where the data bring a part of their own for that.</param>
+    /// <param name="heldOutShare">Share of each class of the training part that is held out, in [0, 1); 0 where the data bring a part of their own
+    /// for that.</param>
     /// <param name="seed">Chooses them.</param>
     /// <exception cref="NextPatchException">The dataset has no such part.</exception>
     public static ChosenImages From(DatasetParts parts, DatasetPart choice, double heldOutShare = 0, ulong seed = 0)

@@ -21,7 +21,8 @@ public static class DatasetReader
 
     /// <summary>Reads a dataset into memory. See the README for the layouts; an unknown one is answered with the list.</summary>
     /// <param name="path">A folder, an archive, a list or a record file.</param>
-    /// <param name="side">Width and height of the result; null keeps what the format has (IDX and CIFAR: 32; arrays of squares) and means 32 for image files.</param>
+    /// <param name="side">Width and height of the result; null keeps what the format has (IDX and CIFAR: 32; arrays of squares) and means 32 for
+    /// image files.</param>
     /// <param name="seed">Chooses the held-out images where the data brings no test part.</param>
     /// <param name="heldOutShare">Share of each class that is then held out, in [0, 1).</param>
     /// <param name="progress">Told now and then while image files are decoded; may be called from several threads.</param>
@@ -90,7 +91,8 @@ public static class DatasetReader
         if (Directory.Exists(path))
         {
             var files = new FolderFiles(path, cancellationToken);
-            return files.Folders.Count > 0 || files.Paths.Any(ImageFiles.IsImage) ? new ImageTree(files, path).Open(name, "image folder", isArchive: false)
+            return files.Folders.Count > 0 || files.Paths.Any(ImageFiles.IsImage)
+                ? new ImageTree(files, path).Open(name, "image folder", isArchive: false)
                 : throw Unknown(path, $"It holds no subfolders and {files.Paths.Count} files.");
         }
 

@@ -4,7 +4,9 @@ using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Datasets;
 
-/// <summary>Image files in one subfolder per class, or such folders under train/ and test/ or val/: classes and order of torchvision's ImageFolder.</summary>
+/// <summary>
+/// Image files in one subfolder per class, or such folders under train/ and test/ or val/: classes and order of torchvision's ImageFolder.
+/// </summary>
 internal sealed class ImageTree
 {
     private static readonly string[] TestNames = ["test", "val", "validation"];
@@ -43,13 +45,16 @@ internal sealed class ImageTree
         {
             var odd = train.ClassNames.Except(test.ClassNames).Concat(test.ClassNames.Except(train.ClassNames));
             throw new NextPatchException(
-                $"'{Show(Join(root, "train"))}' and '{Show(Join(root, testName))}' must have the same class folders, but only one of them has: {string.Join(", ", odd)}.");
+                $"'{Show(Join(root, "train"))}' and '{Show(Join(root, testName))}' must have the same class folders, but only one of them has: "
+                    + $"{string.Join(", ", odd)}.");
         }
 
         return new DatasetParts(Source(train, name, layout), Source(test, name, layout));
     }
 
-    /// <summary>Classes and images under a folder: classes sorted by name, in them files sorted by folder, then by name, all by ordinal comparison.</summary>
+    /// <summary>
+    /// Classes and images under a folder: classes sorted by name, in them files sorted by folder, then by name, all by ordinal comparison.
+    /// </summary>
     public (string[] ClassNames, (int File, int Label)[] Images) List(string root, string name)
     {
         var prefix = root.Length == 0 ? "" : root + "/";
@@ -60,7 +65,9 @@ internal sealed class ImageTree
         {
             return images.Length > 0
                 ? ([name], [.. images.OrderBy(i => i.Path, StringComparer.Ordinal).Select(i => (i.Index, 0))])
-                : throw new NextPatchException($"'{Show(root)}' holds no images: none of its {classes.Length} subfolders has a file that ends in {string.Join(", ", _extensions)}.");
+                : throw new NextPatchException(
+                    $"'{Show(root)}' holds no images: none of its {classes.Length} subfolders has a file that ends in "
+                    + $"{string.Join(", ", _extensions)}.");
         }
 
         var labels = classes.Index().ToDictionary(c => c.Item, c => c.Index, StringComparer.Ordinal);
@@ -70,7 +77,8 @@ internal sealed class ImageTree
         return empty.Length == 0
             ? (classes, listed)
             : throw new NextPatchException(
-                $"Class folder '{Show(Join(root, classes[empty[0]]))}' holds no image file{(empty.Length > 1 ? $" (and {empty.Length - 1} more)" : "")}. Fill or remove it.");
+                $"Class folder '{Show(Join(root, classes[empty[0]]))}' holds no image "
+                    + $"file{(empty.Length > 1 ? $" (and {empty.Length - 1} more)" : "")}. Fill or remove it.");
     }
 
     private ImageFiles Source((string[] ClassNames, (int File, int Label)[] Images) part, string name, string layout)

@@ -3,7 +3,10 @@ using NextPatch.Core.Imaging;
 
 namespace NextPatch.Data.Imaging;
 
-/// <summary>The first picture of a GIF file as Pillow converts it to RGB: transparent pixels show the colour of their index, and so does what the picture leaves free.</summary>
+/// <summary>
+/// The first picture of a GIF file as Pillow converts it to RGB: transparent pixels show the colour of their index, and so does what the picture
+/// leaves free.
+/// </summary>
 /// <remarks>Source: the GIF89a specification. SkiaSharp would give black where the picture is transparent.</remarks>
 internal ref struct GifPicture
 {

@@ -8,9 +8,11 @@ using SkiaSharp;
 namespace NextPatch.Data.Imaging;
 
 /// <summary>JPEG, PNG, WebP, GIF, BMP, PPM and PGM files into RGB, as Pillow's <c>convert("RGB")</c> sees them: alpha is dropped and not blended,
-/// EXIF orientation and colour profiles are ignored, CMYK is converted plainly, 16-bit grey is clipped to 255, other 16-bit samples keep their high byte.</summary>
-/// <remarks>GIF, PPM and PGM are decoded here, the others by SkiaSharp, whose JPEG decoder is libjpeg-turbo with the settings of Pillow's: the bytes are equal.
-/// Of an animation the first picture is taken. Known difference: some damaged JPEGs decode here that Pillow refuses, or finish otherwise.</remarks>
+/// EXIF orientation and colour profiles are ignored, CMYK is converted plainly, 16-bit grey is clipped to 255, other 16-bit samples keep their high
+/// byte.</summary>
+/// <remarks>GIF, PPM and PGM are decoded here, the others by SkiaSharp, whose JPEG decoder is libjpeg-turbo with the settings of Pillow's: the bytes
+/// are equal. Of an animation the first picture is taken. Known difference: some damaged JPEGs decode here that Pillow refuses, or finish
+/// otherwise.</remarks>
 public static class ImageDecoder
 {
     // Larger than any photograph, small enough that a hostile header cannot take the machine's memory.
@@ -142,7 +144,9 @@ public static class ImageDecoder
         }
 
         bitmap.Dispose();
-        throw new DataFormatException($"'{name}' cannot be decoded as an image: it is {(result == SKCodecResult.IncompleteInput ? "truncated" : $"damaged ({result})")}. Remove or replace it.");
+        throw new DataFormatException(
+            $"'{name}' cannot be decoded as an image: it is {(result == SKCodecResult.IncompleteInput ? "truncated" : $"damaged ({result})")}. "
+            + $"Remove or replace it.");
     }
 
     private static void CheckSize(int width, int height, long maxPixelsPerByte, int bytes, string name)
@@ -155,7 +159,8 @@ public static class ImageDecoder
 
         if (pixels / bytes > maxPixelsPerByte)
         {
-            throw new DataFormatException($"'{name}' cannot be decoded as an image: it claims {width}x{height} pixels but has only {bytes} bytes; it is truncated or damaged.");
+            throw new DataFormatException(
+                $"'{name}' cannot be decoded as an image: it claims {width}x{height} pixels but has only {bytes} bytes; it is truncated or damaged.");
         }
     }
 

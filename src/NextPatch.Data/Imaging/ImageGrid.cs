@@ -69,12 +69,14 @@ public static class ImageGrid
         if (images.FirstOrDefault(i => i.Width != images[0].Width || i.Height != images[0].Height) is { } other)
         {
             throw new ArgumentException(
-                $"The images of a grid must have one size, but there are {images[0].Width}x{images[0].Height} and {other.Width}x{other.Height}.", nameof(images));
+                $"The images of a grid must have one size, but there are {images[0].Width}x{images[0].Height} and {other.Width}x{other.Height}.",
+                    nameof(images));
         }
 
         if (rowLabels is not null && rowLabels.Count != RowCount(images.Count, columns))
         {
-            throw new ArgumentException($"{images.Count} images in {columns} columns make {RowCount(images.Count, columns)} rows but got {rowLabels.Count} row labels.",
+            throw new ArgumentException(
+                $"{images.Count} images in {columns} columns make {RowCount(images.Count, columns)} rows but got {rowLabels.Count} row labels.",
                 nameof(rowLabels));
         }
 

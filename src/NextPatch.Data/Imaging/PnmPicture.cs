@@ -6,7 +6,8 @@ namespace NextPatch.Data.Imaging;
 /// <summary>Binary grey (P5) and colour (P6) files of the portable anymap family with one byte per sample.</summary>
 internal static class PnmPicture
 {
-    public static bool IsPnm(ReadOnlySpan<byte> file) => file is [(byte)'P', (byte)'5' or (byte)'6', (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t' or (byte)'#', ..];
+    public static bool IsPnm(ReadOnlySpan<byte> file)
+        => file is [(byte)'P', (byte)'5' or (byte)'6', (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t' or (byte)'#', ..];
 
     /// <param name="file">The whole file.</param>
     /// <param name="name">What messages call it.</param>
@@ -18,7 +19,8 @@ internal static class PnmPicture
         var (width, height, most) = (Number(file, ref at, name), Number(file, ref at, name), Number(file, ref at, name));
         if (width == 0 || height == 0 || most is 0 or > byte.MaxValue)
         {
-            throw new DataFormatException($"'{name}' cannot be decoded as an image: {width}x{height} with samples up to {most}; expected 1 to 255. Remove or convert it.");
+            throw new DataFormatException(
+                $"'{name}' cannot be decoded as an image: {width}x{height} with samples up to {most}; expected 1 to 255. Remove or convert it.");
         }
 
         checkSize(width, height);
@@ -54,6 +56,8 @@ internal static class PnmPicture
             value = (value * 10) + file[at] - '0';
         }
 
-        return at < file.Length ? value : throw new DataFormatException($"'{name}' cannot be decoded as an image: its header is truncated. Remove or replace it.");
+        return at < file.Length
+            ? value
+            : throw new DataFormatException($"'{name}' cannot be decoded as an image: its header is truncated. Remove or replace it.");
     }
 }

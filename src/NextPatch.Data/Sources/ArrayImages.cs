@@ -8,7 +8,10 @@ namespace NextPatch.Data.Sources;
 
 // Shape letters used in this file: N images, H rows, W columns.
 
-/// <summary>Images in a NumPy archive: <c>arr_0</c> (or the only such array) uint8 [N, H, W, 3], [N, H, W, 1] or [N, H, W], and labels [N] where there are any.</summary>
+/// <summary>
+/// Images in a NumPy archive: <c>arr_0</c> (or the only such array) uint8 [N, H, W, 3], [N, H, W, 1] or [N, H, W], and labels [N] where there are
+/// any.
+/// </summary>
 internal sealed class ArrayImages : ImageSource
 {
     private const int LargestSide = 1 << 14;
@@ -19,7 +22,8 @@ internal sealed class ArrayImages : ImageSource
     private readonly StoredTensor _images;
     private readonly int[] _labels;
 
-    private ArrayImages(string path, TensorFile file, StoredTensor images, int[] labels) => (_path, _file, _images, _labels) = (path, file, images, labels);
+    private ArrayImages(string path, TensorFile file, StoredTensor images, int[] labels)
+        => (_path, _file, _images, _labels) = (path, file, images, labels);
 
     public override int Count => (int)_images.Shape[0];
 
@@ -38,7 +42,9 @@ internal sealed class ArrayImages : ImageSource
         try
         {
             var images = file.Tensors.TryGetValue("arr_0", out var first) && IsImages(first) ? first : file.Tensors.Values.SingleOrDefault(IsImages)
-                ?? throw new DataFormatException($"'{path}' holds no array of images: expected 'arr_0' or one array uint8 [images, rows, columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
+                ?? throw new DataFormatException(
+                    $"'{path}' holds no array of images: expected 'arr_0' or one array uint8 [images, rows, columns, 3], but it has "
+                    + $"{string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
 
             // A deflated array would be inflated again for every image.
             images = images.TryGetSpan(0, 1, out _) ? images : StoredTensor.From(images.Read());

@@ -21,7 +21,8 @@ internal sealed class CifarRecords
 
     private string Format => _labelBytes == 1 ? "CIFAR-10" : "CIFAR-100";
 
-    /// <returns>Null if the path is no record file and no folder that holds data_batch_*.bin, train.bin (CIFAR-100) or exactly one record file.</returns>
+    /// <returns>Null if the path is no record file and no folder that holds data_batch_*.bin, train.bin (CIFAR-100) or exactly one record
+    /// file.</returns>
     public static CifarRecords? Find(string path)
     {
         if (File.Exists(path))
@@ -91,14 +92,16 @@ internal sealed class CifarRecords
             if (got < record.Length)
             {
                 throw new DataFormatException(
-                    $"'{path}' is truncated: expected whole {Format} records of {record.Length} bytes ({bytes + record.Length} in all) but got {bytes + got} bytes.");
+                    $"'{path}' is truncated: expected whole {Format} records of {record.Length} bytes ({bytes + record.Length} in all) but got "
+                        + $"{bytes + got} bytes.");
             }
 
             var label = record[_labelBytes - 1];
             if (label >= ClassNames.Count)
             {
                 throw new DataFormatException(
-                    $"'{path}' does not hold {Format} records: record {bytes / record.Length} has label {label}, expected 0 to {ClassNames.Count - 1}.");
+                    $"'{path}' does not hold {Format} records: record {bytes / record.Length} has label {label}, expected 0 to "
+                        + $"{ClassNames.Count - 1}.");
             }
 
             labels.Add(label);

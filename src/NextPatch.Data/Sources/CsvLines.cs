@@ -3,7 +3,9 @@ using NextPatch.Core;
 
 namespace NextPatch.Data.Sources;
 
-/// <summary>Comma-separated values with a header line, fields in double quotes where need be (RFC 4180). Line breaks inside fields are not read.</summary>
+/// <summary>
+/// Comma-separated values with a header line, fields in double quotes where need be (RFC 4180). Line breaks inside fields are not read.
+/// </summary>
 internal static class CsvLines
 {
     /// <exception cref="DataFormatException">A line has another number of fields than the header.</exception>

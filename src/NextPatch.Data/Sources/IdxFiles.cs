@@ -30,14 +30,16 @@ internal sealed class IdxFiles
     {
         var images = CompressedFile.Find(Path.Combine(_folder, $"{part}-images-idx3-ubyte"))!;
         var labels = CompressedFile.Find(Path.Combine(_folder, $"{part}-labels-idx1-ubyte"))
-            ?? throw new DataFormatException($"'{images}' has no labels: expected {part}-labels-idx1-ubyte or {part}-labels-idx1-ubyte.gz beside it.");
+            ?? throw new DataFormatException(
+                $"'{images}' has no labels: expected {part}-labels-idx1-ubyte or {part}-labels-idx1-ubyte.gz beside it.");
 
         var (grey, shape) = ReadArray(images, ImagesMagic, dimensions: 3);
         cancellationToken.ThrowIfCancellationRequested();
         var (labelBytes, labelShape) = ReadArray(labels, LabelsMagic, dimensions: 1);
         if (labelShape[0] != shape[0] || shape[0] == 0)
         {
-            throw new DataFormatException($"'{images}' has {shape[0]} images but '{labels}' has {labelShape[0]} labels; expected as many, and at least one.");
+            throw new DataFormatException(
+                $"'{images}' has {shape[0]} images but '{labels}' has {labelShape[0]} labels; expected as many, and at least one.");
         }
 
         var side = (Math.Max(shape[1], shape[2]) + 15) / 16 * 16;
@@ -59,7 +61,8 @@ internal sealed class IdxFiles
         if (BinaryPrimitives.ReadInt32BigEndian(header) != magic)
         {
             throw new DataFormatException(
-                $"'{path}' is not an IDX file of {dimensions} dimensions: expected magic {magic:x8} but got {BinaryPrimitives.ReadInt32BigEndian(header):x8}.");
+                $"'{path}' is not an IDX file of {dimensions} dimensions: expected magic {magic:x8} but got "
+                    + $"{BinaryPrimitives.ReadInt32BigEndian(header):x8}.");
         }
 
         var shape = new int[dimensions];
@@ -73,7 +76,8 @@ internal sealed class IdxFiles
 
         if (size > Array.MaxLength)
         {
-            throw new DataFormatException($"'{path}' claims the shape [{string.Join(", ", shape)}], more than can be read; the file is probably damaged.");
+            throw new DataFormatException(
+                $"'{path}' claims the shape [{string.Join(", ", shape)}], more than can be read; the file is probably damaged.");
         }
 
         var data = new byte[size];

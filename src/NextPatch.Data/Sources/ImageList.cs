@@ -23,7 +23,8 @@ internal sealed class ImageList : IFileSet
     public IReadOnlyCollection<string> Folders => [];
 
     /// <summary>Reads the list; the images are looked for when they are decoded.</summary>
-    /// <remarks>Labels that are all whole numbers are taken as they are; others become classes in ordinal order. Without labels there is one class.</remarks>
+    /// <remarks>Labels that are all whole numbers are taken as they are; others become classes in ordinal order. Without labels there is one
+    /// class.</remarks>
     /// <exception cref="DataFormatException">A line is not understood; names it.</exception>
     public static ImageFiles Open(string path, string name)
     {
@@ -41,7 +42,10 @@ internal sealed class ImageList : IFileSet
 
         var (classNames, labels) = Classes(path, rows.Select(r => r.Label), name);
         var list = new ImageList(Path.GetDirectoryName(Path.GetFullPath(path))!, [.. rows.Select(r => r.Path)]);
-        return new ImageFiles(list, [.. labels.Select((label, i) => (i, label))]) { Name = name, Layout = isCsv ? "CSV list" : "JSON lines list", ClassNames = classNames };
+        return new ImageFiles(list, [.. labels.Select((label, i) => (i, label))])
+        {
+            Name = name, Layout = isCsv ? "CSV list" : "JSON lines list", ClassNames = classNames,
+        };
     }
 
     public string Describe(int file) => Path.Combine(_folder, Paths[file]);

@@ -45,10 +45,12 @@ public sealed class ImageStream
     public double PrepareSeconds => Volatile.Read(ref _prepareTicks) / (double)Stopwatch.Frequency;
 
     /// <summary>Reads the images from <paramref name="first"/> on.</summary>
-    /// <param name="prepare">Runs on other threads, for several images at a time: crops and the like. Gets the image and its place in the source.</param>
+    /// <param name="prepare">Runs on other threads, for several images at a time: crops and the like. Gets the image and its place in the
+    /// source.</param>
     /// <param name="first">Place of the first image.</param>
     /// <param name="cancellationToken">Stops the reading.</param>
-    /// <exception cref="NextPatchException">An image cannot be read and <see cref="OnBadImage.Fail"/> was asked for; all before it were given out.</exception>
+    /// <exception cref="NextPatchException">An image cannot be read and <see cref="OnBadImage.Fail"/> was asked for; all before it were given
+    /// out.</exception>
     public IEnumerable<StreamedImage<T>> Read<T>(Func<RgbImage, int, T> prepare, int first = 0, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(first);

@@ -5,7 +5,8 @@ namespace NextPatch.Data.Sources;
 // Shape letters used in this file: A views of an image, S pixels per side.
 
 /// <summary>The squares that are made of an image before it is encoded, as the published extraction makes them.</summary>
-/// <remarks>Source: <c>autoregressive/train/extract_codes_c2i.py</c> of LlamaGen, which stores the image and its mirror image, or ten crops.</remarks>
+/// <remarks>Source: <c>autoregressive/train/extract_codes_c2i.py</c> of LlamaGen, which stores the image and its mirror image, or ten
+/// crops.</remarks>
 public sealed record ImageViews
 {
     /// <summary>The published enlargement of the centre crop from which ten crops are cut.</summary>
@@ -34,7 +35,8 @@ public sealed record ImageViews
     public int Count => _kind switch { Kind.Centre => 1, Kind.Flip => 2, _ => 10 };
 
     /// <summary>What a manifest calls them.</summary>
-    public string Policy => _kind switch { Kind.Centre => "none", Kind.Flip => "flip", _ => _range == PublishedRange ? "ten-crop" : $"ten-crop {_range}" };
+    public string Policy
+        => _kind switch { Kind.Centre => "none", Kind.Flip => "flip", _ => _range == PublishedRange ? "ten-crop" : $"ten-crop {_range}" };
 
     /// <summary>The centre crop.</summary>
     public static ImageViews Centre(int side) => new(Kind.Centre, side);

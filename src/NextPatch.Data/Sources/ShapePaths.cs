@@ -95,7 +95,8 @@ internal static class ShapePaths
         path, (-0.98f, -0.26f), (0.08f, -0.26f), (0.08f, -0.82f), (1, 0), (0.08f, 0.82f), (0.08f, 0.26f), (-0.98f, 0.26f));
 
     private static void LetterT(SKPathBuilder path) => Polygon(
-        path, (-0.84f, -0.86f), (0.84f, -0.86f), (0.84f, -0.38f), (0.26f, -0.38f), (0.26f, 0.94f), (-0.26f, 0.94f), (-0.26f, -0.38f), (-0.84f, -0.38f));
+        path, (-0.84f, -0.86f), (0.84f, -0.86f), (0.84f, -0.38f), (0.26f, -0.38f), (0.26f, 0.94f), (-0.26f, 0.94f), (-0.26f, -0.38f),
+            (-0.84f, -0.38f));
 
     private static void Polygon(SKPathBuilder path, params ReadOnlySpan<(float X, float Y)> points)
     {

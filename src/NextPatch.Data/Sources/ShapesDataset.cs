@@ -57,7 +57,8 @@ public static class ShapesDataset
         var (top, bottom) = options.Backgrounds[random.Below(options.Backgrounds.Count, index, Background)];
         using var bitmap = new SKBitmap(new SKImageInfo(side, side, SKColorType.Rgba8888, SKAlphaType.Opaque));
         using var canvas = new SKCanvas(bitmap);
-        using var gradient = SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, side), [Opaque(top), Opaque(bottom)], SKShaderTileMode.Clamp);
+        using var gradient =
+            SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, side), [Opaque(top), Opaque(bottom)], SKShaderTileMode.Clamp);
         using var background = new SKPaint { Shader = gradient };
         canvas.DrawPaint(background);
 

@@ -13,7 +13,8 @@ internal static class SquareImages
         return bytes <= Array.MaxLength
             ? new byte[bytes]
             : throw new NextPatchException(
-                $"{count} images of {side}x{side} need {bytes / 1e9:0.0} GB in memory; at most {Array.MaxLength / 1e9:0.0} GB can be held. Choose a smaller side.");
+                $"{count} images of {side}x{side} need {bytes / 1e9:0.0} GB in memory; at most {Array.MaxLength / 1e9:0.0} GB can be held. Choose "
+                    + $"a smaller side.");
     }
 
     /// <summary>Reads every image, as the published centre crop (<see cref="ImageCrops.Centre"/>).</summary>

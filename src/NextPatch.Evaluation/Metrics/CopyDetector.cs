@@ -29,7 +29,8 @@ public static class CopyDetector
     /// <param name="cancellation">Checked between chunks.</param>
     /// <remarks>Cost: 2 (M + H) N D floating-point operations; 2,500 images of 32x32 against 12,000 take a few seconds on two cores.</remarks>
     public static double CopyRate(
-        ReadOnlyMemory<byte> samples, ReadOnlyMemory<byte> heldOut, ReadOnlyMemory<byte> training, int imageBytes, CancellationToken cancellation = default)
+        ReadOnlyMemory<byte> samples, ReadOnlyMemory<byte> heldOut, ReadOnlyMemory<byte> training, int imageBytes,
+        CancellationToken cancellation = default)
     {
         var limits = NearestDistances(Thin(heldOut, imageBytes), training, imageBytes, cancellation);
         Array.Sort(limits);

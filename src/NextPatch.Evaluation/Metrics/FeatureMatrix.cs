@@ -8,8 +8,9 @@ namespace NextPatch.Evaluation.Metrics;
 /// <summary>Rows of features as points between which distances are asked: cheap ones that are never too large, and exact ones.</summary>
 /// <remarks>
 /// Products are taken in float32 around a centre that all clouds of a comparison share, because distances do not depend on it and rounding does.
-/// A product of D terms is off by at most D 2^-24 |u| |v|, and |u| |v| is at most (|u|^2 + |v|^2) / 2; so |u|^2 + |v|^2 - 2 u.v with both squares taken
-/// smaller by that share is a lower bound of the squared distance. Whatever a lower bound cannot decide is decided by <see cref="Distance(int, FeatureMatrix, int)"/>.
+/// A product of D terms is off by at most D 2^-24 |u| |v|, and |u| |v| is at most (|u|^2 + |v|^2) / 2; so |u|^2 + |v|^2 - 2 u.v with both squares
+/// taken smaller by that share is a lower bound of the squared distance. Whatever a lower bound cannot decide is decided by
+/// <see cref="Distance(int, FeatureMatrix, int)"/>.
 /// </remarks>
 internal sealed class FeatureMatrix
 {
@@ -31,7 +32,8 @@ internal sealed class FeatureMatrix
         Parallel.For(0, Count, i => LowSquares[i] = (float)(DistanceToCentre(i) * (1 - share)));
         if (LowSquares.Max() is var largest && !(largest < float.MaxValue / 8))
         {
-            throw new NextPatchException($"The {name} hold features too large to compare (a squared length of {largest:G3}); scale them, or check the network's weights.");
+            throw new NextPatchException(
+                $"The {name} hold features too large to compare (a squared length of {largest:G3}); scale them, or check the network's weights.");
         }
     }
 

@@ -21,11 +21,13 @@ internal static class FeatureRows
     {
         if (rows.Length % width != 0)
         {
-            throw new NextPatchException($"{rows.Length} values are not whole rows of {width} features; the features come from another network or are cut off.");
+            throw new NextPatchException(
+                $"{rows.Length} values are not whole rows of {width} features; the features come from another network or are cut off.");
         }
 
         var at = 0;
-        for (; at <= rows.Length - Vector<float>.Count && Vector.LessThanAll(Vector.Abs(new Vector<float>(rows[at..])), new Vector<float>(float.PositiveInfinity)); at += Vector<float>.Count)
+        for (; at <= rows.Length - Vector<float>.Count && Vector.LessThanAll(
+            Vector.Abs(new Vector<float>(rows[at..])), new Vector<float>(float.PositiveInfinity)); at += Vector<float>.Count)
         {
         }
 
@@ -33,7 +35,9 @@ internal static class FeatureRows
         {
             if (!float.IsFinite(rows[i]))
             {
-                throw new NextPatchException($"Feature {i % width} of image {first + (i / width)} is {rows[i]}; expected finite numbers. Check the image and the network's weights.");
+                throw new NextPatchException(
+                    $"Feature {i % width} of image {first + (i / width)} is {rows[i]}; expected finite numbers. Check the image and the network's "
+                    + $"weights.");
             }
         }
 

@@ -44,10 +44,14 @@ public sealed class FeatureStatistics
     /// <exception cref="NextPatchException">The sizes do not fit, or <see cref="AreUsable"/> says no.</exception>
     public static FeatureStatistics From(double[] mean, double[] covariance)
         => (long)mean.Length * mean.Length != covariance.Length || mean.Length == 0
-            ? throw new NextPatchException($"A covariance of {covariance.Length} values does not fit a mean of {mean.Length} features; expected {(long)mean.Length * mean.Length}.")
+            ? throw new NextPatchException(
+                $"A covariance of {covariance.Length} values does not fit a mean of {mean.Length} features; expected "
+                + $"{(long)mean.Length * mean.Length}.")
             : AreUsable(mean, covariance)
                 ? new FeatureStatistics(mean, covariance)
-                : throw new NextPatchException($"The given statistics of {mean.Length} features hold values that are not finite or are of features beyond {FeatureRows.Largest}; make them again.");
+                : throw new NextPatchException(
+                    $"The given statistics of {mean.Length} features hold values that are not finite or are of features beyond "
+                    + $"{FeatureRows.Largest}; make them again.");
 
     /// <summary>Whether these are finite, and of features no larger than <see cref="FeatureRows.Largest"/>: beyond, a distance is rounding.</summary>
     internal static bool AreUsable(double[] mean, double[] covariance)
@@ -86,7 +90,8 @@ public sealed class FeatureStatistics
         other.RefuseGiven();
         if (other.Width != Width)
         {
-            throw new NextPatchException($"Statistics of {other.Width} features cannot be merged into statistics of {Width}; both must come from one network.");
+            throw new NextPatchException(
+                $"Statistics of {other.Width} features cannot be merged into statistics of {Width}; both must come from one network.");
         }
 
         AbsorbPending();
@@ -112,7 +117,9 @@ public sealed class FeatureStatistics
     public double[] Mean()
     {
         AbsorbPending();
-        return _given is not null || _count > 0 ? [.. _mean] : throw new NextPatchException("There is no mean of 0 rows of features; add images first.");
+        return _given is not null || _count > 0
+            ? [.. _mean]
+            : throw new NextPatchException("There is no mean of 0 rows of features; add images first.");
     }
 
     /// <summary>Unbiased covariance of the rows: sums over N - 1.</summary>
@@ -174,7 +181,8 @@ public sealed class FeatureStatistics
         {
             using var inner = NewDisposeScope();
             var columns = Math.Min(BlockColumns, Width - first);
-            scatter.narrow(0, first, columns).narrow(1, 0, first + columns).add_(x.narrow(1, first, columns).t().mm(x.narrow(1, 0, first + columns))); // [columns, first + columns]
+            // [columns, first + columns]
+            scatter.narrow(0, first, columns).narrow(1, 0, first + columns).add_(x.narrow(1, first, columns).t().mm(x.narrow(1, 0, first + columns)));
         }
     }
 
@@ -198,7 +206,8 @@ public sealed class FeatureStatistics
     {
         if (_given is not null)
         {
-            throw new InvalidOperationException("Nothing can be added to or merged with statistics that were made elsewhere: they do not say of how many rows.");
+            throw new InvalidOperationException(
+                "Nothing can be added to or merged with statistics that were made elsewhere: they do not say of how many rows.");
         }
     }
 }

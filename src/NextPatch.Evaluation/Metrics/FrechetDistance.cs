@@ -12,9 +12,9 @@ namespace NextPatch.Evaluation.Metrics;
 /// <remarks>
 /// With C = F^T F from the symmetric eigendecomposition of each, the trace of the root is the sum of the singular values of F1 F2^T; no square root
 /// of an unsymmetric matrix, no imaginary parts, and no noise of thousands of eigenvalues that are zero where there are fewer images than features.
-/// The published evaluator adds 1e-6 to both diagonals where SciPy's root is not finite, and takes the traces outside the root without it. Tried on 2,500
-/// random pairs (SciPy 1.10) that is where each set has a feature that is constant in it and not in the other, and below 128 features, where SciPy takes
-/// the root in one piece; so that is where it is done here (1 pair in 60 differs). A distance in 2,048 features is never touched.
+/// The published evaluator adds 1e-6 to both diagonals where SciPy's root is not finite, and takes the traces outside the root without it. Tried on
+/// 2,500 random pairs (SciPy 1.10) that is where each set has a feature that is constant in it and not in the other, and below 128 features, where
+/// SciPy takes the root in one piece; so that is where it is done here (1 pair in 60 differs). A distance in 2,048 features is never touched.
 /// </remarks>
 public static class FrechetDistance
 {
@@ -27,7 +27,8 @@ public static class FrechetDistance
     {
         if (a.Width != b.Width)
         {
-            throw new NextPatchException($"Statistics of {a.Width} features cannot be compared with statistics of {b.Width}; both must come from one network.");
+            throw new NextPatchException(
+                $"Statistics of {a.Width} features cannot be compared with statistics of {b.Width}; both must come from one network.");
         }
 
         var (width, first, second) = (a.Width, a.Covariance(), b.Covariance());

@@ -83,7 +83,8 @@ public sealed class InceptionScore
     {
         if (other._classes != _classes)
         {
-            throw new NextPatchException($"Inception Scores over {other._classes} and {_classes} classes cannot be merged; both must come from one network.");
+            throw new NextPatchException(
+                $"Inception Scores over {other._classes} and {_classes} classes cannot be merged; both must come from one network.");
         }
 
         foreach (var (key, split) in other._splits)

@@ -24,7 +24,8 @@ public readonly record struct KernelDistance(double Mean, double StandardDeviati
     /// <exception cref="NextPatchException">A set has fewer than S rows, is no whole number of rows, or holds a value that is not finite.</exception>
     /// <remarks>Cost: 6 S S D operations per subset.</remarks>
     public static KernelDistance Compute(
-        ReadOnlyMemory<float> reference, ReadOnlyMemory<float> samples, int width, ulong seed = 0, int subsets = 100, int subsetSize = 1000, CancellationToken cancellation = default)
+        ReadOnlyMemory<float> reference, ReadOnlyMemory<float> samples, int width, ulong seed = 0, int subsets = 100, int subsetSize = 1000,
+        CancellationToken cancellation = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(subsets);
         ArgumentOutOfRangeException.ThrowIfLessThan(subsetSize, 2);
@@ -32,7 +33,9 @@ public readonly record struct KernelDistance(double Mean, double StandardDeviati
         {
             if (FeatureRows.Check(rows.Span, width) is var count && count < subsetSize)
             {
-                throw new NextPatchException($"A kernel distance of subsets of {subsetSize} needs as many images, but the {name} are {count}; give more images or take smaller subsets.");
+                throw new NextPatchException(
+                    $"A kernel distance of subsets of {subsetSize} needs as many images, but the {name} are {count}; give more images or take "
+                    + $"smaller subsets.");
             }
         }
 
@@ -74,7 +77,8 @@ public readonly record struct KernelDistance(double Mean, double StandardDeviati
         using var scope = NewDisposeScope();
 
         // Copies lie in libtorch's aligned memory, as equal bits from equal rows need.
-        var (x, y) = (frombuffer(first, ScalarType.Float64).view(-1, width).clone(), frombuffer(second, ScalarType.Float64).view(-1, width).clone()); // [S, D]
+        // [S, D]
+        var (x, y) = (frombuffer(first, ScalarType.Float64).view(-1, width).clone(), frombuffer(second, ScalarType.Float64).view(-1, width).clone());
         double size = x.size(0), pairs = size * (size - 1);
         double Sum(Tensor a, Tensor b) => Kernel(a.mm(b.t())).sum().item<double>();
         double Diagonal(Tensor a) => Kernel(a.square().sum(1)).sum().item<double>();

@@ -4,7 +4,9 @@ namespace NextPatch.Evaluation.Metrics;
 
 // Shape letters used in this file: N reference rows, M sample rows.
 
-/// <summary>Which samples lie in a ball around a reference row, and which reference rows lie in a ball around a sample: in one pass over the pairs.</summary>
+/// <summary>
+/// Which samples lie in a ball around a reference row, and which reference rows lie in a ball around a sample: in one pass over the pairs.
+/// </summary>
 internal sealed class ManifoldMembership
 {
     private readonly FeatureMatrix _reference;
@@ -33,7 +35,8 @@ internal sealed class ManifoldMembership
     /// <param name="sampleRadii">[M], squared.</param>
     /// <param name="cancellation">Checked between tiles.</param>
     /// <returns>[N] and [M].</returns>
-    public static (bool[] Reference, bool[] Samples) Find(FeatureMatrix reference, double[] referenceRadii, FeatureMatrix samples, double[] sampleRadii, CancellationToken cancellation)
+    public static (bool[] Reference, bool[] Samples) Find(
+        FeatureMatrix reference, double[] referenceRadii, FeatureMatrix samples, double[] sampleRadii, CancellationToken cancellation)
     {
         var search = new ManifoldMembership(reference, referenceRadii, samples, sampleRadii);
         var tile = new ProductTile(reference.Width);
@@ -75,7 +78,10 @@ internal sealed class ManifoldMembership
         Decide(products, tile.RightFirst, sample, c, products.Length);
     }
 
-    /// <summary>Asks for the exact distance where a lower bound allows either to lie in the other's ball. Other threads may close a row meanwhile: that is only ever true.</summary>
+    /// <summary>
+    /// Asks for the exact distance where a lower bound allows either to lie in the other's ball. Other threads may close a row meanwhile: that is
+    /// only ever true.
+    /// </summary>
     private void Decide(ReadOnlySpan<float> products, int firstReference, int sample, int from, int end)
     {
         for (var c = from; c < end; c++)

@@ -22,8 +22,10 @@ public readonly record struct PrecisionRecall(double Precision, double Recall)
     /// <param name="width">D.</param>
     /// <param name="neighbours">k.</param>
     /// <param name="cancellation">Checked between tiles.</param>
-    /// <exception cref="NextPatchException">A set has too few rows, is no whole number of rows, or holds a value that is not finite or too large.</exception>
-    public static PrecisionRecall Compute(ReadOnlyMemory<float> reference, ReadOnlyMemory<float> samples, int width, int neighbours = 3, CancellationToken cancellation = default)
+    /// <exception cref="NextPatchException">A set has too few rows, is no whole number of rows, or holds a value that is not finite or too
+    /// large.</exception>
+    public static PrecisionRecall Compute(
+        ReadOnlyMemory<float> reference, ReadOnlyMemory<float> samples, int width, int neighbours = 3, CancellationToken cancellation = default)
     {
         var manifolds = Manifolds.Compute(reference, samples, width, neighbours, cancellation);
         return new PrecisionRecall(Share(manifolds.SamplesInside), Share(manifolds.ReferenceInside));
@@ -39,20 +41,24 @@ public readonly record struct PrecisionRecall(double Precision, double Recall)
     internal sealed record Manifolds(double[] ReferenceRadii, double[] SampleRadii, bool[] ReferenceInside, bool[] SamplesInside)
     {
         /// <inheritdoc cref="PrecisionRecall.Compute"/>
-        public static Manifolds Compute(ReadOnlyMemory<float> reference, ReadOnlyMemory<float> samples, int width, int neighbours, CancellationToken cancellation)
+        public static Manifolds Compute(
+            ReadOnlyMemory<float> reference, ReadOnlyMemory<float> samples, int width, int neighbours, CancellationToken cancellation)
         {
             ArgumentOutOfRangeException.ThrowIfNegativeOrZero(neighbours);
             foreach (var (name, rows) in (ReadOnlySpan<(string, ReadOnlyMemory<float>)>)[("reference", reference), ("samples", samples)])
             {
                 if (FeatureRows.Check(rows.Span, width) is var count && count <= neighbours)
                 {
-                    throw new NextPatchException($"Precision and recall with {neighbours} neighbours need at least {neighbours + 1} images, but the {name} are {count}; give more.");
+                    throw new NextPatchException(
+                        $"Precision and recall with {neighbours} neighbours need at least {neighbours + 1} images, but the {name} are {count}; "
+                        + $"give more.");
                 }
             }
 
             var centre = FeatureMatrix.CentreOf(reference.Span, width);
             var (first, second) = (new FeatureMatrix("reference", reference, centre), new FeatureMatrix("samples", samples, centre));
-            var (radii, sampleRadii) = (NearestNeighbours.SquaredRadii(first, neighbours, cancellation), NearestNeighbours.SquaredRadii(second, neighbours, cancellation));
+            var (radii, sampleRadii) =
+                (NearestNeighbours.SquaredRadii(first, neighbours, cancellation), NearestNeighbours.SquaredRadii(second, neighbours, cancellation));
             var (referenceInside, samplesInside) = ManifoldMembership.Find(first, radii, second, sampleRadii, cancellation);
             return new Manifolds(radii, sampleRadii, referenceInside, samplesInside);
         }

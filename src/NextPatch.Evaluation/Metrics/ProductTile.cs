@@ -44,7 +44,8 @@ internal sealed class ProductTile(int width)
         using var noGradient = no_grad();
         using var scope = NewDisposeScope();
         Tensor View(float[] values, int rows, int columns) => frombuffer(values, ScalarType.Float32, (long)rows * columns).view(rows, columns);
-        View(Values, LeftCount, RightCount).addmm_(View(_left, LeftCount, width), View(_right, RightCount, width).t(), beta: 0f, alpha: -2f); // [R, C]
+        // [R, C]
+        View(Values, LeftCount, RightCount).addmm_(View(_left, LeftCount, width), View(_right, RightCount, width).t(), beta: 0f, alpha: -2f);
     }
 
     /// <summary>Row r of the values.</summary>

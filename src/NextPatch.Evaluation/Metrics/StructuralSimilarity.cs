@@ -26,7 +26,8 @@ public static class StructuralSimilarity
         var height = first.Length / 3 / width;
         if (first.Length != second.Length || first.Length != height * width * 3)
         {
-            throw new ArgumentException($"Images of {first.Length} and {second.Length} bytes cannot be compared in rows of {width} RGB pixels.", nameof(second));
+            throw new ArgumentException(
+                $"Images of {first.Length} and {second.Length} bytes cannot be compared in rows of {width} RGB pixels.", nameof(second));
         }
 
         if (width < Window || height < Window)

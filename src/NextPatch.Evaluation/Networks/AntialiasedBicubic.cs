@@ -4,7 +4,9 @@ namespace NextPatch.Evaluation.Networks;
 
 // Shape letters used in this file: H and W rows and columns of the image, S side of the result.
 
-/// <summary>Pillow's bicubic resize of float images (mode F): a = -0.5, widened where it shrinks; sums in float64, each pass stored as float32.</summary>
+/// <summary>
+/// Pillow's bicubic resize of float images (mode F): a = -0.5, widened where it shrinks; sums in float64, each pass stored as float32.
+/// </summary>
 /// <remarks>Source: Pillow, libImaging/Resample.c, 32bpc passes: the horizontal one first; an axis that keeps its size is left alone.
 /// The result is clipped to 0..255, as clean-fid does.</remarks>
 internal sealed class AntialiasedBicubic
@@ -19,7 +21,8 @@ internal sealed class AntialiasedBicubic
     /// <param name="width">W.</param>
     /// <param name="side">S.</param>
     public AntialiasedBicubic(int height, int width, int side)
-        => (_height, _width, _side, _rows, _columns) = (height, width, side, height == side ? null : Axis(height, side), width == side ? null : Axis(width, side));
+        => (_height, _width, _side, _rows, _columns) =
+            (height, width, side, height == side ? null : Axis(height, side), width == side ? null : Axis(width, side));
 
     /// <param name="image">uint8 [H, W, 3].</param>
     /// <param name="result">float [S, S, 3].</param>

@@ -4,8 +4,11 @@ namespace NextPatch.Evaluation.Networks;
 
 // Shape letters used in this file: H and W rows and columns of the image, S side of the result.
 
-/// <summary>Bilinear resizing in float32 without antialiasing: of every output pixel four source pixels, first mixed along rows, then along columns.</summary>
-/// <remarks>Sources: TensorFlow 1's ResizeBilinear (align_corners false), equal to its last bit; PyTorch's upsample_bilinear2d (align_corners false).</remarks>
+/// <summary>
+/// Bilinear resizing in float32 without antialiasing: of every output pixel four source pixels, first mixed along rows, then along columns.
+/// </summary>
+/// <remarks>Sources: TensorFlow 1's ResizeBilinear (align_corners false), equal to its last bit; PyTorch's upsample_bilinear2d (align_corners
+/// false).</remarks>
 internal sealed class BilinearResize
 {
     private readonly int _side;

@@ -7,7 +7,9 @@ namespace NextPatch.Evaluation.Networks;
 
 // Shape letters used in this file: B batch, C channels, h and w of a feature map.
 
-/// <summary>A residual network for CIFAR-10 (He et al., arXiv 1512.03385, section 4.2) of any depth, with shortcuts without weights (option A).</summary>
+/// <summary>
+/// A residual network for CIFAR-10 (He et al., arXiv 1512.03385, section 4.2) of any depth, with shortcuts without weights (option A).
+/// </summary>
 internal sealed class CifarResNet : FeatureNetwork
 {
     private const int Side = 32;
@@ -40,7 +42,8 @@ internal sealed class CifarResNet : FeatureNetwork
                 for (var block = 0; block == 0 || weights.Has(KeyOf(stage, block)); block++)
                 {
                     var (prefix, halves) = ($"layer{stage + 1}.{block}", channels != outputs);
-                    _blocks.Add((Fold(weights, $"{prefix}.conv1", $"{prefix}.bn1", channels, outputs, halves ? 2 : 1), Fold(weights, $"{prefix}.conv2", $"{prefix}.bn2", outputs, outputs), halves));
+                    _blocks.Add((Fold(weights, $"{prefix}.conv1", $"{prefix}.bn1", channels, outputs, halves ? 2 : 1),
+                        Fold(weights, $"{prefix}.conv2", $"{prefix}.bn2", outputs, outputs), halves));
                     channels = outputs;
                 }
             }

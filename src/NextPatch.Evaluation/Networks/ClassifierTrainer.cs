@@ -35,7 +35,8 @@ public static class ClassifierTrainer
         config.Validate();
         if (data.Train.Count == 0 || data.HeldOut.Count == 0)
         {
-            throw new ConfigException($"The classifier needs images: dataset '{data.Train.Name}' has {data.Train.Count} to train on and {data.HeldOut.Count} held out.");
+            throw new ConfigException(
+                $"The classifier needs images: dataset '{data.Train.Name}' has {data.Train.Count} to train on and {data.HeldOut.Count} held out.");
         }
 
         var classifier = new SmallClassifier(data.Train.Side, data.Train.ClassNames.Count, config.Seed);
@@ -46,7 +47,8 @@ public static class ClassifierTrainer
             for (var round = 0; ; round++)
             {
                 var steps = config.RoundSteps << round;
-                var loss = RunRound(classifier, optimizer, data.Train, config, done, steps, config.LearningRate / (1 << round), progress, cancellation);
+                var loss = RunRound(
+                    classifier, optimizer, data.Train, config, done, steps, config.LearningRate / (1 << round), progress, cancellation);
                 done += steps;
                 heldOutAccuracy = classifier.Classify(data.HeldOut.Pixels, cancellation).AgreementWith(data.HeldOut.Labels);
                 progress?.Report(new ClassifierProgress(done, config.MaximumSteps, loss, heldOutAccuracy));
@@ -81,7 +83,8 @@ public static class ClassifierTrainer
             if (!double.IsFinite(loss))
             {
                 throw new NextPatchException(
-                    $"The classifier's loss became {loss} at step {firstStep + step + 1}; expected a finite number. Train with a lower learning rate (now {learningRate}).");
+                    $"The classifier's loss became {loss} at step {firstStep + step + 1}; expected a finite number. Train with a lower learning "
+                        + $"rate (now {learningRate}).");
             }
 
             if ((step + 1) % ReportInterval == 0)

@@ -2,7 +2,9 @@ using NextPatch.Core;
 
 namespace NextPatch.Evaluation.Networks;
 
-/// <summary>How the classifier is trained: AdamW in rounds, each with the rate falling linearly to zero, until the target or the last round.</summary>
+/// <summary>
+/// How the classifier is trained: AdamW in rounds, each with the rate falling linearly to zero, until the target or the last round.
+/// </summary>
 public sealed record ClassifierTrainingConfig
 {
     /// <summary>Optimiser steps of the first round; each later round is twice as long as the one before.</summary>
@@ -30,7 +32,8 @@ public sealed record ClassifierTrainingConfig
     public void Validate()
     {
         var problems = new List<string>();
-        foreach (var (name, value) in new[] { (nameof(RoundSteps), RoundSteps), (nameof(MaximumRounds), MaximumRounds), (nameof(BatchSize), BatchSize) })
+        foreach (var (name, value) in new[] { (nameof(RoundSteps), RoundSteps), (nameof(MaximumRounds), MaximumRounds),
+            (nameof(BatchSize), BatchSize) })
         {
             if (value < 1)
             {

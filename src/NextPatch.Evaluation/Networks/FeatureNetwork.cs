@@ -39,7 +39,9 @@ internal abstract class FeatureNetwork : IFeatureNetwork
         var size = (long)height * width * 3;
         if (height < 1 || width < 1 || pixels.Length % size != 0)
         {
-            throw new NextPatchException($"{pixels.Length} bytes are no RGB images of {width}x{height} pixels ({size} bytes each) for {Name}; images of one channel have to be made RGB first.");
+            throw new NextPatchException(
+                $"{pixels.Length} bytes are no RGB images of {width}x{height} pixels ({size} bytes each) for {Name}; images of one channel have to "
+                + $"be made RGB first.");
         }
 
         var count = (int)(pixels.Length / size);
@@ -50,8 +52,10 @@ internal abstract class FeatureNetwork : IFeatureNetwork
         {
             using var scope = NewDisposeScope();
             var taken = Math.Min(_batch, count - first);
-            var squares = ImageResize.ToSquares(pixels.Slice((int)(first * size), (int)(taken * size)).ToArray(), height, width, InputSide!.Value, Resize!.Value);
-            var (pooled, spatial, logits) = Forward(tensor(squares, [taken, InputSide.Value, InputSide.Value, 3]).permute(0, 3, 1, 2)); // [B, 3, S, S]
+            var squares = ImageResize.ToSquares(
+                pixels.Slice((int)(first * size), (int)(taken * size)).ToArray(), height, width, InputSide!.Value, Resize!.Value);
+            // [B, 3, S, S]
+            var (pooled, spatial, logits) = Forward(tensor(squares, [taken, InputSide.Value, InputSide.Value, 3]).permute(0, 3, 1, 2));
             Keep(pooled, features.Pooled, first * FeatureCount);
             Keep(spatial, features.Spatial, first * SpatialCount);
             Keep(logits, features.Logits, first * ClassCount);

@@ -18,8 +18,10 @@ public static partial class FeatureNetworks
 
     /// <summary>Opens a network.</summary>
     /// <param name="name">As <see cref="IFeatureNetwork.Name"/>; null for whatever the file holds.</param>
-    /// <param name="weightsPath"><c>.safetensors</c>, or <c>.pt</c>, <c>.pth</c>, <c>.th</c> of torch.save; null for the published Inception weights in the cache (<see cref="PytorchFidInception"/>).</param>
-    /// <param name="resize">How images are brought to the network's size; null for the usual way: the Inception network's is <see cref="ResizeProtocol.Adm"/>, all others' <see cref="ResizeProtocol.Clean"/>.</param>
+    /// <param name="weightsPath"><c>.safetensors</c>, or <c>.pt</c>, <c>.pth</c>, <c>.th</c> of torch.save; null for the published Inception weights
+    /// in the cache (<see cref="PytorchFidInception"/>).</param>
+    /// <param name="resize">How images are brought to the network's size; null for the usual way: the Inception network's is
+    /// <see cref="ResizeProtocol.Adm"/>, all others' <see cref="ResizeProtocol.Clean"/>.</param>
     /// <returns>The network; the caller disposes it.</returns>
     /// <exception cref="ConfigException">No such network is known, or a network other than Inception has no path.</exception>
     /// <exception cref="NextPatchException">The file is missing, damaged or holds another network.</exception>
@@ -37,7 +39,9 @@ public static partial class FeatureNetworks
 
         if (weightsPath is not null && !Path.Exists(weightsPath))
         {
-            throw new NextPatchException($"'{weightsPath}' does not exist; check the path.{(name is null or Inception ? $" The FID Inception network: {PytorchFidInception.Whereabouts}" : "")}");
+            throw new NextPatchException(
+                $"'{weightsPath}' does not exist; check the "
+                + $"path.{(name is null or Inception ? $" The FID Inception network: {PytorchFidInception.Whereabouts}" : "")}");
         }
 
         NativeBackend.EnsureLoaded();
@@ -83,7 +87,9 @@ public static partial class FeatureNetworks
             return new SqueezeNetNetwork(weights, SqueezeNetName, hash, small);
         }
 
-        throw new DataFormatException($"'{file.Path}' holds no known feature network ({tensors.Count} tensors, the first is '{tensors.Keys.FirstOrDefault()}'); known are {Known}.");
+        throw new DataFormatException(
+            $"'{file.Path}' holds no known feature network ({tensors.Count} tensors, the first is '{tensors.Keys.FirstOrDefault()}'); known are "
+            + $"{Known}.");
     }
 
     /// <summary>The side is not in the weights: the wanted name, the file's description or its own name tells it.</summary>
@@ -91,20 +97,25 @@ public static partial class FeatureNetworks
     {
         foreach (var told in (string?[])[name, file.Metadata.GetValueOrDefault("arch"), Path.GetFileNameWithoutExtension(file.Path)])
         {
-            if (told is not null && MobileNetName().Match(told) is { Success: true } match && int.TryParse(match.Groups["side"].ValueSpan, CultureInfo.InvariantCulture, out var side) && side is >= 32 and <= 4096)
+            if (told is not null && MobileNetName().Match(told) is { Success: true } match
+                && int.TryParse(match.Groups["side"].ValueSpan, CultureInfo.InvariantCulture, out var side) && side is >= 32 and <= 4096)
             {
                 return (string.Create(CultureInfo.InvariantCulture, $"mobilenet-v1-{width}-{side}"), side);
             }
         }
 
-        throw new ConfigException(string.Create(CultureInfo.InvariantCulture, $"'{file.Path}' holds a MobileNet v1 of width {width} but does not tell the side of its images; name the network, for instance mobilenet-v1-{width}-128."));
+        throw new ConfigException(
+            string.Create(
+            CultureInfo.InvariantCulture, $"'{file.Path}' holds a MobileNet v1 of width {width} but does not tell the side of its images; name the "
+            + $"network, for instance mobilenet-v1-{width}-128."));
     }
 
     private static void Confirm(string? wanted, string found, string path)
     {
         if (wanted is not null && wanted != found)
         {
-            throw new DataFormatException($"'{path}' holds the weights of {found}, not of {wanted}; name the network it holds or give the other file.");
+            throw new DataFormatException(
+                $"'{path}' holds the weights of {found}, not of {wanted}; name the network it holds or give the other file.");
         }
     }
 

@@ -30,7 +30,8 @@ public sealed record FeatureThroughput(int Images, double Seconds, double Convol
     /// <param name="width">Of the images.</param>
     /// <param name="rounds">Repetitions of both, in turn; the shortest counts.</param>
     /// <param name="cancellation">Checked between repetitions.</param>
-    public static FeatureThroughput Measure(IFeatureNetwork network, int images, int height, int width, int rounds, CancellationToken cancellation = default)
+    public static FeatureThroughput Measure(
+        IFeatureNetwork network, int images, int height, int width, int rounds, CancellationToken cancellation = default)
     {
         NativeBackend.EnsureLoaded();
         using var noGradient = no_grad();
@@ -45,7 +46,8 @@ public sealed record FeatureThroughput(int Images, double Seconds, double Convol
         network.Extract(pixels, height, width);
         var runs = trace.Runs.ToList();
         trace.Dispose();
-        var inputs = runs.Select(run => string.Join('x', run.Input)).Distinct().ToDictionary(shape => shape, shape => FrozenConvolution.ChannelsLast(randn([.. shape.Split('x').Select(long.Parse)])));
+        var inputs = runs.Select(run => string.Join('x', run.Input)).Distinct()
+            .ToDictionary(shape => shape, shape => FrozenConvolution.ChannelsLast(randn([.. shape.Split('x').Select(long.Parse)])));
         var (whole, alone) = (double.MaxValue, Enumerable.Repeat(double.MaxValue, runs.Count).ToArray());
         for (var round = 0; round < rounds; round++)
         {

@@ -3,7 +3,9 @@ using NextPatch.Torch.Perception;
 
 namespace NextPatch.Evaluation.Networks;
 
-/// <summary>Weights of a convolution into which the batch norm behind it is multiplied: the same function with one pass over the activations less.</summary>
+/// <summary>
+/// Weights of a convolution into which the batch norm behind it is multiplied: the same function with one pass over the activations less.
+/// </summary>
 /// <param name="Weight">[outputs, inputs, kernel height, kernel width] in C order.</param>
 /// <param name="Bias">[outputs].</param>
 /// <param name="Inputs">Input channels.</param>
@@ -19,7 +21,8 @@ internal sealed record FoldedConvolution(float[] Weight, float[] Bias, int Input
     /// <param name="kernel">Height and width of the kernel.</param>
     /// <param name="epsilon">The batch norm's.</param>
     /// <exception cref="DataFormatException">The file does not hold such a layer.</exception>
-    public static FoldedConvolution Read(PretrainedWeights weights, string convolution, string norm, int inputs, int outputs, (int Height, int Width) kernel, double epsilon)
+    public static FoldedConvolution Read(
+        PretrainedWeights weights, string convolution, string norm, int inputs, int outputs, (int Height, int Width) kernel, double epsilon)
     {
         var weight = weights.Take($"{convolution}.weight", outputs, inputs, kernel.Height, kernel.Width);
         float[] Vector(string name) => weights.Take($"{norm}.{name}", outputs);

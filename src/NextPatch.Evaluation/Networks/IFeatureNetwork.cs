@@ -1,7 +1,8 @@
 namespace NextPatch.Evaluation.Networks;
 
 /// <summary>A pretrained network whose activations stand for images when two sets of them are compared.</summary>
-/// <remarks>One thread at a time. Its name belongs to every figure: a Fréchet distance is an FID only in the features of the FID Inception network.</remarks>
+/// <remarks>One thread at a time. Its name belongs to every figure: a Fréchet distance is an FID only in the features of the FID Inception
+/// network.</remarks>
 public interface IFeatureNetwork : IDisposable
 {
     /// <summary>As figures carry it: <c>inception</c>, <c>resnet20</c>, <c>mobilenet-v1-0.25-128</c>, <c>squeezenet-1.1</c>.</summary>
@@ -13,10 +14,15 @@ public interface IFeatureNetwork : IDisposable
     /// <summary>Values per image in <see cref="ImageFeatures.Pooled"/>.</summary>
     int FeatureCount { get; }
 
-    /// <summary>Values per image in <see cref="ImageFeatures.Spatial"/>, row by row of the map, channels innermost; 0 where the network has none.</summary>
+    /// <summary>
+    /// Values per image in <see cref="ImageFeatures.Spatial"/>, row by row of the map, channels innermost; 0 where the network has none.
+    /// </summary>
     int SpatialCount { get; }
 
-    /// <summary>Classes in <see cref="ImageFeatures.Logits"/> (of the FID Inception network without bias, as the Inception Score wants them); 0 where the network has none.</summary>
+    /// <summary>
+    /// Classes in <see cref="ImageFeatures.Logits"/> (of the FID Inception network without bias, as the Inception Score wants them); 0 where the
+    /// network has none.
+    /// </summary>
     int ClassCount { get; }
 
     /// <summary>Side of the squares that the network takes; null where it takes images of any size.</summary>

@@ -9,7 +9,9 @@ namespace NextPatch.Evaluation.Networks;
 /// <summary>What the last branch of a block does with the block's input.</summary>
 internal enum InceptionPool
 {
-    /// <summary>Averages over 3x3 real pixels, then a 1x1 convolution: computed the other way round, which is the same and averages fewer channels.</summary>
+    /// <summary>
+    /// Averages over 3x3 real pixels, then a 1x1 convolution: computed the other way round, which is the same and averages fewer channels.
+    /// </summary>
     Average,
 
     /// <summary>Maximum over 3x3, then a 1x1 convolution.</summary>

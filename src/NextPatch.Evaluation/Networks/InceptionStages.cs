@@ -16,7 +16,8 @@ internal static class InceptionStages
     /// <param name="weights">The file.</param>
     /// <param name="own">Receives every convolution, so that it is disposed.</param>
     /// <exception cref="Core.DataFormatException">These are not its weights.</exception>
-    public static List<(string Name, FrozenConvolution? Convolution, InceptionBlock? Block)> Read(PretrainedWeights weights, Func<FrozenConvolution, FrozenConvolution> own)
+    public static List<(string Name, FrozenConvolution? Convolution, InceptionBlock? Block)> Read(
+        PretrainedWeights weights, Func<FrozenConvolution, FrozenConvolution> own)
     {
         var stages = new List<(string, FrozenConvolution?, InceptionBlock?)>();
         void Convolution(string name, int inputs, int outputs, (int, int) kernel, int stride = 1, int padding = 0)
@@ -125,6 +126,7 @@ internal static class InceptionStages
             => Own(Fold(Weights, $"{Block}.{name}", inputs, outputs, Square).Freeze(stride: 2));
 
         public FrozenConvolution Heads(params (string Name, int Outputs)[] layers)
-            => Own(FoldedConvolution.Join([.. layers.Select(layer => Fold(Weights, $"{Block}.{layer.Name}", Inputs, layer.Outputs, Point))]).Freeze());
+            => Own(FoldedConvolution.Join([.. layers.Select(
+                layer => Fold(Weights, $"{Block}.{layer.Name}", Inputs, layer.Outputs, Point))]).Freeze());
     }
 }

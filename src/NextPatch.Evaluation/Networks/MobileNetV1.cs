@@ -18,7 +18,8 @@ internal sealed class MobileNetV1 : FeatureNetwork
     private readonly List<(FrozenConvolution Convolution, int Kernel, int Stride)> _layers = [];
     private readonly FrozenConvolution _classes;
 
-    /// <param name="weights"><c>conv0</c>, <c>block1</c> to <c>block13</c> with <c>dw</c> and <c>pw</c>, and <c>logits</c>, weight and bias each.</param>
+    /// <param name="weights"><c>conv0</c>, <c>block1</c> to <c>block13</c> with <c>dw</c> and <c>pw</c>, and <c>logits</c>, weight and bias
+    /// each.</param>
     /// <param name="name">As figures carry it.</param>
     /// <param name="weightsHash">SHA-256 of the file.</param>
     /// <param name="side">Side of the images it was trained on, which the weights do not tell.</param>
@@ -71,7 +72,8 @@ internal sealed class MobileNetV1 : FeatureNetwork
     {
         var outputs = isDepthwise ? inputs : (int)weights.ShapeOf($"{key}.weight")[0];
         _layers.Add((Own(new FrozenConvolution(
-            weights.Take($"{key}.weight", outputs, isDepthwise ? 1 : inputs, kernel, kernel), weights.Take($"{key}.bias", outputs), inputs, (kernel, kernel), stride,
+            weights.Take($"{key}.weight", outputs, isDepthwise ? 1 : inputs, kernel, kernel), weights.Take($"{key}.bias", outputs), inputs,
+            (kernel, kernel), stride,
             groups: isDepthwise ? inputs : 1)), kernel, stride));
         return outputs;
     }

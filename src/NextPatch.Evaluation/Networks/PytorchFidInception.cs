@@ -21,7 +21,8 @@ public static class PytorchFidInception
         {
             var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME");
             return Path.Combine(
-                Path.IsPathFullyQualified(cache ?? "") ? cache! : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"), "nextpatch", FileName);
+                Path.IsPathFullyQualified(cache ?? "") ? cache! : Path.Combine(
+                    Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"), "nextpatch", FileName);
         }
     }
 
@@ -30,7 +31,8 @@ public static class PytorchFidInception
     internal static string Find() => File.Exists(CachePath)
         ? CachePath
         : throw new NextPatchException(
-            $"The weights of the FID Inception network are not in the cache folder. {Whereabouts} Other networks are chosen by Weights, and distances in their features are no FID.")
+            $"The weights of the FID Inception network are not in the cache folder. {Whereabouts} Other networks are chosen by Weights, and "
+                + $"distances in their features are no FID.")
         { Settings = ["Weights"] };
 
     /// <summary>Where to get it and where to put it.</summary>
@@ -41,7 +43,9 @@ public static class PytorchFidInception
     {
         if (hash != Hash)
         {
-            throw new NextPatchException($"'{path}' has the SHA-256 {hash} but the published file has {Hash}; it is damaged or another file. Delete it and download {Address} again, or give the path of a file to use weights of your own.");
+            throw new NextPatchException(
+                $"'{path}' has the SHA-256 {hash} but the published file has {Hash}; it is damaged or another file. Delete it and download "
+                + $"{Address} again, or give the path of a file to use weights of your own.");
         }
     }
 }

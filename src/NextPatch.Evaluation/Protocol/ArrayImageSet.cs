@@ -28,13 +28,16 @@ public sealed class ArrayImageSet : ImageSet
     /// <param name="rounding">How bytes came out of floating-point images; null if unknown.</param>
     /// <param name="part">Which part of a dataset the images are said to be.</param>
     /// <exception cref="DataFormatException">Damaged, or it holds no RGB images.</exception>
-    public static ArrayImageSet Open(string path, IReadOnlyList<int>? labels = null, int? classCount = null, Drawing? drawing = null, string? rounding = null, string? part = null)
+    public static ArrayImageSet Open(
+        string path, IReadOnlyList<int>? labels = null, int? classCount = null, Drawing? drawing = null, string? rounding = null, string? part = null)
     {
         using var file = NpzFile.Open(path);
         var names = FindImages(file);
         if (names is not [var name])
         {
-            throw new DataFormatException($"'{path}' holds {(names.Count == 0 ? "no images" : "several arrays that could be meant")}: expected 'arr_0', uint8 [N, rows, columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
+            throw new DataFormatException(
+                $"'{path}' holds {(names.Count == 0 ? "no images" : "several arrays that could be meant")}: expected 'arr_0', uint8 [N, rows, "
+                + $"columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
         }
 
         var images = file.Tensors[name];
@@ -47,10 +50,12 @@ public sealed class ArrayImageSet : ImageSet
         return labels is null || labels.Count == images.Shape[0]
             ? new ArrayImageSet(path, name, ((int)images.Shape[0], (int)images.Shape[1], (int)images.Shape[2]))
             {
-                Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = labels, ClassCount = classCount, Drawing = drawing, Part = part,
+                Name = Path.GetFileName(path), Layout = "NumPy archive", File = path, Labels = labels, ClassCount = classCount, Drawing = drawing,
+                Part = part,
                 Rounding = rounding ?? "as stored",
             }
-            : throw new DataFormatException($"'{path}' holds {images.Shape[0]} images, but samples.json beside it speaks of {labels.Count}; they do not belong together.");
+            : throw new DataFormatException(
+                $"'{path}' holds {images.Shape[0]} images, but samples.json beside it speaks of {labels.Count}; they do not belong together.");
     }
 
     /// <summary>Whether an archive holds an array of images, sound or not.</summary>
@@ -76,11 +81,14 @@ public sealed class ArrayImageSet : ImageSet
     }
 
     private static IReadOnlyList<string> FindImages(TensorFile file)
-        => file.Tensors.ContainsKey("arr_0") ? ["arr_0"] : [.. file.Tensors.Where(t => t.Value.Shape.Count is 4 && t.Value.Type == ElementType.UInt8).Select(t => t.Key)];
+        => file.Tensors.ContainsKey("arr_0")
+            ? ["arr_0"]
+            : [.. file.Tensors.Where(t => t.Value.Shape.Count is 4 && t.Value.Type == ElementType.UInt8).Select(t => t.Key)];
 
     private static string Advice(StoredTensor images) => images.Shape switch
     {
-        [_, _, _] or [_, _, _, 1] => "; these have one channel, and the networks were trained on colours: repeat it three times if that is what you want",
+        [_, _, _] or [_, _, _, 1] =>
+            "; these have one channel, and the networks were trained on colours: repeat it three times if that is what you want",
         [_, 3, _, _] => "; these are [N, 3, rows, columns]: transpose them",
         [0, ..] => "; there is none",
         _ when images.Type != ElementType.UInt8 => "; make them bytes first: how they are rounded is part of the protocol",

@@ -11,7 +11,8 @@ public sealed class CodeImageSet : ImageSet
     private readonly VqTokenizer _tokenizer;
     private readonly int _first;
 
-    private CodeImageSet(CodeStore store, VqTokenizer tokenizer, int first, int count) => (_store, _tokenizer, _first, Count) = (store, tokenizer, first, count);
+    private CodeImageSet(CodeStore store, VqTokenizer tokenizer, int first, int count)
+        => (_store, _tokenizer, _first, Count) = (store, tokenizer, first, count);
 
     public override int Count { get; }
 
@@ -37,7 +38,8 @@ public sealed class CodeImageSet : ImageSet
             if (store.Manifest.TokenizerHash is { } expected && expected != tokenizerHash)
             {
                 throw new NextPatchException(
-                    $"The tokenizer in {tokenizer} has the hash {tokenizerHash[..12]}, but the codes in {folder} were made by {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one with Tokenizer.")
+                    $"The tokenizer in {tokenizer} has the hash {tokenizerHash[..12]}, but the codes in {folder} were made by "
+                        + $"{expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one with Tokenizer.")
                 { Settings = ["Tokenizer"] };
             }
 
@@ -46,7 +48,9 @@ public sealed class CodeImageSet : ImageSet
             {
                 loaded.Dispose();
                 throw new NextPatchException(
-                    $"The tokenizer in {tokenizer} has a grid of {loaded.Config.GridSide}x{loaded.Config.GridSide} and {loaded.Config.CodebookSize} codes, but the codes in {folder} are {store.Manifest.GridSide}x{store.Manifest.GridSide} of {store.Manifest.VocabularySize}; name the tokenizer that made them.");
+                    $"The tokenizer in {tokenizer} has a grid of {loaded.Config.GridSide}x{loaded.Config.GridSide} and "
+                        + $"{loaded.Config.CodebookSize} codes, but the codes in {folder} are {store.Manifest.GridSide}x{store.Manifest.GridSide} "
+                        + $"of {store.Manifest.VocabularySize}; name the tokenizer that made them.");
             }
 
             var first = part == "test" ? store.TrainCount : 0;

@@ -26,14 +26,16 @@ public sealed class DatasetImageSet : ImageSet
 
     public override IReadOnlyList<string> Warnings
         => Enumerable.Range(0, Count).Count(i => IsJpeg(_source.PathOf(i))) is var jpegs and > 0
-            ? [string.Create(CultureInfo.InvariantCulture, $"{jpegs:N0} of the {Count:N0} images of {Name} are JPEG files, whose compression moves every figure; ")
+            ? [string.Create(
+                CultureInfo.InvariantCulture, $"{jpegs:N0} of the {Count:N0} images of {Name} are JPEG files, whose compression moves every figure; ")
                 + "write samples as PNG or npz, and compare only with images of the same compression."]
             : [];
 
     /// <summary>Opens one part of a dataset.</summary>
     /// <param name="path">What <see cref="DatasetReader.OpenParts"/> opens.</param>
     /// <param name="part">train or test; null: the only part, or train.</param>
-    /// <param name="side">Side of the square that images are cropped to (<see cref="ImageCrops.Centre"/>); null: as they are, which must be one size.</param>
+    /// <param name="side">Side of the square that images are cropped to (<see cref="ImageCrops.Centre"/>); null: as they are, which must be one
+    /// size.</param>
     /// <param name="cancellation">Stops the listing.</param>
     /// <exception cref="NextPatch.Core.NextPatchException">Not a dataset, or without that part.</exception>
     public static DatasetImageSet Open(string path, string? part, int? side, CancellationToken cancellation = default)
@@ -70,7 +72,8 @@ public sealed class DatasetImageSet : ImageSet
             if (image.Value.Width != Size.Width || image.Value.Height != Size.Height)
             {
                 throw new DataFormatException(
-                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: images must have one size. Say ImageSize to crop them all, or take the odd ones out.")
+                    $"'{image.Path}' is {image.Value.Width}x{image.Value.Height} pixels but '{_source.PathOf(0)}' is {Size.Width}x{Size.Height}: "
+                        + $"images must have one size. Say ImageSize to crop them all, or take the odd ones out.")
                 { Settings = ["ImageSize"] };
             }
 

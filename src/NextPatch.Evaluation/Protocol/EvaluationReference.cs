@@ -55,16 +55,19 @@ public sealed record EvaluationReference(StoredStatistics? Statistics, FeatureSe
     {
         if (stored.Mean.Length != width)
         {
-            yield return $"The reference {stored.Images.Name} holds statistics of {stored.Mean.Length} features but {samples.Network} has {width}; they were made with another network.";
+            yield return $"The reference {stored.Images.Name} holds statistics of {stored.Mean.Length} features but {samples.Network} has {width}; "
+                + $"they were made with another network.";
         }
         else if (stored.SpatialMean is not null && samples.Resize != "adm")
         {
-            yield return $"The reference {stored.Images.Name} holds statistics of the ADM evaluator, whose resize is 'adm', but these images are resized by '{samples.Resize}'; say Resize adm, or name a reference of images.";
+            yield return $"The reference {stored.Images.Name} holds statistics of the ADM evaluator, whose resize is 'adm', but these images are "
+                + $"resized by '{samples.Resize}'; say Resize adm, or name a reference of images.";
         }
 
         if (samples.IsGrey == true)
         {
-            yield return "Every sample is grey (one channel, or R = G = B), and the reference does not say that it is; convert the samples, or name a grey reference.";
+            yield return "Every sample is grey (one channel, or R = G = B), and the reference does not say that it is; convert the samples, or "
+                + "name a grey reference.";
         }
     }
 }

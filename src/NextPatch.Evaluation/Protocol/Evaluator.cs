@@ -4,7 +4,9 @@ using NextPatch.Evaluation.Networks;
 
 namespace NextPatch.Evaluation.Protocol;
 
-/// <summary>Measures samples against a reference: runs them through the network, checks that a comparison makes sense, computes the figures.</summary>
+/// <summary>
+/// Measures samples against a reference: runs them through the network, checks that a comparison makes sense, computes the figures.
+/// </summary>
 public sealed class Evaluator
 {
     private readonly IFeatureNetwork _network;
@@ -27,7 +29,8 @@ public sealed class Evaluator
     /// <param name="cancellation">Reaches every loop.</param>
     /// <exception cref="ConfigException">The comparison would mislead; says why.</exception>
     /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite.</exception>
-    public EvaluationResult Measure(ImageSet samples, IProgress<int>? progress = null, Action<string>? onMetric = null, CancellationToken cancellation = default)
+    public EvaluationResult Measure(
+        ImageSet samples, IProgress<int>? progress = null, Action<string>? onMetric = null, CancellationToken cancellation = default)
     {
         _reference.RequireFit(FeatureOrigin.From(_network, samples), _network.FeatureCount); // before hours of work
         var features = FeatureSet.Collect(_network, samples, MetricChoice.NeedsImages(_metrics), progress, cancellation);
@@ -78,7 +81,8 @@ public sealed class Evaluator
         if (_metrics.Contains(EvaluationMetric.Precision) || _metrics.Contains(EvaluationMetric.Recall))
         {
             onMetric("precision and recall");
-            var both = PrecisionRecall.Compute(_reference.Images!.Rows, samples.Rows, _network.FeatureCount, result.Protocol.Neighbours, cancellation);
+            var both = PrecisionRecall.Compute(
+                _reference.Images!.Rows, samples.Rows, _network.FeatureCount, result.Protocol.Neighbours, cancellation);
             result = result with
             {
                 Precision = _metrics.Contains(EvaluationMetric.Precision) ? both.Precision : null,
@@ -90,7 +94,8 @@ public sealed class Evaluator
         {
             onMetric("kernel distance");
             var (mean, deviation) = KernelDistance.Compute(
-                _reference.Images!.Rows, samples.Rows, _network.FeatureCount, _seed, result.Protocol.KidSubsets, result.Protocol.KidSubsetSize, cancellation);
+                _reference.Images!.Rows, samples.Rows, _network.FeatureCount, _seed, result.Protocol.KidSubsets, result.Protocol.KidSubsetSize,
+                    cancellation);
             result = result with { Kid = mean, KidDeviation = deviation };
         }
 

@@ -27,21 +27,25 @@ public sealed record FeatureOrigin(string Network, string WeightsHash, string Re
     {
         if (Network != other.Network)
         {
-            yield return $"The reference statistics are features of {other.Network}, but Network is {Network}; choose that network, or a reference of images.";
+            yield return $"The reference statistics are features of {other.Network}, but Network is {Network}; choose that network, or a reference "
+                + $"of images.";
         }
         else if (WeightsHash != other.WeightsHash)
         {
-            yield return $"The reference statistics were made with other weights of {Network} ({Short(other.WeightsHash)}) than these ({Short(WeightsHash)}); name the same file with Weights, or make the statistics again.";
+            yield return $"The reference statistics were made with other weights of {Network} ({Short(other.WeightsHash)}) than these "
+                + $"({Short(WeightsHash)}); name the same file with Weights, or make the statistics again.";
         }
 
         if (Resize != other.Resize)
         {
-            yield return $"The reference's images were resized by protocol '{other.Resize}' but the samples by '{Resize}'; say Resize {other.Resize}, or make the statistics again.";
+            yield return $"The reference's images were resized by protocol '{other.Resize}' but the samples by '{Resize}'; say Resize "
+                + $"{other.Resize}, or make the statistics again.";
         }
 
         if (Height != other.Height || Width != other.Width)
         {
-            yield return $"The samples are {Width}x{Height} pixels but the reference's images {other.Width}x{other.Height}; bring both to one size (ImageSize crops images of a dataset).";
+            yield return $"The samples are {Width}x{Height} pixels but the reference's images {other.Width}x{other.Height}; bring both to one size "
+                + $"(ImageSize crops images of a dataset).";
         }
 
         if (IsGrey is { } grey && other.IsGrey is { } otherGrey && grey != otherGrey)

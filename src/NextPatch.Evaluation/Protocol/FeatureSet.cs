@@ -43,20 +43,24 @@ public sealed class FeatureSet
     /// <param name="progress">Receives the number of images done.</param>
     /// <param name="cancellation">Checked between batches.</param>
     /// <exception cref="ConfigException">More features than an array can hold are to be kept.</exception>
-    /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite or beyond every trained network's; fewer than two images.</exception>
+    /// <exception cref="NextPatchException">An image cannot be read, or its features are not finite or beyond every trained network's; fewer than two
+    /// images.</exception>
     /// <exception cref="DataFormatException">Data are damaged, or the images differ in size.</exception>
     public static FeatureSet Collect(
         IFeatureNetwork network, ImageSet images, bool keepRows, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
         if (images.Count < 2)
         {
-            throw new NextPatchException($"{images.Name} holds {images.Count} image(s); a distance between distributions needs at least 2, and says something from some thousands on.");
+            throw new NextPatchException(
+                $"{images.Name} holds {images.Count} image(s); a distance between distributions needs at least 2, and says something from some "
+                + $"thousands on.");
         }
 
         if (keepRows && (long)images.Count * network.FeatureCount > Array.MaxLength)
         {
             throw new ConfigException(
-                $"Precision, recall and kernel distance keep the features of all images, and {images.Count} x {network.FeatureCount} of {images.Name} are too many; leave these out (Metrics fd,sfid,is), or name a reference of fewer images.")
+                $"Precision, recall and kernel distance keep the features of all images, and {images.Count} x {network.FeatureCount} of "
+                    + $"{images.Name} are too many; leave these out (Metrics fd,sfid,is), or name a reference of fewer images.")
             { Settings = ["Metrics"] };
         }
 
@@ -87,7 +91,8 @@ public sealed class FeatureSet
             progress?.Report(done);
         }
 
-        return new FeatureSet(OriginOf(images, marks, cancellation), FeatureOrigin.From(network, images) with { IsGrey = marks.IsGrey }, pooled, spatial, rows)
+        return new FeatureSet(
+            OriginOf(images, marks, cancellation), FeatureOrigin.From(network, images) with { IsGrey = marks.IsGrey }, pooled, spatial, rows)
         {
             Score = score,
             TenSplitScore = tenSplits,
@@ -98,7 +103,8 @@ public sealed class FeatureSet
     /// <summary>What a file of statistics keeps of this.</summary>
     public StoredStatistics ToStored() => new()
     {
-        Mean = Pooled.Mean(), Covariance = Pooled.Covariance(), SpatialMean = Spatial?.Mean(), SpatialCovariance = Spatial?.Covariance(), Images = Images, Features = Features,
+        Mean = Pooled.Mean(), Covariance = Pooled.Covariance(), SpatialMean = Spatial?.Mean(), SpatialCovariance = Spatial?.Covariance(),
+        Images = Images, Features = Features,
     };
 
     private static ImageOrigin OriginOf(ImageSet images, ImageMarks marks, CancellationToken cancellation) => new()
@@ -114,7 +120,8 @@ public sealed class FeatureSet
 
     private static IEnumerable<string> CopyWarning(ImageSet images, ImageMarks marks) => marks.CopyCount == 0
         ? []
-        : [$"{marks.CopyCount} of the {images.Count} images of {images.Name} are exact copies of others{(images.Drawing is null ? "" : "; a seed may have been used twice")}."];
+        : [$"{marks.CopyCount} of the {images.Count} images of {images.Name} are exact copies of "
+            + $"others{(images.Drawing is null ? "" : "; a seed may have been used twice")}."];
 
     private static void RequireUsable(float[] features, IFeatureNetwork network, string name, int done)
     {
@@ -122,7 +129,9 @@ public sealed class FeatureSet
         if (bad >= 0)
         {
             throw new NextPatchException(
-                $"{network.Name} gives {features[bad]} for image {done + (bad / network.FeatureCount)} of {name}, where a trained network stays far below {FeatureRows.Largest}: its weights are damaged or belong to another network. Fetch them again and compare their SHA-256 ({network.WeightsHash}).");
+                $"{network.Name} gives {features[bad]} for image {done + (bad / network.FeatureCount)} of {name}, where a trained network stays "
+                    + $"far below {FeatureRows.Largest}: its weights are damaged or belong to another network. Fetch them again and compare their "
+                    + $"SHA-256 ({network.WeightsHash}).");
         }
     }
 }

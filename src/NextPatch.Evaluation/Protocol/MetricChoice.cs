@@ -9,7 +9,8 @@ public static class MetricChoice
     /// <summary>The network whose Fréchet distance is called FID.</summary>
     public const string FidNetwork = FeatureNetworks.Inception;
 
-    private static readonly IReadOnlyDictionary<string, EvaluationMetric> Names = new Dictionary<string, EvaluationMetric>(StringComparer.OrdinalIgnoreCase)
+    private static readonly IReadOnlyDictionary<string, EvaluationMetric> Names = new Dictionary<string,
+        EvaluationMetric>(StringComparer.OrdinalIgnoreCase)
     {
         ["fd"] = EvaluationMetric.Fd, ["fid"] = EvaluationMetric.Fid, ["sfid"] = EvaluationMetric.Sfid, ["is"] = EvaluationMetric.InceptionScore,
         ["precision"] = EvaluationMetric.Precision, ["recall"] = EvaluationMetric.Recall, ["kid"] = EvaluationMetric.Kid,
@@ -30,7 +31,8 @@ public static class MetricChoice
         var unknown = names.Where(n => !Names.ContainsKey(n)).ToArray();
         return unknown.Length == 0 && names.Length > 0
             ? names.Select(n => Names[n]).ToHashSet()
-            : throw new ConfigException($"'{(unknown.Length > 0 ? unknown[0] : text)}' is no metric; choose among {string.Join(", ", Names.Keys)}, separated by commas.");
+            : throw new ConfigException(
+                $"'{(unknown.Length > 0 ? unknown[0] : text)}' is no metric; choose among {string.Join(", ", Names.Keys)}, separated by commas.");
     }
 
     /// <summary>What will be computed.</summary>
@@ -38,7 +40,8 @@ public static class MetricChoice
     /// <param name="network">The network.</param>
     /// <param name="reference">The reference; precision, recall and kernel distance need images of it.</param>
     /// <exception cref="ConfigException">Something was asked for that is impossible; every problem is listed.</exception>
-    public static IReadOnlySet<EvaluationMetric> Resolve(IReadOnlySet<EvaluationMetric>? asked, IFeatureNetwork network, EvaluationReference reference)
+    public static IReadOnlySet<EvaluationMetric> Resolve(
+        IReadOnlySet<EvaluationMetric>? asked, IFeatureNetwork network, EvaluationReference reference)
     {
         var obstacles = Names.Values.ToDictionary(m => m, m => Obstacle(m, network) ?? Obstacle(m, reference));
         var problems = (asked ?? new HashSet<EvaluationMetric>()).Select(m => obstacles[m]).OfType<string>().ToArray();
@@ -66,17 +69,23 @@ public static class MetricChoice
     private static string? Obstacle(EvaluationMetric metric, IFeatureNetwork network) => metric switch
     {
         EvaluationMetric.Fid when network.Name != FidNetwork
-            => $"FID is a distance in the features of the FID Inception network (Network {FidNetwork}); in those of {network.Name} it is FD-{network.Name}: ask for fd.",
-        EvaluationMetric.Sfid when network.SpatialCount == 0 => $"{network.Name} has no spatial features, so there is no sFID; leave sfid out, or choose Network {FidNetwork}.",
-        EvaluationMetric.InceptionScore when network.ClassCount < 2 => $"{network.Name} knows no classes, so there is no Inception Score; leave is out, or choose Network {FidNetwork}.",
+            => $"FID is a distance in the features of the FID Inception network (Network {FidNetwork}); in those of {network.Name} it is "
+                + $"FD-{network.Name}: ask for fd.",
+        EvaluationMetric.Sfid when network.SpatialCount
+            == 0 => $"{network.Name} has no spatial features, so there is no sFID; leave sfid out, or choose Network {FidNetwork}.",
+        EvaluationMetric.InceptionScore when network.ClassCount < 2 =>
+            $"{network.Name} knows no classes, so there is no Inception Score; leave is out, or choose Network {FidNetwork}.",
         _ => null,
     };
 
     private static string? Obstacle(EvaluationMetric metric, EvaluationReference reference) => metric switch
     {
-        EvaluationMetric.Sfid when reference.Spatial is null => $"The reference {reference.Origin.Name} holds no statistics of spatial features (mu_s, sigma_s); leave sfid out, or name a reference of images.",
+        EvaluationMetric.Sfid when reference.Spatial
+            is null => $"The reference {reference.Origin.Name} holds no statistics of spatial features (mu_s, sigma_s); leave sfid out, or name a "
+            + $"reference of images.",
         EvaluationMetric.Precision or EvaluationMetric.Recall or EvaluationMetric.Kid when reference.Images is null
-            => $"The reference {reference.Origin.Name} holds statistics without images; {metric.ToString().ToLowerInvariant()} compares images with images. Name a reference of images, or leave it out.",
+            => $"The reference {reference.Origin.Name} holds statistics without images; {metric.ToString().ToLowerInvariant()} compares images "
+                + $"with images. Name a reference of images, or leave it out.",
         _ => null,
     };
 }

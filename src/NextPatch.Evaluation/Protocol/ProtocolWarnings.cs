@@ -10,7 +10,8 @@ internal static class ProtocolWarnings
     private const int FewImages = 2048;
     private static readonly string[] ValidationNames = ["val", "validation", "test"];
 
-    public static IEnumerable<string> For(ImageSet samples, FeatureSet features, EvaluationReference reference, IFeatureNetwork network, IReadOnlySet<EvaluationMetric> metrics)
+    public static IEnumerable<string> For(
+        ImageSet samples, FeatureSet features, EvaluationReference reference, IFeatureNetwork network, IReadOnlySet<EvaluationMetric> metrics)
         => [
             .. Few(samples.Name, samples.Count, network),
             .. reference.Origin.Images is { } count ? Few(reference.Origin.Name, count, network) : [],
@@ -26,7 +27,8 @@ internal static class ProtocolWarnings
     {
         if (count < FewImages)
         {
-            yield return $"{name} has {Number(count)} images, fewer than {Number(FewImages)}: distances are biased upwards by that alone. Compare only with figures of as many images, and report none as FID-50k.";
+            yield return $"{name} has {Number(count)} images, fewer than {Number(FewImages)}: distances are biased upwards by that alone. Compare "
+                + $"only with figures of as many images, and report none as FID-50k.";
         }
 
         if (count <= network.FeatureCount && network.FeatureCount > FewImages)
@@ -39,7 +41,8 @@ internal static class ProtocolWarnings
     {
         if (reference.Statistics is { Features: null } stored)
         {
-            yield return $"The statistics in {stored.Images.Name} do not say with which weights, resize and image size they were made; that they fit is taken on trust (SHA-256 of the file: {stored.Images.Hash}).";
+            yield return $"The statistics in {stored.Images.Name} do not say with which weights, resize and image size they were made; that they "
+                + $"fit is taken on trust (SHA-256 of the file: {stored.Images.Hash}).";
         }
     }
 
@@ -57,26 +60,31 @@ internal static class ProtocolWarnings
         var part = PartOf(reference);
         if (samples.Drawing is not null && part == "test")
         {
-            yield return $"{reference.Name} looks like a validation part, but figures of generated images are published against the training part; do not compare across.";
+            yield return $"{reference.Name} looks like a validation part, but figures of generated images are published against the training part; "
+                + $"do not compare across.";
         }
 
         if (samples.IsReconstruction && samples.Part is { } own && part is not null && part != own)
         {
-            yield return $"The reconstructions are of the {own} part, but the reference is the {part} part; a reconstruction distance is measured against the originals of the same images.";
+            yield return $"The reconstructions are of the {own} part, but the reference is the {part} part; a reconstruction distance is measured "
+                + $"against the originals of the same images.";
         }
 
         if (samples is { IsReconstruction: false, Drawing: null, Part: { } stored } && part is not null && part != stored)
         {
-            yield return $"The samples are the {stored} part and the reference the {part} part: this measures the two parts against each other, not a generator.";
+            yield return $"The samples are the {stored} part and the reference the {part} part: this measures the two parts against each other, "
+                + $"not a generator.";
         }
     }
 
     private static IEnumerable<string> Order(ImageSet samples, IReadOnlySet<EvaluationMetric> metrics)
     {
-        if (metrics.Contains(EvaluationMetric.InceptionScore) && samples.Labels is { } labels && labels.Zip(labels.Skip(1)).All(pair => pair.First <= pair.Second)
+        if (metrics.Contains(EvaluationMetric.InceptionScore) && samples.Labels is { } labels
+            && labels.Zip(labels.Skip(1)).All(pair => pair.First <= pair.Second)
             && labels[0] != labels[^1] && labels.Count > 5000)
         {
-            yield return "The samples lie sorted by class, and the Inception Score is computed over splits of 5,000 in this order: each split sees few classes and the score is too low. Mix them.";
+            yield return "The samples lie sorted by class, and the Inception Score is computed over splits of 5,000 in this order: each split sees "
+                + "few classes and the score is too low. Mix them.";
         }
     }
 

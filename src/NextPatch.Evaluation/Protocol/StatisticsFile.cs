@@ -38,7 +38,9 @@ public static class StatisticsFile
         var prefix = Choose(path, prefixes, part);
         var (mean, covariance) = ReadPair(file, prefix + MeanName, prefix + CovarianceName);
         var hasSpatial = file.Tensors.ContainsKey(prefix + MeanName + SpatialEnding);
-        var (spatialMean, spatialCovariance) = hasSpatial ? ReadPair(file, prefix + MeanName + SpatialEnding, prefix + CovarianceName + SpatialEnding) : default;
+        var (spatialMean, spatialCovariance) = hasSpatial
+            ? ReadPair(file, prefix + MeanName + SpatialEnding, prefix + CovarianceName + SpatialEnding)
+            : default;
         return new StoredStatistics
         {
             Mean = mean,
@@ -47,7 +49,9 @@ public static class StatisticsFile
             SpatialCovariance = spatialCovariance,
             Images = ReadImages(file, prefix.Length > 0 ? prefix.TrimEnd('_') : part),
             Features = IsOurs(file)
-                ? new FeatureOrigin(Text(file, "network"), Text(file, "weightsHash"), Text(file, "resize"), Number(file, "height"), Number(file, "width"), Text(file, "grey") == "true")
+                ? new FeatureOrigin(
+                    Text(file, "network"), Text(file, "weightsHash"), Text(file, "resize"), Number(file, "height"), Number(file, "width"),
+                    Text(file, "grey") == "true")
                 : null,
         };
     }
@@ -56,7 +60,9 @@ public static class StatisticsFile
     /// <exception cref="NextPatchException">The file cannot be written.</exception>
     public static void Write(string path, StoredStatistics statistics)
     {
-        var (images, features) = (statistics.Images, statistics.Features ?? throw new ArgumentException("Statistics of unknown origin are not written.", nameof(statistics)));
+        var (images, features) =
+            (statistics.Images, statistics.Features ?? throw new ArgumentException(
+            "Statistics of unknown origin are not written.", nameof(statistics)));
         var tensors = new List<KeyValuePair<string, HostTensor>>();
         Add(tensors, "", statistics.Mean, statistics.Covariance);
         if (statistics is { SpatialMean: { } mean, SpatialCovariance: { } covariance })
@@ -67,7 +73,8 @@ public static class StatisticsFile
         var text = new Dictionary<string, string>
         {
             ["format"] = FormatName, ["name"] = images.Name, ["hash"] = images.Hash, ["hashOf"] = images.HashOf,
-            ["images"] = Write(images.Images ?? 0), ["network"] = features.Network, ["weightsHash"] = features.WeightsHash, ["resize"] = features.Resize,
+            ["images"] = Write(images.Images ?? 0), ["network"] = features.Network, ["weightsHash"] = features.WeightsHash,
+            ["resize"] = features.Resize,
             ["height"] = Write(features.Height), ["width"] = Write(features.Width), ["grey"] = features.IsGrey == true ? "true" : "false",
         };
         if (images.Part is { } part)
@@ -95,7 +102,9 @@ public static class StatisticsFile
         => prefixes is [""] ? "" // whatever part it is said to be
             : part is not null && prefixes.Contains(part + "_") ? part + "_"
             : part is null && prefixes is [var only] ? only
-            : throw new ConfigException($"'{path}' holds the statistics {string.Join(", ", prefixes.Select(p => p + MeanName))}; choose with ReferencePart {string.Join(" or ", prefixes.Select(p => p.TrimEnd('_')))}.")
+            : throw new ConfigException(
+                $"'{path}' holds the statistics {string.Join(", ", prefixes.Select(p => p + MeanName))}; choose with ReferencePart "
+                + $"{string.Join(" or ", prefixes.Select(p => p.TrimEnd('_')))}.")
             { Settings = ["ReferencePart"] };
 
     private static (double[] Mean, double[] Covariance) ReadPair(TensorFile file, string meanName, string covarianceName)
@@ -104,13 +113,17 @@ public static class StatisticsFile
         if (!file.Tensors.TryGetValue(covarianceName, out var covariance) || mean.Shape is not [> 0] || covariance.Shape.Count != 2
             || covariance.Shape.Any(extent => extent != mean.Shape[0]) || !mean.Type.IsFloating() || !covariance.Type.IsFloating())
         {
-            throw new DataFormatException($"'{file.Path}' has {meanName} {mean} and {covarianceName} {covariance?.ToString() ?? "missing"}; expected a mean of D features and a covariance [D, D].");
+            throw new DataFormatException(
+                $"'{file.Path}' has {meanName} {mean} and {covarianceName} {covariance?.ToString() ?? "missing"}; expected a mean of D features "
+                + $"and a covariance [D, D].");
         }
 
         var pair = (Mean: mean.Read().ToDoubles(), Covariance: covariance.Read().ToDoubles());
         return FeatureStatistics.AreUsable(pair.Mean, pair.Covariance)
             ? pair
-            : throw new DataFormatException($"'{file.Path}' holds statistics that are not finite or are of features beyond {FeatureRows.Largest} ({meanName}, {covarianceName}); make them again with the weights of a trained network.");
+            : throw new DataFormatException(
+                $"'{file.Path}' holds statistics that are not finite or are of features beyond {FeatureRows.Largest} ({meanName}, "
+                + $"{covarianceName}); make them again with the weights of a trained network.");
     }
 
     private static void Add(List<KeyValuePair<string, HostTensor>> tensors, string ending, double[] mean, double[] covariance)
@@ -122,12 +135,20 @@ public static class StatisticsFile
     private static bool IsOurs(TensorFile file) => file.Metadata.GetValueOrDefault("format") == FormatName;
 
     private static ImageOrigin ReadImages(TensorFile file, string? part) => IsOurs(file)
-        ? new ImageOrigin { Name = Text(file, "name"), Layout = "statistics", Part = file.Metadata.GetValueOrDefault("part"), Hash = Text(file, "hash"), HashOf = Text(file, "hashOf"), Images = Number(file, "images") }
-        : new ImageOrigin { Name = Path.GetFileName(file.Path), Layout = "statistics", Part = part, Hash = FileHash.Compute(file.Path), HashOf = "file" };
+        ? new ImageOrigin
+        {
+            Name = Text(file, "name"), Layout = "statistics", Part = file.Metadata.GetValueOrDefault("part"), Hash = Text(file, "hash"),
+            HashOf = Text(file, "hashOf"), Images = Number(file, "images"),
+        }
+        : new ImageOrigin
+        {
+            Name = Path.GetFileName(file.Path), Layout = "statistics", Part = part, Hash = FileHash.Compute(file.Path), HashOf = "file",
+        };
 
     private static string Text(TensorFile file, string key) => file.Metadata.TryGetValue(key, out var text)
         ? text
-        : throw new DataFormatException($"'{file.Path}' does not say its '{key}', as every file of statistics does that was written here; make it again with SaveStatistics.")
+        : throw new DataFormatException(
+            $"'{file.Path}' does not say its '{key}', as every file of statistics does that was written here; make it again with SaveStatistics.")
         { Settings = ["SaveStatistics"] };
 
     private static int Number(TensorFile file, string key) => int.TryParse(Text(file, key), CultureInfo.InvariantCulture, out var number)

@@ -58,13 +58,17 @@ internal sealed unsafe partial class AttentionKernel<L>
         Scores(rows, head, start, count, seen, room);                                                           // [Q, S]
         for (var i = 0; i < count; i++)
         {
-            Copy(0, _width, mixedGradient + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width), 1, (Fp32*)(room.Mixed + (i * _width)));
+            Copy(0, _width, mixedGradient + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width), 1,
+                (Fp32*)(room.Mixed + (i * _width)));
         }
 
-        SmallGemm<L>.Multiply((count, seen, _width), room.Mixed, _width, 1, room.ValuesTransposed, room.Stride, room.WeightGradients, room.Stride, false); // [Q, S]
+        // [Q, S]
+        SmallGemm<L>.Multiply(
+            (count, seen, _width), room.Mixed, _width, 1, room.ValuesTransposed, room.Stride, room.WeightGradients, room.Stride, false);
         for (var i = 0; i < count; i++)
         {
-            float* weights = room.Scores + (i * room.Stride), gradients = room.WeightGradients + (i * room.Stride), dropped = room.Dropped + (i * room.Stride);
+            float* weights = room.Scores + (i * room.Stride), gradients = room.WeightGradients + (i * room.Stride),
+                dropped = room.Dropped + (i * room.Stride);
             var visible = start + i + 1;
             Prefetch(rows + ((long)(start + i) * _qkvWidth), head + 1);
             Exponentials(0, seen, weights, logSums[start + i]);
@@ -78,12 +82,18 @@ internal sealed unsafe partial class AttentionKernel<L>
             ScoreGradients(0, seen, weights, gradients, Dot(0, seen, weights, gradients));
         }
 
-        SmallGemm<L>.Multiply((seen, _width, count), _drop.IsActive ? room.Dropped : room.Scores, 1, room.Stride, room.Mixed, _width, room.ValueGradients, _width, true); // [S, D]
-        SmallGemm<L>.Multiply((seen, _width, count), room.WeightGradients, 1, room.Stride, room.Queries, _width, room.KeyGradients, _width, true);    // [S, D]
-        SmallGemm<L>.Multiply((count, _width, seen), room.WeightGradients, room.Stride, 1, room.Keys, _width, room.Mixed, _width, false);             // [Q, D]
+        // [S, D]
+        SmallGemm<L>.Multiply(
+            (seen, _width, count), _drop.IsActive ? room.Dropped : room.Scores, 1, room.Stride, room.Mixed, _width, room.ValueGradients, _width,
+            true);
+        // [S, D]
+        SmallGemm<L>.Multiply((seen, _width, count), room.WeightGradients, 1, room.Stride, room.Queries, _width, room.KeyGradients, _width, true);
+        // [Q, D]
+        SmallGemm<L>.Multiply((count, _width, seen), room.WeightGradients, room.Stride, 1, room.Keys, _width, room.Mixed, _width, false);
         for (var i = 0; i < count; i++)
         {
-            _rotary.Rotate<Fp32, T, L>(start + i, (Fp32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);
+            _rotary.Rotate<Fp32, T, L>(
+                start + i, (Fp32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);
         }
     }
 

@@ -7,7 +7,8 @@ using NextPatch.Kernels.Threading;
 
 namespace NextPatch.Kernels.Attention;
 
-// Shape letters: B batch, N tokens per image, R = B N rows, H query heads, K key/value heads, D head width, Q queries of a block, S keys that a block may see.
+// Shape letters: B batch, N tokens per image, R = B N rows, H query heads, K key/value heads, D head width, Q queries of a block, S keys that a block
+// may see.
 
 /// <summary>
 /// Causal attention with rotary positions and its backward pass, one head at a time in cache, in float whatever the element type. Scores are formed
@@ -77,7 +78,8 @@ internal sealed unsafe partial class AttentionKernel<L>
                 SmallGemm<L>.Multiply((count, _width, seen), room.Scores, room.Stride, 1, room.Values, _width, room.Mixed, _width, false); // [Q, D]
                 for (var i = 0; i < count; i++)
                 {
-                    Copy(0, _width, (Fp32*)(room.Mixed + (i * _width)), inverses[i], mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
+                    Copy(0, _width, (Fp32*)(room.Mixed + (i * _width)), inverses[i],
+                        mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
                 }
             }
         }
@@ -89,7 +91,8 @@ internal sealed unsafe partial class AttentionKernel<L>
     {
         for (var i = 0; i < count; i++)
         {
-            _rotary.Rotate<T, Fp32, L>(start + i, rows + ((long)(start + i) * _qkvWidth) + (head * _width), (Fp32*)(room.Queries + (i * _width)), _scale, 1);
+            _rotary.Rotate<T, Fp32, L>(
+                start + i, rows + ((long)(start + i) * _qkvWidth) + (head * _width), (Fp32*)(room.Queries + (i * _width)), _scale, 1);
         }
 
         SmallGemm<L>.Multiply((count, seen, _width), room.Queries, _width, 1, room.KeysTransposed, room.Stride, room.Scores, room.Stride, false);
@@ -130,7 +133,8 @@ internal sealed unsafe partial class AttentionKernel<L>
     {
         for (var token = 0; token < _tokens; token++)
         {
-            _rotary.Rotate<T, Fp32, L>(token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Fp32*)(room.Keys + (token * _width)), 1, 1);
+            _rotary.Rotate<T, Fp32, L>(
+                token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Fp32*)(room.Keys + (token * _width)), 1, 1);
         }
 
         Transpose(room.Keys, room.KeysTransposed, room.Stride);
@@ -154,7 +158,9 @@ internal sealed unsafe partial class AttentionKernel<L>
             for (var d = 0; d < _width; d += 4)
             {
                 var source = from + (token * _width) + d;
-                var (r0, r1, r2, r3) = (Vector128.Load(source), Vector128.Load(source + _width), Vector128.Load(source + (2 * _width)), Vector128.Load(source + (3 * _width)));
+                var (r0, r1, r2, r3) =
+                    (Vector128.Load(source), Vector128.Load(source + _width), Vector128.Load(source + (2 * _width)),
+                    Vector128.Load(source + (3 * _width)));
                 var (low01, high01, low23, high23) = (Sse.UnpackLow(r0, r1), Sse.UnpackHigh(r0, r1), Sse.UnpackLow(r2, r3), Sse.UnpackHigh(r2, r3));
                 var target = to + (d * stride) + token;
                 Sse.MoveLowToHigh(low01, low23).Store(target);

@@ -32,7 +32,9 @@ internal readonly unsafe ref struct AttentionScratch
         Mixed = Take(ref next, Padded(queries * width));
     }
 
-    /// <summary>Distance of rows of N, an odd number of cache lines: a power of two would put the rows into few sets of the first-level cache.</summary>
+    /// <summary>
+    /// Distance of rows of N, an odd number of cache lines: a power of two would put the rows into few sets of the first-level cache.
+    /// </summary>
     public int Stride { get; }
 
     public float* Keys { get; }

@@ -25,7 +25,8 @@ internal static unsafe class NormKernel<L>
     /// <param name="epsilon">Added to the mean square.</param>
     /// <param name="normed">[R, C].</param>
     /// <param name="inverse">1 / rms of each row, [R], for the backward pass.</param>
-    public static void Forward<T>(int rows, int width, float* x, T* branch, BranchDrop drop, float* sum, float* weight, float epsilon, T* normed, float* inverse)
+    public static void Forward<T>(
+        int rows, int width, float* x, T* branch, BranchDrop drop, float* sum, float* weight, float epsilon, T* normed, float* inverse)
         where T : unmanaged, IElement<T>
         => ParallelRows.Run(rows, width, (first, end) =>
         {
@@ -57,7 +58,9 @@ internal static unsafe class NormKernel<L>
     /// <param name="weightGradient">[C]; added to.</param>
     /// <param name="branchGradient">[R, C], or null at the first norm.</param>
     /// <param name="drop">How the branch before was dropped.</param>
-    public static void Backward<T>(int rows, int width, T* normedGradient, float* x, float* inverse, float* weight, float* residualGradient, bool isFirst, float* weightGradient, T* branchGradient, BranchDrop drop)
+    public static void Backward<T>(
+        int rows, int width, T* normedGradient, float* x, float* inverse, float* weight, float* residualGradient, bool isFirst, float* weightGradient,
+        T* branchGradient, BranchDrop drop)
         where T : unmanaged, IElement<T>
     {
         var parts = Math.Min(GradientParts, rows);
@@ -74,7 +77,9 @@ internal static unsafe class NormKernel<L>
                         var (at, r) = ((long)row * width, inverse[row]);
                         // d(x_i r w_i) with r = (mean x^2 + eps)^(-1/2): r w dy - x r^3 mean(x w dy)
                         var pull = r * r * r * WeightGradient(0, width, normedGradient + at, x + at, r, weight, sum) / width;
-                        InputGradient(0, width, normedGradient + at, x + at, r, pull, weight, residualGradient + at, isFirst, branchGradient == null ? null : branchGradient + at, drop, row);
+                        InputGradient(
+                            0, width, normedGradient + at, x + at, r, pull, weight, residualGradient + at, isFirst,
+                            branchGradient == null ? null : branchGradient + at, drop, row);
                     }
                 }
             }
@@ -150,7 +155,9 @@ internal static unsafe class NormKernel<L>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void InputGradient<T>(int c, int width, T* dy, float* x, float inverse, float pull, float* weight, float* residual, bool isFirst, T* branch, BranchDrop drop, int row)
+    private static void InputGradient<T>(
+        int c, int width, T* dy, float* x, float inverse, float pull, float* weight, float* residual, bool isFirst, T* branch, BranchDrop drop,
+        int row)
         where T : unmanaged, IElement<T>
     {
         var (factor, at) = (L.Create(drop.SampleFactor(row)), (uint)((long)row * width));

@@ -26,7 +26,9 @@ internal static unsafe class SwiGluKernel<L>
             }
         });
 
-    /// <summary>Replaces gate and up by their gradients, and forms the forward result anew, which the gradient of the down-projection needs.</summary>
+    /// <summary>
+    /// Replaces gate and up by their gradients, and forms the forward result anew, which the gradient of the down-projection needs.
+    /// </summary>
     /// <param name="rows">R.</param>
     /// <param name="width">F.</param>
     /// <param name="gateUp">[R, 2 F]; becomes the gradients.</param>

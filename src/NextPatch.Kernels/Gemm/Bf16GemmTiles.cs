@@ -6,8 +6,8 @@ using NextPatch.Kernels.Simd;
 namespace NextPatch.Kernels.Gemm;
 
 /// <summary>
-/// Products in bfloat16 with sums in float. .NET has no instruction for them yet; the innermost part is the one of oneDNN that libtorch's own attention
-/// uses (at::native::cpublas::brgemm), which takes the right factor with pairs of rows interleaved and reaches the processor's peak.
+/// Products in bfloat16 with sums in float. .NET has no instruction for them yet; the innermost part is the one of oneDNN that libtorch's own
+/// attention uses (at::native::cpublas::brgemm), which takes the right factor with pairs of rows interleaved and reaches the processor's peak.
 /// </summary>
 internal readonly unsafe struct Bf16GemmTiles : IGemmTiles<Bf16>
 {
@@ -15,8 +15,8 @@ internal readonly unsafe struct Bf16GemmTiles : IGemmTiles<Bf16>
     private const int PairsAtOnce = 16;
 
     /// <summary>
-    /// libtorch's at::native::cpublas::brgemm of bfloat16 matrices (ATen/native/CPUBlas.h, exported): m, n, k, distances of rows of the three matrices,
-    /// whether to add, their addresses, whether pairs of rows of the right one are interleaved. Given by what loads libtorch; 0 without it.
+    /// libtorch's at::native::cpublas::brgemm of bfloat16 matrices (ATen/native/CPUBlas.h, exported): m, n, k, distances of rows of the three
+    /// matrices, whether to add, their addresses, whether pairs of rows of the right one are interleaved. Given by what loads libtorch; 0 without it.
     /// </summary>
     public static nint Brgemm { get; set; }
 
@@ -36,7 +36,9 @@ internal readonly unsafe struct Bf16GemmTiles : IGemmTiles<Bf16>
 
     public static int LeftStep => 1;
 
-    /// <summary>CPUID leaf 7, sub-leaf 1, EAX bit 5: AVX512_BF16 (AMD's and Intel's manuals). Who limits oneDNN's instructions may have taken it away.</summary>
+    /// <summary>
+    /// CPUID leaf 7, sub-leaf 1, EAX bit 5: AVX512_BF16 (AMD's and Intel's manuals). Who limits oneDNN's instructions may have taken it away.
+    /// </summary>
     public static bool HasInstructions { get; } = Avx512F.IsSupported && X86Base.CpuId(0, 0).Eax >= 7 && (X86Base.CpuId(7, 1).Eax & (1 << 5)) != 0
         && Environment.GetEnvironmentVariable("ONEDNN_MAX_CPU_ISA") is null && Environment.GetEnvironmentVariable("DNNL_MAX_CPU_ISA") is null;
 
@@ -57,7 +59,9 @@ internal readonly unsafe struct Bf16GemmTiles : IGemmTiles<Bf16>
             {
                 for (var j = 0; j < right.Columns; j++)
                 {
-                    panel[(((k / 2 * Columns) + j) * 2) + (k % 2)] = k < right.Rows ? right.Start[(k * right.RowStride) + (j * right.ColumnStride)] : default;
+                    panel[(((k / 2 * Columns) + j) * 2) + (k % 2)] = k < right.Rows
+                        ? right.Start[(k * right.RowStride) + (j * right.ColumnStride)]
+                        : default;
                 }
             }
         }
@@ -92,13 +96,15 @@ internal readonly unsafe struct Bf16GemmTiles : IGemmTiles<Bf16>
         {
             var columns = left.SliceColumns(k, Math.Min(2 * PairsAtOnce, left.Columns - k));
             Interleave(columns.Transposed, left.Rows, pairs);
-            GemmPacking.Transpose(new MatrixView<float>((float*)pairs, (columns.Columns + 1) / 2, left.Rows, left.Rows), (int)stride / 2, (float*)(room + k));
+            GemmPacking.Transpose(
+                new MatrixView<float>((float*)pairs, (columns.Columns + 1) / 2, left.Rows, left.Rows), (int)stride / 2, (float*)(room + k));
         }
 
         return room;
     }
 
-    public static void Multiply((int Rows, int Columns, int Depth) size, Bf16* left, nint leftStride, Bf16* right, float* result, nint stride, bool add)
+    public static void Multiply(
+        (int Rows, int Columns, int Depth) size, Bf16* left, nint leftStride, Bf16* right, float* result, nint stride, bool add)
         => ((delegate* unmanaged[Cdecl]<long, long, long, long, long, long, byte, void*, void*, float*, byte, void>)Brgemm)(
             size.Rows, size.Columns, size.Depth, leftStride, Columns, stride, add ? (byte)1 : (byte)0, left, right, result, 1);
 

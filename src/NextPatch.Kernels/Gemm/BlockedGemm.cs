@@ -10,8 +10,8 @@ namespace NextPatch.Kernels.Gemm;
 /// Matrix products of one element type on several threads. The right factor is copied into panels that all threads share; each task takes some rows
 /// of the left factor and passes them along the panels, while its part of the result stays in its cache.
 /// </summary>
-/// <remarks>The blocking follows Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). An element's sum is formed in the same
-/// order whatever the number of threads.</remarks>
+/// <remarks>The blocking follows Goto and van de Geijn, "Anatomy of High-Performance Matrix Multiplication" (2008). An element's sum is formed in the
+/// same order whatever the number of threads.</remarks>
 /// <typeparam name="T">The factors' elements.</typeparam>
 /// <typeparam name="TTiles">Their layout.</typeparam>
 internal static unsafe class BlockedGemm<T, TTiles>
@@ -54,7 +54,8 @@ internal static unsafe class BlockedGemm<T, TTiles>
             return;
         }
 
-        var mostColumns = PanelBytes / sizeof(T) / RoundUp(Math.Min(left.Columns, TTiles.LongestDepth), TTiles.DepthUnit) / TTiles.Columns * TTiles.Columns;
+        var mostColumns = PanelBytes / sizeof(T) / RoundUp(Math.Min(left.Columns, TTiles.LongestDepth), TTiles.DepthUnit) / TTiles.Columns
+            * TTiles.Columns;
         var columns = RoundUp(Pieces(right.Columns, Pieces(right.Columns, mostColumns)), TTiles.Columns);
         for (var column = 0; column < right.Columns; column += columns)
         {
@@ -62,7 +63,8 @@ internal static unsafe class BlockedGemm<T, TTiles>
             for (var k = 0; k < left.Columns; k += TTiles.LongestDepth)
             {
                 var depth = Math.Min(TTiles.LongestDepth, left.Columns - k);
-                Block(left.SliceColumns(k, depth), right.SliceRows(k, depth).SliceColumns(column, count), result.SliceColumns(column, count), add || k > 0);
+                Block(left.SliceColumns(k, depth), right.SliceRows(k, depth).SliceColumns(column, count), result.SliceColumns(column, count),
+                    add || k > 0);
             }
         }
     }
@@ -111,7 +113,9 @@ internal static unsafe class BlockedGemm<T, TTiles>
             for (var k = 0; k < depth; k += TTiles.BlockDepth)
             {
                 var size = (part.Rows, part.Columns, Math.Min(TTiles.BlockDepth, depth - k));
-                TTiles.Multiply(size, rows + (k * TTiles.LeftStep), leftStride, panels + ((nint)column * depth) + (k * TTiles.Columns), (float*)to, stride, add || k > 0);
+                TTiles.Multiply(
+                    size, rows + (k * TTiles.LeftStep), leftStride, panels + ((nint)column * depth) + (k * TTiles.Columns), (float*)to, stride,
+                    add || k > 0);
             }
 
             if (!IsFloat<TResult>())

@@ -34,7 +34,8 @@ internal readonly unsafe struct Fp32GemmTiles : IGemmTiles<Fp32>
             var columns = left.As<float>().SliceColumns(k, Math.Min(step, left.Columns - k));
             for (var row = 0; row < left.Rows; row += RowUnit)
             {
-                GemmPacking.Copy(columns.SliceRows(row, Math.Min(RowUnit, left.Rows - row)), RowUnit, (float*)room + (row * left.Columns) + (k * RowUnit));
+                GemmPacking.Copy(
+                    columns.SliceRows(row, Math.Min(RowUnit, left.Rows - row)), RowUnit, (float*)room + (row * left.Columns) + (k * RowUnit));
             }
         }
 
@@ -42,7 +43,8 @@ internal readonly unsafe struct Fp32GemmTiles : IGemmTiles<Fp32>
         return room;
     }
 
-    public static void Multiply((int Rows, int Columns, int Depth) size, Fp32* left, nint leftStride, Fp32* right, float* result, nint stride, bool add)
+    public static void Multiply(
+        (int Rows, int Columns, int Depth) size, Fp32* left, nint leftStride, Fp32* right, float* result, nint stride, bool add)
     {
         var edge = stackalloc float[GemmMicroKernel.Rows * GemmMicroKernel.Columns];
         for (var row = 0; row < size.Rows; row += RowUnit)

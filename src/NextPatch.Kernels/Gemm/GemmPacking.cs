@@ -53,7 +53,10 @@ internal static unsafe class GemmPacking
         }
     }
 
-    /// <summary><see cref="Copy(MatrixView{float}, int, float*)"/> for lanes whose elements of equal k do not lie next to each other; missing lanes stay as they are.</summary>
+    /// <summary>
+    /// <see cref="Copy(MatrixView{float}, int, float*)"/> for lanes whose elements of equal k do not lie next to each other; missing lanes stay as
+    /// they are.
+    /// </summary>
     public static void Transpose(MatrixView<float> lanes, int width, float* panel)
     {
         // What all lanes write must stay in the first-level cache: every one fills a part of the same lines.
@@ -69,7 +72,8 @@ internal static unsafe class GemmPacking
         var lane = 0;
         for (; Sse.IsSupported && lane <= lanes.Rows - 4; lane += 4)
         {
-            float* a = lanes.Start + (lane * lanes.RowStride), b = a + lanes.RowStride, c = b + lanes.RowStride, d = c + lanes.RowStride, to = panel + lane;
+            float* a = lanes.Start + (lane * lanes.RowStride), b = a + lanes.RowStride, c = b + lanes.RowStride, d = c + lanes.RowStride,
+                to = panel + lane;
             var k = 0;
             for (; k <= lanes.Columns - 4; k += 4, to += 4 * width)
             {

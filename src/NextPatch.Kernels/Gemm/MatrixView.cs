@@ -1,6 +1,8 @@
 namespace NextPatch.Kernels.Gemm;
 
-/// <summary>A matrix in memory that somebody else keeps alive: element (i, j) lies at i * <see cref="RowStride"/> + j * <see cref="ColumnStride"/>.</summary>
+/// <summary>
+/// A matrix in memory that somebody else keeps alive: element (i, j) lies at i * <see cref="RowStride"/> + j * <see cref="ColumnStride"/>.
+/// </summary>
 /// <typeparam name="T">Its elements.</typeparam>
 internal readonly unsafe struct MatrixView<T>
     where T : unmanaged

@@ -20,7 +20,9 @@ internal static unsafe class SmallGemm<L>
     /// <param name="result">Rows of <paramref name="resultRow"/> elements.</param>
     /// <param name="resultRow">Distance of rows.</param>
     /// <param name="add">Whether to add to the result.</param>
-    public static void Multiply((int Rows, int Columns, int Depth) size, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
+    public static void Multiply(
+        (int Rows, int Columns, int Depth) size, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result,
+        nint resultRow, bool add)
     {
         var column = 0;
         if (L.Count == 16) // sixteen sums need more than the sixteen registers of processors with narrower vectors
@@ -43,11 +45,13 @@ internal static unsafe class SmallGemm<L>
 
         if (column < size.Columns)
         {
-            SmallGemm<Simd1>.Multiply((size.Rows, size.Columns - column, size.Depth), left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
+            SmallGemm<Simd1>.Multiply(
+                (size.Rows, size.Columns - column, size.Depth), left, leftRow, leftColumn, right + column, rightRow, result + column, resultRow, add);
         }
     }
 
-    private static void Rows<TTile>(int rows, int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
+    private static void Rows<TTile>(
+        int rows, int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         where TTile : ITile
     {
         var i = 0;
@@ -81,7 +85,8 @@ internal static unsafe class SmallGemm<L>
 
     private interface ITile
     {
-        static abstract void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add);
+        static abstract void Four(
+            int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add);
 
         static abstract void One(int depth, float* left, nint leftColumn, float* right, nint rightRow, float* result, bool add);
     }
@@ -90,7 +95,8 @@ internal static unsafe class SmallGemm<L>
     private readonly struct Tile4 : ITile
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
+        public static void Four(
+            int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
             L a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
             L c0 = default, c1 = default, c2 = default, c3 = default, d0 = default, d1 = default, d2 = default, d3 = default;
@@ -152,7 +158,8 @@ internal static unsafe class SmallGemm<L>
     private readonly struct Tile2 : ITile
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
+        public static void Four(
+            int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
             L a0 = default, a1 = default, b0 = default, b1 = default, c0 = default, c1 = default, d0 = default, d1 = default;
             for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)
@@ -197,7 +204,8 @@ internal static unsafe class SmallGemm<L>
     private readonly struct Tile1 : ITile
     {
         [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-        public static void Four(int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
+        public static void Four(
+            int depth, float* left, nint leftRow, nint leftColumn, float* right, nint rightRow, float* result, nint resultRow, bool add)
         {
             L a = default, b = default, c = default, d = default;
             for (var k = 0; k < depth; k++, left += leftColumn, right += rightRow)

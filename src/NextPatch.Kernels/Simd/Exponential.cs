@@ -11,7 +11,8 @@ internal static class Exponential
     private const float Log2E = 1.44269504f;
     private const float Ln2High = 0.693359375f;
     private const float Ln2Low = -2.12194440e-4f;
-    private const float P0 = 1.9875691500e-4f, P1 = 1.3981999507e-3f, P2 = 8.3334519073e-3f, P3 = 4.1665795894e-2f, P4 = 1.6666665459e-1f, P5 = 5.0000001201e-1f;
+    private const float P0 = 1.9875691500e-4f, P1 = 1.3981999507e-3f, P2 = 8.3334519073e-3f, P3 = 4.1665795894e-2f, P4 = 1.6666665459e-1f,
+        P5 = 5.0000001201e-1f;
 
     /// <summary>1.5 * 2^23: adding it rounds to a whole number, which then lies in the lowest bits.</summary>
     private const float Rounder = 12582912f;

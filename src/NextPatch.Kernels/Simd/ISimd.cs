@@ -7,7 +7,8 @@ namespace NextPatch.Kernels.Simd;
 /// with one lane it is the reference, and computes what remains of a row that vectors do not divide.
 /// </summary>
 /// <typeparam name="L">The implementing type.</typeparam>
-internal unsafe interface ISimd<L> : IAdditionOperators<L, L, L>, ISubtractionOperators<L, L, L>, IMultiplyOperators<L, L, L>, IDivisionOperators<L, L, L>, IUnaryNegationOperators<L, L>
+internal unsafe interface ISimd<L> : IAdditionOperators<L, L, L>, ISubtractionOperators<L, L, L>, IMultiplyOperators<L, L, L>, IDivisionOperators<L,
+    L, L>, IUnaryNegationOperators<L, L>
     where L : unmanaged, ISimd<L>
 {
     /// <summary>Number of floats.</summary>
@@ -23,7 +24,9 @@ internal unsafe interface ISimd<L> : IAdditionOperators<L, L, L>, ISubtractionOp
     /// <summary>From bfloat16, the upper half of a float.</summary>
     static abstract L LoadBFloat16(ushort* from);
 
-    /// <summary>Rounds to nearest, ties to even, as libtorch. NaN stays NaN: those that arithmetic makes have a payload that rounding does not carry over.</summary>
+    /// <summary>
+    /// Rounds to nearest, ties to even, as libtorch. NaN stays NaN: those that arithmetic makes have a payload that rounding does not carry over.
+    /// </summary>
     static abstract void StoreBFloat16(ushort* to, L values);
 
     /// <summary>a b + c, rounded once.</summary>

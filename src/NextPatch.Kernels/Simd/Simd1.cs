@@ -44,7 +44,8 @@ internal readonly unsafe struct Simd1(float value) : ISimd<Simd1>
     public static float Maximum(Simd1 values) => values.Value;
 
     [MethodImpl(Inline)]
-    public static Simd1 PowerOfTwo(Simd1 exponents) => new(BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits(exponents.Value) << 23) + BitConverter.SingleToInt32Bits(1)));
+    public static Simd1 PowerOfTwo(Simd1 exponents)
+        => new(BitConverter.Int32BitsToSingle((BitConverter.SingleToInt32Bits(exponents.Value) << 23) + BitConverter.SingleToInt32Bits(1)));
 
     [MethodImpl(Inline)]
     public static Simd1 SwapPairs(Simd1 values) => throw new NotSupportedException("One lane has no pairs.");

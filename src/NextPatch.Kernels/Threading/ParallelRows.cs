@@ -6,8 +6,8 @@ namespace NextPatch.Kernels.Threading;
 
 /// <summary>Shares independent rows among threads. Results never depend on how many those are.</summary>
 /// <remarks>
-/// They are libtorch's own threads where it is loaded and those are GNU OpenMP's. With two pools the threads of one, waiting for their next work, spin on the cores that the
-/// other needs: in bf16, where products are libtorch's, norms then took twice as long (docs/log.md).
+/// They are libtorch's own threads where it is loaded and those are GNU OpenMP's. With two pools the threads of one, waiting for their next work,
+/// spin on the cores that the other needs: in bf16, where products are libtorch's, norms then took twice as long (docs/log.md).
 /// </remarks>
 internal static unsafe class ParallelRows
 {
@@ -23,7 +23,9 @@ internal static unsafe class ParallelRows
     /// <summary>How many threads there are, asked before each call; what loads libtorch gives its number.</summary>
     public static Func<int> CountThreads { get; set; } = () => Environment.ProcessorCount;
 
-    /// <summary>GNU OpenMP's entry for a region that all threads of a team run, as libtorch's own code calls it; 0 where .NET's pool does the work.</summary>
+    /// <summary>
+    /// GNU OpenMP's entry for a region that all threads of a team run, as libtorch's own code calls it; 0 where .NET's pool does the work.
+    /// </summary>
     public static nint OpenMpParallel { get; set; }
 
     /// <param name="rows">Number of rows.</param>

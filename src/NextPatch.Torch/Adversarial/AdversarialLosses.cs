@@ -38,7 +38,9 @@ public static class AdversarialLosses
         return loss.MoveToOuterDisposeScope();
     }
 
-    /// <summary>How strong the adversarial loss may be: so that it pulls at the last layer as hard as the reconstruction does (arXiv 2012.09841, equation 7).</summary>
+    /// <summary>
+    /// How strong the adversarial loss may be: so that it pulls at the last layer as hard as the reconstruction does (arXiv 2012.09841, equation 7).
+    /// </summary>
     /// <param name="reconstruction">Weighted reconstruction and perceptual loss.</param>
     /// <param name="adversarial">Generator loss.</param>
     /// <param name="lastLayer">Weight of the decoder's last layer.</param>
@@ -67,7 +69,9 @@ public enum DiscriminatorLoss
     /// <summary>Binary cross-entropy.</summary>
     NonSaturating,
 
-    /// <summary>What the published code computes under that name: cross-entropy with prediction and target exchanged, which teaches nothing about fakes.</summary>
+    /// <summary>
+    /// What the published code computes under that name: cross-entropy with prediction and target exchanged, which teaches nothing about fakes.
+    /// </summary>
     NonSaturatingPublished,
 }
 

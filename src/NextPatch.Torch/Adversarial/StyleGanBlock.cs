@@ -21,7 +21,8 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
         : base(nameof(StyleGanBlock))
     {
         _shortcut = Conv2d(inputs, channels, 1, stride: 2);
-        _convolutions = new ModuleList<Module<Tensor, Tensor>>(Conv2d(inputs, channels, 3, padding: 1), LeakyReLU(Slope), Conv2d(channels, channels, 3, padding: 1), LeakyReLU(Slope));
+        _convolutions = new ModuleList<Module<Tensor,
+            Tensor>>(Conv2d(inputs, channels, 3, padding: 1), LeakyReLU(Slope), Conv2d(channels, channels, 3, padding: 1), LeakyReLU(Slope));
 
         // The blur holds no weights but counts as the first part, as published.
         _down = new ModuleList<Module<Tensor, Tensor>>(new Blur(), Conv2d(channels, channels, 3, stride: 2, padding: 1));

@@ -36,11 +36,14 @@ public sealed class StyleGanDiscriminator : Module<Tensor, Tensor>
 
         var last = ChannelsAt(LastSide);
         _lastConvolution = new ModuleList<Module<Tensor, Tensor>>(Conv2d(last, last, 3, padding: 1), LeakyReLU(StyleGanBlock.Slope));
-        _lastLinear = new ModuleList<Module<Tensor, Tensor>>(Linear(last * LastSide * LastSide, last), LeakyReLU(StyleGanBlock.Slope), Linear(last, 1));
+        _lastLinear = new ModuleList<Module<Tensor,
+            Tensor>>(Linear(last * LastSide * LastSide, last), LeakyReLU(StyleGanBlock.Slope), Linear(last, 1));
         RegisterComponents();
     }
 
-    /// <summary>Whether it can judge images of this width and height: powers of two from <see cref="SmallestSide"/> to <see cref="LargestSide"/>.</summary>
+    /// <summary>
+    /// Whether it can judge images of this width and height: powers of two from <see cref="SmallestSide"/> to <see cref="LargestSide"/>.
+    /// </summary>
     public static bool Fits(int imageSide) => imageSide is >= SmallestSide and <= LargestSide && int.IsPow2(imageSide);
 
     /// <param name="images">float [B, 3, S, S].</param>

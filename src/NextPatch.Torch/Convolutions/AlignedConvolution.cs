@@ -22,7 +22,8 @@ internal static class AlignedConvolution
     public static Tensor Forward(Conv2d convolution, Tensor x)
     {
         using var scope = NewDisposeScope();
-        return Forward(convolution.weight!.to(x.dtype), convolution.bias?.to(x.dtype), x, convolution.stride, convolution.padding!).MoveToOuterDisposeScope();
+        return Forward(convolution.weight!.to(x.dtype), convolution.bias?.to(x.dtype), x, convolution.stride, convolution.padding!)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>The same for loose weights.</summary>

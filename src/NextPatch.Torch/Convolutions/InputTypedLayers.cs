@@ -10,7 +10,10 @@ namespace NextPatch.Torch.Convolutions;
 /// </summary>
 internal static class InputTypedLayers
 {
-    /// <summary>What <paramref name="layer"/> gives. Weights of convolutions and linear maps are rounded to the type of <paramref name="x"/>; norms take theirs as they are and sum in float32.</summary>
+    /// <summary>
+    /// What <paramref name="layer"/> gives. Weights of convolutions and linear maps are rounded to the type of <paramref name="x"/>; norms take
+    /// theirs as they are and sum in float32.
+    /// </summary>
     /// <returns>Of the type of <paramref name="x"/>, in the caller's dispose scope.</returns>
     public static Tensor Apply(this Module<Tensor, Tensor> layer, Tensor x)
     {

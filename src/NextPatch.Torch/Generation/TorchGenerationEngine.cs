@@ -138,7 +138,9 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         var problems = new List<string>();
         if (request.Sampling.IsGuided && !Config.HasNullClass)
         {
-            problems.Add($"A guidance scale of {request.Sampling.GuidanceScale} needs a null class, but this model was trained without label dropout; use GuidanceScale 1.");
+            problems.Add(
+                $"A guidance scale of {request.Sampling.GuidanceScale} needs a null class, but this model was trained without label dropout; use "
+                + $"GuidanceScale 1.");
         }
 
         foreach (var label in request.Labels.Distinct().Where(l => l < 0 || l >= Config.ClassCount))

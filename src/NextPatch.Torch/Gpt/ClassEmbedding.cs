@@ -5,7 +5,9 @@ using static TorchSharp.torch.nn;
 
 namespace NextPatch.Torch.Gpt;
 
-/// <summary>The condition token of a class, int64 [B] -> float [B, 1, C]; the last row is the null class where labels are dropped in training.</summary>
+/// <summary>
+/// The condition token of a class, int64 [B] -> float [B, 1, C]; the last row is the null class where labels are dropped in training.
+/// </summary>
 /// <remarks>Label dropout happens where batches are made (a pure function of seed and step), not here.</remarks>
 internal sealed class ClassEmbedding : Module<Tensor, Tensor>
 {

@@ -36,7 +36,9 @@ internal sealed class GptDropout
     private BranchDrop Branch(int layer, double probability, int stream)
     {
         var samples = new DropMask(DropPathOf(_config, layer), ~Seed(stream));
-        return new BranchDrop(new DropMask(probability, Seed(stream)), samples.IsActive ? [.. Enumerable.Range(0, _images).Select(i => samples.Factor((uint)i))] : null, _tokens);
+        return new BranchDrop(
+            new DropMask(probability, Seed(stream)), samples.IsActive ? [.. Enumerable.Range(0, _images).Select(i => samples.Factor((uint)i))] : null,
+            _tokens);
     }
 
     /// <summary>SplitMix64 of the pass's seed and a stream.</summary>

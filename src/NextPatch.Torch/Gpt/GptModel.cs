@@ -50,7 +50,8 @@ public sealed class GptModel : Module
     /// <param name="labels">Classes or null class, int64 [B].</param>
     /// <param name="codes">Codes in row-major order, int64 [B, T].</param>
     /// <param name="grouping">How codes become patch tokens.</param>
-    /// <returns>float [B, N, C] in the caller's dispose scope; position i predicts patch i. Does not depend on the module's mode except for dropout.</returns>
+    /// <returns>float [B, N, C] in the caller's dispose scope; position i predicts patch i. Does not depend on the module's mode except for
+    /// dropout.</returns>
     public Tensor PatchHidden(Tensor labels, Tensor codes, IPatchGrouping grouping) => PatchHidden(labels, codes, grouping, null);
 
     /// <summary>The same with dropout that is given; null: as the module's mode says, from libtorch's generator.</summary>

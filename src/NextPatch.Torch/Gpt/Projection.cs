@@ -5,8 +5,8 @@ using static TorchSharp.torch.nn;
 
 namespace NextPatch.Torch.Gpt;
 
-/// <summary>A linear map without bias, float [..., In] -> [..., Out]. Its weight is left unset: <see cref="GptInitializer"/> or a checkpoint fills it,
-/// so that a large model is not drawn twice.</summary>
+/// <summary>A linear map without bias, float [..., In] -> [..., Out]. Its weight is left unset: <see cref="GptInitializer"/> or a checkpoint fills
+/// it, so that a large model is not drawn twice.</summary>
 internal sealed class Projection : Module<Tensor, Tensor>
 {
     [ComponentName(Name = "weight")] private readonly Parameter _weight; // [Out, In]

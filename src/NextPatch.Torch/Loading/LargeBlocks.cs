@@ -4,8 +4,8 @@ namespace NextPatch.Torch.Loading;
 
 /// <summary>What the system's allocator does with the memory of tensors that are freed.</summary>
 /// <remarks>
-/// glibc gives every block above 32 MiB back to the kernel at once, so each large activation is made of fresh pages, which the kernel must find and clear:
-/// for 128 channels of 256x256 that takes longer than the convolution that fills them (docs/log.md, 2026-11-25). Kept blocks are taken again.
+/// glibc gives every block above 32 MiB back to the kernel at once, so each large activation is made of fresh pages, which the kernel must find and
+/// clear: for 128 channels of 256x256 that takes longer than the convolution that fills them (docs/log.md, 2026-11-25). Kept blocks are taken again.
 /// </remarks>
 public static partial class LargeBlocks
 {
@@ -16,7 +16,10 @@ public static partial class LargeBlocks
     private const int DefaultMapThreshold = 32 << 20;
     private const int DefaultTrimThreshold = 2 * DefaultMapThreshold;
 
-    /// <summary>Keeps freed blocks of up to 1 GiB for the next tensors, in this process from now on: resident memory then stays at its peak. Does nothing where the allocator is not glibc's.</summary>
+    /// <summary>
+    /// Keeps freed blocks of up to 1 GiB for the next tensors, in this process from now on: resident memory then stays at its peak. Does nothing
+    /// where the allocator is not glibc's.
+    /// </summary>
     public static void Keep() => Set(Kept, int.MaxValue);
 
     /// <summary>As the allocator comes: large blocks go back to the kernel.</summary>

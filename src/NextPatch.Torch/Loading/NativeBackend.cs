@@ -40,7 +40,8 @@ public static partial class NativeBackend
     /// <summary>"linux-x64" and the like: the packages of libtorch are named so.</summary>
     internal static string Rid { get; } = $"{OsName}-{RuntimeInformation.OSArchitecture.ToString().ToLowerInvariant()}";
 
-    private static string BuiltFor => typeof(NativeBackend).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "LibTorchVersion").Value!;
+    private static string BuiltFor
+        => typeof(NativeBackend).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "LibTorchVersion").Value!;
 
     /// <summary>The places that are searched, in order: what lies together in one folder, or in two.</summary>
     private static IEnumerable<string[]> Places()
@@ -150,8 +151,10 @@ public static partial class NativeBackend
         var (prefix, suffix) = OperatingSystem.IsWindows() ? ("", ".dll") : OperatingSystem.IsMacOS() ? ("lib", ".dylib") : ("lib", ".so");
         var place = Places().FirstOrDefault(folders => Find(folders, "LibTorchSharp") is not null && Find(folders, "torch_cpu") is not null)
             ?? throw new LibTorchNotFoundException(
-                $"libtorch was not found. Searched: {string.Join(", ", SearchFolders)}. A program that references the package NextPatch.Torch gets it when "
-                + $"it is built, the checkout by 'dotnet build -c Release'; else set {FolderVariable} to a folder that holds libtorch and LibTorchSharp.");
+                $"libtorch was not found. Searched: {string.Join(", ", SearchFolders)}. A program that references the package NextPatch.Torch gets "
+                    + $"it when "
+                + $"it is built, the checkout by 'dotnet build -c Release'; else set {FolderVariable} to a folder that holds libtorch and "
+                    + $"LibTorchSharp.");
         SetDefaults();
         var handles = new Dictionary<string, nint>();
         foreach (var name in (string[])["c10", "torch_cpu", "torch", "LibTorchSharp"])
@@ -173,15 +176,17 @@ public static partial class NativeBackend
         LoadedFrom = Path.GetDirectoryName(Find(place, "torch_cpu"));
         return handles;
 
-        string? Find(string[] folders, string name) => folders.Select(folder => Path.Combine(folder, prefix + name + suffix)).FirstOrDefault(File.Exists);
+        string? Find(string[] folders, string name)
+            => folders.Select(folder => Path.Combine(folder, prefix + name + suffix)).FirstOrDefault(File.Exists);
 
         nint Export(string name) => NativeLibrary.TryGetExport(handles["torch_cpu"], name, out var address) ? address : 0;
     }
 
     /// <summary>
-    /// Two settings that libtorch reads when it is loaded, unless the environment sets them. Its threads (GNU OpenMP) sleep after some microseconds of
-    /// waiting instead of spinning for milliseconds: on an idle machine that makes no difference, where other processes want the cores a training step
-    /// is two to three times as fast. And tensors of 2 MiB and more lie in huge pages: kernels that walk down columns miss fewer addresses (docs/log.md).
+    /// Two settings that libtorch reads when it is loaded, unless the environment sets them. Its threads (GNU OpenMP) sleep after some microseconds
+    /// of waiting instead of spinning for milliseconds: on an idle machine that makes no difference, where other processes want the cores a training
+    /// step is two to three times as fast. And tensors of 2 MiB and more lie in huge pages: kernels that walk down columns miss fewer addresses
+    /// (docs/log.md).
     /// </summary>
     private static void SetDefaults()
     {

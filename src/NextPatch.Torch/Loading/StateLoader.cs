@@ -25,11 +25,15 @@ public static class StateLoader
         problems.AddRange(Listed("unexpected", state.Keys.Where(k => !own.ContainsKey(k))));
         problems.AddRange(Listed("of another shape", own.Where(p => state.TryGetValue(p.Key, out var t) && !t.Shape.SequenceEqual(p.Value.shape))
             .Select(p => $"'{p.Key}' is {HostTensor.Describe(state[p.Key].Shape)} but the model expects {HostTensor.Describe(p.Value.shape)}")));
-        problems.AddRange(Listed("of another type", own.Where(p => state.TryGetValue(p.Key, out var t) && t.As(ToElementType(p.Value.dtype)).Type != ToElementType(p.Value.dtype))
+        problems.AddRange(
+            Listed("of another type", own.Where(
+            p => state.TryGetValue(p.Key, out var t) && t.As(ToElementType(p.Value.dtype)).Type != ToElementType(p.Value.dtype))
             .Select(p => $"'{p.Key}' is {state[p.Key].Type} but the model expects {ToElementType(p.Value.dtype)}")));
         if (problems.Count > 0)
         {
-            throw new NextPatchException($"The weights in {source} do not fit the model; the preset or the number of classes or codes is probably another. {string.Join(" ", problems)}");
+            throw new NextPatchException(
+                $"The weights in {source} do not fit the model; the preset or the number of classes or codes is probably another. "
+                + $"{string.Join(" ", problems)}");
         }
 
         foreach (var (key, target) in own)
@@ -52,7 +56,9 @@ public static class StateLoader
         return [.. StateOf(module).Select(p => KeyValuePair.Create(p.Key, ToHost(p.Value)))];
     }
 
-    /// <summary>A module's parameters and buffers in PyTorch's order: a module's own before those of its children (TorchSharp puts all buffers last).</summary>
+    /// <summary>
+    /// A module's parameters and buffers in PyTorch's order: a module's own before those of its children (TorchSharp puts all buffers last).
+    /// </summary>
     public static IEnumerable<KeyValuePair<string, Tensor>> StateOf(Module module) => StateOf(module, "");
 
     /// <summary>Copies to a CPU tensor of the same element type, in the caller's dispose scope.</summary>

@@ -27,7 +27,9 @@ public sealed class FrozenConvolution : IDisposable
     /// <param name="stride">In both directions.</param>
     /// <param name="padding">Zeros above and below, left and right.</param>
     /// <param name="groups">G.</param>
-    public FrozenConvolution(ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, int inputs, (int Height, int Width) kernel, int stride = 1, (int Height, int Width) padding = default, int groups = 1)
+    public FrozenConvolution(
+        ReadOnlySpan<float> weight, ReadOnlySpan<float> bias, int inputs, (int Height, int Width) kernel, int stride = 1,
+        (int Height, int Width) padding = default, int groups = 1)
     {
         using var scope = NewDisposeScope();
         (_stride, _padding, _groups) = ([stride, stride], [padding.Height, padding.Width], groups);
@@ -51,7 +53,8 @@ public sealed class FrozenConvolution : IDisposable
     /// <param name="padding">Zeros on every side.</param>
     /// <exception cref="Core.DataFormatException">The file does not hold such a layer.</exception>
     public static FrozenConvolution Read(PretrainedWeights weights, string key, int inputs, int outputs, int kernel, int stride = 1, int padding = 0)
-        => new(weights.Take($"{key}.weight", outputs, inputs, kernel, kernel), weights.Take($"{key}.bias", weights.ShapeOf($"{key}.weight")[0]), inputs, (kernel, kernel), stride, (padding, padding));
+        => new(weights.Take($"{key}.weight", outputs, inputs, kernel, kernel), weights.Take($"{key}.bias", weights.ShapeOf($"{key}.weight")[0]),
+            inputs, (kernel, kernel), stride, (padding, padding));
 
     /// <summary>A copy whose channels lie next to each other in memory, if they do not already.</summary>
     /// <param name="x">[B, C, h, w].</param>

@@ -76,7 +76,8 @@ public sealed class Lpips : IPerceptualLoss
     {
         if (images.size(2) < LeastSide || images.size(3) < LeastSide)
         {
-            throw new NextPatchException($"LPIPS takes images of at least {LeastSide}x{LeastSide} pixels but got {HostTensor.Describe(images.shape)}; enlarge them first.");
+            throw new NextPatchException(
+                $"LPIPS takes images of at least {LeastSide}x{LeastSide} pixels but got {HostTensor.Describe(images.shape)}; enlarge them first.");
         }
 
         using var scope = NewDisposeScope();
@@ -103,7 +104,9 @@ public sealed class Lpips : IPerceptualLoss
     private Tensor Take(IReadOnlyDictionary<string, StoredTensor> tensors, string source, params string[] names)
     {
         var found = names.Select(tensors.GetValueOrDefault).FirstOrDefault(tensor => tensor is not null)
-            ?? throw new NextPatchException($"The LPIPS weights in {source} have no tensor {string.Join(" or ", names)}; torchvision's VGG-16 and the linear heads of LPIPS are expected.");
+            ?? throw new NextPatchException(
+                $"The LPIPS weights in {source} have no tensor {string.Join(" or ", names)}; torchvision's VGG-16 and the linear heads of LPIPS "
+                + $"are expected.");
         return _tensors.Keep(StateLoader.ToTensor(found.As(ElementType.Float32).Read()));
     }
 

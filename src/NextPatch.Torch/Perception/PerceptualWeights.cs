@@ -41,6 +41,8 @@ internal static class PerceptualWeights
 
         return tensors.ContainsKey(VggKey) || tensors.ContainsKey(VggSliceKey)
             ? new Lpips(tensors, tensors, source)
-            : throw new ConfigException($"'{source}' makes no perceptual loss: neither SqueezeNet 1.1 ({SqueezeNetKey}) nor VGG-16 ({VggKey}) is in there. Give the features of one of them; of VGG-16 also the heads of LPIPS.");
+            : throw new ConfigException(
+                $"'{source}' makes no perceptual loss: neither SqueezeNet 1.1 ({SqueezeNetKey}) nor VGG-16 ({VggKey}) is in there. Give the "
+                + $"features of one of them; of VGG-16 also the heads of LPIPS.");
     }
 }

@@ -41,13 +41,17 @@ public sealed class PretrainedWeights
 
         if (!fits || found.Type != ElementType.Float32)
         {
-            throw Mismatch($"'{key}' is {found}, expected {ElementType.Float32} {HostTensor.Describe([.. shape]).Replace("-1", "any", StringComparison.Ordinal)}");
+            throw Mismatch(
+                $"'{key}' is {found}, expected {ElementType.Float32} "
+                + $"{HostTensor.Describe([.. shape]).Replace("-1", "any", StringComparison.Ordinal)}");
         }
 
         _taken.Add(key);
         var values = new float[found.Count];
         found.CopyTo(0, MemoryMarshal.AsBytes(values.AsSpan()));
-        return values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue) ? throw Mismatch($"'{key}' holds numbers that are not finite") : values;
+        return values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue)
+            ? throw Mismatch($"'{key}' holds numbers that are not finite")
+            : values;
     }
 
     /// <summary>Refuses what was not taken: a larger network of the same kind must not pass for a smaller one.</summary>
@@ -55,7 +59,8 @@ public sealed class PretrainedWeights
     /// <exception cref="DataFormatException">Tensors are left over.</exception>
     public void ExpectNoOthers(Func<string, bool>? mayRemain = null)
     {
-        if (_tensors.Keys.Where(key => !_taken.Contains(key) && mayRemain?.Invoke(key) != true).Order(StringComparer.Ordinal).ToList() is { Count: > 0 } others)
+        if (_tensors.Keys.Where(key => !_taken.Contains(key) && mayRemain?.Invoke(
+            key) != true).Order(StringComparer.Ordinal).ToList() is { Count: > 0 } others)
         {
             throw Mismatch($"{others.Count} of its {_tensors.Count} tensors have no place in it, the first is '{others[0]}'");
         }
@@ -63,7 +68,8 @@ public sealed class PretrainedWeights
 
     /// <summary>The one error of wrong weights.</summary>
     /// <param name="difference">What is missing or other than expected.</param>
-    public DataFormatException Mismatch(string difference) => new($"'{_source}' does not hold the weights of {_network}: {difference}. Give the file that belongs to this network.");
+    public DataFormatException Mismatch(string difference)
+        => new($"'{_source}' does not hold the weights of {_network}: {difference}. Give the file that belongs to this network.");
 
     private StoredTensor Find(string key) => _tensors.GetValueOrDefault(key) ?? throw Mismatch($"it has no tensor '{key}'");
 }

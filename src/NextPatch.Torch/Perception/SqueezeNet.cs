@@ -8,8 +8,8 @@ namespace NextPatch.Torch.Perception;
 // Shape letters used in this file: B batch, H and W rows and columns of pixels, C channels, h and w of a feature map.
 
 /// <summary>The convolution layers of SqueezeNet 1.1 (Iandola et al., arXiv 1602.07360) with weights derived from Caffe's.</summary>
-/// <remarks>Takes B, G, R planes in 0..255 less their means. Maximum pools have no padding and round down. Weights never change; gradients flow to the image.
-/// One thread at a time.</remarks>
+/// <remarks>Takes B, G, R planes in 0..255 less their means. Maximum pools have no padding and round down. Weights never change; gradients flow to
+/// the image. One thread at a time.</remarks>
 public sealed class SqueezeNet : IDisposable
 {
     /// <summary>What messages call it.</summary>
@@ -32,7 +32,8 @@ public sealed class SqueezeNet : IDisposable
     private readonly (FrozenConvolution Squeeze, FrozenConvolution Narrow, FrozenConvolution Wide)[] _fires;
     private readonly Tensor _means;
 
-    /// <param name="weights"><c>conv1</c> and <c>fire2</c> to <c>fire9</c> with <c>squeeze1x1</c>, <c>expand1x1</c>, <c>expand3x3</c>, weight and bias each.</param>
+    /// <param name="weights"><c>conv1</c> and <c>fire2</c> to <c>fire9</c> with <c>squeeze1x1</c>, <c>expand1x1</c>, <c>expand3x3</c>, weight and
+    /// bias each.</param>
     /// <exception cref="DataFormatException">These are not the weights of this network.</exception>
     public SqueezeNet(PretrainedWeights weights)
     {
@@ -69,7 +70,8 @@ public sealed class SqueezeNet : IDisposable
         if (images.dim() != 4 || images.size(1) != 3 || images.size(2) < MinimumSide || images.size(3) < MinimumSide)
         {
             throw new NextPatchException(
-                $"SqueezeNet takes RGB images [B, 3, H, W] of at least {MinimumSide}x{MinimumSide} pixels but got {HostTensor.Describe(images.shape)}; "
+                $"SqueezeNet takes RGB images [B, 3, H, W] of at least {MinimumSide}x{MinimumSide} pixels but got "
+                    + $"{HostTensor.Describe(images.shape)}; "
                 + "enlarge them first.");
         }
 

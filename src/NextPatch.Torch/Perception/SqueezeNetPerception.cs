@@ -10,8 +10,8 @@ namespace NextPatch.Torch.Perception;
 /// <remarks>
 /// The layers are those of LPIPS with a SqueezeNet. Its linear heads are left out, because they were trained for other weights than those that
 /// <see cref="SqueezeNet"/> takes: that is LPIPS's own baseline, divided by the number of layers, so that it lies in [0, 2] and
-/// near the size of <see cref="Lpips"/>. It computes in float32 whatever is asked: in bfloat16 its gradient was 30 % off (rounding decides where pools send it), and a step
-/// spends little time here.
+/// near the size of <see cref="Lpips"/>. It computes in float32 whatever is asked: in bfloat16 its gradient was 30 % off (rounding decides where
+/// pools send it), and a step spends little time here.
 /// </remarks>
 public sealed class SqueezeNetPerception : IPerceptualLoss
 {

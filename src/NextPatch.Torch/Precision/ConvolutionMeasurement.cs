@@ -27,7 +27,8 @@ public static class ConvolutionMeasurement
 
         var batch = Math.Clamp(MostPositions / (side * side), 1, batchSize);
         var flops = 3 * 2.0 * 9 * channels * channels * side * side * batch;
-        return PrecisionMeasurement.Choose(hasBf16, type => () => Seconds(type, batch, channels, side), flops, $"convolutions of {channels} channels");
+        return PrecisionMeasurement.Choose(
+            hasBf16, type => () => Seconds(type, batch, channels, side), flops, $"convolutions of {channels} channels");
     }
 
     private static double Seconds(ScalarType type, int batch, int channels, int side)

@@ -16,7 +16,10 @@ public static class PrecisionMeasurement
     /// <summary>Below this gain bf16 is not worth its rounding.</summary>
     private const double WorthIt = 1.3;
 
-    /// <summary>Narrower models spend little in products. With 128, steps were twice as fast in bf16, and losses of 1,000 steps within the spread of seeds (docs/results.md).</summary>
+    /// <summary>
+    /// Narrower models spend little in products. With 128, steps were twice as fast in bf16, and losses of 1,000 steps within the spread of seeds
+    /// (docs/results.md).
+    /// </summary>
     private const int NarrowestWidth = 128;
 
     /// <param name="model">Its widths are measured.</param>
@@ -40,7 +43,8 @@ public static class PrecisionMeasurement
     /// <param name="prepare">Given a type, makes what measures the seconds of the work in it.</param>
     /// <param name="flops">Floating-point operations of the work.</param>
     /// <param name="work">What messages call it.</param>
-    internal static (ComputePrecision Precision, string Reason) Choose(bool hasBf16, Func<ScalarType, Func<double>> prepare, double flops, string work)
+    internal static (ComputePrecision Precision, string Reason) Choose(
+        bool hasBf16, Func<ScalarType, Func<double>> prepare, double flops, string work)
     {
         if (!hasBf16)
         {
@@ -57,7 +61,8 @@ public static class PrecisionMeasurement
         }
 
         var chosen = fp32 / bf16 >= WorthIt ? ComputePrecision.Bf16 : ComputePrecision.Fp32;
-        return (chosen, $"Precision: {(chosen == ComputePrecision.Bf16 ? "bf16" : "fp32")}, because {work} run at {flops / fp32 / 1e9:F0} GFLOP/s in fp32 and {flops / bf16 / 1e9:F0} in bf16 (auto).");
+        return (chosen, $"Precision: {(chosen == ComputePrecision.Bf16 ? "bf16" : "fp32")}, because {work} run at {flops / fp32 / 1e9:F0} GFLOP/s "
+            + $"in fp32 and {flops / bf16 / 1e9:F0} in bf16 (auto).");
     }
 
     /// <summary>The up-projection of a block.</summary>

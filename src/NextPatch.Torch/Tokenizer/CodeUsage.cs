@@ -16,7 +16,9 @@ public sealed class CodeUsage
     /// <summary>Codes chosen at least once.</summary>
     public int UsedCount => _counts.Count(c => c > 0);
 
-    /// <summary>exp(entropy) of the choice: K when all codes are equally frequent, 1 when one code does everything, 0 before any was counted.</summary>
+    /// <summary>
+    /// exp(entropy) of the choice: K when all codes are equally frequent, 1 when one code does everything, 0 before any was counted.
+    /// </summary>
     public double Perplexity
     {
         get

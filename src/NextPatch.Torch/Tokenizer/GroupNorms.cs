@@ -13,8 +13,10 @@ public static class GroupNorms
     private const double VqganEpsilon = 1e-6;
 
     /// <summary>Groups of 8 channels, or one group where that does not divide.</summary>
-    /// <remarks>TorchSharp 0.107.0 leaves the weights of a new GroupNorm uninitialised (whatever the memory held); here they start at 1 and 0.</remarks>
-    public static GroupNorm Create(int channels) => Create(channels, channels % ChannelsPerGroup == 0 ? channels / ChannelsPerGroup : 1, DefaultEpsilon);
+    /// <remarks>TorchSharp 0.107.0 leaves the weights of a new GroupNorm uninitialised (whatever the memory held); here they start at 1 and
+    /// 0.</remarks>
+    public static GroupNorm Create(int channels)
+        => Create(channels, channels % ChannelsPerGroup == 0 ? channels / ChannelsPerGroup : 1, DefaultEpsilon);
 
     /// <summary>32 groups, epsilon 1e-6 (VQGAN).</summary>
     internal static GroupNorm CreateVqgan(int channels) => Create(channels, TokenizerConfig.VqganNormGroups, VqganEpsilon);

@@ -63,7 +63,8 @@ public static class ImageTensors
         var size = side * side * 3;
         return byteCount % size == 0
             ? byteCount / size
-            : throw new ArgumentException($"{byteCount} bytes are not a whole number of {side}x{side} RGB images ({size} bytes each).", nameof(byteCount));
+            : throw new ArgumentException(
+                $"{byteCount} bytes are not a whole number of {side}x{side} RGB images ({size} bytes each).", nameof(byteCount));
     }
 
     private static Tensor ToUnitRange(Tensor interleaved)

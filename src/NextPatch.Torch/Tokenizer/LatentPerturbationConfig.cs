@@ -3,7 +3,8 @@ using NextPatch.Core;
 namespace NextPatch.Torch.Tokenizer;
 
 /// <summary>How often and how far codes are moved to neighbours while a tokenizer learns; the defaults are the published ones.</summary>
-/// <remarks>Source: "Robust Latent Matters", arXiv 2503.08354, section 4. Annealing is given in steps, published in epochs (40 to 120 of 200).</remarks>
+/// <remarks>Source: "Robust Latent Matters", arXiv 2503.08354, section 4. Annealing is given in steps, published in epochs (40 to 120 of
+/// 200).</remarks>
 public sealed record LatentPerturbationConfig
 {
     /// <summary>Probability that an image is perturbed at all (beta).</summary>

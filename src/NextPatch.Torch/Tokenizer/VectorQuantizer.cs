@@ -44,7 +44,9 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         }
     }
 
-    /// <summary>Share of the codebook among the latest 65,536 codes of training; the zeros that the record starts with count as code 0, as published.</summary>
+    /// <summary>
+    /// Share of the codebook among the latest 65,536 codes of training; the zeros that the record starts with count as code 0, as published.
+    /// </summary>
     public double RecentUsage
     {
         get
@@ -79,7 +81,8 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         var entropyLoss = _config.EntropyWeight > 0 ? EntropyLoss(-Distances(rows, codebook)) : zeros(1).squeeze();
         var seen = perturbation is null
             ? chosen
-            : Lookup(Perturb(codes.view(latents.size(0), -1), rows, codebook, perturbation, step, firstImage: 0), latents.size(2), latents.size(3)); // [B, W, h, w]
+            // [B, W, h, w]
+            : Lookup(Perturb(codes.view(latents.size(0), -1), rows, codebook, perturbation, step, firstImage: 0), latents.size(2), latents.size(3));
         var straightThrough = compared + (seen - compared).detach();                   // value of the code, gradient of the latent
         return new QuantizerOutput(
             straightThrough.MoveToOuterDisposeScope(),
@@ -106,7 +109,8 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         using var scope = NewDisposeScope();
         var rows = Compared(latents).permute(0, 2, 3, 1).reshape(-1, _config.CodeWidth); // [R, W]
         var codebook = Codebook();                                                       // [K, W]
-        return Perturb(Nearest(rows, codebook).view(latents.size(0), -1), rows, codebook, perturbation, step: 0, firstImage).MoveToOuterDisposeScope();
+        return Perturb(Nearest(rows, codebook).view(latents.size(0), -1), rows, codebook, perturbation, step: 0, firstImage)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>Vectors of codes, as the decoder sees them.</summary>
@@ -134,7 +138,9 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         _codebook.weight!.index_copy_(0, codes, replacement);
     }
 
-    /// <summary>Low where each latent is sure of its code and all codes are used: mean entropy of the choices minus entropy of the mean choice.</summary>
+    /// <summary>
+    /// Low where each latent is sure of its code and all codes are used: mean entropy of the choices minus entropy of the mean choice.
+    /// </summary>
     /// <param name="affinity">Negative squared distances, float [R, K].</param>
     /// <returns>Scalar; negative for a well-used codebook.</returns>
     /// <remarks>Source: MaskGIT's and LlamaGen's compute_entropy_loss, temperature 0.01.</remarks>
@@ -178,7 +184,8 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         using var noGradient = no_grad();
 
         // Between unit vectors the nearest is the one with the largest inner product.
-        return (_config.NormalizeCodes ? functional.linear(rows, codebook).argmax(1) : Distances(rows, codebook).argmin(1)).MoveToOuterDisposeScope(); // [R]
+        // [R]
+        return (_config.NormalizeCodes ? functional.linear(rows, codebook).argmax(1) : Distances(rows, codebook).argmin(1)).MoveToOuterDisposeScope();
     }
 
     private void Remember(Tensor codes)

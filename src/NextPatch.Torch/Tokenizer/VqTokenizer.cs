@@ -48,7 +48,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         Config = config;
 
         // Small networks fill the processor only with many images; VQGAN's do with few, whose activations stay nearer.
-        EncodingBatch = config.Architecture == TokenizerArchitecture.Small ? 64 : Math.Clamp(PixelsPerBatch / (config.ImageSide * config.ImageSide), 1, 64);
+        EncodingBatch = config.Architecture == TokenizerArchitecture.Small
+            ? 64
+            : Math.Clamp(PixelsPerBatch / (config.ImageSide * config.ImageSide), 1, 64);
         manual_seed((long)(new CounterRandom(seed, RandomStream.Initialization).Bits(0, 0) >> 1));
         using var scope = NewDisposeScope(); // TorchSharp's convolutions leave a tensor behind each when they are made
         var isVqgan = config.Architecture == TokenizerArchitecture.Vqgan;
@@ -66,7 +68,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
 
     public TokenizerConfig Config { get; }
 
-    /// <summary>Type that encoder and decoder compute in, whatever that of the weights; null = that of the images. Quantisation and its losses keep theirs.</summary>
+    /// <summary>
+    /// Type that encoder and decoder compute in, whatever that of the weights; null = that of the images. Quantisation and its losses keep theirs.
+    /// </summary>
     public ScalarType? ComputeType { get; set; }
 
     /// <summary>Share of the codebook among the latest 65,536 codes of training, counted as published; 0 for small tokenizers.</summary>
@@ -127,7 +131,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     public override TokenizerOutput forward(Tensor images) => Reconstruct(images, perturbation: null, step: 0);
 
-    /// <summary>As <see cref="forward"/>, but the decoder sees perturbed codes; codes, latents and losses of quantisation know nothing of it.</summary>
+    /// <summary>
+    /// As <see cref="forward"/>, but the decoder sees perturbed codes; codes, latents and losses of quantisation know nothing of it.
+    /// </summary>
     /// <param name="images">float [B, 3, S, S] in [-1, 1].</param>
     /// <param name="perturbation">Null: none.</param>
     /// <param name="step">Counted from 0; with the place in the batch it decides what is perturbed.</param>
@@ -224,7 +230,8 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     public Tensor EncodePerturbed(Tensor images, LatentPerturbation perturbation, long firstImage)
     {
         Require(images, "images", [-1, 3, Config.ImageSide, Config.ImageSide]);
-        return InFixedBatches(images, EncodingBatch, (batch, first) => _quantizer.EncodePerturbed(Latents(InEncodingOrder(batch)), perturbation, firstImage + first));
+        return InFixedBatches(
+            images, EncodingBatch, (batch, first) => _quantizer.EncodePerturbed(Latents(InEncodingOrder(batch)), perturbation, firstImage + first));
     }
 
     /// <summary>Codes to images.</summary>
@@ -273,7 +280,8 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         if (actual.Length != shape.Length || actual[0] == 0 || actual.Skip(1).Zip(shape.Skip(1)).Any(p => p.First != p.Second))
         {
             throw new NextPatchException(
-                $"The tokenizer expects {name} of shape [N{string.Concat(shape.Skip(1).Select(s => $", {s}"))}] with N at least 1 but got [{string.Join(", ", actual)}].");
+                $"The tokenizer expects {name} of shape [N{string.Concat(shape.Skip(1).Select(s => $", {s}"))}] with N at least 1 but got "
+                    + $"[{string.Join(", ", actual)}].");
         }
     }
 }
@@ -285,7 +293,8 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
 /// <param name="CodebookLoss">Scalar.</param>
 /// <param name="CommitmentLoss">Scalar, weighted.</param>
 /// <param name="EntropyLoss">Scalar, weighted.</param>
-public readonly record struct TokenizerOutput(Tensor Images, Tensor Latents, Tensor Codes, Tensor CodebookLoss, Tensor CommitmentLoss, Tensor EntropyLoss)
+public readonly record struct TokenizerOutput(
+    Tensor Images, Tensor Latents, Tensor Codes, Tensor CodebookLoss, Tensor CommitmentLoss, Tensor EntropyLoss)
 {
     /// <summary>Scalar: what quantisation adds to the training loss.</summary>
     public Tensor QuantizationLoss()

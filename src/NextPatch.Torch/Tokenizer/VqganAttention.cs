@@ -34,7 +34,9 @@ internal sealed class VqganAttention : Module<Tensor, Tensor>
     {
         using var scope = NewDisposeScope();
         var normalized = _norm.forward(x);
-        var mixed = functional.scaled_dot_product_attention(Positions(_query, normalized), Positions(_key, normalized), Positions(_value, normalized)); // [B, 1, P, C]
+        // [B, 1, P, C]
+        var mixed = functional.scaled_dot_product_attention(
+            Positions(_query, normalized), Positions(_key, normalized), Positions(_value, normalized));
         var y = _output.Apply(mixed.squeeze(1).transpose(1, 2).reshape(x.shape)); // [B, C, h, w]
         return (x + y).MoveToOuterDisposeScope();
     }

@@ -9,7 +9,9 @@ namespace NextPatch.Torch.Tokenizer;
 
 // Shape letters used in this file: B batch, H and W rows and columns of pixels, h and w of the grid, Z latent channels.
 
-/// <summary>Latents to image; the mirror of <see cref="VqganEncoder"/> with one block more in each level. Levels are numbered from the deepest.</summary>
+/// <summary>
+/// Latents to image; the mirror of <see cref="VqganEncoder"/> with one block more in each level. Levels are numbered from the deepest.
+/// </summary>
 internal sealed class VqganDecoder : Module<Tensor, Tensor>
 {
     [ComponentName(Name = "conv_in")] private readonly Conv2d _input;
@@ -25,7 +27,8 @@ internal sealed class VqganDecoder : Module<Tensor, Tensor>
         _input = Conv2d(config.LatentChannels, channels[last], 3, padding: 1);
         _middle = VqganMiddle.Create(channels[last]);
         _levels = new ModuleList<VqganLevel>([.. Enumerable.Range(0, channels.Count).Select(i => last - i).Select(i =>
-            new VqganLevel(channels[Math.Min(last, i + 1)], channels[i], config.BlockCounts[i] + 1, hasAttention: i == last, isDown: i == 0 ? null : false))]);
+            new VqganLevel(
+                channels[Math.Min(last, i + 1)], channels[i], config.BlockCounts[i] + 1, hasAttention: i == last, isDown: i == 0 ? null : false))]);
         _norm = GroupNorms.CreateVqgan(channels[0]);
         _output = Conv2d(channels[0], 3, 3, padding: 1);
         RegisterComponents();

@@ -25,7 +25,8 @@ internal sealed class VqganEncoder : Module<Tensor, Tensor>
         var first = config.BaseChannels ?? channels[0];
         _input = Conv2d(3, first, 3, padding: 1);
         _levels = new ModuleList<VqganLevel>([.. Enumerable.Range(0, channels.Count).Select(i =>
-            new VqganLevel(i == 0 ? first : channels[i - 1], channels[i], config.BlockCounts[i], hasAttention: i == last, isDown: i == last ? null : true))]);
+            new VqganLevel(
+                i == 0 ? first : channels[i - 1], channels[i], config.BlockCounts[i], hasAttention: i == last, isDown: i == last ? null : true))]);
         _middle = VqganMiddle.Create(channels[last]);
         _norm = GroupNorms.CreateVqgan(channels[last]);
         _output = Conv2d(channels[last], config.LatentChannels, 3, padding: 1);

@@ -21,7 +21,8 @@ internal sealed class VqganLevel : Module<Tensor, Tensor>
     public VqganLevel(int inputs, int channels, int blocks, bool hasAttention, bool? isDown)
         : base(nameof(VqganLevel))
     {
-        _blocks = new ModuleList<VqganResidualBlock>([.. Enumerable.Range(0, blocks).Select(i => new VqganResidualBlock(i == 0 ? inputs : channels, channels))]);
+        _blocks = new ModuleList<VqganResidualBlock>(
+            [.. Enumerable.Range(0, blocks).Select(i => new VqganResidualBlock(i == 0 ? inputs : channels, channels))]);
         _attention = new ModuleList<VqganAttention>([.. Enumerable.Range(0, hasAttention ? blocks : 0).Select(_ => new VqganAttention(channels))]);
         _down = isDown == true ? new VqganResample(channels, isDown: true) : null;
         _up = isDown == false ? new VqganResample(channels, isDown: false) : null;

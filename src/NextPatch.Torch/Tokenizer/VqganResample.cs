@@ -8,7 +8,9 @@ namespace NextPatch.Torch.Tokenizer;
 
 // Shape letters used in this file: B batch, C channels, h and w rows and columns.
 
-/// <summary>Half the size by a 3x3 convolution of stride 2 over an image padded right and below, or twice the size by repetition and a 3x3 convolution.</summary>
+/// <summary>
+/// Half the size by a 3x3 convolution of stride 2 over an image padded right and below, or twice the size by repetition and a 3x3 convolution.
+/// </summary>
 internal sealed class VqganResample : Module<Tensor, Tensor>
 {
     [ComponentName(Name = "conv")] private readonly Conv2d _convolution;

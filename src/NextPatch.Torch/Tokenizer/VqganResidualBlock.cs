@@ -8,7 +8,9 @@ namespace NextPatch.Torch.Tokenizer;
 
 // Shape letters used in this file: B batch, I channels in, C channels out, h and w rows and columns.
 
-/// <summary>shortcut(x) + conv(silu(norm(conv(silu(norm(x)))))), 3x3 convolutions; the shortcut is a 1x1 convolution where the width changes.</summary>
+/// <summary>
+/// shortcut(x) + conv(silu(norm(conv(silu(norm(x)))))), 3x3 convolutions; the shortcut is a 1x1 convolution where the width changes.
+/// </summary>
 internal sealed class VqganResidualBlock : Module<Tensor, Tensor>
 {
     [ComponentName(Name = "norm1")] private readonly GroupNorm _norm1;

@@ -42,7 +42,9 @@ internal static class GptCheckpoint
         var weights = Path.Combine(folder, "model.safetensors");
         StateLoader.Load(model, SafetensorsFile.Read(weights), weights);
         var moments = Path.Combine(folder, "optimizer.safetensors");
-        optimizer.Restore(SafetensorsFile.Read(moments), optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, "ema.safetensors")) : null, state.Step - state.SkippedSteps, moments);
+        optimizer.Restore(
+            SafetensorsFile.Read(moments), optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, "ema.safetensors")) : null,
+            state.Step - state.SkippedSteps, moments);
         return state;
     }
 }

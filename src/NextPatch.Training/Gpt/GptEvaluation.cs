@@ -21,7 +21,8 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
         var total = 0.0;
         for (var first = 0; first < judged && !cancellation.IsCancellationRequested; first += batchSize)
         {
-            var chosen = Enumerable.Range(first, Math.Min(batchSize, judged - first)).Select(i => (int)((long)i * batches.HeldOutCount / judged)).ToArray();
+            var chosen = Enumerable.Range(first, Math.Min(batchSize, judged - first)).Select(
+                i => (int)((long)i * batches.HeldOutCount / judged)).ToArray();
             var (labels, codes) = (new long[chosen.Length], new long[(long)chosen.Length * model.Config.CodesPerImage]); // [B], [B, T]
             batches.FillHeldOut(chosen, codes, labels);
             total += step.Evaluate(labels, codes) * chosen.Length;

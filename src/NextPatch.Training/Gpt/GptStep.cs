@@ -8,7 +8,10 @@ using NextPatch.Training.Optimization;
 
 namespace NextPatch.Training.Gpt;
 
-/// <summary>The arithmetic of one optimiser step: micro-batches through the training pass, gradient norm, update. It knows nothing of folders, logs and intervals.</summary>
+/// <summary>
+/// The arithmetic of one optimiser step: micro-batches through the training pass, gradient norm, update. It knows nothing of folders, logs and
+/// intervals.
+/// </summary>
 internal sealed class GptStep : IDisposable
 {
     private readonly GptConfig _model;

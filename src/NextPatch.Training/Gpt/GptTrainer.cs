@@ -89,10 +89,12 @@ public sealed class GptTrainer : TrainingRun
     private protected override double LearningRate => _training.LearningRate;
 
     /// <summary>
-    /// Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are null.
+    /// Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are
+    /// null.
     /// </summary>
     /// <exception cref="NextPatchException">
-    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and <see cref="RunOptions.OnFullDisk"/>
+    /// Too many steps in a row had a loss or gradient that is not finite, or a checkpoint could not be written and
+    /// <see cref="RunOptions.OnFullDisk"/>
     /// says stop; the last checkpoint stays.
     /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default)
@@ -100,7 +102,10 @@ public sealed class GptTrainer : TrainingRun
         var isComplete = TakeSteps(cancellation);
         var loss = isComplete ? _evaluation.Loss(cancellation: cancellation) : null;
         var averageLoss = isComplete ? _evaluation.AverageLoss(cancellation) : null;
-        return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(), loss, averageLoss) { SkippedSteps = Skipped.Total };
+        return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(), loss, averageLoss)
+        {
+            SkippedSteps = Skipped.Total,
+        };
     }
 
     public override void Dispose()

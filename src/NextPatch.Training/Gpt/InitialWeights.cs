@@ -25,7 +25,8 @@ public static class InitialWeights
         CheckpointSums.RequireIntact(file.Path);
         var weights = file.Tensors.ToDictionary();
         var note = $"Initial weights from {file.Path}{(file.Kind == WeightsKind.Ema ? ", their average (ema)" : "")}.";
-        if (weights.TryGetValue(ClassTable, out var table) && table.Shape is [var rows, var width] && rows != model.Config.ClassRows && width == model.Config.Width)
+        if (weights.TryGetValue(ClassTable, out var table) && table.Shape is [var rows, var width] && rows != model.Config.ClassRows
+            && width == model.Config.Width)
         {
             weights[ClassTable] = StoredTensor.From(Redrawn(table.Read(), model, seed));
             note += $" Its class table has {rows} rows but the run needs {model.Config.ClassRows}, so the classes start anew.";

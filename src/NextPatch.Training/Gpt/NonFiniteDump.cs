@@ -10,7 +10,8 @@ namespace NextPatch.Training.Gpt;
 internal static class NonFiniteDump
 {
     /// <returns>The dump's folder.</returns>
-    public static string Write(string run, long step, double loss, double norm, double learningRate, PatchStage stage, BatchSource batches, CodeStore store, int batchSize)
+    public static string Write(
+        string run, long step, double loss, double norm, double learningRate, PatchStage stage, BatchSource batches, CodeStore store, int batchSize)
     {
         var folder = Path.Combine(run, $"nan-step-{step:D8}");
         Directory.CreateDirectory(folder);

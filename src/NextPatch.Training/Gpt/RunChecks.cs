@@ -14,12 +14,16 @@ internal static class RunChecks
         var problems = new List<string>();
         if (store.Manifest.VocabularySize > model.VocabularySize)
         {
-            problems.Add($"The codes use a vocabulary of {store.Manifest.VocabularySize} but the model's has {model.VocabularySize}; set VocabularySize {store.Manifest.VocabularySize} or encode with the tokenizer the model belongs to.");
+            problems.Add(
+                $"The codes use a vocabulary of {store.Manifest.VocabularySize} but the model's has {model.VocabularySize}; set VocabularySize "
+                + $"{store.Manifest.VocabularySize} or encode with the tokenizer the model belongs to.");
         }
 
         if (store.Manifest.GridSide != model.GridSide)
         {
-            problems.Add($"The codes form a grid of {store.Manifest.GridSide}x{store.Manifest.GridSide} but the model expects {model.GridSide}x{model.GridSide}.");
+            problems.Add(
+                $"The codes form a grid of {store.Manifest.GridSide}x{store.Manifest.GridSide} but the model expects "
+                + $"{model.GridSide}x{model.GridSide}.");
         }
 
         if (store.Manifest.ClassNames.Count > model.ClassCount)
@@ -56,7 +60,8 @@ internal static class RunChecks
 
         if (training.StepImplementation == StepImplementation.Reference && recompute)
         {
-            problems.Add("The reference step keeps all activations; leave out Recompute and take a smaller MicroBatch, or use StepImplementation fused.");
+            problems.Add(
+                "The reference step keeps all activations; leave out Recompute and take a smaller MicroBatch, or use StepImplementation fused.");
         }
 
         if (problems.Count > 0)

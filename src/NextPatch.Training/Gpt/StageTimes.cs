@@ -15,7 +15,9 @@ internal sealed class StageTimes(TrainingCost cost)
 
     public void Add(PatchStage stage, double seconds) => _seconds[stage.Index] += seconds;
 
-    /// <summary>Seconds of what is left after <paramref name="step"/> steps, from the planned FLOPs of each stage and the seconds its FLOPs took so far.</summary>
+    /// <summary>
+    /// Seconds of what is left after <paramref name="step"/> steps, from the planned FLOPs of each stage and the seconds its FLOPs took so far.
+    /// </summary>
     public double SecondsLeft(long step)
     {
         double done = 0, left = 0;

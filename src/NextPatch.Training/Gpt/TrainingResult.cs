@@ -6,7 +6,8 @@ namespace NextPatch.Training.Gpt;
 /// <param name="Checkpoint">The newest checkpoint's folder.</param>
 /// <param name="StageSeconds">Seconds in training steps by stage (validation, samples and checkpoints excluded).</param>
 /// <param name="StageImages">Images seen by stage.</param>
-/// <param name="ValidationLoss">Loss of the held-out images at p = 1 with the trained weights, in nats; null without held-out images or when cancelled.</param>
+/// <param name="ValidationLoss">Loss of the held-out images at p = 1 with the trained weights, in nats; null without held-out images or when
+/// cancelled.</param>
 /// <param name="AverageValidationLoss">The same with the EMA weights.</param>
 public sealed record TrainingResult(
     long Step, bool IsComplete, string? Checkpoint, IReadOnlyList<double> StageSeconds, IReadOnlyList<long> StageImages,
@@ -15,7 +16,10 @@ public sealed record TrainingResult(
     /// <summary>Steps that were not taken, because their loss or gradient was not finite.</summary>
     public long SkippedSteps { get; init; }
 
-    /// <summary>Seconds per image of each stage, weighed by its images, against the seconds per image of the last stage (p = 1): the measured counterpart of the planned relative cost.</summary>
+    /// <summary>
+    /// Seconds per image of each stage, weighed by its images, against the seconds per image of the last stage (p = 1): the measured counterpart of
+    /// the planned relative cost.
+    /// </summary>
     public double MeasuredRelativeCost
     {
         get

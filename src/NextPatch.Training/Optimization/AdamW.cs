@@ -14,7 +14,9 @@ namespace NextPatch.Training.Optimization;
 /// </summary>
 public sealed class AdamW
 {
-    /// <summary>Parameters that a thread takes at a time; sums of squares are formed per chunk, so the norm does not depend on the number of threads.</summary>
+    /// <summary>
+    /// Parameters that a thread takes at a time; sums of squares are formed per chunk, so the norm does not depend on the number of threads.
+    /// </summary>
     private const int ChunkLength = 1 << 16;
 
     private readonly TrainingConfig _config;
@@ -24,7 +26,8 @@ public sealed class AdamW
     /// <param name="parameters">In state order.</param>
     /// <param name="config">Betas, decay, clipping, average.</param>
     /// <param name="copies">bf16 tensors by parameter name that follow the weights; they stay the caller's.</param>
-    public AdamW(IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null)
+    public AdamW(
+        IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null)
     {
         _config = config;
         _slots = [.. parameters.Select(p => new Slot(p.Name, p.Parameter, config.EmaDecay > 0, copies?.GetValueOrDefault(p.Name)))];
@@ -57,10 +60,13 @@ public sealed class AdamW
         StepCount++;
         var stepSize = learningRate / (1 - Math.Pow(_config.Beta1, StepCount));
         var correction = Math.Sqrt(1 - Math.Pow(_config.Beta2, StepCount));
-        var plain = new AdamWStep((float)clip, 1, (float)_config.Beta1, (float)_config.Beta2, (float)stepSize, (float)correction, (float)_config.AdamEpsilon, (float)decay);
+        var plain = new AdamWStep(
+            (float)clip, 1, (float)_config.Beta1, (float)_config.Beta2, (float)stepSize, (float)correction, (float)_config.AdamEpsilon, (float)decay);
         var decayed = plain with { Keep = (float)(1 - (learningRate * _config.WeightDecay)) };
         FindGradients();
-        InParallel((chunk, _) => AdamWKernel.Update(chunk.Weights, chunk.Gradients, chunk.FirstMoments, chunk.SecondMoments, chunk.Average, chunk.Copy, chunk.Slot.IsDecayed ? decayed : plain));
+        InParallel((chunk, _) => AdamWKernel.Update(
+            chunk.Weights, chunk.Gradients, chunk.FirstMoments, chunk.SecondMoments, chunk.Average, chunk.Copy,
+            chunk.Slot.IsDecayed ? decayed : plain));
         DropGradients();
     }
 
@@ -73,7 +79,9 @@ public sealed class AdamW
         }
     }
 
-    /// <summary>Forgets what is remembered of some rows of a parameter whose weights were replaced: moments become zero, the average the weights.</summary>
+    /// <summary>
+    /// Forgets what is remembered of some rows of a parameter whose weights were replaced: moments become zero, the average the weights.
+    /// </summary>
     /// <param name="name">State key of the parameter.</param>
     /// <param name="rows">Indices in its first dimension.</param>
     public void RestartRows(string name, ReadOnlySpan<long> rows)
@@ -103,7 +111,8 @@ public sealed class AdamW
     }
 
     /// <summary>The EMA weights by state key, in place, not copied.</summary>
-    public IEnumerable<KeyValuePair<string, StoredTensor>> Average() => _slots.Select(slot => KeyValuePair.Create(slot.Name, InPlace(slot.Shape, slot.Average)));
+    public IEnumerable<KeyValuePair<string, StoredTensor>> Average()
+        => _slots.Select(slot => KeyValuePair.Create(slot.Name, InPlace(slot.Shape, slot.Average)));
 
     /// <summary>A copy of <see cref="Moments"/>.</summary>
     public IEnumerable<KeyValuePair<string, HostTensor>> CaptureMoments() => Moments().Select(p => KeyValuePair.Create(p.Key, p.Value.Read()));
@@ -114,7 +123,8 @@ public sealed class AdamW
 
     /// <summary>Restores moments, average and step count.</summary>
     /// <exception cref="DataFormatException">A tensor is missing or has another shape.</exception>
-    public void Restore(IReadOnlyDictionary<string, HostTensor> moments, IReadOnlyDictionary<string, HostTensor>? average, long stepCount, string source)
+    public void Restore(
+        IReadOnlyDictionary<string, HostTensor> moments, IReadOnlyDictionary<string, HostTensor>? average, long stepCount, string source)
     {
         foreach (var slot in _slots)
         {
@@ -150,7 +160,9 @@ public sealed class AdamW
     {
         if (!from.TryGetValue(key, out var tensor) || !tensor.Shape.SequenceEqual(shape))
         {
-            throw new DataFormatException($"{source}: '{key}' is {(tensor is null ? "missing" : HostTensor.Describe(tensor.Shape))}; expected {HostTensor.Describe(shape)}. The checkpoint is damaged or belongs to another model.");
+            throw new DataFormatException(
+                $"{source}: '{key}' is {(tensor is null ? "missing" : HostTensor.Describe(tensor.Shape))}; expected {HostTensor.Describe(shape)}. "
+                + $"The checkpoint is damaged or belongs to another model.");
         }
 
         tensor.AsSpan<float>().CopyTo(to);

@@ -10,8 +10,8 @@ namespace NextPatch.Training.Optimization;
 /// written once, 28 bytes a parameter, 8 more for the average and 2 for the copy, which is what bounds it.
 /// </summary>
 /// <remarks>Order of operations as PyTorch's single-tensor AdamW: decay first, then moments, then the step. Vector and scalar paths use the same
-/// IEEE operations in the same order (no fused multiply-add), so they agree bit for bit; the scalar one also does the tail. Compiled for speed at once: left to
-/// tiers, the first updates of a large model took three times as long.</remarks>
+/// IEEE operations in the same order (no fused multiply-add), so they agree bit for bit; the scalar one also does the tail. Compiled for speed at
+/// once: left to tiers, the first updates of a large model took three times as long.</remarks>
 internal static class AdamWKernel
 {
     /// <summary>Parameters whose update, average and copy are done one after the other while the first-level cache holds them.</summary>
@@ -25,12 +25,15 @@ internal static class AdamWKernel
     /// <param name="average">EMA of the weights; updated; empty = none.</param>
     /// <param name="copy">The new weights in bf16; empty = none.</param>
     /// <param name="step">The step's factors.</param>
-    public static void Update(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, Span<ushort> copy, in AdamWStep step)
+    public static void Update(
+        Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average,
+        Span<ushort> copy, in AdamWStep step)
     {
         for (var start = 0; start < weights.Length; start += Block)
         {
             var block = start..Math.Min(start + Block, weights.Length);
-            UpdateBlock(weights[block], gradients[block], firstMoments[block], secondMoments[block], average.IsEmpty ? average : average[block], step);
+            UpdateBlock(weights[block], gradients[block], firstMoments[block], secondMoments[block], average.IsEmpty ? average : average[block],
+                step);
             if (!copy.IsEmpty)
             {
                 BFloat16.Narrow(weights[block], copy[block]);
@@ -39,7 +42,9 @@ internal static class AdamWKernel
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void UpdateBlock(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, in AdamWStep step)
+    private static void UpdateBlock(
+        Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average,
+        in AdamWStep step)
     {
         var width = Vector<float>.Count;
         var vectorised = weights.Length / width * width;
@@ -81,7 +86,9 @@ internal static class AdamWKernel
     }
 
     /// <summary>The reference of <see cref="Update"/>, without the copy.</summary>
-    public static void UpdateScalar(Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average, in AdamWStep step)
+    public static void UpdateScalar(
+        Span<float> weights, ReadOnlySpan<float> gradients, Span<float> firstMoments, Span<float> secondMoments, Span<float> average,
+        in AdamWStep step)
     {
         for (var i = 0; i < weights.Length; i++)
         {
@@ -130,4 +137,5 @@ internal static class AdamWKernel
 /// <param name="SecondCorrection">sqrt(1 - beta2^t).</param>
 /// <param name="Epsilon">Added to the root of the second moments.</param>
 /// <param name="AverageDecay">Decay of the EMA.</param>
-internal readonly record struct AdamWStep(float Clip, float Keep, float Beta1, float Beta2, float StepSize, float SecondCorrection, float Epsilon, float AverageDecay);
+internal readonly record struct AdamWStep(
+    float Clip, float Keep, float Beta1, float Beta2, float StepSize, float SecondCorrection, float Epsilon, float AverageDecay);

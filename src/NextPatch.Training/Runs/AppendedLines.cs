@@ -11,7 +11,8 @@ internal sealed class AppendedLines : IDisposable
     private long _whole;
 
     /// <param name="path">Made where it is missing.</param>
-    /// <param name="isKept">Decides which of the lines that are there stay: everything from the first one that does not, or that has no end, is cut off.</param>
+    /// <param name="isKept">Decides which of the lines that are there stay: everything from the first one that does not, or that has no end, is cut
+    /// off.</param>
     public AppendedLines(string path, Func<string, bool> isKept)
     {
         _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
@@ -19,7 +20,8 @@ internal sealed class AppendedLines : IDisposable
         {
             var bytes = new byte[_file.Length];
             _file.ReadExactly(bytes);
-            for (int end; (end = Array.IndexOf(bytes, (byte)'\n', (int)_whole)) >= 0 && isKept(Encoding.UTF8.GetString(bytes.AsSpan((int)_whole..end))); _whole = end + 1)
+            for (int end; (end = Array.IndexOf(bytes, (byte)'\n', (int)_whole)) >= 0 && isKept(
+                Encoding.UTF8.GetString(bytes.AsSpan((int)_whole..end))); _whole = end + 1)
             {
             }
 

@@ -49,7 +49,8 @@ internal sealed class CheckpointSaver
         {
             if (cancellation.WaitHandle.WaitOne(_options.RetryInterval))
             {
-                throw new NextPatchException($"The checkpoint of step {step} could not be written to {_options.Output}. {LastOne()} Make room and continue with Resume.")
+                throw new NextPatchException(
+                    $"The checkpoint of step {step} could not be written to {_options.Output}. {LastOne()} Make room and continue with Resume.")
                 { Settings = ["Resume"] };
             }
         }

@@ -39,7 +39,8 @@ internal static class ResumePoint
         var renamed = checkpoints.FallBack(newest, damaged.Select(d => d.Name));
         foreach (var (name, problem) in damaged)
         {
-            options.OnNote?.Invoke($"The checkpoint {name} is damaged: {problem}.{(renamed.Contains("damaged-" + name) ? $" It is now called damaged-{name}." : "")}");
+            options.OnNote?.Invoke(
+                $"The checkpoint {name} is damaged: {problem}.{(renamed.Contains("damaged-" + name) ? $" It is now called damaged-{name}." : "")}");
         }
 
         if (damaged.Count > 0)

@@ -21,7 +21,9 @@ public abstract record RunOptions
     /// <summary>Time until a checkpoint that could not be written is tried again, where none is due earlier.</summary>
     public TimeSpan RetryInterval { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>Steps in a row with a loss or gradient that is not finite, each of them skipped, after which the run stops; 1 = the first one.</summary>
+    /// <summary>
+    /// Steps in a row with a loss or gradient that is not finite, each of them skipped, after which the run stops; 1 = the first one.
+    /// </summary>
     public int StopAfterSkips { get; init; } = 10;
 
     /// <summary>Steps between lines of metrics.</summary>
@@ -54,7 +56,9 @@ public abstract record RunOptions
 /// <summary>What a run does when a checkpoint cannot be written, mostly because the disk is full. The last checkpoint stays either way.</summary>
 public enum FullDiskAction
 {
-    /// <summary>Train on and try again: with the next checkpoint, after <see cref="RunOptions.RetryInterval"/>, and at the end until it works.</summary>
+    /// <summary>
+    /// Train on and try again: with the next checkpoint, after <see cref="RunOptions.RetryInterval"/>, and at the end until it works.
+    /// </summary>
     Retry,
 
     /// <summary>End the run with an error.</summary>

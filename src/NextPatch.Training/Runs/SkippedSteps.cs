@@ -38,11 +38,13 @@ internal sealed class SkippedSteps
 
         if (InARow >= _limit)
         {
-            throw new NextPatchException($"{what}; the run stops, because {InARow} in a row were not finite. None of them was used.{_firstBatch} {advice()}")
+            throw new NextPatchException(
+                $"{what}; the run stops, because {InARow} in a row were not finite. None of them was used.{_firstBatch} {advice()}")
             { Settings = ["InitialWeights"] };
         }
 
-        _note?.Invoke($"{what}; the step is skipped ({InARow} in a row, {Total} in all; {_limit} in a row end the run).{(InARow == 1 ? _firstBatch : "")}");
+        _note?.Invoke(
+            $"{what}; the step is skipped ({InARow} in a row, {Total} in all; {_limit} in a row end the run).{(InARow == 1 ? _firstBatch : "")}");
     }
 
     private static string Dumped(Func<string> dump)

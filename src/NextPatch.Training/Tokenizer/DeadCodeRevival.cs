@@ -54,7 +54,10 @@ internal sealed class DeadCodeRevival
         Replace([.. Enumerable.Range(0, _config.Tokenizer.CodebookSize).Select(k => (long)k)], centres);
     }
 
-    /// <summary>Counts the codes of a step that was taken, and revives dead codes when it is time. Runs after the optimiser: weights that change between forward and backward break autograd.</summary>
+    /// <summary>
+    /// Counts the codes of a step that was taken, and revives dead codes when it is time. Runs after the optimiser: weights that change between
+    /// forward and backward break autograd.
+    /// </summary>
     /// <returns>Codes revived.</returns>
     public int AfterStep(long step, TokenizerStepResult result)
     {

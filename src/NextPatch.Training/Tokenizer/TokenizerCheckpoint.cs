@@ -25,7 +25,8 @@ internal sealed class TokenizerCheckpoint(VqTokenizer tokenizer, nn.Module<Tenso
     private const string DiscriminatorMoments = "discriminator-optimizer.safetensors";
 
     /// <summary>Settings of the run that wrote a checkpoint.</summary>
-    public static TokenizerRunConfig ReadConfig(string folder) => ConfigJson.Read(Path.Combine(folder, Training), TokenizerRunJson.Default.TokenizerRunConfig);
+    public static TokenizerRunConfig ReadConfig(string folder)
+        => ConfigJson.Read(Path.Combine(folder, Training), TokenizerRunJson.Default.TokenizerRunConfig);
 
     /// <summary>Refuses a checkpoint of a run with other settings.</summary>
     public static void RequireSame(string folder, TokenizerRunConfig config)
@@ -56,7 +57,9 @@ internal sealed class TokenizerCheckpoint(VqTokenizer tokenizer, nn.Module<Tenso
         var state = ConfigJson.Read(Path.Combine(folder, State), TokenizerRunJson.Default.TokenizerRunState);
         Load(tokenizer, Path.Combine(folder, Model));
         var moments = SafetensorsFile.Read(Path.Combine(folder, Moments));
-        step.Optimizer.Restore(moments, step.Optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, Average)) : null, state.Step - state.SkippedSteps, Path.Combine(folder, Moments));
+        step.Optimizer.Restore(
+            moments, step.Optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, Average)) : null, state.Step - state.SkippedSteps,
+            Path.Combine(folder, Moments));
         upkeep.Restore(moments);
         if (discriminator is not null)
         {

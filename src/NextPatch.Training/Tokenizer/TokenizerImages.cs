@@ -48,7 +48,8 @@ public sealed class TokenizerImages : IDisposable
     /// <summary>Why, for the first of them.</summary>
     public IReadOnlyList<string> BadReasons => _prepared.BadReasons;
 
-    /// <param name="path">Whatever <see cref="DatasetReader.OpenParts"/> opens. Its test part is held out, else a share of each class chosen by the seed.</param>
+    /// <param name="path">Whatever <see cref="DatasetReader.OpenParts"/> opens. Its test part is held out, else a share of each class chosen by the
+    /// seed.</param>
     /// <param name="options">How the images are used.</param>
     /// <param name="cancellation">Stops the listing.</param>
     /// <exception cref="NextPatchException">The path holds no dataset, or a damaged one.</exception>
@@ -132,7 +133,8 @@ public sealed class TokenizerImages : IDisposable
             }
         }
 
-        throw new NextPatchException($"None of the {_training.Length} images of {_parts.Train.Name} can be read. The first: {_prepared.BadReasons[0]}");
+        throw new NextPatchException(
+            $"None of the {_training.Length} images of {_parts.Train.Name} can be read. The first: {_prepared.BadReasons[0]}");
     }
 
     private RgbImage Crop(RgbImage image, long place)

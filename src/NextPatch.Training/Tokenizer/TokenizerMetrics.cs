@@ -31,7 +31,8 @@ internal static class TokenizerMetrics
         });
         log.WriteEvents(progress.Step, Values(progress).Select(v => ($"train/{v.Name}", v.Value))
             .Append(("speed/imagesPerSecond", progress.ImagesPerSecond))
-            .Concat(progress.HeldOut is { } judged ? [("heldOut/psnr", judged.Psnr), ("heldOut/codebookUsage", judged.CodebookUsage), ("heldOut/perplexity", judged.Perplexity)] : []));
+            .Concat(progress.HeldOut is { } judged ? [("heldOut/psnr", judged.Psnr), ("heldOut/codebookUsage", judged.CodebookUsage),
+                ("heldOut/perplexity", judged.Perplexity)] : []));
     }
 
     /// <summary>The line of a step that was not taken: JSON has no word for what its loss was.</summary>
@@ -56,9 +57,12 @@ internal static class TokenizerMetrics
         var last = progress.Last;
         (string Name, double? Value)[] all =
         [
-            ("loss", progress.Loss), ("psnr", progress.Psnr), ("perceptual", progress.Perceptual), ("codebookUsage", progress.CodebookUsage), ("perplexity", progress.Perplexity),
-            ("revived", progress.Revived), ("codebookLoss", last.CodebookLoss), ("commitmentLoss", last.CommitmentLoss), ("entropyLoss", last.EntropyLoss),
-            ("adversarial", last.Adversarial), ("adaptiveWeight", last.AdaptiveWeight), ("discriminatorLoss", last.DiscriminatorLoss), ("discriminatorNorm", last.DiscriminatorNorm),
+            ("loss", progress.Loss), ("psnr", progress.Psnr), ("perceptual", progress.Perceptual), ("codebookUsage", progress.CodebookUsage),
+            ("perplexity", progress.Perplexity),
+            ("revived", progress.Revived), ("codebookLoss", last.CodebookLoss), ("commitmentLoss", last.CommitmentLoss),
+            ("entropyLoss", last.EntropyLoss),
+            ("adversarial", last.Adversarial), ("adaptiveWeight", last.AdaptiveWeight), ("discriminatorLoss", last.DiscriminatorLoss),
+            ("discriminatorNorm", last.DiscriminatorNorm),
             ("learningRate", progress.LearningRate), ("gradientNorm", last.Norm),
         ];
         return all.Where(v => v.Value is { } value && double.IsFinite(value)).Select(v => (v.Name, v.Value!.Value));

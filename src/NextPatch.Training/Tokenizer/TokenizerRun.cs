@@ -180,7 +180,11 @@ public sealed class TokenizerRun : TrainingRun
         {
             Step = Step, Steps = _config.Steps, Loss = _window.Loss / _window.Steps,
             Psnr = 10 * Math.Log10(4 / (_window.SquaredError / _window.Steps)), // images span 2
-            CodebookUsage = isQuantized ? (double)used.UsedCount / _config.Tokenizer.CodebookSize : null, Perplexity = isQuantized ? used.Perplexity : null,
+            CodebookUsage = isQuantized
+                ? (double)used.UsedCount / _config.Tokenizer.CodebookSize
+                : null, Perplexity = isQuantized
+                ? used.Perplexity
+                : null,
             Revived = _window.Revived, Perceptual = last.Perceptual is null ? null : _window.Perceptual / _window.Steps, Last = last,
             LearningRate = _config.LearningRateAt(Step - 1),
             Images = Step * _config.BatchSize, ImagesPerSecond = speed.ImagesPerSecond, DataWaitShare = speed.DataWaitShare,
@@ -245,7 +249,8 @@ public sealed class TokenizerRun : TrainingRun
         if (isLow && !_isAlarmed)
         {
             _options.OnNote?.Invoke(
-                $"At step {Step} only {usage:P0} of the codebook is in use (perplexity {progress.Perplexity:F0} of {_config.Tokenizer.CodebookSize}). "
+                $"At step {Step} only {usage:P0} of the codebook is in use (perplexity {progress.Perplexity:F0} of "
+                    + $"{_config.Tokenizer.CodebookSize}). "
                 + "If it does not recover: look for dead codes more often, start the codebook from latents, "
                 + "raise the weight of the entropy, or take a smaller codebook.");
         }

@@ -47,7 +47,9 @@ public sealed record TokenizerRunConfig
     /// <summary>Seed of weights, data order, crops, codebook start, revivals and perturbation.</summary>
     public ulong Seed { get; init; }
 
-    /// <summary>Arithmetic of encoder, decoder, discriminator and LPIPS; <see cref="ComputePrecision.Fp32"/> or <see cref="ComputePrecision.Bf16"/>.</summary>
+    /// <summary>
+    /// Arithmetic of encoder, decoder, discriminator and LPIPS; <see cref="ComputePrecision.Fp32"/> or <see cref="ComputePrecision.Bf16"/>.
+    /// </summary>
     public ComputePrecision Precision { get; init; }
 
     /// <summary>What the images are called, how many are trained on and how many are judged: another number is another run.</summary>
@@ -79,7 +81,8 @@ public sealed record TokenizerRunConfig
 
         foreach (var (name, value) in new[]
         {
-            (nameof(Objective.ReconstructionWeight), Objective.ReconstructionWeight), (nameof(Objective.PerceptualWeight), Objective.PerceptualWeight),
+            (nameof(Objective.ReconstructionWeight), Objective.ReconstructionWeight),
+            (nameof(Objective.PerceptualWeight), Objective.PerceptualWeight),
             (nameof(Objective.AdversarialWeight), Objective.AdversarialWeight), (nameof(Objective.ClipNorm), Objective.ClipNorm),
         })
         {
@@ -131,9 +134,12 @@ public sealed record TokenizerRunConfig
     private string? DiscriminatorProblem() => (Discriminator, Tokenizer.ImageSide) switch
     {
         (DiscriminatorKind.PatchGan, < PatchDiscriminator.SmallestSide and var side) =>
-            $"Discriminator patchgan is given images of {side}x{side} pixels, but they must be at least {PatchDiscriminator.SmallestSide}x{PatchDiscriminator.SmallestSide}. Use Discriminator stylegan, or larger images (ImageSide).",
+            $"Discriminator patchgan is given images of {side}x{side} pixels, but they must be at least "
+                + $"{PatchDiscriminator.SmallestSide}x{PatchDiscriminator.SmallestSide}. Use Discriminator stylegan, or larger images (ImageSide).",
         (DiscriminatorKind.StyleGan, var side) when !StyleGanDiscriminator.Fits(side) =>
-            $"Discriminator stylegan is given images of {side}x{side} pixels, but their side must be a power of two from {StyleGanDiscriminator.SmallestSide} to {StyleGanDiscriminator.LargestSide}. Use Discriminator patchgan (from {PatchDiscriminator.SmallestSide} pixels on), or another ImageSide.",
+            $"Discriminator stylegan is given images of {side}x{side} pixels, but their side must be a power of two from "
+                + $"{StyleGanDiscriminator.SmallestSide} to {StyleGanDiscriminator.LargestSide}. Use Discriminator patchgan (from "
+                + $"{PatchDiscriminator.SmallestSide} pixels on), or another ImageSide.",
         _ => null,
     };
 }

@@ -17,7 +17,8 @@ public sealed class TokenizerStep
     private readonly VqganObjective _objective;
     private readonly LatentPerturbation? _perturbation;
 
-    /// <param name="tokenizer">On the CPU; stays the caller's. Discriminator and perceptual network compute in its <see cref="VqTokenizer.ComputeType"/>, too.</param>
+    /// <param name="tokenizer">On the CPU; stays the caller's. Discriminator and perceptual network compute in its
+    /// <see cref="VqTokenizer.ComputeType"/>, too.</param>
     /// <param name="config">Losses and optimiser.</param>
     /// <param name="discriminator">Trained along; null: none. Stays the caller's.</param>
     /// <param name="perception">Null: no perceptual loss. Stays the caller's.</param>

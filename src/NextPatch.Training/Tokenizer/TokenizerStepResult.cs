@@ -6,7 +6,8 @@ namespace NextPatch.Training.Tokenizer;
 public sealed record TokenizerStepResult
 {
     /// <summary>False: a loss or gradient was not finite, and nothing was changed.</summary>
-    public bool IsTaken => double.IsFinite(Loss) && double.IsFinite(Norm) && double.IsFinite(DiscriminatorLoss ?? 0) && double.IsFinite(DiscriminatorNorm ?? 0);
+    public bool IsTaken
+        => double.IsFinite(Loss) && double.IsFinite(Norm) && double.IsFinite(DiscriminatorLoss ?? 0) && double.IsFinite(DiscriminatorNorm ?? 0);
 
     /// <summary>Loss of the tokenizer.</summary>
     public required double Loss { get; init; }

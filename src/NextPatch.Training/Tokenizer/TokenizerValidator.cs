@@ -62,10 +62,13 @@ internal sealed class TokenizerValidator : IDisposable
         var reconstructions = tokenizer.DecodePixels(codes);
         var usage = new CodeUsage(tokenizer.Config.CodebookSize);
         usage.Add(Array.ConvertAll(codes, c => (long)c));
-        return new TokenizerValidation(PeakSignalToNoise.Compute(Images, reconstructions), (double)usage.UsedCount / tokenizer.Config.CodebookSize, usage.Perplexity);
+        return new TokenizerValidation(
+            PeakSignalToNoise.Compute(Images, reconstructions), (double)usage.UsedCount / tokenizer.Config.CodebookSize, usage.Perplexity);
     }
 
-    /// <summary>Hands some held-out images and their reconstructions to <see cref="TokenizerRunOptions.OnGrid"/>; a full disk is told and not fatal.</summary>
+    /// <summary>
+    /// Hands some held-out images and their reconstructions to <see cref="TokenizerRunOptions.OnGrid"/>; a full disk is told and not fatal.
+    /// </summary>
     public void DrawGrid(long step, TokenizerRunOptions options)
     {
         var size = _trained.Config.ImageSide * _trained.Config.ImageSide * 3;

@@ -7,7 +7,8 @@ namespace NextPatch.Training.Tokenizer;
 // Shape letters used in this file: B batch, H and W rows and columns of pixels.
 
 /// <summary>What tokenizer and discriminator are trained for (VQGAN, arXiv 2012.09841, section 3.1; VQLoss of the published code).</summary>
-/// <remarks>The published weight of the quantisation losses (<c>codebook_weight</c>) is accepted there and never used, so it does not exist here.</remarks>
+/// <remarks>The published weight of the quantisation losses (<c>codebook_weight</c>) is accepted there and never used, so it does not exist
+/// here.</remarks>
 public sealed class VqganObjective
 {
     private readonly VqganTrainingConfig _config;
@@ -18,8 +19,10 @@ public sealed class VqganObjective
     /// <param name="config">Weights and kinds of losses.</param>
     /// <param name="discriminator">Of any kind; verdicts large for real. Null: no adversarial losses.</param>
     /// <param name="perception">Null: the perceptual loss is left out.</param>
-    /// <param name="computeType">Type that discriminator and perceptual network compute in; null = that of the images. The losses themselves keep theirs.</param>
-    public VqganObjective(VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator, IPerceptualLoss? perception, ScalarType? computeType = null)
+    /// <param name="computeType">Type that discriminator and perceptual network compute in; null = that of the images. The losses themselves keep
+    /// theirs.</param>
+    public VqganObjective(
+        VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator, IPerceptualLoss? perception, ScalarType? computeType = null)
     {
         _config = config;
         _discriminator = discriminator;
@@ -61,7 +64,8 @@ public sealed class VqganObjective
         }
 
         return new GeneratorTerms(
-            total.MoveToOuterDisposeScope(), squaredError.detach().MoveToOuterDisposeScope(), reconstruction.MoveToOuterDisposeScope(), perceptual?.MoveToOuterDisposeScope(),
+            total.MoveToOuterDisposeScope(), squaredError.detach().MoveToOuterDisposeScope(), reconstruction.MoveToOuterDisposeScope(),
+            perceptual?.MoveToOuterDisposeScope(),
             adversarial?.MoveToOuterDisposeScope(), adaptive?.MoveToOuterDisposeScope());
     }
 
@@ -82,7 +86,8 @@ public sealed class VqganObjective
         return (_config.AdversarialWeightAt(step) * AdversarialLosses.Discriminator(real, fake, _config.DiscriminatorLoss)).MoveToOuterDisposeScope();
     }
 
-    private Tensor Verdicts(nn.Module<Tensor, Tensor> discriminator, Tensor images) => discriminator.forward(images.to(_computeType ?? images.dtype)).to(images.dtype);
+    private Tensor Verdicts(nn.Module<Tensor, Tensor> discriminator, Tensor images)
+        => discriminator.forward(images.to(_computeType ?? images.dtype)).to(images.dtype);
 }
 
 /// <summary>The parts of the generator's loss; scalars in the caller's dispose scope.</summary>

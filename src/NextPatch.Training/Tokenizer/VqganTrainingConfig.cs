@@ -38,7 +38,10 @@ public sealed record VqganTrainingConfig
     /// <summary>Scale the adversarial loss so that it pulls at the last layer as hard as the reconstruction.</summary>
     public bool IsAdaptive { get; init; }
 
-    /// <summary>Run the discriminator before its start too, with weight 0, as published: its batch statistics and Adam's count of steps learn from that, at the price of its passes.</summary>
+    /// <summary>
+    /// Run the discriminator before its start too, with weight 0, as published: its batch statistics and Adam's count of steps learn from that, at
+    /// the price of its passes.
+    /// </summary>
     public bool WarmsDiscriminator { get; init; } = true;
 
     public DiscriminatorLoss DiscriminatorLoss { get; init; } = DiscriminatorLoss.Hinge;
@@ -56,7 +59,9 @@ public sealed record VqganTrainingConfig
     /// <summary>What the optimiser needs of this.</summary>
     internal TrainingConfig Optimizer(bool hasAverage) => new()
     {
-        LearningRate = LearningRate, Beta1 = Beta1, Beta2 = Beta2, WeightDecay = 0, ClipNorm = ClipNorm, EmaDecay = hasAverage ? EmaDecay : 0, EmaWarmup = EmaWarmup,
+        LearningRate = LearningRate, Beta1 = Beta1, Beta2 = Beta2, WeightDecay = 0, ClipNorm = ClipNorm, EmaDecay = hasAverage
+            ? EmaDecay
+            : 0, EmaWarmup = EmaWarmup,
     };
 }
 

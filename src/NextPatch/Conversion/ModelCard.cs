@@ -55,7 +55,8 @@ internal sealed record ModelCard
         }
 
         Line($"---\n\n# {Name}\n");
-        Line($"An autoregressive class-conditional image generator: a Llama-style transformer that predicts the codes of an image one by one (LlamaGen, arXiv 2406.06525).\n");
+        const string what = "a Llama-style transformer that predicts the codes of an image one by one (LlamaGen, arXiv 2406.06525)";
+        Line($"An autoregressive class-conditional image generator: {what}.\n");
         Facts(Line);
         Training(Line);
         Usage(Line);
@@ -71,9 +72,14 @@ internal sealed record ModelCard
         line($"| grid of codes | {model.GridSide} x {model.GridSide}{(Config.ImageSide is { } side ? $", images of {side} x {side} pixels" : "")} |");
         line($"| vocabulary | {model.VocabularySize} codes |");
         var names = Config.ClassNames.Take(ShownClasses).Select(ClassLookup.ShortName);
-        line($"| classes | {model.ClassCount}{(Config.ClassNames.Count > 0 ? $": {string.Join(", ", names)}{(Config.ClassNames.Count > ShownClasses ? ", …" : "")}" : "")} |");
-        line($"| guidance | {(model.HasNullClass ? "class labels were dropped in training, so classifier-free guidance works" : "no null class, so no guidance")} |");
-        line($"| weights | {(Weights == "ema" ? "exponential moving average over training (ema)" : "as trained (model)")}, {string.Join(", ", Types.Select(ElementTypes.NameOf))} |");
+        var more = Config.ClassNames.Count > ShownClasses ? ", …" : "";
+        line($"| classes | {model.ClassCount}{(Config.ClassNames.Count > 0 ? $": {string.Join(", ", names)}{more}" : "")} |");
+        var guidance = model.HasNullClass
+            ? "class labels were dropped in training, so classifier-free guidance works"
+            : "no null class, so no guidance";
+        line($"| guidance | {guidance} |");
+        var weights = Weights == "ema" ? "exponential moving average over training (ema)" : "as trained (model)";
+        line($"| weights | {weights}, {string.Join(", ", Types.Select(ElementTypes.NameOf))} |");
         line($"| tokenizer | {(HasTokenizer ? "in `tokenizer/`" : "not included: codes are drawn, not images")} |");
         line($"| converted from | `{SourceName}`, SHA-256 `{SourceHash}` |\n");
     }
@@ -88,18 +94,27 @@ internal sealed record ModelCard
 
         line($"## Training\n");
         var schedule = run.Stages is { } stages ? $"stages {string.Join(',', stages)}" : FormattableString.Invariant($"stage rate {run.StageRate}");
-        line($"{(run.Sides.Count > 1 ? "Next patch prediction (arXiv 2412.15321)" : "Next-token prediction")} with patch sides {string.Join(", ", run.Sides)} ({schedule}), batch {run.BatchSize}, {(Step is { } step ? $"{step:N0} optimiser steps" : run.Steps is { } steps ? $"{steps:N0} optimiser steps planned" : $"{run.Epochs} epochs planned")}, learning rate {run.LearningRate} to {run.EndLearningRate}, weight decay {run.WeightDecay}, seed {run.Seed}. All settings are in `config.json`.\n");
+        var kind = run.Sides.Count > 1 ? "Next patch prediction (arXiv 2412.15321)" : "Next-token prediction";
+        var spent = Step is { } step ? FormattableString.Invariant($"{step:N0} optimiser steps")
+            : run.Steps is { } steps ? FormattableString.Invariant($"{steps:N0} optimiser steps planned")
+            : FormattableString.Invariant($"{run.Epochs} epochs planned");
+        FormattableString rate = $"learning rate {run.LearningRate} to {run.EndLearningRate}, weight decay {run.WeightDecay}, seed {run.Seed}";
+        var settings = rate.ToString(CultureInfo.InvariantCulture);
+        const string where = "All settings are in `config.json`.";
+        line($"{kind} with patch sides {string.Join(", ", run.Sides)} ({schedule}), batch {run.BatchSize}, {spent}, {settings}. {where}\n");
     }
 
     private void Usage(Action<FormattableString> line)
     {
         line($"## Use\n\nWith NextPatch:\n");
-        line($"    nextpatch sample --model {Name} --class {(Config.Model.ClassCount > 207 ? 207 : 0)} --count 8{(Config.Model.HasNullClass ? " --cfg-scale 2.0" : "")} --output samples");
+        var scale = Config.Model.HasNullClass ? " --cfg-scale 2.0" : "";
+        line($"    nextpatch sample --model {Name} --class {(Config.Model.ClassCount > 207 ? 207 : 0)} --count 8{scale} --output samples");
         line($"    nextpatch info {Name}\n");
         line($"In PyTorch; the state keys are those of LlamaGen's `Transformer`:\n");
         if (IsSharded)
         {
-            line($"    import glob\n    from safetensors.torch import load_file\n    state = {{}}\n    for part in sorted(glob.glob(\"{Name}/model-*.safetensors\")):\n        state.update(load_file(part))");
+            line($"    import glob\n    from safetensors.torch import load_file\n    state = {{}}");
+            line($"    for part in sorted(glob.glob(\"{Name}/model-*.safetensors\")):\n        state.update(load_file(part))");
         }
         else
         {

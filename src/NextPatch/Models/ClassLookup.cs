@@ -57,11 +57,14 @@ internal sealed class ClassLookup
     private ConfigException Unknown(string text, List<int> similar)
     {
         var known = _names.Count is > 0 and <= MaxListed ? $" or {string.Join(", ", _names)}" : "";
-        return new ConfigException($"The model has no class '{text}'. Classes: 0 to {_count - 1}{known}.{(similar.Count > 0 && known.Length == 0 ? $" Did you mean {Listed(similar)}?" : "")}");
+        return new ConfigException(
+            $"The model has no class '{text}'. Classes: 0 to "
+            + $"{_count - 1}{known}.{(similar.Count > 0 && known.Length == 0 ? $" Did you mean {Listed(similar)}?" : "")}");
     }
 
     private string Listed(List<int> labels)
-        => string.Join(", ", labels.Take(MaxSuggestions).Select(label => $"{label} ({_names[label]})")) + (labels.Count > MaxSuggestions ? $" or one of {labels.Count - MaxSuggestions} others" : "");
+        => string.Join(", ", labels.Take(MaxSuggestions).Select(label => $"{label} ({_names[label]})"))
+            + (labels.Count > MaxSuggestions ? $" or one of {labels.Count - MaxSuggestions} others" : "");
 
     /// <summary>The few classes whose names contain the text, or have a word that is spelled almost like it, nearest first.</summary>
     private List<int> Similar(string text)

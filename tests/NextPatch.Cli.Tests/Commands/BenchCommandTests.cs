@@ -14,7 +14,8 @@ public sealed class BenchCommandTests
         var result = await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "2"]);
         Assert.Equal(0, result.ExitCode);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
-        foreach (var name in from side in (int[])[1, 2, 4] from part in (string[])["forward", "backward", "forwardBackward", "optimiser", "step"] from kind in (string[])["median", "min"] select $"p{side}.{part}.{kind}")
+        foreach (var name in from side in (int[])[1, 2, 4] from part in (string[])["forward", "backward", "forwardBackward", "optimiser",
+            "step"] from kind in (string[])["median", "min"] select $"p{side}.{part}.{kind}")
         {
             Assert.True(figures[name].GetProperty("value").GetDouble() > 0, name);
             Assert.True(figures[name].GetProperty("baseline").GetDouble() > 0, name);
@@ -31,8 +32,12 @@ public sealed class BenchCommandTests
     [Fact]
     public async Task Without_the_baseline_nothing_is_compared()
     {
-        var figures = (await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "1", "--no-baseline", "--patch-sides", "2", "--images", "3"])).Json.EnumerateArray().ToList();
-        Assert.DoesNotContain(figures, f => f.TryGetProperty("baseline", out _) && !f.GetProperty("name").GetString()!.Contains(".products.", StringComparison.Ordinal)); // those stand beside libtorch's
+        var figures = (await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "1", "--no-baseline", "--patch-sides", "2", "--images", "3"])).Json
+            .EnumerateArray().ToList();
+        // those stand beside libtorch's
+        Assert.DoesNotContain(
+            figures, f => f.TryGetProperty("baseline", out _) && !f.GetProperty("name").GetString()!.Contains(
+            ".products.", StringComparison.Ordinal));
         Assert.Contains(figures, f => f.GetProperty("name").GetString() == "p2.step.median");
     }
 
@@ -46,7 +51,9 @@ public sealed class BenchCommandTests
 
     [Fact]
     public async Task Auto_says_what_it_chose_and_why()
-        => Assert.Matches("Precision: (fp32|bf16), because .*\\(auto\\)", (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline", "--recompute"])).Error);
+        => Assert.Matches(
+            "Precision: (fp32|bf16), because .*\\(auto\\)",
+            (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline", "--recompute"])).Error);
 
     [Fact]
     public async Task The_table_shows_microseconds()
@@ -69,7 +76,8 @@ public sealed class BenchCommandTests
     {
         using var folder = new TemporaryFolder();
         var result = await CommandLine.RunBenchAsync(
-            "evaluate", "--images", "60", "--samples", "20", "--features", "8", "--weights", SmallResNet.Write(folder["net.safetensors"]), "--image-side", "8", "--json");
+            "evaluate", "--images", "60", "--samples", "20", "--features", "8", "--weights", SmallResNet.Write(folder["net.safetensors"]),
+                "--image-side", "8", "--json");
         Assert.True(result.ExitCode == 0, result.Error);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
         foreach (var name in (string[])["fid.statistics", "inceptionScore", "kid", "precisionRecall"])
@@ -92,12 +100,18 @@ public sealed class BenchCommandTests
     public async Task Extraction_is_compared_with_the_published_way_and_the_bare_convolutions()
     {
         using var folder = new TemporaryFolder();
-        using (var tokenizer = new VqTokenizer(new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 16, DownsamplingFactor = 2, CodebookSize = 32, Channels = [32, 64], BlockCounts = [1, 1], LatentChannels = 32 }, seed: 1))
+        using (var tokenizer = new VqTokenizer(
+            new TokenizerConfig
+            {
+                Architecture = TokenizerArchitecture.Vqgan, ImageSide = 16, DownsamplingFactor = 2, CodebookSize = 32, Channels = [32, 64],
+                BlockCounts = [1, 1], LatentChannels = 32,
+            }, seed: 1))
         {
             tokenizer.SaveTo(folder.Path);
         }
 
-        var result = await CommandLine.RunBenchAsync("encode", "--tokenizer", folder.Path, "--image-size", "32", "--images", "1", "--rounds", "1", "--json");
+        var result = await CommandLine.RunBenchAsync(
+            "encode", "--tokenizer", folder.Path, "--image-size", "32", "--images", "1", "--rounds", "1", "--json");
         Assert.True(result.ExitCode == 0, result.Error);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
         Assert.True(figures["preprocess.images"].GetProperty("value").GetDouble() > 0);

@@ -123,16 +123,21 @@ public sealed class ConvertCommandTests
         var model = SmallModel.Write(folder);
 
         var run = await CommandLine.RunAsync("convert", model, folder["hub/small"], "--license", "mit");
-        var sampled = await CommandLine.RunAsync("sample", "--model", folder["hub/small"], "--count", "2", "--class", "star", "--output", folder["out"]);
+        var sampled = await CommandLine
+            .RunAsync("sample", "--model", folder["hub/small"], "--count", "2", "--class", "star", "--output", folder["out"]);
         var original = await CommandLine.RunAsync("sample", "--model", model, "--count", "2", "--class", "star", "--output", folder["original"]);
 
         Assert.True(run.ExitCode == ExitCode.Success && sampled.ExitCode == ExitCode.Success, run.Error + sampled.Error + original.Error);
-        Assert.Equal(["README.md", "config.json", "model.safetensors"], Directory.GetFiles(folder["hub/small"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["README.md", "config.json", "model.safetensors"],
+            Directory.GetFiles(folder["hub/small"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         Assert.True(File.Exists(folder["hub/small/tokenizer/model.safetensors"]));
         Assert.Equal(SmallModel.ClassNames, ConfigJson.Read(folder["hub/small/config.json"], ConfigJson.Default.CheckpointConfig).ClassNames);
-        Assert.Equal(NpzFile.Read(folder["original/samples.npz"])["arr_0"].Bytes.ToArray(), NpzFile.Read(folder["out/samples.npz"])["arr_0"].Bytes.ToArray());
+        Assert.Equal(
+            NpzFile.Read(folder["original/samples.npz"])["arr_0"].Bytes.ToArray(), NpzFile.Read(folder["out/samples.npz"])["arr_0"].Bytes.ToArray());
         var card = await File.ReadAllTextAsync(folder["hub/small/README.md"]);
-        Assert.StartsWith("---\nlicense: mit\nlibrary_name: nextpatch\npipeline_tag: unconditional-image-generation\n", card, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "---\nlicense: mit\nlibrary_name: nextpatch\npipeline_tag: unconditional-image-generation\n", card, StringComparison.Ordinal);
         Assert.Contains("circle, star, 7", card, StringComparison.Ordinal);
         Assert.Contains("GPT-tiny", card, StringComparison.Ordinal);
     }
@@ -145,12 +150,16 @@ public sealed class ConvertCommandTests
 
         var run = await CommandLine.RunAsync("convert", source, folder["hub"], "--dtype", "bf16", "--max-shard-size", "100KB");
         var info = await CommandLine.RunAsync("info", folder["hub"], "--json");
-        var sampled = await CommandLine.RunAsync("sample", "--model", folder["hub"], "--count", "1", "--class", "golden retriever", "--precision", "bf16", "--output", folder["out"]);
+        var sampled = await CommandLine
+            .RunAsync(
+            "sample", "--model", folder["hub"], "--count", "1", "--class", "golden retriever", "--precision", "bf16", "--output", folder["out"]);
 
         Assert.True(run.ExitCode == ExitCode.Success && sampled.ExitCode == ExitCode.Success, run.Error + sampled.Error);
         Assert.True(Directory.GetFiles(folder["hub"], "model-*-of-*.safetensors").Length > 1);
         Assert.True(File.Exists(folder["hub/model.safetensors.index.json"]));
-        Assert.Equal(("checkpoint", "tiny", 70L), (info.Json.GetProperty("format").GetString(), info.Json.GetProperty("preset").GetString(), info.Json.GetProperty("step").GetInt64()));
+        Assert.Equal(
+            ("checkpoint", "tiny", 70L), (info.Json.GetProperty("format").GetString(), info.Json.GetProperty("preset").GetString(),
+            info.Json.GetProperty("step").GetInt64()));
         Assert.All(info.Json.GetProperty("tensors").EnumerateArray(), t => Assert.Equal("bfloat16", t.GetProperty("dtype").GetString()));
         Assert.Equal("golden retriever", info.Json.GetProperty("classNames")[207].GetString());
         Assert.Equal([207], NpzFile.Read(folder["out/codes.npz"])["labels"].ToInt64());

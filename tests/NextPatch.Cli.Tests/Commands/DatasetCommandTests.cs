@@ -15,11 +15,16 @@ public sealed class DatasetCommandTests
         var run = await CommandLine.RunAsync("dataset", "inspect", folder["set"], "--json", "--grid", folder["grid.png"]);
 
         Assert.Equal(ExitCode.Success, run.ExitCode);
-        Assert.Equal(("set", "image folder", 4), (run.Json.GetProperty("name").GetString(), run.Json.GetProperty("layout").GetString(), run.Json.GetProperty("count").GetInt32()));
-        Assert.Equal(["cat 1", "dog 2"], run.Json.GetProperty("classes").EnumerateArray().Select(c => $"{c.GetProperty("name")} {c.GetProperty("count")}"));
+        Assert.Equal(
+            ("set", "image folder", 4), (run.Json.GetProperty("name").GetString(), run.Json.GetProperty("layout").GetString(),
+            run.Json.GetProperty("count").GetInt32()));
+        Assert.Equal(
+            ["cat 1", "dog 2"], run.Json.GetProperty("classes").EnumerateArray().Select(c => $"{c.GetProperty("name")} {c.GetProperty("count")}"));
         Assert.Equal(2, run.Json.GetProperty("imbalance").GetDouble());
         var sizes = run.Json.GetProperty("sizes");
-        Assert.Equal((2, 20, 40), (sizes.GetProperty("distinct").GetInt32(), sizes.GetProperty("smallestSide").GetInt32(), sizes.GetProperty("medianWidth").GetInt32()));
+        Assert.Equal(
+            (2, 20, 40), (sizes.GetProperty("distinct").GetInt32(), sizes.GetProperty("smallestSide").GetInt32(),
+            sizes.GetProperty("medianWidth").GetInt32()));
         Assert.Equal(folder["set/dog/bad.jpg"], run.Json.GetProperty("bad")[0].GetProperty("path").GetString());
         using var grid = File.OpenRead(folder["grid.png"]);
         Assert.Empty(PngText.Read(grid));
@@ -41,11 +46,14 @@ public sealed class DatasetCommandTests
     public async Task Codes_are_checked_against_their_hashes()
     {
         using var folder = new TemporaryFolder();
-        CodeStore.Write(folder["codes"], new CodeManifest { Name = "two", GridSide = 1, VocabularySize = 8, ClassNames = ["a", "b"], Count = 2 }, [3, 7], [0, 1]);
+        CodeStore.Write(
+            folder["codes"], new CodeManifest { Name = "two", GridSide = 1, VocabularySize = 8, ClassNames = ["a", "b"], Count = 2 }, [3, 7], [0, 1]);
 
         var sound = await CommandLine.RunAsync("dataset", "inspect", folder["codes"], "--json");
 
-        Assert.Equal((ExitCode.Success, "code store", 0.25), (sound.ExitCode, sound.Json.GetProperty("layout").GetString(), sound.Json.GetProperty("codebookUsage").GetDouble()));
+        Assert.Equal(
+            (ExitCode.Success, "code store", 0.25),
+            (sound.ExitCode, sound.Json.GetProperty("layout").GetString(), sound.Json.GetProperty("codebookUsage").GetDouble()));
         var bytes = File.ReadAllBytes(folder["codes/codes.npy"]);
         bytes[^2] = 1; // still a code
         File.WriteAllBytes(folder["codes/codes.npy"], bytes);
@@ -65,7 +73,9 @@ public sealed class DatasetCommandTests
 
         var run = await CommandLine.RunAsync("dataset", "inspect", folder.Path, "--json");
 
-        Assert.Equal(("published codes", 2, "flip"), (run.Json.GetProperty("layout").GetString(), run.Json.GetProperty("augmentations").GetInt32(), run.Json.GetProperty("cropPolicy").GetString()));
+        Assert.Equal(
+            ("published codes", 2, "flip"), (run.Json.GetProperty("layout").GetString(), run.Json.GetProperty("augmentations").GetInt32(),
+            run.Json.GetProperty("cropPolicy").GetString()));
     }
 
     [Fact]

@@ -17,7 +17,9 @@ public sealed class DoctorCommandTests
         Assert.Contains("TorchSharp", report.GetProperty("engine").GetString(), StringComparison.Ordinal);
         Assert.InRange(report.GetProperty("threads").GetInt32(), 1, 4096);
         Assert.True(report.GetProperty("memoryBytes").GetInt64() > 0);
-        Assert.Contains(report.GetProperty("processor").GetProperty("avx2").ValueKind, (System.Text.Json.JsonValueKind[])[System.Text.Json.JsonValueKind.True, System.Text.Json.JsonValueKind.False]);
+        Assert.Contains(
+            report.GetProperty("processor").GetProperty("avx2").ValueKind,
+            (System.Text.Json.JsonValueKind[])[System.Text.Json.JsonValueKind.True, System.Text.Json.JsonValueKind.False]);
     }
 
     [Fact]

@@ -55,7 +55,9 @@ public sealed class EncodeCommandTests
         var skipped = await EncodeAsync(folder, "codes", "--batch-size", "4", "--on-error", "skip");
 
         Assert.Equal(ExitCode.Success, skipped.ExitCode);
-        Assert.Equal((24, Train + Val - 1, 1), (skipped.Json.GetProperty("resumedAt").GetInt32(), skipped.Json.GetProperty("count").GetInt32(), skipped.Json.GetProperty("skippedCount").GetInt32()));
+        Assert.Equal(
+            (24, Train + Val - 1, 1), (skipped.Json.GetProperty("resumedAt").GetInt32(), skipped.Json.GetProperty("count").GetInt32(),
+            skipped.Json.GetProperty("skippedCount").GetInt32()));
         Assert.Equal(folder["set/train/b/05.png"], skipped.Json.GetProperty("skipped")[0].GetProperty("path").GetString());
         using var store = CodeStore.Open(folder["codes"]);
         Assert.Equal((Train + Val - 1, Val), (store.Count, store.Manifest.HeldOutCount));
@@ -70,7 +72,9 @@ public sealed class EncodeCommandTests
         using var folder = Pictures();
         File.WriteAllText(folder["set/val/b/02.png"], "hello");
         var run = await EncodeAsync(folder, "codes", "--batch-size", "5", "--on-error", "skip"); // 45 good ones: nine whole batches, then nothing
-        Assert.Equal((45, 5, 1), (run.Json.GetProperty("count").GetInt32(), run.Json.GetProperty("heldOutCount").GetInt32(), run.Json.GetProperty("skippedCount").GetInt32()));
+        Assert.Equal(
+            (45, 5, 1), (run.Json.GetProperty("count").GetInt32(), run.Json.GetProperty("heldOutCount").GetInt32(),
+            run.Json.GetProperty("skippedCount").GetInt32()));
     }
 
     [Theory]
@@ -112,14 +116,21 @@ public sealed class EncodeCommandTests
     public async Task Published_tokenizers_take_images_of_other_sizes()
     {
         using var folder = Pictures();
-        using (var tokenizer = new VqTokenizer(new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 8, DownsamplingFactor = 2, CodebookSize = 32, Channels = [32, 32], BlockCounts = [1, 1], LatentChannels = 16 }, seed: 1))
+        using (var tokenizer = new VqTokenizer(
+            new TokenizerConfig
+            {
+                Architecture = TokenizerArchitecture.Vqgan, ImageSide = 8, DownsamplingFactor = 2, CodebookSize = 32, Channels = [32, 32],
+                BlockCounts = [1, 1], LatentChannels = 16,
+            }, seed: 1))
         {
             tokenizer.SaveTo(folder["tokenizer"]);
         }
 
         var run = await EncodeAsync(folder, "codes", "--image-size", "12", "--part", "val", "--precision", "bf16");
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
-        Assert.Equal((6, 6, "bf16"), (run.Json.GetProperty("gridSide").GetInt32(), run.Json.GetProperty("count").GetInt32(), run.Json.GetProperty("precision").GetString()));
+        Assert.Equal(
+            (6, 6, "bf16"), (run.Json.GetProperty("gridSide").GetInt32(), run.Json.GetProperty("count").GetInt32(),
+            run.Json.GetProperty("precision").GetString()));
         Assert.Equal(ExitCode.Usage, (await EncodeAsync(folder, "odd", "--image-size", "13")).ExitCode);
     }
 
@@ -136,7 +147,8 @@ public sealed class EncodeCommandTests
         Assert.Contains($"{option} {value}", run.Error, StringComparison.Ordinal);
     }
 
-    private static Task<CommandLine> EncodeAsync(TemporaryFolder folder, string output, params string[] options) => CommandLine.RunAsync(Arguments(folder, output, options));
+    private static Task<CommandLine> EncodeAsync(TemporaryFolder folder, string output, params string[] options)
+        => CommandLine.RunAsync(Arguments(folder, output, options));
 
     private static string[] Arguments(TemporaryFolder folder, string output, string[] options)
         => ["encode", "--images", folder["set"], "--tokenizer", folder["tokenizer"], "--output", folder[output], "--json", .. options];
@@ -168,7 +180,8 @@ public sealed class EncodeCommandTests
             }
         }
 
-        using var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
+        using var tokenizer = new VqTokenizer(
+            new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
         tokenizer.SaveTo(folder["tokenizer"]);
         return folder;
     }
@@ -191,5 +204,7 @@ public sealed class EncodeCommandTests
         Assert.All(names, name => Assert.Equal(File.ReadAllBytes(Path.Combine(expected, name)), File.ReadAllBytes(Path.Combine(actual, name))));
     }
 
-    private static string[] Names(string folder) => [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f)).Order(StringComparer.Ordinal)];
+    private static string[] Names(string folder)
+        => [.. Directory.EnumerateFiles(folder, "*",
+            SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f)).Order(StringComparer.Ordinal)];
 }

@@ -33,12 +33,14 @@ public sealed class EvaluateCommandTests : IDisposable
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         var (result, protocol) = (run.Json, run.Json.GetProperty("protocol"));
-        Assert.All(["fd", "inceptionScore", "precision", "recall", "kid"], name => Assert.True(double.IsFinite(result.GetProperty(name).GetDouble())));
+        Assert.All(["fd", "inceptionScore", "precision", "recall", "kid"],
+            name => Assert.True(double.IsFinite(result.GetProperty(name).GetDouble())));
         Assert.False(result.TryGetProperty("fid", out _));
         Assert.Equal(
             (SmallResNet.Name, "clean", 80, "unknown", "reference.npz", "as stored"),
             (protocol.GetProperty("network").GetString(), protocol.GetProperty("resize").GetString(), protocol.GetProperty("images").GetInt32(),
-                protocol.GetProperty("labels").GetString(), protocol.GetProperty("reference").GetProperty("name").GetString(), protocol.GetProperty("rounding").GetString()));
+                protocol.GetProperty("labels").GetString(), protocol.GetProperty("reference").GetProperty("name").GetString(),
+                    protocol.GetProperty("rounding").GetString()));
         Assert.Equal(64, protocol.GetProperty("weightsHash").GetString()!.Length);
         Assert.Contains("fewer than 2,048", result.GetProperty("warnings")[0].GetString(), StringComparison.Ordinal);
         Assert.Contains("Warning: samples.npz has 80 images", run.Error, StringComparison.Ordinal);
@@ -73,7 +75,8 @@ public sealed class EvaluateCommandTests : IDisposable
         Assert.Equal(direct.Json.GetProperty("kid").GetDouble(), stored.Json.GetProperty("kid").GetDouble());
         Assert.All([direct, stored], run => Assert.Equal("balanced", run.Json.GetProperty("protocol").GetProperty("labels").GetString()));
         Assert.All([direct, stored], run => Assert.Equal(3, run.Json.GetProperty("protocol").GetProperty("seeds").GetProperty("samples").GetInt32()));
-        Assert.All([direct, stored], run => Assert.Equal("truncate(127.5 x + 128)", run.Json.GetProperty("protocol").GetProperty("rounding").GetString()));
+        Assert.All([direct, stored], run => Assert.Equal(
+            "truncate(127.5 x + 128)", run.Json.GetProperty("protocol").GetProperty("rounding").GetString()));
     }
 
     [Fact]
@@ -84,12 +87,15 @@ public sealed class EvaluateCommandTests : IDisposable
         File.Move(_folder["new/r.safetensors"], _folder["r.safetensors"]);
         Assert.True(saved.ExitCode == ExitCode.Success, saved.Error);
         var fromImages = await Evaluate("--samples", samples, "--metrics", "fd", "--json");
-        var fromStatistics = await CommandLine.RunAsync("evaluate", "--reference", _folder["r.safetensors"], "--weights", _weights, "--samples", samples, "--json");
+        var fromStatistics = await CommandLine
+            .RunAsync("evaluate", "--reference", _folder["r.safetensors"], "--weights", _weights, "--samples", samples, "--json");
 
         Assert.Equal(fromImages.Json.GetProperty("fd").GetDouble(), fromStatistics.Json.GetProperty("fd").GetDouble(), 9);
         Assert.False(fromStatistics.Json.TryGetProperty("kid", out _));
         Assert.Equal(90, fromStatistics.Json.GetProperty("protocol").GetProperty("reference").GetProperty("images").GetInt32());
-        var other = await CommandLine.RunAsync("evaluate", "--reference", _folder["r.safetensors"], "--weights", SmallResNet.Write(_folder["other.safetensors"], 0.5f), "--samples", samples);
+        var other = await CommandLine.RunAsync(
+            "evaluate", "--reference", _folder["r.safetensors"], "--weights", SmallResNet.Write(_folder["other.safetensors"], 0.5f), "--samples",
+            samples);
         Assert.Equal(ExitCode.Usage, other.ExitCode);
         Assert.Contains("other weights of resnet8", other.Error, StringComparison.Ordinal);
     }
@@ -131,7 +137,8 @@ public sealed class EvaluateCommandTests : IDisposable
             Assert.Contains(reason, run.Error, StringComparison.Ordinal);
         }
 
-        var wrong = await CommandLine.RunAsync("evaluate", "--reference", _reference, "--weights", _folder["wrong.safetensors"], "--samples", samples);
+        var wrong = await CommandLine.RunAsync(
+            "evaluate", "--reference", _reference, "--weights", _folder["wrong.safetensors"], "--samples", samples);
         Assert.Equal(ExitCode.Failure, wrong.ExitCode);
         Assert.Contains("wrong.safetensors", wrong.Error, StringComparison.Ordinal);
     }
@@ -176,7 +183,8 @@ public sealed class EvaluateCommandTests : IDisposable
             archive.Add("sigma", HostTensor.From<double>(ElementType.Float64, [64, 64], new double[64 * 64]));
         }
 
-        var run = await CommandLine.RunAsync("evaluate", "--samples", _reference, "--reference", _folder["adm.npz"], "--weights", _weights, "--metrics", "fd");
+        var run = await CommandLine.RunAsync(
+            "evaluate", "--samples", _reference, "--reference", _folder["adm.npz"], "--weights", _weights, "--metrics", "fd");
 
         Assert.Equal(ExitCode.Usage, run.ExitCode);
         Assert.Contains("8x8 pixels but the reference's images 16x16", run.Error, StringComparison.Ordinal);
@@ -186,10 +194,14 @@ public sealed class EvaluateCommandTests : IDisposable
     public async Task Samples_in_the_published_layout_keep_their_protocol()
     {
         var model = SmallModel.Write(_folder);
-        var sample = await CommandLine.RunAsync("sample", "--model", model, "--count", "12", "--balanced", "--seed", "3", "--layout", "published", "--image-size-eval", "6", "--antialias", "--output", _folder["out"]);
+        var sample = await CommandLine.RunAsync(
+            "sample", "--model", model, "--count", "12", "--balanced", "--seed", "3", "--layout", "published", "--image-size-eval", "6",
+            "--antialias", "--output", _folder["out"]);
         Assert.True(sample.ExitCode == ExitCode.Success, sample.Error);
 
-        var run = await CommandLine.RunAsync("evaluate", "--samples", Directory.GetFiles(_folder["out"], "*.npz").Single(), "--reference", Directory.GetDirectories(_folder["out"]).Single(), "--weights", _weights, "--json");
+        var run = await CommandLine.RunAsync(
+            "evaluate", "--samples", Directory.GetFiles(_folder["out"], "*.npz").Single(), "--reference",
+            Directory.GetDirectories(_folder["out"]).Single(), "--weights", _weights, "--json");
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         var protocol = run.Json.GetProperty("protocol");
@@ -219,7 +231,8 @@ public sealed class EvaluateCommandTests : IDisposable
         var model = SmallModel.Write(_folder);
 
         var run = await CommandLine.RunAsync(
-            "sweep", "--model", model, "--count", "12", "--cfg-scale", "1,2", "--top-k", "0,4", "--reference", _reference, "--weights", _weights, "--output", _folder["sweep"], "--json");
+            "sweep", "--model", model, "--count", "12", "--cfg-scale", "1,2", "--top-k", "0,4", "--reference", _reference, "--weights", _weights,
+                "--output", _folder["sweep"], "--json");
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Equal(2, run.Error.Split("Warning: ").Length - 1); // few samples, few reference images: once, not at every point
@@ -229,7 +242,9 @@ public sealed class EvaluateCommandTests : IDisposable
         Assert.StartsWith("1,1,0,1,12,resnet8,", lines[1], StringComparison.Ordinal);
         Assert.Contains("FD-resnet8", File.ReadAllText(_folder["sweep/sweep.html"]), StringComparison.Ordinal);
         var single = await Evaluate("--samples", model, "--count", "12", "--cfg-scale", "2", "--top-k", "4", "--metrics", "fd", "--json");
-        Assert.Contains(single.Json.GetProperty("fd").GetDouble().ToString("R", System.Globalization.CultureInfo.InvariantCulture), lines[4], StringComparison.Ordinal);
+        Assert.Contains(
+            single.Json.GetProperty("fd").GetDouble().ToString("R", System.Globalization.CultureInfo.InvariantCulture), lines[4],
+            StringComparison.Ordinal);
         var bad = await CommandLine.RunAsync("sweep", "--model", model, "--cfg-scale", "1,x", "--reference", _reference, "--weights", _weights);
         Assert.Equal(ExitCode.Usage, bad.ExitCode);
         Assert.Contains("'x' is no number", bad.Error, StringComparison.Ordinal);
@@ -238,16 +253,23 @@ public sealed class EvaluateCommandTests : IDisposable
     [Fact]
     public async Task Training_measures_its_averaged_weights_on_the_way()
     {
-        using var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = Side, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
+        using var tokenizer = new VqTokenizer(
+            new TokenizerConfig { ImageSide = Side, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
         tokenizer.SaveTo(_folder["tokenizer"]);
-        CodeStore.Write(_folder["codes"], new CodeManifest { Name = "tiny", GridSide = 2, VocabularySize = 32, ClassNames = ["a", "b"], Count = 20 }, [.. Enumerable.Range(0, 80).Select(i => i % 32)], [.. Enumerable.Range(0, 20).Select(i => i % 2)]);
-        string[] train = ["train", "--codes", _folder["codes"], "--output", _folder["run"], "--preset", "tiny", "--steps", "4", "--batch-size", "4", "--precision", "fp32", "--evaluate-every", "2"];
+        CodeStore.Write(
+            _folder["codes"], new CodeManifest
+            {
+                Name = "tiny", GridSide = 2, VocabularySize = 32, ClassNames = ["a", "b"], Count = 20,
+            }, [.. Enumerable.Range(0, 80).Select(i => i % 32)], [.. Enumerable.Range(0, 20).Select(i => i % 2)]);
+        string[] train = ["train", "--codes", _folder["codes"], "--output", _folder["run"], "--preset", "tiny", "--steps", "4", "--batch-size", "4",
+            "--precision", "fp32", "--evaluate-every", "2"];
 
         var run = await CommandLine.RunAsync([.. train, "--evaluate-count", "6", "--reference", _reference, "--weights", _weights]);
         var unreferenced = await CommandLine.RunAsync(train);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
-        var measured = File.ReadLines(_folder["run/metrics.jsonl"]).Where(l => l.Contains("fd-resnet8", StringComparison.Ordinal)).Select(l => JsonDocument.Parse(l).RootElement).ToList();
+        var measured = File.ReadLines(_folder["run/metrics.jsonl"]).Where(l => l.Contains("fd-resnet8", StringComparison.Ordinal))
+            .Select(l => JsonDocument.Parse(l).RootElement).ToList();
         Assert.Equal([2, 4], measured.Select(l => l.GetProperty("step").GetInt32()));
         Assert.All(measured, l => Assert.Equal("ema", l.GetProperty("weights").GetString()));
         Assert.Contains("FD-resnet8", run.Error, StringComparison.Ordinal);
@@ -264,7 +286,8 @@ public sealed class EvaluateCommandTests : IDisposable
 
         Assert.Equal(ExitCode.Usage, run.ExitCode);
         Assert.Contains("such as 12", run.Error, StringComparison.Ordinal);
-        var both = await CommandLine.RunAsync("sample", "--model", model, "--count", "12", "--balanced", "--random-classes", "--output", _folder["out"]);
+        var both = await CommandLine.RunAsync(
+            "sample", "--model", model, "--count", "12", "--balanced", "--random-classes", "--output", _folder["out"]);
         Assert.Equal(ExitCode.Usage, both.ExitCode);
     }
 
@@ -272,7 +295,8 @@ public sealed class EvaluateCommandTests : IDisposable
     public async Task Drawn_classes_are_those_of_the_samples_on_disk()
     {
         var model = SmallModel.Write(_folder);
-        var sample = await CommandLine.RunAsync("sample", "--model", model, "--count", "40", "--random-classes", "--seed", "3", "--output", _folder["out"]);
+        var sample = await CommandLine.RunAsync(
+            "sample", "--model", model, "--count", "40", "--random-classes", "--seed", "3", "--output", _folder["out"]);
         Assert.True(sample.ExitCode == ExitCode.Success, sample.Error);
 
         var direct = await Evaluate("--samples", model, "--count", "40", "--random-classes", "--seed", "3", "--metrics", "fd", "--json");
@@ -280,12 +304,14 @@ public sealed class EvaluateCommandTests : IDisposable
 
         Assert.Equal(direct.Json.GetProperty("fd").GetDouble(), stored.Json.GetProperty("fd").GetDouble());
         Assert.Equal("random", direct.Json.GetProperty("protocol").GetProperty("labels").GetString());
-        var labels = JsonDocument.Parse(File.ReadAllText(_folder["out/samples.json"])).RootElement.GetProperty("labels").EnumerateArray().Select(l => l.GetInt32()).ToList();
+        var labels = JsonDocument.Parse(File.ReadAllText(_folder["out/samples.json"])).RootElement.GetProperty("labels").EnumerateArray()
+            .Select(l => l.GetInt32()).ToList();
         Assert.Equal([0, 1, 2], labels.Distinct().Order());
         Assert.NotEqual(Enumerable.Range(0, 40).Select(i => i % 3), labels);
     }
 
-    private Task<CommandLine> Evaluate(params string[] options) => CommandLine.RunAsync(["evaluate", "--reference", _reference, "--weights", _weights, .. options]);
+    private Task<CommandLine> Evaluate(params string[] options)
+        => CommandLine.RunAsync(["evaluate", "--reference", _reference, "--weights", _weights, .. options]);
 
     private string WriteImages(string name, int count, int seed)
     {

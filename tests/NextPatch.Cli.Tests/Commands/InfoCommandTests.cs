@@ -60,12 +60,15 @@ public sealed class InfoCommandTests
     public async Task Codes_show_their_manifest()
     {
         using var folder = new TemporaryFolder();
-        CodeStore.Write(folder["codes"], new CodeManifest { Name = "two", GridSide = 1, VocabularySize = 9, ClassNames = ["a", "b"], Count = 2 }, [3, 8], [0, 1]);
+        CodeStore.Write(
+            folder["codes"], new CodeManifest { Name = "two", GridSide = 1, VocabularySize = 9, ClassNames = ["a", "b"], Count = 2 }, [3, 8], [0, 1]);
 
         var info = (await CommandLine.RunAsync("info", folder["codes"], "--json")).Json;
 
         Assert.Equal("codes", info.GetProperty("format").GetString());
-        Assert.Equal(["codes uint16", "labels int32"], info.GetProperty("tensors").EnumerateArray().Select(t => $"{t.GetProperty("name").GetString()} {t.GetProperty("dtype").GetString()}"));
+        Assert.Equal(
+            ["codes uint16", "labels int32"], info.GetProperty("tensors").EnumerateArray().Select(
+            t => $"{t.GetProperty("name").GetString()} {t.GetProperty("dtype").GetString()}"));
         Assert.Equal("two", info.GetProperty("configuration").GetProperty("name").GetString());
     }
 
@@ -80,7 +83,8 @@ public sealed class InfoCommandTests
             archive.Add("first", tensor);
         }
 
-        var (one, many) = ((await CommandLine.RunAsync("info", folder["one.npy"], "--json")).Json, (await CommandLine.RunAsync("info", folder["many.npz"], "--json")).Json);
+        var (one, many) = ((await CommandLine.RunAsync("info", folder["one.npy"], "--json")).Json,
+            (await CommandLine.RunAsync("info", folder["many.npz"], "--json")).Json);
 
         Assert.Equal(("npy", 6), (one.GetProperty("format").GetString(), one.GetProperty("parameterCount").GetInt64()));
         Assert.Equal(("npz", "first"), (many.GetProperty("format").GetString(), many.GetProperty("tensors")[0].GetProperty("name").GetString()));
@@ -93,15 +97,21 @@ public sealed class InfoCommandTests
 
         var info = (await CommandLine.RunAsync("info", PublishedModel.Write(folder["c2i.pt"], classCount: 1000), "--json")).Json;
 
-        Assert.Equal(("pytorch", "tiny", "ema", 70L), (info.GetProperty("format").GetString(), info.GetProperty("preset").GetString(), info.GetProperty("weights").GetString(), info.GetProperty("step").GetInt64()));
+        Assert.Equal(
+            ("pytorch", "tiny", "ema", 70L), (info.GetProperty("format").GetString(), info.GetProperty("preset").GetString(),
+            info.GetProperty("weights").GetString(), info.GetProperty("step").GetInt64()));
         var expected = Core.Configuration.GptPresets.Get("tiny") with { GridSide = 2, VocabularySize = PublishedModel.VocabularySize };
         Assert.Equal(expected.ParameterCount, info.GetProperty("parameterCount").GetInt64());
         Assert.Contains("tok_embeddings.weight", info.GetProperty("tensors").EnumerateArray().Select(t => t.GetProperty("name").GetString()));
         Assert.DoesNotContain("freqs_cis", info.GetProperty("tensors").ToString(), StringComparison.Ordinal);
         Assert.StartsWith("tench", info.GetProperty("classNames")[0].GetString(), StringComparison.Ordinal);
         var contents = info.GetProperty("contents");
-        Assert.Equal(("19 tensors", "1 tensors", 70), (contents.GetProperty("ema").GetString(), contents.GetProperty("optimizer").GetString(), contents.GetProperty("steps").GetInt32()));
-        Assert.Equal(("tiny", "Infinity"), (contents.GetProperty("args").GetProperty("gpt_model").GetString(), contents.GetProperty("args").GetProperty("limit").GetString()));
+        Assert.Equal(
+            ("19 tensors", "1 tensors", 70), (contents.GetProperty("ema").GetString(), contents.GetProperty("optimizer").GetString(),
+            contents.GetProperty("steps").GetInt32()));
+        Assert.Equal(
+            ("tiny", "Infinity"), (contents.GetProperty("args").GetProperty("gpt_model").GetString(),
+            contents.GetProperty("args").GetProperty("limit").GetString()));
     }
 
     [Fact]
@@ -110,8 +120,10 @@ public sealed class InfoCommandTests
         using var folder = new TemporaryFolder();
         PyTorchFile.Write(folder["t2i.pt"],
         [
-            new("cls_embedding.cap_proj.fc1.weight", HostTensor.FromSingles([64, 2], new float[128])), new("tok_embeddings.weight", HostTensor.FromSingles([8, 64], new float[512])),
-            new("layers.0.feed_forward.w1.weight", HostTensor.FromSingles([192, 64], new float[192 * 64])), new("layers.1.feed_forward.w1.weight", HostTensor.FromSingles([192, 64], new float[192 * 64])),
+            new("cls_embedding.cap_proj.fc1.weight", HostTensor.FromSingles([64, 2], new float[128])),
+            new("tok_embeddings.weight", HostTensor.FromSingles([8, 64], new float[512])),
+            new("layers.0.feed_forward.w1.weight", HostTensor.FromSingles([192, 64], new float[192 * 64])),
+            new("layers.1.feed_forward.w1.weight", HostTensor.FromSingles([192, 64], new float[192 * 64])),
         ], "state_dict");
 
         var info = (await CommandLine.RunAsync("info", folder["t2i.pt"], "--json")).Json;
@@ -126,7 +138,10 @@ public sealed class InfoCommandTests
         using var folder = new TemporaryFolder();
         PyTorchFile.Write(folder["optimizer.pt"], new Dictionary<object, object?>
         {
-            ["state"] = new Dictionary<object, object?> { [0L] = new Dictionary<object, object?> { ["exp_avg"] = HostTensor.FromSingles([2], [1, 2]) } }, ["lr"] = 0.5,
+            ["state"] = new Dictionary<object, object?>
+            {
+                [0L] = new Dictionary<object, object?> { ["exp_avg"] = HostTensor.FromSingles([2], [1, 2]) },
+            }, ["lr"] = 0.5,
         });
 
         var info = (await CommandLine.RunAsync("info", folder["optimizer.pt"], "--json")).Json;
@@ -145,9 +160,11 @@ public sealed class InfoCommandTests
     {
         using var folder = new TemporaryFolder();
         var source = PublishedModel.Write(folder["c2i.pt"]);
-        await CommandLine.RunAsync("convert", source, name.StartsWith("out/", StringComparison.Ordinal) ? folder["out"] : folder[name], "--max-shard-size", "50KB");
+        await CommandLine.RunAsync(
+            "convert", source, name.StartsWith("out/", StringComparison.Ordinal) ? folder["out"] : folder[name], "--max-shard-size", "50KB");
 
-        var (expected, info) = ((await CommandLine.RunAsync("info", source, "--json")).Json, (await CommandLine.RunAsync("info", folder[name], "--json")).Json);
+        var (expected, info) =
+            ((await CommandLine.RunAsync("info", source, "--json")).Json, (await CommandLine.RunAsync("info", folder[name], "--json")).Json);
 
         Assert.Equal(format, info.GetProperty("format").GetString());
         Assert.All(["parameterCount", "preset"], field => Assert.Equal(expected.GetProperty(field).ToString(), info.GetProperty(field).ToString()));
@@ -198,7 +215,9 @@ public sealed class InfoCommandTests
         var run = SmallModel.Write(folder, withTokenizer: false);
         var checkpoint = Path.Combine(run, "step-00000005");
         SafetensorsFile.Write(Path.Combine(checkpoint, "optimizer.safetensors"), [new("exp_avg.norm.weight", HostTensor.FromSingles([1], [0]))]);
-        await File.WriteAllLinesAsync(Path.Combine(checkpoint, "SHA256SUMS"), Directory.GetFiles(checkpoint).Select(f => $"{Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(f)))}  {Path.GetFileName(f)}"));
+        await File.WriteAllLinesAsync(
+            Path.Combine(checkpoint, "SHA256SUMS"),
+            Directory.GetFiles(checkpoint).Select(f => $"{Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(f)))}  {Path.GetFileName(f)}"));
         if (touched == "SHA256SUMS")
         {
             File.Delete(Path.Combine(checkpoint, touched));

@@ -31,11 +31,14 @@ public sealed class PlanCommandTests
     [Fact]
     public async Task The_stages_add_up_to_the_run()
     {
-        var plan = (await CommandLine.RunAsync([.. Published, "--patch-sides", "4,2,1", "--stage-rate", "0.3", "--steps", "1000", "--batch-size", "8"])).Json;
+        var plan = (await CommandLine.RunAsync(
+            [.. Published, "--patch-sides", "4,2,1", "--stage-rate", "0.3", "--steps", "1000", "--batch-size", "8"])).Json;
         var stages = plan.GetProperty("stages").EnumerateArray().ToList();
 
         Assert.Equal([90, 210, 700], stages.Select(s => s.GetProperty("steps").GetInt64()));
-        Assert.Equal(plan.GetProperty("totalFlops").GetDouble(), stages.Sum(s => s.GetProperty("images").GetInt64() * s.GetProperty("flopsPerImage").GetDouble()), 1.0);
+        Assert.Equal(
+            plan.GetProperty("totalFlops").GetDouble(),
+            stages.Sum(s => s.GetProperty("images").GetInt64() * s.GetProperty("flopsPerImage").GetDouble()), 1.0);
         Assert.Equal(plan.GetProperty("relativeCost").GetDouble(), stages.Sum(s => s.GetProperty("relativeShare").GetDouble()), 12);
         Assert.Equal(plan.GetProperty("seconds").GetDouble(), plan.GetProperty("totalFlops").GetDouble() / 1e12, 9);
     }
@@ -68,7 +71,8 @@ public sealed class PlanCommandTests
     [Fact]
     public async Task Without_a_given_speed_this_machine_is_measured()
     {
-        var plan = (await CommandLine.RunAsync("plan", "--json", "--preset", "small", "--recipe", "cpu", "--grid", "8", "--vocabulary", "128", "--classes", "10")).Json;
+        var plan = (await CommandLine.RunAsync(
+            "plan", "--json", "--preset", "small", "--recipe", "cpu", "--grid", "8", "--vocabulary", "128", "--classes", "10")).Json;
 
         Assert.InRange(plan.GetProperty("flopsPerSecond").GetDouble(), 1e8, 1e15);
         Assert.Contains("measured", plan.GetProperty("flopsPerSecondSource").GetString(), StringComparison.Ordinal);

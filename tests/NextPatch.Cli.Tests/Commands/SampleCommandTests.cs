@@ -49,7 +49,8 @@ public sealed class SampleCommandTests
         var many = await CommandLine.RunAsync("sample", "--model", model, "--count", "70", "--output", folder["many"]);
 
         Assert.Equal((ExitCode.Success, ExitCode.Success), (few.ExitCode, many.ExitCode));
-        Assert.All(["000000.png", "000001.png", "000002.png"], name => Assert.Equal(File.ReadAllBytes(folder[$"few/{name}"]), File.ReadAllBytes(folder[$"many/{name}"])));
+        Assert.All(["000000.png", "000001.png", "000002.png"],
+            name => Assert.Equal(File.ReadAllBytes(folder[$"few/{name}"]), File.ReadAllBytes(folder[$"many/{name}"])));
     }
 
     [Fact]
@@ -60,9 +61,14 @@ public sealed class SampleCommandTests
         var whole = new GenerationRequest { Labels = [.. Enumerable.Range(0, 68).Select(i => i % 3)], Seed = 4 };
 
         new SampleWriter(model).Write(folder["whole"], null, whole, progress: null, CancellationToken.None);
-        new SampleWriter(model).Write(folder["part"], folder["images"], whole with { Labels = [.. whole.Labels.Skip(66)], FirstIndex = 66 }, progress: null, CancellationToken.None);
+        new SampleWriter(model).Write(
+            folder["part"], folder["images"], whole with
+            {
+                Labels = [.. whole.Labels.Skip(66)], FirstIndex = 66,
+            }, progress: null, CancellationToken.None);
 
-        Assert.All(["000066.png", "000067.png"], name => Assert.Equal(File.ReadAllBytes(folder[$"whole/{name}"]), File.ReadAllBytes(folder[$"images/{name}"])));
+        Assert.All(["000066.png", "000067.png"], name => Assert.Equal(
+            File.ReadAllBytes(folder[$"whole/{name}"]), File.ReadAllBytes(folder[$"images/{name}"])));
         Assert.Equal(["grid.png", "samples.json", "samples.npz"], Directory.GetFiles(folder["part"]).Select(Path.GetFileName).Order());
     }
 
@@ -86,7 +92,8 @@ public sealed class SampleCommandTests
         using var folder = new TemporaryFolder();
         var model = SmallModel.Write(folder, withTokenizer: false);
 
-        var run = await CommandLine.RunAsync("sample", "--model", model, "--count", "4", "--class", "star", "--class", "0", "--output", folder["out"]);
+        var run = await CommandLine.RunAsync(
+            "sample", "--model", model, "--count", "4", "--class", "star", "--class", "0", "--output", folder["out"]);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         var archive = NpzFile.Read(folder["out/codes.npz"]);
@@ -103,7 +110,9 @@ public sealed class SampleCommandTests
         using var folder = new TemporaryFolder();
         var model = PublishedModel.Write(folder["c2i.pt"], classCount: 1000, gridSide: 3);
 
-        var run = await CommandLine.RunAsync("sample", "--model", model, "--class", "Golden Retriever", "--class", "207", "--count", "2", "--precision", precision, "--output", folder["out"]);
+        var run = await CommandLine.RunAsync(
+            "sample", "--model", model, "--class", "Golden Retriever", "--class", "207", "--count", "2", "--precision", precision, "--output",
+            folder["out"]);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         var archive = NpzFile.Read(folder["out/codes.npz"]);
@@ -120,12 +129,17 @@ public sealed class SampleCommandTests
         using var folder = new TemporaryFolder();
         var model = PublishedModel.Write(folder["c2i.pt"], classCount: 1000, gridSide: 3);
         using (var tokenizer = new VqTokenizer(
-            new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 8, DownsamplingFactor = 2, Channels = [32, 32], BlockCounts = [1, 1], LatentChannels = 16, CodebookSize = PublishedModel.VocabularySize, CodeWidth = 4 }, seed: 1))
+            new TokenizerConfig
+            {
+                Architecture = TokenizerArchitecture.Vqgan, ImageSide = 8, DownsamplingFactor = 2, Channels = [32, 32], BlockCounts = [1, 1],
+                LatentChannels = 16, CodebookSize = PublishedModel.VocabularySize, CodeWidth = 4,
+            }, seed: 1))
         {
             PyTorchFile.Write(folder["vq.pt"], StateLoader.Capture(tokenizer).Where(p => p.Key != "quantize.codebook_used"));
         }
 
-        var run = await CommandLine.RunAsync("sample", "--model", model, "--tokenizer", folder["vq.pt"], "--class", "golden retriever", "--count", "2", "--output", folder["out"]);
+        var run = await CommandLine.RunAsync(
+            "sample", "--model", model, "--tokenizer", folder["vq.pt"], "--class", "golden retriever", "--count", "2", "--output", folder["out"]);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Equal([2L, 6, 6, 3], NpzFile.Read(folder["out/samples.npz"])["arr_0"].Shape);
@@ -141,16 +155,21 @@ public sealed class SampleCommandTests
         using var folder = new TemporaryFolder();
         var model = SmallModel.Write(folder);
 
-        var run = await CommandLine.RunAsync(["sample", "--model", model, "--count", "3", "--output", folder["out"], "--image-size-eval", "6", .. isAntialiased ? ["--antialias"] : Array.Empty<string>()], CancellationToken.None);
+        var run = await CommandLine.RunAsync(
+            ["sample", "--model", model, "--count", "3", "--output", folder["out"], "--image-size-eval", "6",
+            .. isAntialiased ? ["--antialias"] : Array.Empty<string>()], CancellationToken.None);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         var written = NpzFile.Read(folder["out/samples.npz"])["arr_0"];
         Assert.Equal([3L, 6, 6, 3], written.Shape);
         Assert.Equal(JudgedAtSix(model, isAntialiased), written.Bytes.ToArray());
         var set = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/samples.json"])).RootElement;
-        Assert.Equal((8, 6, filter), (set.GetProperty("imageSize").GetInt32(), set.GetProperty("imageSizeEval").GetInt32(), set.GetProperty("resizeFilter").GetString()));
+        Assert.Equal(
+            (8, 6, filter), (set.GetProperty("imageSize").GetInt32(), set.GetProperty("imageSizeEval").GetInt32(),
+            set.GetProperty("resizeFilter").GetString()));
         using var image = File.OpenRead(folder["out/000000.png"]);
-        Assert.EndsWith(isAntialiased ? " --image-size-eval 6 --antialias" : " --image-size-eval 6", PngText.Read(image)["settings"], StringComparison.Ordinal);
+        Assert.EndsWith(
+            isAntialiased ? " --image-size-eval 6 --antialias" : " --image-size-eval 6", PngText.Read(image)["settings"], StringComparison.Ordinal);
     }
 
     [Fact]
@@ -159,7 +178,8 @@ public sealed class SampleCommandTests
         using var folder = new TemporaryFolder();
         var model = SmallModel.Write(folder, withTokenizer: false);
 
-        Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync("sample", "--model", model, "--image-size-eval", "6", "--output", folder["out"])).ExitCode);
+        Assert.Equal(
+            ExitCode.Usage, (await CommandLine.RunAsync("sample", "--model", model, "--image-size-eval", "6", "--output", folder["out"])).ExitCode);
         Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync("sample", "--model", model, "--antialias", "--output", folder["out"])).ExitCode);
     }
 
@@ -169,11 +189,13 @@ public sealed class SampleCommandTests
         using var folder = new TemporaryFolder();
         var model = SmallModel.Write(folder);
 
-        var run = await CommandLine.RunAsync("sample", "--model", model, "--count", "5", "--image-size-eval", "6", "--seed", "3", "--layout", "published", "--output", folder["out"]);
+        var run = await CommandLine.RunAsync(
+            "sample", "--model", model, "--count", "5", "--image-size-eval", "6", "--seed", "3", "--layout", "published", "--output", folder["out"]);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         const string Name = "GPT-tiny-model-size-8-size-6-VQ-4-topk-0-topp-1.0-temperature-1.0-cfg-2.0-seed-3";
-        Assert.Equal([Name, Name + ".json", Name + ".npz", Name + ".png"], Directory.GetFileSystemEntries(folder["out"]).Select(Path.GetFileName).Order());
+        Assert.Equal(
+            [Name, Name + ".json", Name + ".npz", Name + ".png"], Directory.GetFileSystemEntries(folder["out"]).Select(Path.GetFileName).Order());
         Assert.Equal(Enumerable.Range(0, 5).Select(i => $"{i:D6}.png"), Directory.GetFiles(folder[$"out/{Name}"]).Select(Path.GetFileName).Order());
         Assert.Equal([5L, 6, 6, 3], NpzFile.Read(folder[$"out/{Name}.npz"])["arr_0"].Shape);
         var sheet = NextPatch.Data.Imaging.ImageDecoder.Decode(folder[$"out/{Name}.png"]);
@@ -188,7 +210,8 @@ public sealed class SampleCommandTests
         await CommandLine.RunAsync("convert", model, folder["file.pt"]);
 
         await CommandLine.RunAsync("sample", "--model", model, "--count", "3", "--output", folder["run"]);
-        var fromFile = await CommandLine.RunAsync("sample", "--model", folder["file.pt"], "--image-size", "32", "--count", "3", "--output", folder["file"]);
+        var fromFile = await CommandLine
+            .RunAsync("sample", "--model", folder["file.pt"], "--image-size", "32", "--count", "3", "--output", folder["file"]);
 
         Assert.True(fromFile.ExitCode == ExitCode.Success, fromFile.Error);
         Assert.Equal(NpzFile.Read(folder["run/codes.npz"])["codes"].ToInt64(), NpzFile.Read(folder["file/codes.npz"])["codes"].ToInt64());
@@ -233,7 +256,8 @@ public sealed class SampleCommandTests
         using var folder = new TemporaryFolder();
         var checkpoint = Path.Combine(SmallModel.Write(folder, withTokenizer: false), "step-00000005");
         var file = Path.Combine(checkpoint, summed);
-        File.WriteAllText(Path.Combine(checkpoint, "SHA256SUMS"), $"{Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file)))}  {summed}\n");
+        File.WriteAllText(
+            Path.Combine(checkpoint, "SHA256SUMS"), $"{Convert.ToHexStringLower(SHA256.HashData(await File.ReadAllBytesAsync(file)))}  {summed}\n");
         if (damaged == "config.json")
         {
             await File.AppendAllTextAsync(file, " ");
@@ -334,6 +358,7 @@ public sealed class SampleCommandTests
             return ImageTensors.ToPixels(TorchSharp.torch.tensor(planes, [3, 3, 6, 6]));
         }
 
-        return [.. model.Tokenizer.Decode(codes).Chunk(8 * 8 * 3).SelectMany(p => PillowResize.Resize(new RgbImage(8, 8, p), 6, 6, ResampleFilter.Bicubic).Pixels)];
+        return [.. model.Tokenizer.Decode(codes).Chunk(8 * 8 * 3).SelectMany(
+            p => PillowResize.Resize(new RgbImage(8, 8, p), 6, 6, ResampleFilter.Bicubic).Pixels)];
     }
 }

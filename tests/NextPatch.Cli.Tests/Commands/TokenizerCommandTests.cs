@@ -29,11 +29,15 @@ public sealed class TokenizerCommandTests
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         var (crops, codes, decoded) = PassThrough(tokenizer, images);
         Assert.Equal(crops.Zip(decoded, Psnr).Average(), run.Json.GetProperty("psnr").GetDouble(), 1e-9);
-        Assert.Equal(crops.Zip(decoded, (c, d) => StructuralSimilarity.Compute(c, d, Side)).Average(), run.Json.GetProperty("ssim").GetDouble(), 1e-9);
+        Assert.Equal(
+            crops.Zip(decoded, (c, d) => StructuralSimilarity.Compute(c, d, Side)).Average(), run.Json.GetProperty("ssim").GetDouble(), 1e-9);
         var shares = codes.GroupBy(c => c).Select(g => (double)g.Count() / codes.Length).ToArray();
         Assert.Equal(shares.Length / 32.0, run.Json.GetProperty("codebookUsage").GetDouble());
         Assert.Equal(Math.Exp(-shares.Sum(s => s * Math.Log(s))), run.Json.GetProperty("perplexity").GetDouble(), 1e-9);
-        Assert.Equal((5, Side, WeightsHash.ComputeForTokenizer(folder["tok"])), (run.Json.GetProperty("count").GetInt32(), run.Json.GetProperty("imageSize").GetInt32(), run.Json.GetProperty("tokenizerHash").GetString()!));
+        Assert.Equal(
+            (5, Side, WeightsHash.ComputeForTokenizer(folder["tok"])),
+            (run.Json.GetProperty("count").GetInt32(), run.Json.GetProperty("imageSize").GetInt32(),
+            run.Json.GetProperty("tokenizerHash").GetString()!));
         Assert.False(run.Json.TryGetProperty("lpips", out _));
     }
 
@@ -48,9 +52,12 @@ public sealed class TokenizerCommandTests
         string[] command = ["tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["tok"], "--json"];
 
         var test = await CommandLine.RunAsync([.. command, "--on-error", "skip"], CancellationToken.None);
-        Assert.Equal(("test", 5, 1), (test.Json.GetProperty("part").GetString(), test.Json.GetProperty("count").GetInt32(), test.Json.GetProperty("skipped").GetInt32()));
+        Assert.Equal(
+            ("test", 5, 1), (test.Json.GetProperty("part").GetString(), test.Json.GetProperty("count").GetInt32(),
+            test.Json.GetProperty("skipped").GetInt32()));
         Assert.Equal(2, (await CommandLine.RunAsync([.. command, "--part", "train"], CancellationToken.None)).Json.GetProperty("count").GetInt32());
-        var spread = await CommandLine.RunAsync([.. command, "--count", "2", "--on-error", "skip"], CancellationToken.None); // 0.png and the bad 3.png
+        // 0.png and the bad 3.png
+        var spread = await CommandLine.RunAsync([.. command, "--count", "2", "--on-error", "skip"], CancellationToken.None);
         Assert.Equal((1, 1), (spread.Json.GetProperty("count").GetInt32(), spread.Json.GetProperty("skipped").GetInt32()));
 
         var failed = await CommandLine.RunAsync(command, CancellationToken.None);
@@ -66,13 +73,18 @@ public sealed class TokenizerCommandTests
         using var folder = new TemporaryFolder();
         WriteImages(folder["set/a"], 2);
         using (var tokenizer = new VqTokenizer(
-            new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 8, DownsamplingFactor = 2, Channels = [32, 32], BlockCounts = [1, 1], LatentChannels = 16, CodebookSize = 32, CodeWidth = 4 }, seed: 1))
+            new TokenizerConfig
+            {
+                Architecture = TokenizerArchitecture.Vqgan, ImageSide = 8, DownsamplingFactor = 2, Channels = [32, 32], BlockCounts = [1, 1],
+                LatentChannels = 16, CodebookSize = 32, CodeWidth = 4,
+            }, seed: 1))
         {
             PyTorchFile.Write(folder["vq.pt"], StateLoader.Capture(tokenizer).Where(p => p.Key != "quantize.codebook_used"));
         }
 
         var run = await CommandLine.RunAsync(
-            "tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["vq.pt"], "--image-size", "12", "--perturb-codes", "1", "--perturb-neighbours", "32", "--seed", "5", "--json");
+            "tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["vq.pt"], "--image-size", "12", "--perturb-codes", "1",
+                "--perturb-neighbours", "32", "--seed", "5", "--json");
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Equal((12, 6), (run.Json.GetProperty("imageSize").GetInt32(), run.Json.GetProperty("gridSide").GetInt32()));
@@ -89,7 +101,9 @@ public sealed class TokenizerCommandTests
         using var tokenizer = WriteTokenizer(folder["tok"]);
         var weights = SmallResNet.Write(folder["net.safetensors"]);
 
-        var run = await CommandLine.RunAsync("tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["tok"], "--weights", weights, "--perturb-codes", "1", "--perturb-neighbours", "8", "--json");
+        var run = await CommandLine.RunAsync(
+            "tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["tok"], "--weights", weights, "--perturb-codes", "1",
+            "--perturb-neighbours", "8", "--json");
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.True(run.Json.GetProperty("rfd").GetDouble() > 0);
@@ -118,12 +132,14 @@ public sealed class TokenizerCommandTests
         var images = WriteImages(folder["set/a"], 3);
         using var tokenizer = WriteTokenizer(folder["tok"]);
 
-        var run = await CommandLine.RunAsync("tokenizer", "reconstruct", "--images", folder["set"], "--tokenizer", folder["tok"], "--output", folder["out"]);
+        var run = await CommandLine.RunAsync(
+            "tokenizer", "reconstruct", "--images", folder["set"], "--tokenizer", folder["tok"], "--output", folder["out"]);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Equal(["000000.png", "000001.png", "000002.png", "grid.png"], Directory.GetFiles(folder["out"]).Select(Path.GetFileName).Order());
         var (crops, _, decoded) = PassThrough(tokenizer, images);
-        Assert.All(Enumerable.Range(0, 3), i => Assert.Equal(decoded[i], ImageDecoder.Decode(File.ReadAllBytes(folder[$"out/{i:D6}.png"]), "").Pixels));
+        Assert.All(Enumerable.Range(0, 3), i => Assert.Equal(
+            decoded[i], ImageDecoder.Decode(File.ReadAllBytes(folder[$"out/{i:D6}.png"]), "").Pixels));
         using var file = File.OpenRead(folder["out/000002.png"]);
         Assert.Equal(folder["set/a/2.png"], PngText.Read(file)["source"]);
 
@@ -139,16 +155,22 @@ public sealed class TokenizerCommandTests
         using var folder = new TemporaryFolder();
         using var tokenizer = WriteTokenizer(folder["tok"]);
         var codes = Enumerable.Range(0, 3 * 2 * 16).Select(i => i * 7 % 32).ToArray();
-        var manifest = new CodeManifest { Name = "c", GridSide = 4, VocabularySize = 32, ClassNames = ["a"], Count = 3, Augmentations = 2, TokenizerHash = WeightsHash.ComputeForTokenizer(folder["tok"]) };
+        var manifest = new CodeManifest
+        {
+            Name = "c", GridSide = 4, VocabularySize = 32, ClassNames = ["a"], Count = 3, Augmentations = 2,
+            TokenizerHash = WeightsHash.ComputeForTokenizer(folder["tok"]),
+        };
         CodeStore.Write(folder["codes"], manifest, codes, [0, 0, 0]);
         CodeStore.Write(folder["foreign"], manifest with { TokenizerHash = new string('a', 64) }, codes, [0, 0, 0]);
 
-        var run = await CommandLine.RunAsync("tokenizer", "reconstruct", "--codes", folder["codes"], "--tokenizer", folder["tok"], "--output", folder["out"]);
+        var run = await CommandLine.RunAsync(
+            "tokenizer", "reconstruct", "--codes", folder["codes"], "--tokenizer", folder["tok"], "--output", folder["out"]);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         var expected = tokenizer.DecodePixels(codes.AsMemory(2 * 2 * 16, 16), CancellationToken.None);
         Assert.Equal(expected, ImageDecoder.Decode(File.ReadAllBytes(folder["out/000002.png"]), "").Pixels);
-        var foreign = await CommandLine.RunAsync("tokenizer", "reconstruct", "--codes", folder["foreign"], "--tokenizer", folder["tok"], "--output", folder["out"]);
+        var foreign = await CommandLine
+            .RunAsync("tokenizer", "reconstruct", "--codes", folder["foreign"], "--tokenizer", folder["tok"], "--output", folder["out"]);
         Assert.Equal(ExitCode.Failure, foreign.ExitCode);
         Assert.Contains("aaaaaaaaaaaa", foreign.Error, StringComparison.Ordinal);
         Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync("tokenizer", "reconstruct", "--tokenizer", folder["tok"])).ExitCode);
@@ -159,7 +181,8 @@ public sealed class TokenizerCommandTests
 
     private static VqTokenizer WriteTokenizer(string folder)
     {
-        var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = Side, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [0, 1] }, seed: 3);
+        var tokenizer = new VqTokenizer(
+            new TokenizerConfig { ImageSide = Side, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [0, 1] }, seed: 3);
         tokenizer.SaveTo(folder);
         return tokenizer;
     }

@@ -11,7 +11,8 @@ namespace NextPatch.Cli.Tests.Commands;
 public sealed class TokenizerTrainCommandTests
 {
     /// <summary>Everything that a checkpoint can hold: average, counts of the codebook, discriminator, perturbed codes.</summary>
-    private static readonly string[] WithDiscriminator = ["--steps", "20", "--discriminator", "patchgan", "--discriminator-start", "4", "--perturb", "--perturb-images", "0.5", "--revive-every", "3"];
+    private static readonly string[] WithDiscriminator =
+        ["--steps", "20", "--discriminator", "patchgan", "--discriminator-start", "4", "--perturb", "--perturb-images", "0.5", "--revive-every", "3"];
 
     [Theory]
     [InlineData("squeezenet", "squeezeNetDistance")]
@@ -19,9 +20,12 @@ public sealed class TokenizerTrainCommandTests
     public async Task A_perceptual_network_takes_part_in_training_and_measures_afterwards(string network, string figure)
     {
         using var folder = Pictures();
-        var weights = network == "vgg" ? PerceptionFiles.WriteVgg(folder["vgg16.pth"], folder["vgg_lpips.pth"]) : PerceptionFiles.WriteSqueezeNet(folder["squeezenet.safetensors"]);
+        var weights = network == "vgg"
+            ? PerceptionFiles.WriteVgg(folder["vgg16.pth"], folder["vgg_lpips.pth"])
+            : PerceptionFiles.WriteSqueezeNet(folder["squeezenet.safetensors"]);
 
-        var run = await CommandLine.RunAsync([.. Train(folder, "tok", "--image-size", "32", "--steps", "4"), "--perceptual", .. weights], CancellationToken.None);
+        var run = await CommandLine.RunAsync(
+            [.. Train(folder, "tok", "--image-size", "32", "--steps", "4"), "--perceptual", .. weights], CancellationToken.None);
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.DoesNotContain("No perceptual loss", run.Error, StringComparison.Ordinal);
@@ -32,7 +36,8 @@ public sealed class TokenizerTrainCommandTests
             Assert.InRange(line.GetProperty("perceptual").GetDouble(), 1e-4, 10);
             Assert.True(line.GetProperty("loss").GetDouble() > line.GetProperty("perceptual").GetDouble());
         });
-        var eval = await CommandLine.RunAsync(["tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["tok"], "--json", "--lpips", .. weights], CancellationToken.None);
+        var eval = await CommandLine.RunAsync(
+            ["tokenizer", "eval", "--images", folder["set"], "--tokenizer", folder["tok"], "--json", "--lpips", .. weights], CancellationToken.None);
         Assert.True(eval.ExitCode == ExitCode.Success, eval.Error);
         Assert.InRange(eval.Json.GetProperty(figure).GetDouble(), 1e-4, 10);
     }
@@ -53,21 +58,24 @@ public sealed class TokenizerTrainCommandTests
         Assert.NotEqual(LatestOf(folder["whole"]), LatestOf(folder["killed"]));
         Assert.Equal((0, ""), await Outcome([.. Train(folder, "killed", options), "--checkpoint-every", "0", "--resume"]));
         Assert.Empty(Directory.GetDirectories(folder["killed"], ".*"));
-        var files = Directory.GetFiles(folder[$"whole/{LatestOf(folder["whole"])}"], "*.safetensors").Select(f => Path.GetRelativePath(folder["whole"], f)).Append("model.safetensors").Order(StringComparer.Ordinal).ToArray();
+        var files = Directory.GetFiles(folder[$"whole/{LatestOf(folder["whole"])}"], "*.safetensors")
+            .Select(f => Path.GetRelativePath(folder["whole"], f)).Append("model.safetensors").Order(StringComparer.Ordinal).ToArray();
         Assert.Equal(6, files.Length); // model, average, moments; discriminator, its moments; the tokenizer beside the checkpoints
         Assert.All(files, file => Assert.Equal(File.ReadAllBytes(folder[$"whole/{file}"]), File.ReadAllBytes(folder[$"killed/{file}"])));
         Assert.Equal(Steps(folder["whole"]), Steps(folder["killed"]));
     }
 
     [Theory]
-    [InlineData("--discriminator patchgan is given images of 16x16 pixels, but they must be at least 24x24", "--image-size", "16", "--discriminator", "patchgan")]
+    [InlineData("--discriminator patchgan is given images of 16x16 pixels, but they must be at least 24x24", "--image-size", "16", "--discriminator",
+        "patchgan")]
     [InlineData("must be a power of two from 8 to 1024", "--image-size", "24", "--discriminator", "stylegan")]
     [InlineData("at least 31x31 pixels, but they have 16x16", "--image-size", "16", "--perceptual", "squeezenet.safetensors")]
     public async Task Settings_that_cannot_work_are_refused_before_anything_is_written(string message, params string[] options)
     {
         using var folder = Pictures();
         PerceptionFiles.WriteSqueezeNet(folder["squeezenet.safetensors"]);
-        var run = await CommandLine.RunAsync(Train(folder, "tok", [.. options.Select(o => o == "squeezenet.safetensors" ? folder[o] : o)]), CancellationToken.None);
+        var run = await CommandLine.RunAsync(
+            Train(folder, "tok", [.. options.Select(o => o == "squeezenet.safetensors" ? folder[o] : o)]), CancellationToken.None);
         Assert.Equal(ExitCode.Usage, run.ExitCode);
         Assert.Contains(message, run.Error, StringComparison.Ordinal);
         Assert.False(Directory.Exists(folder["tok"]));
@@ -79,7 +87,9 @@ public sealed class TokenizerTrainCommandTests
         using var folder = Pictures();
         foreach (var (kind, side) in new[] { ("patchgan", "24"), ("stylegan", "8") })
         {
-            var run = await CommandLine.RunAsync(Train(folder, kind, "--image-size", side, "--discriminator", kind, "--discriminator-start", "1", "--steps", "2"), CancellationToken.None);
+            var run = await CommandLine.RunAsync(
+                Train(folder, kind, "--image-size", side, "--discriminator", kind, "--discriminator-start", "1", "--steps", "2"),
+                CancellationToken.None);
             Assert.True(run.ExitCode == ExitCode.Success, run.Error);
             using var tokenizer = VqTokenizer.Load(folder[kind]);
             Assert.Equal(side, tokenizer.Config.ImageSide.ToString(CultureInfo.InvariantCulture));
@@ -88,11 +98,14 @@ public sealed class TokenizerTrainCommandTests
 
     [Theory]
     [InlineData("16", "Precision: fp32, because (the tokenizer has fewer than 64 channels|the processor has no bf16 dot products) \\(auto\\)")]
-    [InlineData("64", "Precision: ((fp32|bf16), because convolutions of 128 channels run at \\d+ GFLOP/s in fp32 and \\d+ in bf16|fp32, because the processor has no bf16 dot products) \\(auto\\)")]
+    [InlineData("64", "Precision: ((fp32|bf16), because convolutions of 128 channels run at \\d+ GFLOP/s in fp32 and \\d+ in bf16|fp32, because "
+        + "the processor has no bf16 dot products) \\(auto\\)")]
     public async Task Auto_says_what_it_chose_and_why(string channels, string message)
     {
         using var folder = Pictures();
-        Assert.Matches(message, (await CommandLine.RunAsync([.. Train(folder, "tok", "--image-size", "16", "--steps", "2", "--channels", channels)], CancellationToken.None)).Error);
+        Assert.Matches(
+            message, (await CommandLine.RunAsync(
+            [.. Train(folder, "tok", "--image-size", "16", "--steps", "2", "--channels", channels)], CancellationToken.None)).Error);
     }
 
     /// <summary>ch 32, ch_mult [2, 4]: a first convolution of 32 channels, then a level of 64.</summary>
@@ -111,13 +124,15 @@ public sealed class TokenizerTrainCommandTests
 
         var info = (await CommandLine.RunAsync("info", folder["tok"], "--json")).Json.GetProperty("configuration");
         Assert.Equal((32, 64), (info.GetProperty("baseChannels").GetInt32(), info.GetProperty("channels")[0].GetInt32()));
-        var encoded = await CommandLine.RunAsync("encode", "--images", folder["set"], "--tokenizer", folder["tok"], "--output", folder["codes"], "--json");
+        var encoded = await CommandLine
+            .RunAsync("encode", "--images", folder["set"], "--tokenizer", folder["tok"], "--output", folder["codes"], "--json");
         Assert.True(encoded.ExitCode == ExitCode.Success, encoded.Error);
         Assert.Equal(8, encoded.Json.GetProperty("gridSide").GetInt32());
 
         var small = await CommandLine.RunAsync([.. Train(folder, "small", "--image-size", "16", "--base-channels", "32")], CancellationToken.None);
         Assert.Equal(ExitCode.Usage, small.ExitCode);
-        Assert.Contains("Tokenizer BaseChannels is 32 but must be a positive multiple of 32, and only VQGAN has it.", small.Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "Tokenizer BaseChannels is 32 but must be a positive multiple of 32, and only VQGAN has it.", small.Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -125,7 +140,9 @@ public sealed class TokenizerTrainCommandTests
     {
         using var folder = Pictures();
         string[] train = Train(folder, "tok", "--image-size", "16", "--steps", "2");
-        Assert.Contains("Precision: bf16, as asked", (await CommandLine.RunAsync([.. train, "--precision", "bf16"], CancellationToken.None)).Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "Precision: bf16, as asked", (await CommandLine.RunAsync([.. train, "--precision", "bf16"], CancellationToken.None)).Error,
+            StringComparison.Ordinal);
         var resumed = await CommandLine.RunAsync([.. train, "--resume"], CancellationToken.None);
         Assert.True(resumed.ExitCode == ExitCode.Success, resumed.Error);
         Assert.Contains("Precision: bf16, as the run began.", resumed.Error, StringComparison.Ordinal);
@@ -136,8 +153,12 @@ public sealed class TokenizerTrainCommandTests
 
     private static string[] Train(TemporaryFolder folder, string output, params string[] options) =>
     [
-        "tokenizer", "train", "--images", folder["set"], "--output", folder[output], .. options.Contains("--channels") ? Array.Empty<string>() : ["--channels", "16"],
-        .. options.Contains("--blocks") ? Array.Empty<string>() : ["--blocks", "0"], "--codebook-size", "16", "--batch-size", "2", "--continuous-steps", "1",
+        "tokenizer", "train", "--images", folder["set"], "--output", folder[output], .. options.Contains("--channels")
+            ? Array.Empty<string>()
+            : ["--channels", "16"],
+        .. options.Contains("--blocks")
+            ? Array.Empty<string>()
+            : ["--blocks", "0"], "--codebook-size", "16", "--batch-size", "2", "--continuous-steps", "1",
         "--log-every", "1", "--seed", "3", .. options,
     ];
 
@@ -147,7 +168,9 @@ public sealed class TokenizerTrainCommandTests
         return (exit, exit == 0 ? "" : error);
     }
 
-    private static string[] Steps(string run) => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("step").GetRawText())];
+    private static string[] Steps(string run)
+        => [.. File.ReadLines(Path.Combine(run, "metrics.jsonl")).Select(
+            line => JsonDocument.Parse(line).RootElement.GetProperty("step").GetRawText())];
 
     private static TemporaryFolder Pictures()
     {

@@ -7,7 +7,8 @@ namespace NextPatch.Cli.Tests.Commands;
 /// <summary>The train command as a process, because signals and kills are about processes.</summary>
 public sealed class TrainCommandTests
 {
-    private static readonly (string Option, string Value)[] Quick = [("--preset", "tiny"), ("--steps", "60"), ("--batch-size", "8"), ("--checkpoint-every", "4"), ("--seed", "3"), ("--log-every", "1")];
+    private static readonly (string Option, string Value)[] Quick =
+        [("--preset", "tiny"), ("--steps", "60"), ("--batch-size", "8"), ("--checkpoint-every", "4"), ("--seed", "3"), ("--log-every", "1")];
 
     [Fact]
     public async Task A_killed_run_resumes_to_the_same_bytes()
@@ -17,7 +18,8 @@ public sealed class TrainCommandTests
         Assert.Equal(0, await Run([.. Train(codes, folder["whole"]), "--resume"]));
 
         // The first time when there is a checkpoint, then in the middle of writing one.
-        foreach (var isTime in (Func<bool>[])[() => File.Exists(Path.Combine(folder["killed"], "latest")), () => IsWritingCheckpoint(folder["killed"])])
+        foreach (var isTime in (Func<bool>[])[() => File.Exists(Path.Combine(folder["killed"], "latest")),
+            () => IsWritingCheckpoint(folder["killed"])])
         {
             await KillWhen(isTime, [.. Train(codes, folder["killed"], ("--checkpoint-every", "1")), "--resume"]);
         }
@@ -28,7 +30,9 @@ public sealed class TrainCommandTests
         Assert.Empty(Directory.GetDirectories(folder["killed"], ".*"));
         foreach (var file in new[] { "model.safetensors", "ema.safetensors", "optimizer.safetensors" })
         {
-            Assert.Equal(File.ReadAllBytes(Path.Combine(folder["whole"], LatestOf(folder["whole"]), file)), File.ReadAllBytes(Path.Combine(folder["killed"], LatestOf(folder["killed"]), file)));
+            Assert.Equal(
+                File.ReadAllBytes(Path.Combine(folder["whole"], LatestOf(folder["whole"]), file)),
+                File.ReadAllBytes(Path.Combine(folder["killed"], LatestOf(folder["killed"]), file)));
         }
     }
 

@@ -64,7 +64,8 @@ public sealed class ConfigFileTests
     public void Lists_become_several_values()
     {
         using var folder = new TemporaryFolder();
-        var file = Write(folder, """{ "images": "a=b", "output": "-run", "image-size": 64, "perceptual": ["vgg16.pth", "heads.pth"], "discriminator": "patchgan" }""");
+        var file = Write(
+            folder, """{ "images": "a=b", "output": "-run", "image-size": 64, "perceptual": ["vgg16.pth", "heads.pth"], "discriminator": "patchgan" }""");
 
         var parsed = Parse("tokenizer", "--config", file);
 

@@ -37,7 +37,8 @@ public sealed class ProgressReporterTests
             progress.WriteLine("kept");
         }
 
-        Assert.Equal(["One 0/9  a", "One 4/9  b", "Two 1  c", "kept"], error.ToString().Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries));
+        Assert.Equal(
+            ["One 0/9  a", "One 4/9  b", "Two 1  c", "kept"], error.ToString().Split(Environment.NewLine, StringSplitOptions.RemoveEmptyEntries));
     }
 
     [Fact]

@@ -36,11 +36,15 @@ public sealed class FuzzTests
 
     /// <summary>The pickle alone is damaged; the archive around it is whole, with the right checksums.</summary>
     [Fact]
-    public void PyTorch_pickles() => Fuzz("pickle", m => Zip([.. Members(Pick(m, Checkpoints)).Select(p => p.Name.EndsWith("data.pkl", StringComparison.Ordinal) ? (p.Name, m.Change(p.Content)) : p)]), path => PyTorchFile.Read(path));
+    public void PyTorch_pickles()
+        => Fuzz("pickle", m => Zip(
+            [.. Members(Pick(m, Checkpoints)).Select(
+            p => p.Name.EndsWith("data.pkl", StringComparison.Ordinal) ? (p.Name, m.Change(p.Content)) : p)]), path => PyTorchFile.Read(path));
 
     /// <summary>Random sequences of opcodes with small operands.</summary>
     [Fact]
-    public void PyTorch_opcodes() => Fuzz("opcodes", m => PickleBuilder.Checkpoint(Opcodes(m.Random), ("0", new byte[96])), path => PyTorchFile.Read(path));
+    public void PyTorch_opcodes()
+        => Fuzz("opcodes", m => PickleBuilder.Checkpoint(Opcodes(m.Random), ("0", new byte[96])), path => PyTorchFile.Read(path));
 
     [Fact]
     public void Safetensors_files() => Fuzz("safetensors", m => m.Change(Safetensors(m, isHeaderChanged: false)), path => SafetensorsFile.Read(path));
@@ -79,7 +83,8 @@ public sealed class FuzzTests
         for (var seed = first; seed < first + count; seed++)
         {
             File.WriteAllBytes(path, make(new Mutator(seed)));
-            var problem = Problem(path, read, ref accepted) is not null ? Problem(path, read, ref accepted) : null; // again: another process may have had the processor
+            // again: another process may have had the processor
+            var problem = Problem(path, read, ref accepted) is not null ? Problem(path, read, ref accepted) : null;
             Assert.True(problem is null, $"{format} file of seed {seed}: {problem}");
         }
 
@@ -143,7 +148,11 @@ public sealed class FuzzTests
     private static byte[] Float8()
     {
         using var stream = new MemoryStream();
-        TorchZipWriter.Write(stream, "archive", new Dictionary<object, object?> { ["a"] = new HostTensor(ElementType.Float8E4M3, [2], new byte[2]), ["b"] = new List<object?> { 1L, 2.5, null, true } });
+        TorchZipWriter.Write(
+            stream, "archive", new Dictionary<object, object?>
+            {
+                ["a"] = new HostTensor(ElementType.Float8E4M3, [2], new byte[2]), ["b"] = new List<object?> { 1L, 2.5, null, true },
+            });
         return stream.ToArray();
     }
 
@@ -177,7 +186,9 @@ public sealed class FuzzTests
         var json = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[],"data_offsets":[24,26]},"c":{"dtype":"U8","shape":[0,4],"data_offsets":[26,26]}}""";
         if (isHeaderChanged)
         {
-            json = mutator.Random.Next(2) == 0 ? mutator.ChangeNumbers(json) : Encoding.Latin1.GetString(mutator.Change(Encoding.Latin1.GetBytes(json)));
+            json = mutator.Random.Next(2) == 0
+                ? mutator.ChangeNumbers(json)
+                : Encoding.Latin1.GetString(mutator.Change(Encoding.Latin1.GetBytes(json)));
         }
 
         var header = Encoding.Latin1.GetBytes(json);

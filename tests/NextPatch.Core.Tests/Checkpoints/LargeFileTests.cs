@@ -41,7 +41,8 @@ public sealed class LargeFileTests
         using var folder = new TemporaryFolder();
         using (var stream = new HoleStream(folder["a.pt"]))
         {
-            TorchZipWriter.Write(stream, "a", new Dictionary<object, object?> { ["small"] = HostTensor.FromSingles([1], [7]), ["big"] = new Zeros([5, Large / 5]) });
+            TorchZipWriter.Write(
+                stream, "a", new Dictionary<object, object?> { ["small"] = HostTensor.FromSingles([1], [7]), ["big"] = new Zeros([5, Large / 5]) });
         }
 
         using (var stream = new HoleStream(folder["a.npz"]))

@@ -10,7 +10,8 @@ internal sealed partial class Mutator(int seed)
 {
     private static readonly long[] Extremes =
     [
-        0, 1, -1, 127, 128, 255, 256, 32767, 32768, 65535, 65536, int.MaxValue, (long)int.MaxValue + 1, uint.MaxValue, 1L << 32, 1L << 40, 1L << 60, long.MaxValue, long.MinValue,
+        0, 1, -1, 127, 128, 255, 256, 32767, 32768, 65535, 65536, int.MaxValue, (long)int.MaxValue + 1, uint.MaxValue, 1L << 32, 1L << 40, 1L << 60,
+        long.MaxValue, long.MinValue,
     ];
 
     private readonly Random _random = new(seed);
@@ -51,7 +52,8 @@ internal sealed partial class Mutator(int seed)
             case 0: return bytes[..at]; // cut off
             case 1: return [.. bytes[..at], .. bytes[(at + length)..]]; // cut out
             case 2: return [.. bytes[..(at + length)], .. bytes[at..]]; // twice
-            case 3: return [.. bytes[..at], .. Encoding.ASCII.GetBytes(ChangeNumbers(Encoding.ASCII.GetString(bytes, at, length))), .. bytes[(at + length)..]];
+            case 3: return [.. bytes[..at], .. Encoding.ASCII.GetBytes(ChangeNumbers(Encoding.ASCII.GetString(bytes, at, length))),
+                .. bytes[(at + length)..]];
             case 4:
                 var from = _random.Next(bytes.Length);
                 return [.. bytes[..at], .. bytes.AsSpan(from, Math.Min(length, bytes.Length - from)), .. bytes[at..]]; // from elsewhere

@@ -22,7 +22,8 @@ public sealed class PythonRoundTripTests
             ["tied"] = new List<object?> { tied, tied },
             ["optimizer"] = Optimizer(),
         });
-        await python.RunAsync(Stored.Fixture("round_trip.py"), "torch", folder["weights.pt"], folder["training.pt"], folder["zip.pt"], folder["legacy.pt"]);
+        await python.RunAsync(
+            Stored.Fixture("round_trip.py"), "torch", folder["weights.pt"], folder["training.pt"], folder["zip.pt"], folder["legacy.pt"]);
         foreach (var file in (string[])["zip.pt", "legacy.pt"])
         {
             var top = Assert.IsType<Dictionary<object, object?>>(PyTorchFile.Read(folder[file]));
@@ -66,7 +67,10 @@ public sealed class PythonRoundTripTests
         {
             new Dictionary<object, object?>
             {
-                ["lr"] = 1e-4, ["maximize"] = false, ["foreach"] = null, ["fused"] = true, ["params"] = new List<object?> { 0L, 300L, -1L, 70_000L, 1L << 40 }, ["name"] = "größe",
+                ["lr"] = 1e-4, ["maximize"] = false, ["foreach"] = null, ["fused"] = true, ["params"] = new List<object?>
+                {
+                    0L, 300L, -1L, 70_000L, 1L << 40,
+                }, ["name"] = "größe",
             },
         },
     };

@@ -6,7 +6,8 @@ namespace NextPatch.Core.Tests.Checkpoints;
 /// <summary>What the tests of all formats share.</summary>
 internal static class Stored
 {
-    public static readonly IReadOnlyList<ElementType> NumPyTypes = [.. Enum.GetValues<ElementType>().Where(t => t is not (ElementType.BFloat16 or ElementType.Float8E4M3 or ElementType.Float8E5M2))];
+    public static readonly IReadOnlyList<ElementType> NumPyTypes =
+        [.. Enum.GetValues<ElementType>().Where(t => t is not (ElementType.BFloat16 or ElementType.Float8E4M3 or ElementType.Float8E5M2))];
 
     public static string Fixture(string name) => Path.Combine(AppContext.BaseDirectory, "Fixtures", name);
 

@@ -29,7 +29,8 @@ public sealed class StoredTensorTests
             var reach = 1 + shape.Zip(strides, (extent, stride) => (extent - 1) * stride).Sum();
             var memory = new byte[reach * type.Size()];
             random.NextBytes(memory);
-            var expected = new HostTensor(type, shape, Enumerate(shape, strides).SelectMany(i => memory.AsSpan((int)i * type.Size(), type.Size()).ToArray()).ToArray());
+            var expected = new HostTensor(
+                type, shape, Enumerate(shape, strides).SelectMany(i => memory.AsSpan((int)i * type.Size(), type.Size()).ToArray()).ToArray());
             var actual = new LaidOutTensor((offset, length) => memory.AsSpan((int)offset, length), new Lazy<long>(0L), type, shape, strides);
             Stored.AssertEqual(expected, actual.Read());
             AssertParts(expected, actual);
@@ -73,11 +74,14 @@ public sealed class StoredTensorTests
         Assert.Equal([1f, -448f, 0.001953125f, float.NaN], Singles(ElementType.Float8E4M3, 0x38, 0xFE, 0x01, 0x7F));
         Assert.Equal([1f, -57344f, float.PositiveInfinity, 1.52587890625e-05f], Singles(ElementType.Float8E5M2, 0x3C, 0xFB, 0x7C, 0x01));
         Assert.Equal(1f, BFloat16.ToSingle(0x3F80));
-        Assert.Equal([1f, -448f], StoredTensor.From(new HostTensor(ElementType.Float8E4M3, [2], new byte[] { 0x38, 0xFE })).As(ElementType.Float32).Read().ToSingles());
+        Assert.Equal(
+            [1f, -448f], StoredTensor.From(new HostTensor(
+            ElementType.Float8E4M3, [2], new byte[] { 0x38, 0xFE })).As(ElementType.Float32).Read().ToSingles());
     }
 
     [Fact]
-    public void Integers_keep_their_type() => Assert.Equal(ElementType.Int64, StoredTensor.From(new HostTensor(ElementType.Int64, [1], new byte[8])).As(ElementType.BFloat16).Type);
+    public void Integers_keep_their_type()
+        => Assert.Equal(ElementType.Int64, StoredTensor.From(new HostTensor(ElementType.Int64, [1], new byte[8])).As(ElementType.BFloat16).Type);
 
     private static float[] Singles(ElementType type, params byte[] bytes) => new HostTensor(type, [bytes.Length], bytes).ToSingles();
 
@@ -93,5 +97,7 @@ public sealed class StoredTensorTests
     }
 
     private static IEnumerable<long> Enumerate(long[] shape, long[] strides)
-        => shape.Zip(strides).Aggregate((IEnumerable<long>)[0L], (starts, axis) => starts.SelectMany(start => Enumerable.Range(0, (int)axis.First).Select(i => start + (i * axis.Second))));
+        => shape.Zip(strides).Aggregate(
+            (IEnumerable<long>)[0L], (starts, axis) => starts.SelectMany(
+            start => Enumerable.Range(0, (int)axis.First).Select(i => start + (i * axis.Second))));
 }

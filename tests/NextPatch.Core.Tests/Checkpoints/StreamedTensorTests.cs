@@ -40,7 +40,8 @@ public sealed class StreamedTensorTests
         using var folder = new TemporaryFolder();
         var read = 0L;
 
-        SafetensorsFile.Write(folder["a.safetensors"], [KeyValuePair.Create("a", StoredTensor.Generate([Count], Squares).Watched(bytes => read += bytes))]);
+        SafetensorsFile.Write(
+            folder["a.safetensors"], [KeyValuePair.Create("a", StoredTensor.Generate([Count], Squares).Watched(bytes => read += bytes))]);
 
         Assert.Equal(Count * sizeof(float), read);
     }
@@ -52,7 +53,10 @@ public sealed class StreamedTensorTests
         NpzFile.Write(folder["a.npz"], [KeyValuePair.Create("a", StoredTensor.Generate([1], Squares))]);
         var before = File.ReadAllBytes(folder["a.npz"]);
 
-        Assert.Throws<OperationCanceledException>(() => NpzFile.Write(folder["a.npz"], [KeyValuePair.Create("a", StoredTensor.Generate([Count], Squares).Watched(_ => throw new OperationCanceledException()))]));
+        Assert.Throws<OperationCanceledException>(
+            () => NpzFile.Write(
+            folder["a.npz"], [KeyValuePair.Create(
+            "a", StoredTensor.Generate([Count], Squares).Watched(_ => throw new OperationCanceledException()))]));
 
         Assert.Equal(before, File.ReadAllBytes(folder["a.npz"]));
         Assert.Equal([folder["a.npz"]], Directory.GetFiles(folder.Path));
@@ -76,7 +80,8 @@ public sealed class StreamedTensorTests
     public void The_files_of_a_set_are_named_once_each()
     {
         using var folder = new TemporaryFolder();
-        SafetensorsIndex.Write(folder.Path, Enumerable.Range(0, 4).Select(i => KeyValuePair.Create($"{i}", StoredTensor.Generate([2], Squares))), maxBytes: 16);
+        SafetensorsIndex.Write(
+            folder.Path, Enumerable.Range(0, 4).Select(i => KeyValuePair.Create($"{i}", StoredTensor.Generate([2], Squares))), maxBytes: 16);
 
         Assert.Equal(
             [folder["model-00001-of-00002.safetensors"], folder["model-00002-of-00002.safetensors"]],

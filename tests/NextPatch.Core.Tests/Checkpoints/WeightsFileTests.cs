@@ -18,7 +18,8 @@ public sealed class WeightsFileTests
     [InlineData("module")]
     [InlineData("state_dict")]
     [InlineData(null)]
-    public void Weights_are_found_where_scripts_put_them(string? key) => AssertRead(Checkpoint(key, "layers.0.w"), WeightsKind.Auto, [1, 2], WeightsKind.Model);
+    public void Weights_are_found_where_scripts_put_them(string? key)
+        => AssertRead(Checkpoint(key, "layers.0.w"), WeightsKind.Auto, [1, 2], WeightsKind.Model);
 
     [Theory]
     [InlineData("module.layers.0.w")]
@@ -80,10 +81,13 @@ public sealed class WeightsFileTests
         {
             using var file = WeightsFile.Open(path);
             Assert.Equal((WeightsKind.Model, 1f), (file.Kind, file.Tensors["a"].Read().ToSingles()[0]));
-            Assert.Throws<DataFormatException>(() => path == folder[""] ? throw new DataFormatException("") : WeightsFile.Open(path, WeightsKind.Ema));
+            Assert.Throws<DataFormatException>(
+                () => path == folder[""] ? throw new DataFormatException("") : WeightsFile.Open(path, WeightsKind.Ema));
         }
 
-        Assert.Contains("no ema.safetensors", Assert.Throws<NextPatchException>(() => WeightsFile.Open(folder[""], WeightsKind.Ema)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no ema.safetensors", Assert.Throws<NextPatchException>(() => WeightsFile.Open(folder[""], WeightsKind.Ema)).Message,
+            StringComparison.Ordinal);
         SafetensorsFile.Write(folder["ema.safetensors"], Stored.Named(Average));
         using var average = WeightsFile.Open(folder[""]);
         Assert.Equal((WeightsKind.Ema, 3f), (average.Kind, average.Tensors["a"].Read().ToSingles()[0]));
@@ -102,7 +106,10 @@ public sealed class WeightsFileTests
 
     private static Dictionary<object, object?> Named(string name, HostTensor tensor) => new() { [name] = tensor };
 
-    private static Dictionary<object, object?> Checkpoint(string? key, string name) => key is null ? Named(name, Weight) : new() { [key] = Named(name, Weight) };
+    private static Dictionary<object, object?> Checkpoint(string? key, string name) => key is null ? Named(name, Weight) : new()
+    {
+        [key] = Named(name, Weight),
+    };
 
     private static void AssertRead(Dictionary<object, object?> content, WeightsKind kind, float[] values, WeightsKind found)
     {

@@ -29,7 +29,11 @@ public sealed class GptConfigTests
     [InlineData(40, 8, 1.3, 144)]
     [InlineData(768, 256, null, 2048)]
     public void Feed_forward_width_follows_the_published_rounding(int width, int multipleOf, double? multiplier, int expected)
-        => Assert.Equal(expected, new GptConfig { Width = width, LayerCount = 1, HeadCount = 1, FfnMultipleOf = multipleOf, FfnMultiplier = multiplier }.FfnWidth);
+        => Assert.Equal(
+            expected, new GptConfig
+            {
+                Width = width, LayerCount = 1, HeadCount = 1, FfnMultipleOf = multipleOf, FfnMultiplier = multiplier,
+            }.FfnWidth);
 
     [Fact]
     public void Every_problem_comes_in_one_message()

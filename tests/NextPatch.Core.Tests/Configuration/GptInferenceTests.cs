@@ -26,10 +26,16 @@ public sealed class GptInferenceTests
     [Fact]
     public void Heads_grid_and_classes_of_an_unusual_model_come_from_its_table_and_settings()
     {
-        var odd = new GptConfig { Width = 48, LayerCount = 3, HeadCount = 6, KvHeadCount = 2, VocabularySize = 50, GridSide = 4, ClassCount = 7, FfnMultipleOf = 32, ClassDropout = 0 };
+        var odd = new GptConfig
+        {
+            Width = 48, LayerCount = 3, HeadCount = 6, KvHeadCount = 2, VocabularySize = 50, GridSide = 4, ClassCount = 7, FfnMultipleOf = 32,
+            ClassDropout = 0,
+        };
         Infer(odd, rotaryRows: 17, new() { ["num_classes"] = 7L }, inferred =>
         {
-            Assert.Equal((6, 2, 50, 4, 7, 0.0), (inferred.HeadCount, inferred.KvHeads, inferred.VocabularySize, inferred.GridSide, inferred.ClassCount, inferred.ClassDropout));
+            Assert.Equal(
+                (6, 2, 50, 4, 7, 0.0), (inferred.HeadCount, inferred.KvHeads, inferred.VocabularySize, inferred.GridSide, inferred.ClassCount,
+                inferred.ClassDropout));
             return inferred.FfnWidth == odd.FfnWidth;
         });
         Infer(odd with { ClassDropout = 0.1, FfnMultiplier = 1.3 }, rotaryRows: 17, [], inferred =>
@@ -45,7 +51,9 @@ public sealed class GptInferenceTests
 
     [Fact]
     public void A_model_whose_heads_cannot_be_known_is_refused()
-        => Assert.Contains("number of heads", Assert.Throws<ConfigException>(() => Infer(GptPresets.Get("B") with { LayerCount = 5 }, 0, [], _ => true)).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "number of heads", Assert.Throws<ConfigException>(() => Infer(GptPresets.Get("B") with { LayerCount = 5 }, 0, [], _ => true)).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("cls_embedding.cap_proj.fc1.weight", "text-conditional")]
@@ -71,6 +79,7 @@ public sealed class GptInferenceTests
             shapes[$"layers.{i}.feed_forward.w1.weight"] = [config.FfnWidth, config.Width];
         }
 
-        Assert.True(check(GptInference.Infer("a.pt", shapes, rotaryRows > 0 ? [rotaryRows, config.HeadWidth / 2, 2] : null, settings, gridSide: null)));
+        Assert.True(check(
+            GptInference.Infer("a.pt", shapes, rotaryRows > 0 ? [rotaryRows, config.HeadWidth / 2, 2] : null, settings, gridSide: null)));
     }
 }

@@ -25,7 +25,8 @@ public sealed class TokenizerConfigTests
         var problems = Assert.Throws<ConfigException>(broken.Validate).Problems;
         Assert.Equal(5, problems.Count);
         Assert.Contains("Tokenizer CodebookSize is 0 but must be at least 1.", problems);
-        Assert.Contains("Tokenizer Channels has 1 entries but a downsampling factor of 4 has 2 levels; give one entry per level, or another factor.", problems);
+        Assert.Contains(
+            "Tokenizer Channels has 1 entries but a downsampling factor of 4 has 2 levels; give one entry per level, or another factor.", problems);
         Assert.Contains("Tokenizer ImageSide 30 is not divisible by DownsamplingFactor 4.", problems);
     }
 

@@ -9,7 +9,11 @@ public sealed class LlamaGenNamesTests
     public void A_folder_is_named_after_model_sizes_and_settings()
         => Assert.Equal(
             "GPT-L-0300000-size-384-size-256-VQ-16-topk-2000-topp-0.95-temperature-0.9-cfg-1.75-seed-7",
-            LlamaGenNames.ForFolder("GPT-L", LlamaGenNames.ForCheckpoint("/x/y/0300000.pt"), 384, 256, "VQ-16", new SamplingConfig { TopK = 2000, TopP = 0.95, Temperature = 0.9, GuidanceScale = 1.75 }, 7));
+            LlamaGenNames.ForFolder(
+                "GPT-L", LlamaGenNames.ForCheckpoint("/x/y/0300000.pt"), 384, 256, "VQ-16", new SamplingConfig
+                {
+                    TopK = 2000, TopP = 0.95, Temperature = 0.9, GuidanceScale = 1.75,
+                }, 7));
 
     [Theory]
     [InlineData("/ckpts/0500000/consolidated.pth", "0500000")]

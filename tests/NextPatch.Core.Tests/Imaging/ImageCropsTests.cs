@@ -37,7 +37,8 @@ public sealed class ImageCropsTests
         for (var i = 0; i < 5; i++)
         {
             Assert.Equal(ImageCrops.Cut(image, places[i].Left, places[i].Top, 6, 6).Pixels, crops[(i * 108)..((i + 1) * 108)]);
-            Assert.Equal(ImageCrops.Cut(ImageCrops.Mirror(image), places[i].Left, places[i].Top, 6, 6).Pixels, crops[((5 + i) * 108)..((6 + i) * 108)]);
+            Assert.Equal(
+                ImageCrops.Cut(ImageCrops.Mirror(image), places[i].Left, places[i].Top, 6, 6).Pixels, crops[((5 + i) * 108)..((6 + i) * 108)]);
         }
     }
 
@@ -75,7 +76,8 @@ public sealed class ImageCropsTests
     {
         var image = Noise(50, 40);
         var random = new CounterRandom(3, RandomStream.Tokenizer);
-        Assert.True(Enumerable.Range(0, 20).Select(i => Convert.ToBase64String(ImageCrops.Random(image, 16, random, i).Pixels)).Distinct().Count() > 15);
+        Assert.True(Enumerable.Range(0, 20).Select(i => Convert.ToBase64String(
+            ImageCrops.Random(image, 16, random, i).Pixels)).Distinct().Count() > 15);
     }
 
     [Fact]

@@ -32,7 +32,8 @@ public sealed class CounterRandomTests
     public void Streams_and_seeds_do_not_share_numbers()
         => Gen.Select(Gen.ULong, Gen.Long[0, long.MaxValue], Gen.Int[0, 4096]).Sample((seed, index, position) =>
             new CounterRandom(seed, RandomStream.Codes).Bits(index, position) != new CounterRandom(seed, RandomStream.DataOrder).Bits(index, position)
-            && new CounterRandom(seed, RandomStream.Codes).Bits(index, position) != new CounterRandom(seed + 1, RandomStream.Codes).Bits(index, position));
+            && new CounterRandom(seed, RandomStream.Codes).Bits(index, position) != new CounterRandom(seed + 1, RandomStream.Codes).Bits(index,
+                position));
 
     [Fact]
     public void Below_covers_every_value()

@@ -7,7 +7,8 @@ public sealed class LogitsProcessorTests
 {
     private static readonly float[] Logits = [1f, 3f, 2f, 2f, -1f];
 
-    private static double[] Probabilities(SamplingConfig config, float[] logits) => new LogitsProcessor(config, logits.Length).Probabilities(logits).ToArray();
+    private static double[] Probabilities(SamplingConfig config, float[] logits)
+        => new LogitsProcessor(config, logits.Length).Probabilities(logits).ToArray();
 
     [Fact]
     public void Without_filters_it_is_the_softmax()
@@ -20,7 +21,8 @@ public sealed class LogitsProcessorTests
     public void Large_logits_do_not_overflow() => Assert.Equal(1.0, Probabilities(new SamplingConfig(), [1e4f, 0f])[0]);
 
     [Fact]
-    public void Top_k_keeps_ties_with_the_kth() => Assert.Equal([false, true, true, true, false], Probabilities(new SamplingConfig { TopK = 2 }, Logits).Select(p => p > 0));
+    public void Top_k_keeps_ties_with_the_kth()
+        => Assert.Equal([false, true, true, true, false], Probabilities(new SamplingConfig { TopK = 2 }, Logits).Select(p => p > 0));
 
     [Fact]
     public void Top_p_keeps_the_code_that_crosses_the_threshold_and_always_the_first()
@@ -42,7 +44,8 @@ public sealed class LogitsProcessorTests
         });
 
     [Fact]
-    public void Greedy_takes_the_first_largest() => Assert.Equal(1, new LogitsProcessor(new SamplingConfig { Greedy = true }, 3).Draw([0f, 2f, 2f], 0.99));
+    public void Greedy_takes_the_first_largest()
+        => Assert.Equal(1, new LogitsProcessor(new SamplingConfig { Greedy = true }, 3).Draw([0f, 2f, 2f], 0.99));
 
     [Fact]
     public void Guidance_moves_away_from_the_unconditional_logits()
@@ -74,5 +77,7 @@ public sealed class LogitsProcessorTests
 
     [Fact]
     public void Impossible_rules_are_refused_together()
-        => Assert.Equal(4, Assert.Throws<ConfigException>(() => new SamplingConfig { GuidanceScale = -1, Temperature = double.NaN, TopK = -1, TopP = -0.5 }.Validated()).Problems.Count);
+        => Assert.Equal(
+            4, Assert.Throws<ConfigException>(
+            () => new SamplingConfig { GuidanceScale = -1, Temperature = double.NaN, TopK = -1, TopP = -0.5 }.Validated()).Problems.Count);
 }

@@ -8,7 +8,10 @@ namespace NextPatch.Data.Tests.Codes;
 public sealed class CodeAppenderTests
 {
     private const int PerImage = 2 * 4;
-    private static readonly CodeManifest Planned = new() { Name = "toy", GridSide = 2, VocabularySize = 50, ClassNames = ["a", "b"], Count = 12, Augmentations = 2, CropPolicy = "flip", ImageSide = 8 };
+    private static readonly CodeManifest Planned = new()
+    {
+        Name = "toy", GridSide = 2, VocabularySize = 50, ClassNames = ["a", "b"], Count = 12, Augmentations = 2, CropPolicy = "flip", ImageSide = 8,
+    };
     private static readonly Dictionary<string, string> Settings = new() { ["crops"] = "flip", ["tokenizer"] = "abc" };
 
     [Fact]
@@ -105,10 +108,13 @@ public sealed class CodeAppenderTests
     {
         using var folder = new TemporaryFolder();
         Write(folder["codes"], CodeLayout.Store, 0, 12);
-        var other = Assert.Throws<ConfigException>(() => CodeAppender.Open(folder["codes"], Planned, CodeLayout.Published, new Dictionary<string, string> { ["crops"] = "ten", ["tokenizer"] = "abc" }));
+        var other = Assert.Throws<ConfigException>(
+            () => CodeAppender.Open(
+            folder["codes"], Planned, CodeLayout.Published, new Dictionary<string, string> { ["crops"] = "ten", ["tokenizer"] = "abc" }));
         Assert.Contains("layout: Store there, now Published; crops: flip there, now ten.", other.Message, StringComparison.Ordinal);
         CodeStore.Write(folder["foreign"], Planned, Codes(0, 12), Labels(0, 12));
-        Assert.Contains("already holds codes", Assert.Throws<ConfigException>(() => Open(folder["foreign"], CodeLayout.Store)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "already holds codes", Assert.Throws<ConfigException>(() => Open(folder["foreign"], CodeLayout.Store)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -116,7 +122,8 @@ public sealed class CodeAppenderTests
     {
         using var folder = new TemporaryFolder();
         using var first = Open(folder["codes"], CodeLayout.Store);
-        Assert.Contains("another run", Assert.Throws<NextPatchException>(() => Open(folder["codes"], CodeLayout.Store)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "another run", Assert.Throws<NextPatchException>(() => Open(folder["codes"], CodeLayout.Store)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -172,7 +179,8 @@ public sealed class CodeAppenderTests
     }
 
     private static void Append(CodeAppender appender, int first, int end, int total = 12)
-        => appender.Append(Codes(first, end), Labels(first, end), new AppendProgress { Next = end, Count = end, HeldOutCount = Math.Max(0, end - total + 2) });
+        => appender.Append(
+            Codes(first, end), Labels(first, end), new AppendProgress { Next = end, Count = end, HeldOutCount = Math.Max(0, end - total + 2) });
 
     private static int[] Codes(int first, int end) => [.. Enumerable.Range(first * PerImage, (end - first) * PerImage).Select(i => i * 7 % 50)];
 
@@ -189,11 +197,14 @@ public sealed class CodeAppenderTests
         return codes;
     }
 
-    private static string[] Names(string folder) => [.. Directory.EnumerateFiles(folder, "*", SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f)).Order(StringComparer.Ordinal)];
+    private static string[] Names(string folder)
+        => [.. Directory.EnumerateFiles(folder, "*",
+            SearchOption.AllDirectories).Select(f => Path.GetRelativePath(folder, f)).Order(StringComparer.Ordinal)];
 
     private static void AssertSame(string expected, string actual)
     {
         Assert.Equal(Names(expected), Names(actual));
-        Assert.All(Names(expected), name => Assert.Equal(File.ReadAllBytes(Path.Combine(expected, name)), File.ReadAllBytes(Path.Combine(actual, name))));
+        Assert.All(Names(expected), name => Assert.Equal(
+            File.ReadAllBytes(Path.Combine(expected, name)), File.ReadAllBytes(Path.Combine(actual, name))));
     }
 }

@@ -26,11 +26,16 @@ public sealed class CodeStoreTests
 
     [Fact]
     public void What_was_written_is_read_back()
-        => Gen.Select(Gen.Int[1, 5], Gen.Int[1, 3], Gen.Int[1, 40], Gen.OneOf(Gen.Const(16), Gen.Const(65_536), Gen.Const(65_537), Gen.Const(1_000_000))).Sample(
+        => Gen.Select(
+            Gen.Int[1, 5], Gen.Int[1, 3], Gen.Int[1, 40],
+            Gen.OneOf(Gen.Const(16), Gen.Const(65_536), Gen.Const(65_537), Gen.Const(1_000_000))).Sample(
             (count, augmentations, side, vocabulary) =>
             {
                 using var folder = new TemporaryFolder();
-                var manifest = Manifest with { Count = count, Augmentations = augmentations, GridSide = side, VocabularySize = vocabulary, HeldOutCount = 0 };
+                var manifest = Manifest with
+                {
+                    Count = count, Augmentations = augmentations, GridSide = side, VocabularySize = vocabulary, HeldOutCount = 0,
+                };
                 var codes = new int[count * augmentations * side * side];
                 for (var i = 0; i < codes.Length; i++)
                 {
@@ -62,7 +67,9 @@ public sealed class CodeStoreTests
         Assert.Equal(Manifest with { ClassNames = store.Manifest.ClassNames, FileHashes = store.Manifest.FileHashes }, store.Manifest);
         Assert.Equal(Manifest.ClassNames, store.Manifest.ClassNames);
         Assert.Equal(2, store.TrainCount);
-        Assert.Equal(["codes.npy", "dataset.json", "labels.npy"], Directory.GetFiles(folder.Path).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["codes.npy", "dataset.json", "labels.npy"],
+            Directory.GetFiles(folder.Path).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
         Assert.Contains("\"vocabularySize\": 100", File.ReadAllText(folder["dataset.json"]), StringComparison.Ordinal);
     }
 
@@ -84,7 +91,9 @@ public sealed class CodeStoreTests
         using var folder = Written();
         File.Delete(folder["dataset.json"]);
         using var store = CodeStore.Open(folder.Path);
-        Assert.Equal((2, 24, 2, 3, 2, 0), (store.Manifest.GridSide, store.Manifest.VocabularySize, store.Manifest.ClassNames.Count, store.Count, store.Augmentations, store.Manifest.HeldOutCount));
+        Assert.Equal(
+            (2, 24, 2, 3, 2, 0), (store.Manifest.GridSide, store.Manifest.VocabularySize, store.Manifest.ClassNames.Count, store.Count,
+            store.Augmentations, store.Manifest.HeldOutCount));
     }
 
     [Fact]
@@ -93,7 +102,9 @@ public sealed class CodeStoreTests
         using var folder = Written();
         EditManifest(folder, "\"vocabularySize\": 100", "\"vocabularySize\": 21");
         using var store = CodeStore.Open(folder.Path);
-        Assert.Contains("image 2, variant 1 has code 21 at position 1", Assert.Throws<DataFormatException>(() => store.CheckVocabulary()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "image 2, variant 1 has code 21 at position 1", Assert.Throws<DataFormatException>(() => store.CheckVocabulary()).Message,
+            StringComparison.Ordinal);
         store.ReadCodes(2, 0, new int[4]);
         Assert.Throws<DataFormatException>(() => store.ReadCodes(2, 1, new int[4]));
     }
@@ -139,13 +150,17 @@ public sealed class CodeStoreTests
 
     [Fact]
     public void Missing_folder_says_so()
-        => Assert.StartsWith("Code folder '/nowhere/at/all' does not exist", Assert.Throws<NextPatchException>(() => CodeStore.Open("/nowhere/at/all")).Message, StringComparison.Ordinal);
+        => Assert.StartsWith(
+            "Code folder '/nowhere/at/all' does not exist", Assert.Throws<NextPatchException>(() => CodeStore.Open("/nowhere/at/all")).Message,
+            StringComparison.Ordinal);
 
     [Fact]
     public void A_folder_without_codes_says_what_to_look_for()
     {
         using var folder = new TemporaryFolder();
-        Assert.StartsWith($"'{folder["codes.npy"]}' does not exist, nor a pair of published folders", Assert.Throws<NextPatchException>(() => CodeStore.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"'{folder["codes.npy"]}' does not exist, nor a pair of published folders",
+            Assert.Throws<NextPatchException>(() => CodeStore.Open(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -181,7 +196,9 @@ public sealed class CodeStoreTests
         File.WriteAllBytes(folder["codes.npy"], bytes);
         using var changed = CodeStore.Open(folder.Path);
         File.Delete(folder["labels.npy"]);
-        Assert.Equal(["codes.npy: SHA-256", "labels.npy: missing"], changed.FindChangedFiles(TestContext.Current.CancellationToken)!.Select(c => c[..Math.Min(c.Length, 18 + (c[0] == 'l' ? 1 : 0))].Trim()));
+        Assert.Equal(
+            ["codes.npy: SHA-256", "labels.npy: missing"],
+            changed.FindChangedFiles(TestContext.Current.CancellationToken)!.Select(c => c[..Math.Min(c.Length, 18 + (c[0] == 'l' ? 1 : 0))].Trim()));
     }
 
     private static TemporaryFolder Written()

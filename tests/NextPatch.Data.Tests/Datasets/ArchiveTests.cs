@@ -8,7 +8,8 @@ namespace NextPatch.Data.Tests.Datasets;
 public sealed class ArchiveTests
 {
     private static readonly (string Path, int Picture)[] Tree =
-        [("set/train/cat/b.png", 1), ("set/train/cat/a.png", 0), ("set/train/dog/x/1.png", 2), ("set/val/cat/1.png", 3), ("set/val/dog/2.png", 4), ("__MACOSX/set/._a.png", 5)];
+        [("set/train/cat/b.png", 1), ("set/train/cat/a.png", 0), ("set/train/dog/x/1.png", 2), ("set/val/cat/1.png", 3), ("set/val/dog/2.png", 4),
+            ("__MACOSX/set/._a.png", 5)];
 
     [Theory]
     [InlineData("a.tar")]
@@ -38,7 +39,9 @@ public sealed class ArchiveTests
     {
         using var folder = new TemporaryFolder();
         Pack(folder[name], [("cat/1.png", 0), (path, 1)]);
-        Assert.Contains("leads out of the archive", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder[name])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "leads out of the archive", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder[name])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -50,7 +53,9 @@ public sealed class ArchiveTests
             writer.WriteEntry(new PaxTarEntry(TarEntryType.SymbolicLink, "cat/1.png") { LinkName = "/etc/passwd" });
         }
 
-        Assert.Contains("'cat/1.png', which is a SymbolicLink", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.tar"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'cat/1.png', which is a SymbolicLink", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.tar"])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -62,7 +67,8 @@ public sealed class ArchiveTests
             archive.CreateEntry("cat/1.png").ExternalAttributes = unchecked((int)0xA1FF0000);
         }
 
-        Assert.Contains("is a link", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.zip"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is a link", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.zip"])).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -113,7 +119,9 @@ public sealed class ArchiveTests
             }
         }
 
-        Assert.Contains("times its size", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.tar.gz"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "times its size", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.tar.gz"])).Message,
+            StringComparison.Ordinal);
     }
 
     private static void Pack(string path, (string Path, int Picture)[] tree)

@@ -35,7 +35,8 @@ public sealed class ChosenImagesTests
         var split = DatasetReader.Open(folder.Path, side: 32, seed: 4, heldOutShare: 0.3, cancellationToken: TestContext.Current.CancellationToken);
         Assert.Equal(split.HeldOut.Labels, held.Select(chosen.Label));
         Assert.Equal(split.HeldOut.Image(0).ToArray(), chosen.Decode(held[0]).Pixels);
-        Assert.Contains("no part", Assert.Throws<NextPatchException>(() => ChosenImages.From(parts, DatasetPart.Val)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no part", Assert.Throws<NextPatchException>(() => ChosenImages.From(parts, DatasetPart.Val)).Message, StringComparison.Ordinal);
     }
 
     private static (int, int) Counts(ChosenImages images) => (images.Count, images.TrainCount);

@@ -8,7 +8,8 @@ public sealed class DatasetReaderTests
 {
     [Fact]
     public void Missing_path_is_named()
-        => Assert.Equal("Dataset '/nowhere/at/all' does not exist.", Assert.Throws<NextPatchException>(() => DatasetReader.Open("/nowhere/at/all")).Message);
+        => Assert.Equal(
+            "Dataset '/nowhere/at/all' does not exist.", Assert.Throws<NextPatchException>(() => DatasetReader.Open("/nowhere/at/all")).Message);
 
     [Fact]
     public void Unknown_layout_says_what_was_found_and_what_was_looked_for()

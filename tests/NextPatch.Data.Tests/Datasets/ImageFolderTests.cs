@@ -107,7 +107,8 @@ public sealed class ImageFolderTests
         using var folder = new TemporaryFolder();
         Save(folder, "cat/1.png", Flat(32, 32, 10));
         Directory.CreateDirectory(folder["dog"]);
-        Assert.Contains($"'{folder["dog"]}'", Assert.Throws<NextPatchException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            $"'{folder["dog"]}'", Assert.Throws<NextPatchException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -116,7 +117,8 @@ public sealed class ImageFolderTests
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder["dog"]);
         File.WriteAllText(Path.Combine(folder["dog"], "notes.txt"), "hello");
-        Assert.Contains("holds no images", Assert.Throws<NextPatchException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "holds no images", Assert.Throws<NextPatchException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -38,7 +38,9 @@ public sealed class ImageStreamTests
         var stream = new ImageStream(source, OnBadImage.Skip, lookAhead: 4);
         Assert.Equal(Enumerable.Range(0, 20).Except([0, 7, 19]), stream.Read((image, _) => image).Select(i => i.Index));
         Assert.Equal((17, 3), (stream.ReadCount, stream.SkippedCount));
-        Assert.Equal([new BadImage(0, "n/0", "'n/0' is bad"), new BadImage(7, "n/7", "'n/7' is bad"), new BadImage(19, "n/19", "'n/19' is bad")], stream.Skipped);
+        Assert.Equal(
+            [new BadImage(0, "n/0", "'n/0' is bad"), new BadImage(7, "n/7", "'n/7' is bad"), new BadImage(19, "n/19", "'n/19' is bad")],
+            stream.Skipped);
     }
 
     [Fact]
@@ -55,7 +57,8 @@ public sealed class ImageStreamTests
     public void Defects_are_not_taken_for_bad_images()
     {
         using var source = new Numbered(5);
-        Assert.Throws<InvalidOperationException>(() => new ImageStream(source, OnBadImage.Skip).Read<int>((_, _) => throw new InvalidOperationException()).Count());
+        Assert.Throws<InvalidOperationException>(
+            () => new ImageStream(source, OnBadImage.Skip).Read<int>((_, _) => throw new InvalidOperationException()).Count());
     }
 
     [Fact]

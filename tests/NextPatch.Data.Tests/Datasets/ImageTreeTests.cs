@@ -9,7 +9,8 @@ public sealed class ImageTreeTests
     public void Classes_and_files_come_in_ordinal_order_folder_by_folder()
     {
         using var folder = new TemporaryFolder();
-        string[] files = ["b/z.jpg", "b/a-b/1.jpg", "b/a/c/1.png", "b/B.JPG", "b/notes.txt", "a10/1.webp", "a9/1.bmp", "Z/1.gif", ".git/1.png", "top.jpg"];
+        string[] files = ["b/z.jpg", "b/a-b/1.jpg", "b/a/c/1.png", "b/B.JPG", "b/notes.txt", "a10/1.webp", "a9/1.bmp", "Z/1.gif", ".git/1.png",
+            "top.jpg"];
         Assert.Equal(["Z/1.gif", "a10/1.webp", "a9/1.bmp", "b/B.JPG", "b/z.jpg", "b/a-b/1.jpg", "b/a/c/1.png"], Order(folder, files));
     }
 
@@ -36,7 +37,8 @@ public sealed class ImageTreeTests
             Assert.Skip("links are not allowed here");
         }
 
-        Assert.Contains("folders deep", Assert.Throws<NextPatchException>(() => DatasetReader.OpenParts(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "folders deep", Assert.Throws<NextPatchException>(() => DatasetReader.OpenParts(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     private static string[] Order(TemporaryFolder folder, string[] files)

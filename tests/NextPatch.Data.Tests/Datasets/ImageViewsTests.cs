@@ -28,7 +28,11 @@ public sealed class ImageViewsTests
 
     [Fact]
     public void Policies_are_those_of_manifests()
-        => Assert.Equal(["none", "flip", "ten-crop", "ten-crop 1.05"], new[] { ImageViews.Centre(8), ImageViews.Flip(8), ImageViews.Ten(8), ImageViews.Ten(8, 1.05) }.Select(v => v.Policy));
+        => Assert.Equal(
+            ["none", "flip", "ten-crop", "ten-crop 1.05"], new[]
+            {
+                ImageViews.Centre(8), ImageViews.Flip(8), ImageViews.Ten(8), ImageViews.Ten(8, 1.05),
+            }.Select(v => v.Policy));
 
     private static byte[] Write(ImageViews views)
     {
@@ -37,5 +41,6 @@ public sealed class ImageViewsTests
         return bytes;
     }
 
-    private static RgbImage Gradient(int width, int height) => new(width, height, [.. Enumerable.Range(0, width * height * 3).Select(i => (byte)(i * 37 % 251))]);
+    private static RgbImage Gradient(int width, int height)
+        => new(width, height, [.. Enumerable.Range(0, width * height * 3).Select(i => (byte)(i * 37 % 251))]);
 }

@@ -54,7 +54,8 @@ public sealed class ListsAndArraysTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder[name], text);
-        Assert.Contains(expected, Assert.ThrowsAny<NextPatchException>(() => DatasetReader.OpenParts(folder[name])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected, Assert.ThrowsAny<NextPatchException>(() => DatasetReader.OpenParts(folder[name])).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -93,8 +94,11 @@ public sealed class ListsAndArraysTests
             npz.Add("y", HostTensor.From<long>(ElementType.Int64, [2], [0L, 1]));
         }
 
-        Assert.Contains("x Float32 [2]", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.npz"])).Message, StringComparison.Ordinal);
-        Assert.Contains("expected 1 integers", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["b.npz"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "x Float32 [2]", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.npz"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "expected 1 integers", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["b.npz"])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

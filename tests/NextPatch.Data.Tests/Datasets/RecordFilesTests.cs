@@ -79,7 +79,8 @@ public sealed class RecordFilesTests
         var bytes = File.ReadAllBytes(path);
         bytes.AsSpan(4, 12).Fill(0x7F);
         File.WriteAllBytes(path, bytes);
-        Assert.Contains("claims the shape", Assert.Throws<DataFormatException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "claims the shape", Assert.Throws<DataFormatException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -93,7 +94,8 @@ public sealed class RecordFilesTests
             File.Copy(other["train-labels-idx1-ubyte"], folder["train-labels-idx1-ubyte"], overwrite: true);
         }
 
-        Assert.Contains("has 3 images but", Assert.Throws<DataFormatException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "has 3 images but", Assert.Throws<DataFormatException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -141,7 +143,8 @@ public sealed class RecordFilesTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllBytes(folder["model.bin"], Record(200, 0));
-        Assert.Contains("record 0 has label 200", Assert.Throws<DataFormatException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "record 0 has label 200", Assert.Throws<DataFormatException>(() => DatasetReader.Open(folder.Path)).Message, StringComparison.Ordinal);
     }
 
     private static byte Grey(int image, int x, int y) => (byte)((image * 50) + (y * 28) + x);

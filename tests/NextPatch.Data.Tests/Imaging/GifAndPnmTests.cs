@@ -65,7 +65,9 @@ public sealed class GifAndPnmTests
     [InlineData("P6 2 2 65535 ", "expected 1 to 255")]
     [InlineData("P5 90000 90000 255 ", "million pixels")]
     public void Damaged_anymaps_are_refused(string file, string reason)
-        => Assert.Contains(reason, Assert.Throws<DataFormatException>(() => ImageDecoder.Decode(System.Text.Encoding.Latin1.GetBytes(file), "x")).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            reason, Assert.Throws<DataFormatException>(() => ImageDecoder.Decode(System.Text.Encoding.Latin1.GetBytes(file), "x")).Message,
+            StringComparison.Ordinal);
 
     private static byte[] Colour(int index) => [(byte)(index * 16), (byte)(255 - (index * 9)), (byte)(index * 3)];
 

@@ -31,7 +31,8 @@ public sealed class ImageDecoderTests
     {
         var image = SamplePictures.Pixels(3);
         Assert.Equal(image.Pixels, ImageDecoder.Decode(Encode(image, SKEncodedImageFormat.Webp, 100), "x").Pixels);
-        byte[] bmp = [.. "BM"u8, 58, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 24, 0, .. new byte[24], 10, 20, 30, 0];
+        byte[] bmp = [.. "BM"u8, 58, 0, 0, 0, 0, 0, 0, 0, 54, 0, 0, 0, 40, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 24, 0, .. new byte[24], 10, 20, 30,
+            0];
         Assert.Equal([30, 20, 10], ImageDecoder.Decode(bmp, "x").Pixels);
     }
 
@@ -73,7 +74,8 @@ public sealed class ImageDecoderTests
 
     [Fact]
     public void Missing_file_is_named()
-        => Assert.Contains("'/nowhere/a.png'", Assert.Throws<NextPatchException>(() => ImageDecoder.Decode("/nowhere/a.png")).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "'/nowhere/a.png'", Assert.Throws<NextPatchException>(() => ImageDecoder.Decode("/nowhere/a.png")).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Truncated_files_of_every_format_are_refused()
@@ -102,7 +104,8 @@ public sealed class ImageDecoderTests
     public void Fuzzed_files_decode_or_are_refused()
     {
         var image = SamplePictures.Pixels(1);
-        byte[][] files = [SamplePictures.Png(1), Encode(image, SKEncodedImageFormat.Jpeg, 90), Encode(image, SKEncodedImageFormat.Webp, 80), Png(4, 2, 16, 0, new byte[16])];
+        byte[][] files = [SamplePictures.Png(1), Encode(image, SKEncodedImageFormat.Jpeg, 90), Encode(image, SKEncodedImageFormat.Webp, 80),
+            Png(4, 2, 16, 0, new byte[16])];
         var random = new Random(Setting("NEXTPATCH_FUZZ_SEED", 11));
         var rounds = Setting("NEXTPATCH_FUZZ", 1500);
         for (var round = 0; round < rounds; round++)
@@ -125,7 +128,8 @@ public sealed class ImageDecoderTests
         }
     }
 
-    private static int Setting(string variable, int otherwise) => int.TryParse(Environment.GetEnvironmentVariable(variable), out var value) ? value : otherwise;
+    private static int Setting(string variable, int otherwise)
+        => int.TryParse(Environment.GetEnvironmentVariable(variable), out var value) ? value : otherwise;
 
     private static IEnumerable<byte> Greys(byte[] png) => ImageDecoder.Decode(png, "x").Pixels.Chunk(3).Select(p => p[0]);
 

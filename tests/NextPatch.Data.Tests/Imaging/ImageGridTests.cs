@@ -32,7 +32,8 @@ public sealed class ImageGridTests
     public void Labels_and_captions_take_space_beside_and_below_the_images()
     {
         var plain = ImageGrid.Compose(Images, columns: 3);
-        var labelled = ImageGrid.Compose(Images, columns: 3, rowLabels: ["circle", "star"], captions: ["a", "b", "c", "d", "a caption that is far too long"]);
+        var labelled = ImageGrid.Compose(
+            Images, columns: 3, rowLabels: ["circle", "star"], captions: ["a", "b", "c", "d", "a caption that is far too long"]);
         Assert.True(labelled.Width > plain.Width && labelled.Height > plain.Height);
         Assert.Contains((byte)230, labelled.Pixels);
         Assert.Equal(Pixel(Images[0], 7, 9), Pixel(labelled, labelled.Width - plain.Width + 2 + 7, 2 + 9));
@@ -54,7 +55,8 @@ public sealed class ImageGridTests
             "..#......#.",
             ".......##..",
         ];
-        var rows = Enumerable.Range(0, 8).Select(y => string.Concat(Enumerable.Range(0, 11).Select(x => Pixel(image, x, y).Item1 == 255 ? '#' : '.')));
+        var rows = Enumerable.Range(0, 8)
+            .Select(y => string.Concat(Enumerable.Range(0, 11).Select(x => Pixel(image, x, y).Item1 == 255 ? '#' : '.')));
         Assert.Equal(expected, rows);
     }
 
@@ -75,7 +77,9 @@ public sealed class ImageGridTests
     {
         Assert.Throws<ArgumentException>(() => ImageGrid.Compose([], 1));
         Assert.Throws<ArgumentException>(() => ImageGrid.Compose([Images[0], new RgbImage(31, 32)], 2));
-        Assert.Contains("2 rows but got 1", Assert.Throws<ArgumentException>(() => ImageGrid.Compose(Images, 3, rowLabels: ["a"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "2 rows but got 1", Assert.Throws<ArgumentException>(() => ImageGrid.Compose(Images, 3, rowLabels: ["a"])).Message,
+            StringComparison.Ordinal);
         Assert.Throws<ArgumentException>(() => ImageGrid.Compose(Images, 3, captions: ["a"]));
     }
 

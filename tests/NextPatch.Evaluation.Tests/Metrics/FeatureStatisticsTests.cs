@@ -110,5 +110,6 @@ public sealed class FeatureStatisticsTests
 
     private static IEnumerable<double> Column(float[] rows, int width, int i) => rows.Where((_, at) => at % width == i).Select(v => (double)v);
 
-    private static void Close(double[] expected, double[] actual, double tolerance) => Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, tolerance));
+    private static void Close(double[] expected, double[] actual, double tolerance)
+        => Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, tolerance));
 }

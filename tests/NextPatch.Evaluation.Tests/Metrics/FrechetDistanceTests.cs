@@ -53,9 +53,13 @@ public sealed class FrechetDistanceTests
 
     [Fact]
     public void Sets_without_any_variance_are_their_means_apart()
-        => Assert.Equal(5, FrechetDistance.Between(FeatureStatistics.From([0, 0], [0, 0, 0, 0]), FeatureStatistics.From([1, 2], [0, 0, 0, 0])), 1e-12);
+        => Assert.Equal(
+            5, FrechetDistance.Between(FeatureStatistics.From([0, 0], [0, 0, 0, 0]), FeatureStatistics.From([1, 2], [0, 0, 0, 0])), 1e-12);
 
     [Fact]
     public void Other_widths_are_refused()
-        => Assert.Contains("one network", Assert.Throws<NextPatchException>(() => FrechetDistance.Between(FeatureStatistics.From([0], [1]), FeatureStatistics.From([0, 0], [1, 0, 0, 1]))).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "one network", Assert.Throws<NextPatchException>(
+            () => FrechetDistance.Between(FeatureStatistics.From([0], [1]), FeatureStatistics.From([0, 0], [1, 0, 0, 1]))).Message,
+            StringComparison.Ordinal);
 }

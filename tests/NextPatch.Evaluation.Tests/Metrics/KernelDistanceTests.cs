@@ -40,7 +40,9 @@ public sealed class KernelDistanceTests
     public void Too_few_rows_and_values_that_are_not_finite_are_refused()
     {
         var rows = Cloud.Draw(1, 20, Width);
-        Assert.Contains("samples are 20", Assert.Throws<NextPatchException>(() => KernelDistance.Compute(Cloud.Draw(1, 1_000, Width), rows, Width)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "samples are 20", Assert.Throws<NextPatchException>(() => KernelDistance.Compute(Cloud.Draw(1, 1_000, Width), rows, Width)).Message,
+            StringComparison.Ordinal);
         Assert.Throws<NextPatchException>(() => KernelDistance.Compute(rows, rows, Width + 2, subsetSize: 10));
         rows[7] = float.NaN;
         Assert.Throws<NextPatchException>(() => KernelDistance.Compute(Cloud.Draw(1, 20, Width), rows, Width, subsetSize: 10));
@@ -49,7 +51,8 @@ public sealed class KernelDistanceTests
     private static double Plain(float[][] x, float[][] y)
     {
         static double Kernel(float[] a, float[] b) => Math.Pow((a.Zip(b, (u, v) => (double)u * v).Sum() / Width) + 1, 3);
-        double Within(float[][] rows) => rows.Index().SelectMany(a => rows.Index().Where(b => b.Index != a.Index).Select(b => Kernel(a.Item, b.Item))).Average();
+        double Within(float[][] rows)
+            => rows.Index().SelectMany(a => rows.Index().Where(b => b.Index != a.Index).Select(b => Kernel(a.Item, b.Item))).Average();
         return Within(x) + Within(y) - (2 * x.SelectMany(a => y.Select(b => Kernel(a, b))).Average());
     }
 }

@@ -73,18 +73,24 @@ public sealed class PrecisionRecallTests
     public void Too_few_rows_and_values_that_cannot_be_compared_are_refused()
     {
         float[] rows = [1, 2, 3, 4, 5];
-        Assert.Contains("samples are 3", Assert.Throws<NextPatchException>(() => PrecisionRecall.Compute(rows, rows.AsMemory(0, 3), 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "samples are 3", Assert.Throws<NextPatchException>(() => PrecisionRecall.Compute(rows, rows.AsMemory(0, 3), 1)).Message,
+            StringComparison.Ordinal);
         Assert.Throws<NextPatchException>(() => PrecisionRecall.Compute(rows, rows, 2));
         Assert.Throws<NextPatchException>(() => PrecisionRecall.Compute(rows, new[] { 1, 2, 3, float.NaN }, 1));
-        Assert.Contains("too large", Assert.Throws<NextPatchException>(() => PrecisionRecall.Compute(rows, new[] { 1, 2, 3, 1e30f }, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "too large", Assert.Throws<NextPatchException>(() => PrecisionRecall.Compute(rows, new[] { 1, 2, 3, 1e30f }, 1)).Message,
+            StringComparison.Ordinal);
     }
 
     private static PrecisionRecall.Manifolds Plain(float[][] reference, float[][] samples, int neighbours)
     {
         static double Distance(float[] a, float[] b) => a.Zip(b, (x, y) => ((double)x - y) * ((double)x - y)).Sum();
         double[] Radii(float[][] rows) => [.. rows.Select(a => rows.Select(b => Distance(a, b)).Order().ElementAt(neighbours))];
-        static bool[] Inside(float[][] points, float[][] centres, double[] radii) => [.. points.Select(p => centres.Index().Any(c => Distance(p, c.Item) <= radii[c.Index]))];
+        static bool[] Inside(float[][] points, float[][] centres, double[] radii)
+            => [.. points.Select(p => centres.Index().Any(c => Distance(p, c.Item) <= radii[c.Index]))];
         var (referenceRadii, sampleRadii) = (Radii(reference), Radii(samples));
-        return new PrecisionRecall.Manifolds(referenceRadii, sampleRadii, Inside(reference, samples, sampleRadii), Inside(samples, reference, referenceRadii));
+        return new PrecisionRecall.Manifolds(
+            referenceRadii, sampleRadii, Inside(reference, samples, sampleRadii), Inside(samples, reference, referenceRadii));
     }
 }

@@ -54,7 +54,9 @@ public sealed class ClassifierTrainerTests
     [Fact]
     public void Broken_settings_and_losses_are_named()
     {
-        Assert.Equal(2, Assert.Throws<ConfigException>(() => ClassifierTrainer.Train(Squares(), Short with { RoundSteps = 0, LearningRate = 0 }, out _)).Problems.Count);
+        Assert.Equal(
+            2, Assert.Throws<ConfigException>(
+            () => ClassifierTrainer.Train(Squares(), Short with { RoundSteps = 0, LearningRate = 0 }, out _)).Problems.Count);
         var error = Assert.Throws<NextPatchException>(() => ClassifierTrainer.Train(Squares(), Short with { LearningRate = 1e30 }, out _));
         Assert.StartsWith("The classifier's loss became", error.Message, StringComparison.Ordinal);
     }

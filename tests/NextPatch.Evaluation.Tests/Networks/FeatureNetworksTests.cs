@@ -31,7 +31,8 @@ public sealed class FeatureNetworksTests : IDisposable
         FormulaNetworks.Save(_folder["weights.safetensors"], tensors);
         using var scope = NewDisposeScope();
         using var network = FeatureNetworks.Open(null, _folder["weights.safetensors"]);
-        Assert.Equal((name, 64, 10, 0, 64), (network.Name, network.FeatureCount, network.ClassCount, network.SpatialCount, network.WeightsHash.Length));
+        Assert.Equal(
+            (name, 64, 10, 0, 64), (network.Name, network.FeatureCount, network.ClassCount, network.SpatialCount, network.WeightsHash.Length));
 
         var pixels = Pixels(3, 32);
         var features = network.Extract(pixels, 32, 32);
@@ -87,10 +88,13 @@ public sealed class FeatureNetworksTests : IDisposable
         FormulaNetworks.Save(path, tensors);
         Assert.Contains("it has no tensor 'layer3.2.bn2.running_var'", Refusal<DataFormatException>(null, path), StringComparison.Ordinal);
         FormulaNetworks.Save(path, new Dictionary<string, StoredTensor> { ["some.weight"] = FormulaTensors.Make("x", 1, 0, 3) });
-        Assert.Contains("no known feature network (1 tensors, the first is 'some.weight')", Refusal<DataFormatException>(null, path), StringComparison.Ordinal);
+        Assert.Contains(
+            "no known feature network (1 tensors, the first is 'some.weight')", Refusal<DataFormatException>(null, path), StringComparison.Ordinal);
         FormulaNetworks.Save(path, FormulaNetworks.MobileNet(8));
         Assert.Contains("name the network, for instance mobilenet-v1-0.25-128", Refusal<ConfigException>(null, path), StringComparison.Ordinal);
-        Assert.Contains("holds the weights of mobilenet-v1-0.25-128, not of mobilenet-v1-0.5-128", Refusal<DataFormatException>("mobilenet-v1-0.5-128", path), StringComparison.Ordinal);
+        Assert.Contains(
+            "holds the weights of mobilenet-v1-0.25-128, not of mobilenet-v1-0.5-128", Refusal<DataFormatException>("mobilenet-v1-0.5-128", path),
+            StringComparison.Ordinal);
         File.WriteAllBytes(path, new byte[40]);
         Refusal<DataFormatException>(null, path);
 
@@ -98,7 +102,9 @@ public sealed class FeatureNetworksTests : IDisposable
         using var network = FeatureNetworks.Open("resnet8", path);
         foreach (var (count, height, width) in new[] { (32 * 32, 32, 32), (0, 0, 32), (3 * 32, 32, -1) })
         {
-            Assert.Contains("made RGB first", Assert.Throws<NextPatchException>(() => network.Extract(new byte[count], height, width)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "made RGB first", Assert.Throws<NextPatchException>(() => network.Extract(new byte[count], height, width)).Message,
+                StringComparison.Ordinal);
         }
 
         Assert.Equal(0, network.Extract([], 32, 32).Count);
@@ -123,7 +129,9 @@ public sealed class FeatureNetworksTests : IDisposable
         var message = Refusal<NextPatchException>(name, _folder["none.pth"]);
 
         Assert.Contains("none.pth' does not exist", message, StringComparison.Ordinal);
-        Assert.Equal(isNamed, message.Contains(PytorchFidInception.Address, StringComparison.Ordinal) && message.Contains(PytorchFidInception.Hash, StringComparison.Ordinal) && message.Contains(PytorchFidInception.CachePath, StringComparison.Ordinal));
+        Assert.Equal(
+            isNamed, message.Contains(PytorchFidInception.Address, StringComparison.Ordinal) && message.Contains(
+            PytorchFidInception.Hash, StringComparison.Ordinal) && message.Contains(PytorchFidInception.CachePath, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -131,7 +139,9 @@ public sealed class FeatureNetworksTests : IDisposable
     {
         Environment.SetEnvironmentVariable(CacheVariable, _folder.Path);
         var message = Refusal<NextPatchException>("inception", null);
-        Assert.Contains("https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth", message, StringComparison.Ordinal);
+        Assert.Contains(
+            "https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/pt_inception-2015-12-05-6726825d.pth", message,
+            StringComparison.Ordinal);
         Assert.Contains(_folder[Path.Combine("nextpatch", "pt_inception-2015-12-05-6726825d.pth")], message, StringComparison.Ordinal);
 
         Directory.CreateDirectory(_folder["nextpatch"]);
@@ -155,7 +165,8 @@ public sealed class FeatureNetworksTests : IDisposable
         return pixels;
     }
 
-    private static Tensor Planes(byte[] pixels, int side) => tensor(pixels, [pixels.Length / (side * side * 3), side, side, 3]).permute(0, 3, 1, 2).to(float64);
+    private static Tensor Planes(byte[] pixels, int side)
+        => tensor(pixels, [pixels.Length / (side * side * 3), side, side, 3]).permute(0, 3, 1, 2).to(float64);
 
     private static Tensor Of(Dictionary<string, StoredTensor> tensors, string key) => StateLoader.ToTensor(tensors[key].Read()).to(float64);
 
@@ -164,7 +175,8 @@ public sealed class FeatureNetworksTests : IDisposable
     {
         Tensor Layer(Tensor x, string convolution, string norm, long stride) => functional.batch_norm(
             functional.conv2d(x, Of(tensors, $"{convolution}.weight"), null, [stride, stride], [1, 1]),
-            Of(tensors, $"{norm}.running_mean"), Of(tensors, $"{norm}.running_var"), Of(tensors, $"{norm}.weight"), Of(tensors, $"{norm}.bias"), eps: 1e-5);
+            Of(tensors, $"{norm}.running_mean"), Of(tensors, $"{norm}.running_var"), Of(tensors, $"{norm}.weight"), Of(tensors, $"{norm}.bias"),
+                eps: 1e-5);
         var x = (levels / 255 - tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)) / tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1);
         x = functional.relu(Layer(x, "conv1", "bn1", 1));
         for (var i = 0; i < 3 * blocks; i++)

@@ -61,7 +61,8 @@ internal static class FormulaNetworks
 
     private static void Norm(Dictionary<string, StoredTensor> tensors, string key, int channels)
     {
-        foreach (var (name, scale, offset) in new[] { ("weight", 0.125f, 0.8f), ("bias", 0.125f, 0f), ("running_mean", 0.125f, 0f), ("running_var", 0.4f, 1f) })
+        foreach (var (name, scale, offset) in new[] { ("weight", 0.125f, 0.8f), ("bias", 0.125f, 0f), ("running_mean", 0.125f, 0f),
+            ("running_var", 0.4f, 1f) })
         {
             tensors[$"{key}.{name}"] = FormulaTensors.Make($"{key}.{name}", scale, offset, channels);
         }

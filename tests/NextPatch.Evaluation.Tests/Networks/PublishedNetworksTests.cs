@@ -23,7 +23,8 @@ public sealed class PublishedNetworksTests
             pixels[i] = (byte)((int)((FormulaTensors.Value(seed, (uint)i) * 8388608f) + 8388608f) >> 16);
         }
 
-        foreach (var (protocol, name) in new[] { (ResizeProtocol.Adm, "2048"), (ResizeProtocol.Legacy, "pytorchfid_2048"), (ResizeProtocol.Clean, "cleanfid_2048") })
+        foreach (var (protocol, name) in new[] { (ResizeProtocol.Adm, "2048"), (ResizeProtocol.Legacy, "pytorchfid_2048"),
+            (ResizeProtocol.Clean, "cleanfid_2048") })
         {
             using var network = new InceptionNetwork(new PretrainedWeights(weights, "formula", "inception"), "inception", "", protocol);
             var features = network.Extract(pixels, 32, 32);
@@ -65,13 +66,16 @@ public sealed class PublishedNetworksTests
         var features = network.Extract(pixels, 32, 32);
         AssertClose(recorded["lossless_record0_logits"]!, features.Logits, 5e-5);
         AssertClose(recorded["lossless_record1_logits"]!, features.Logits[10..], 5e-5);
-        var right = labels.Index().Count(l => features.Logits.AsSpan(l.Index * 10, 10).IndexOf(features.Logits.Skip(l.Index * 10).Take(10).Max()) == l.Item);
+        var right = labels.Index().Count(
+            l => features.Logits.AsSpan(l.Index * 10, 10).IndexOf(features.Logits.Skip(l.Index * 10).Take(10).Max()) == l.Item);
         Assert.Equal((double)recorded["accuracy"]!["lossless_train_0_3999"]!, (double)right / labels.Length, 1e-9);
 
         var (first, second) = (new FeatureStatistics(64), new FeatureStatistics(64));
         first.Add(features.Pooled.AsSpan(0, 2000 * 64));
         second.Add(features.Pooled.AsSpan(2000 * 64));
-        Assert.Equal((double)recorded["frechet_distance_float64_cov_ddof1"]!["lossless_records_0_1999_vs_2000_3999"]!, FrechetDistance.Between(first, second), 1e-6);
+        Assert.Equal(
+            (double)recorded["frechet_distance_float64_cov_ddof1"]!["lossless_records_0_1999_vs_2000_3999"]!, FrechetDistance.Between(first, second),
+            1e-6);
     }
 
     [Fact]
@@ -153,7 +157,10 @@ public sealed class PublishedNetworksTests
             }
 
             var variance = $"{parts[0]}.bn.running_var";
-            tensors[variance] = StoredTensor.From(HostTensor.FromSingles([shape[0]], [.. Enumerable.Range(0, (int)shape[0]).Select(i => 0.75f + (0.5f * Math.Abs(FormulaTensors.Value(Seed(variance), (uint)i))))]));
+            tensors[variance] = StoredTensor
+                .From(HostTensor.FromSingles(
+                [shape[0]], [.. Enumerable.Range(0, (int)shape[0]).Select(
+                i => 0.75f + (0.5f * Math.Abs(FormulaTensors.Value(Seed(variance), (uint)i))))]));
         }
 
         return tensors;

@@ -17,7 +17,9 @@ public sealed class EvaluatorTests : IDisposable
     public void Figures_are_those_of_the_metrics_on_the_networks_features()
     {
         var network = new FakeNetwork();
-        var (reference, samples) = (Pictures.Npz(_folder["r.npz"], 40, 4, seed: 1), Pictures.Npz(_folder["s.npz"], 30, 4, seed: 2, labels: [.. Enumerable.Range(0, 30).Select(i => i % 3)]));
+        var (reference, samples) =
+            (Pictures.Npz(_folder["r.npz"], 40, 4, seed: 1),
+            Pictures.Npz(_folder["s.npz"], 30, 4, seed: 2, labels: [.. Enumerable.Range(0, 30).Select(i => i % 3)]));
         FeatureSet a = FeatureSet.Collect(network, reference, keepRows: true), b = FeatureSet.Collect(network, samples, keepRows: true);
 
         var result = new Evaluator(network, new EvaluationReference(null, a), seed: 5).Measure(samples);
@@ -30,7 +32,9 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Equal(KernelDistance.Compute(a.Rows, b.Rows, 4, 5, 100, 30).Mean, result.Kid);
         Assert.Null(result.Fid);
         var p = result.Protocol;
-        Assert.Equal(("fake", "clean", 30, "balanced", "as stored", 30, 40), (p.Network, p.Resize, p.Images, p.Labels, p.Rounding, p.KidSubsetSize, p.ReferenceFeatures));
+        Assert.Equal(
+            ("fake", "clean", 30, "balanced", "as stored", 30, 40),
+            (p.Network, p.Resize, p.Images, p.Labels, p.Rounding, p.KidSubsetSize, p.ReferenceFeatures));
         Assert.Equal(("r.npz", "file", 64), (p.Reference.Name, p.Reference.HashOf, p.Reference.Hash.Length));
         Assert.Equal(new EvaluationSeeds(null, 5), p.Seeds);
     }
@@ -109,7 +113,11 @@ public sealed class EvaluatorTests : IDisposable
     [Fact]
     public void The_published_evaluators_statistics_belong_to_its_resize()
     {
-        var stored = new StoredStatistics { Mean = new double[4], Covariance = new double[16], SpatialMean = new double[2], SpatialCovariance = new double[4], Images = Origin("adm.npz") };
+        var stored = new StoredStatistics
+        {
+            Mean = new double[4], Covariance = new double[16], SpatialMean = new double[2], SpatialCovariance = new double[4],
+            Images = Origin("adm.npz"),
+        };
         using var samples = Pictures.Npz(_folder["s.npz"], 20, 4);
 
         Assert.Throws<ConfigException>(() => new Evaluator(new FakeNetwork(), new EvaluationReference(stored, null)).Measure(samples));
@@ -143,7 +151,8 @@ public sealed class EvaluatorTests : IDisposable
     {
         using var images = Pictures.Npz(_folder["a.npz"], 100, 4);
 
-        var error = Assert.Throws<NextPatchException>(() => FeatureSet.Collect(new FakeNetwork { BrokenFrom = 70, Broken = broken }, images, keepRows: false));
+        var error = Assert.Throws<NextPatchException>(
+            () => FeatureSet.Collect(new FakeNetwork { BrokenFrom = 70, Broken = broken }, images, keepRows: false));
 
         Assert.Contains($"{shown} for image 70 of a.npz", error.Message, StringComparison.Ordinal);
         Assert.Contains("weights", error.Message, StringComparison.Ordinal);
@@ -174,7 +183,9 @@ public sealed class EvaluatorTests : IDisposable
     {
         using var images = Pictures.Npz(_folder["a.npz"], 1, 4);
 
-        Assert.Contains("at least 2", Assert.Throws<NextPatchException>(() => FeatureSet.Collect(new FakeNetwork(), images, false)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "at least 2", Assert.Throws<NextPatchException>(() => FeatureSet.Collect(new FakeNetwork(), images, false)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -233,10 +244,14 @@ public sealed class EvaluatorTests : IDisposable
     [InlineData("")]
     [InlineData(",")]
     public void Unknown_metrics_are_answered_with_the_list(string text)
-        => Assert.Contains("fd, fid, sfid, is, precision, recall, kid", Assert.Throws<ConfigException>(() => MetricChoice.Parse(text)).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "fd, fid, sfid, is, precision, recall, kid", Assert.Throws<ConfigException>(() => MetricChoice.Parse(text)).Message,
+            StringComparison.Ordinal);
 
     private static EvaluationResult Measure(FakeNetwork network, ImageSet reference, ImageSet samples, params EvaluationMetric[] metrics)
-        => new Evaluator(network, new EvaluationReference(null, FeatureSet.Collect(network, reference, keepRows: true)), metrics.Length == 0 ? null : metrics.ToHashSet()).Measure(samples);
+        => new Evaluator(
+            network, new EvaluationReference(null, FeatureSet.Collect(network, reference, keepRows: true)),
+            metrics.Length == 0 ? null : metrics.ToHashSet()).Measure(samples);
 
     private static ImageOrigin Origin(string name) => new() { Name = name, Layout = "statistics", Hash = new string('0', 64), HashOf = "file" };
 
@@ -246,7 +261,8 @@ public sealed class EvaluatorTests : IDisposable
 
         public override (int Height, int Width) Size => (4, 4);
 
-        public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default) => throw new InvalidOperationException("read although they are too many");
+        public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
+            => throw new InvalidOperationException("read although they are too many");
     }
 
     private sealed class Stop(CancellationTokenSource source) : IProgress<int>

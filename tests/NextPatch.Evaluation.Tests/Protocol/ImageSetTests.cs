@@ -59,7 +59,8 @@ public sealed class ImageSetTests
         using var folder = new TemporaryFolder();
         NpzFile.Write(folder["a.npz"], [new("codes", StoredTensor.From(HostTensor.From<int>(ElementType.Int32, [2], [1, 2])))]);
 
-        Assert.Contains("codes Int32 [2]", Assert.Throws<DataFormatException>(() => ArrayImageSet.Open(folder["a.npz"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "codes Int32 [2]", Assert.Throws<DataFormatException>(() => ArrayImageSet.Open(folder["a.npz"])).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -69,7 +70,9 @@ public sealed class ImageSetTests
         var images = new HostTensor(ElementType.UInt8, [2, 4, 4, 3], Pictures.Random(2, 4));
         NpzFile.Write(folder["a.npz"], [new("real", StoredTensor.From(images)), new("fake", StoredTensor.From(images))]);
 
-        Assert.Contains("real UInt8 [2, 4, 4, 3], fake UInt8", Assert.Throws<DataFormatException>(() => ArrayImageSet.Open(folder["a.npz"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "real UInt8 [2, 4, 4, 3], fake UInt8", Assert.Throws<DataFormatException>(() => ArrayImageSet.Open(folder["a.npz"])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -77,7 +80,9 @@ public sealed class ImageSetTests
     {
         using var folder = new TemporaryFolder();
 
-        Assert.Contains("expected 5 integers", Assert.Throws<DataFormatException>(() => Pictures.Npz(folder["a.npz"], 5, 4, labels: [1, 2])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "expected 5 integers", Assert.Throws<DataFormatException>(() => Pictures.Npz(folder["a.npz"], 5, 4, labels: [1, 2])).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -131,7 +136,9 @@ public sealed class ImageSetTests
         Assert.Equal((2, "train", 3, "test"), (train.Count, train.Part, test.Count, test.Part));
         Assert.Equal([0, 1, 1], test.Labels!);
         Assert.Throws<NextPatchException>(() => DatasetImageSet.Open(folder["data/val"], "test", null));
-        Assert.Contains("no part 'val'", Assert.Throws<ConfigException>(() => DatasetImageSet.Open(folder["data"], "val", null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no part 'val'", Assert.Throws<ConfigException>(() => DatasetImageSet.Open(folder["data"], "val", null)).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -140,7 +147,8 @@ public sealed class ImageSetTests
         using var folder = new TemporaryFolder();
         Directory.CreateDirectory(folder["empty"]);
 
-        Assert.Contains("empty", Assert.Throws<NextPatchException>(() => DatasetImageSet.Open(folder["empty"], null, null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "empty", Assert.Throws<NextPatchException>(() => DatasetImageSet.Open(folder["empty"], null, null)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -62,7 +62,8 @@ public sealed class StatisticsFileTests
         using var folder = new TemporaryFolder();
         Write(folder["bad.npz"], ("mu", mean, [2]), ("sigma", covariance, shape));
 
-        Assert.Contains(reason, Assert.Throws<DataFormatException>(() => StatisticsFile.TryRead(folder["bad.npz"], null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            reason, Assert.Throws<DataFormatException>(() => StatisticsFile.TryRead(folder["bad.npz"], null)).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -79,7 +80,8 @@ public sealed class StatisticsFileTests
 
     private static void Write(string path, params (string Name, double[] Values, long[] Shape)[] arrays)
     {
-        var tensors = arrays.Select(a => KeyValuePair.Create(a.Name, StoredTensor.From(HostTensor.From<double>(ElementType.Float64, a.Shape, a.Values)))).ToList();
+        var tensors = arrays.Select(
+            a => KeyValuePair.Create(a.Name, StoredTensor.From(HostTensor.From<double>(ElementType.Float64, a.Shape, a.Values)))).ToList();
         if (path.EndsWith(".npz", StringComparison.Ordinal))
         {
             NpzFile.Write(path, tensors);

@@ -110,6 +110,7 @@ internal static class AdversarialCases
 
         // A training case names the features only; the heads are those of the network's own case.
         var heads = golden.Files.FirstOrDefault(f => f.EndsWith(".pth", StringComparison.Ordinal)) ?? golden.About("::LPIPS").FileEnding(".pth");
-        return new Lpips(features, PyTorchFile.ReadStateDict(golden.PathOf(heads)).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), golden.Name);
+        return new Lpips(
+            features, PyTorchFile.ReadStateDict(golden.PathOf(heads)).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), golden.Name);
     }
 }

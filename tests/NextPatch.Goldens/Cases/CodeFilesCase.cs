@@ -10,7 +10,10 @@ using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Goldens.Cases;
 
-/// <summary>Extracted codes: order of the images, the published layout read as a store and written again to the same bytes, and the codes themselves from the images.</summary>
+/// <summary>
+/// Extracted codes: order of the images, the published layout read as a store and written again to the same bytes, and the codes themselves from the
+/// images.
+/// </summary>
 internal static class CodeFilesCase
 {
     // Near-ties of the choice may fall the other way.
@@ -21,7 +24,8 @@ internal static class CodeFilesCase
         var golden = run.Golden;
         using var parts = DatasetReader.OpenParts(RootOf(golden));
         CheckOrder(run, parts.Train);
-        foreach (var folder in golden.Files.Where(f => f.Contains("_codes/", StringComparison.Ordinal)).Select(f => f[..f.LastIndexOf('/')]).Distinct())
+        foreach (var folder in golden.Files.Where(f => f.Contains(
+            "_codes/", StringComparison.Ordinal)).Select(f => f[..f.LastIndexOf('/')]).Distinct())
         {
             CheckStore(run, folder);
         }
@@ -29,7 +33,8 @@ internal static class CodeFilesCase
         CheckCodes(run, parts.Train);
     }
 
-    private static (string Path, int Label)[] OrderOf(GoldenCase golden) => [.. golden.Config["dataset_order"]!.AsArray().Select(o => ((string)o![0]!, (int)o[1]!))];
+    private static (string Path, int Label)[] OrderOf(GoldenCase golden)
+        => [.. golden.Config["dataset_order"]!.AsArray().Select(o => ((string)o![0]!, (int)o[1]!))];
 
     private static string RootOf(GoldenCase golden)
     {
@@ -38,14 +43,17 @@ internal static class CodeFilesCase
     }
 
     private static void CheckOrder(CaseRun run, ImageSource source)
-        => run.SameList("order", Enumerable.Range(0, source.Count).Select(i => $"{Path.GetRelativePath(RootOf(run.Golden), source.PathOf(i)).Replace('\\', '/')} {source.Label(i)}"),
+        => run.SameList(
+            "order", Enumerable.Range(0, source.Count)
+            .Select(i => $"{Path.GetRelativePath(RootOf(run.Golden), source.PathOf(i)).Replace('\\', '/')} {source.Label(i)}"),
             OrderOf(run.Golden).Select(i => $"{i.Path} {i.Label}"));
 
     /// <summary>The whole way: decoded, cropped, encoded; equal wherever the choice was clear.</summary>
     private static void CheckCodes(CaseRun run, ImageSource source)
     {
         var golden = run.Golden;
-        var (size, range) = ((int)golden.Config["image_size"]!, double.Parse(((string)golden.Config["ten_crop_argv"]!).Split(' ')[^1], CultureInfo.InvariantCulture));
+        var (size, range) = ((int)golden.Config["image_size"]!,
+            double.Parse(((string)golden.Config["ten_crop_argv"]!).Split(' ')[^1], CultureInfo.InvariantCulture));
         var network = (string)golden.Config["vq"]!; // "VQ-16 full size, formula weights codes_weights.json"
         var preset = TokenizerPresets.Get(TokenizerPresets.Names.Single(name => network.StartsWith(name, StringComparison.Ordinal)));
         using var tokenizer = new VqTokenizer(preset with { ImageSide = size }, seed: 0);
@@ -65,7 +73,8 @@ internal static class CodeFilesCase
             var codes = tokenizer.EncodePixels(pixels);
             var clear = gaps[isTen ? "gap.ten" : $"gap.{image}"].ToDoubles().Select(g => g > TokenizerCase.SmallestGap).ToArray();
             run.SameList($"codes from the image of {file}", codes.Where((_, i) => clear[i]).Select(c => (long)c), expected.Where((_, i) => clear[i]));
-            run.Same($"share of equal codes of {file} at least {SmallestShare}", codes.Zip(expected).Count(p => p.First == p.Second) >= SmallestShare * expected.Length, true);
+            run.Same($"share of equal codes of {file} at least {SmallestShare}",
+                codes.Zip(expected).Count(p => p.First == p.Second) >= SmallestShare * expected.Length, true);
         }
     }
 
@@ -89,7 +98,8 @@ internal static class CodeFilesCase
                 foreach (var kind in (string[])["codes", "labels"])
                 {
                     var path = Path.Combine($"{name}_{kind}", Path.GetFileName(file));
-                    run.Same($"bytes of {path}", Convert.ToHexString(File.ReadAllBytes(Path.Combine(written.FullName, path))), Convert.ToHexString(File.ReadAllBytes(Path.Combine(folder, path))));
+                    run.Same($"bytes of {path}", Convert.ToHexString(File.ReadAllBytes(Path.Combine(written.FullName, path))),
+                        Convert.ToHexString(File.ReadAllBytes(Path.Combine(folder, path))));
                 }
             }
         }
@@ -114,7 +124,8 @@ internal static class CodeFilesCase
         }
 
         run.SameList($"codes of {file}", codes.Select(c => (long)c), expected.ToInt64());
-        run.Same($"label of {file}", store.Label(image), NpyFile.Read(run.Golden.PathOf(file.Replace("_codes/", "_labels/", StringComparison.Ordinal))).ToInt64().Single());
+        run.Same($"label of {file}", store.Label(image),
+            NpyFile.Read(run.Golden.PathOf(file.Replace("_codes/", "_labels/", StringComparison.Ordinal))).ToInt64().Single());
         writer.Write(image, codes, store.Augmentations, store.Label(image));
     }
 }

@@ -14,7 +14,9 @@ internal static class EpochTableCase
             var sides = PatchSchedule.LevelSides(level);
             run.SameList($"{what} patch_sizes", sides.Select(side => side * side), item["patch_sizes"]!.AsArray().Select(n => (int)n!));
             run.SameList($"{what} epoch_range", PatchSchedule.Bounds(epochs, level, rate), item["epoch_range"]!.AsArray().Select(n => (long)n!));
-            run.SameList($"{what} patch size of each epoch", PatchSchedule.Create(epochs, 1, sides, rate).Stages.Select(s => $"{s.PatchSide * s.PatchSide} x {s.StepCount}"),
+            run.SameList(
+                $"{what} patch size of each epoch",
+                PatchSchedule.Create(epochs, 1, sides, rate).Stages.Select(s => $"{s.PatchSide * s.PatchSide} x {s.StepCount}"),
                 item["patch_size_per_epoch_rle"]!.AsArray().Select(run => $"{run![0]} x {run[1]}"));
         }
     }

@@ -11,7 +11,10 @@ namespace NextPatch.Goldens.Cases;
 /// <summary>The formulas of the published evaluator, on features that are given.</summary>
 internal static class EvaluatorCases
 {
-    /// <summary>Files of the evaluator's layout, read as a stream in the recorded batches: the images are those of the whole array, whatever their order and compression.</summary>
+    /// <summary>
+    /// Files of the evaluator's layout, read as a stream in the recorded batches: the images are those of the whole array, whatever their order and
+    /// compression.
+    /// </summary>
     public static void RunLayout(CaseRun run)
     {
         var reference = run.Golden.Arrays(run.Golden.Files.Single(file => run.Golden.Arrays(file).ContainsKey("mu")))["arr_0"];
@@ -56,7 +59,8 @@ internal static class EvaluatorCases
 
             // The manifest takes either value where the recording was regularised, and there no absolute difference.
             var limit = isRegularised ? (double)item["fid_by_symmetric_eigenvalues"]! : golden;
-            run.Close($"{name} fid", distance, Math.Abs(distance - limit) < Math.Abs(distance - golden) ? limit : golden, isRegularised ? new Tolerance(0, 1e-5) : tolerance);
+            run.Close($"{name} fid", distance, Math.Abs(distance - limit) < Math.Abs(distance - golden) ? limit : golden,
+                isRegularised ? new Tolerance(0, 1e-5) : tolerance);
             run.Close($"{name} fid, sides changed", FrechetDistance.Between(b, a), distance, new Tolerance(1e-12, 1e-9));
         }
     }
@@ -86,15 +90,18 @@ internal static class EvaluatorCases
         {
             var name = (string)item["name"]!;
             var (reference, samples) = (arrays[$"{name}.act_ref"], arrays[$"{name}.act_sample"]);
-            var found = PrecisionRecall.Manifolds.Compute(reference.ToSingles(), samples.ToSingles(), (int)reference.Shape[1], (int)run.Golden.Config["nhood_sizes"]![0]!, default);
+            var found = PrecisionRecall.Manifolds
+                .Compute(reference.ToSingles(), samples.ToSingles(), (int)reference.Shape[1], (int)run.Golden.Config["nhood_sizes"]![0]!, default);
             Radii("radii1", found.ReferenceRadii);
             Radii("radii2", found.SampleRadii);
             var result = PrecisionRecall.Compute(reference.ToSingles(), samples.ToSingles(), (int)reference.Shape[1]);
             foreach (var (recording, values) in item["results"]!.AsObject())
             {
                 var isHalf = recording.Contains("fp16", StringComparison.Ordinal);
-                run.Close($"{name} {recording} precision", result.Precision, (double)values!["precision"]!, new Tolerance(isHalf ? 0.02 : 1.0 / samples.Shape[0], 0));
-                run.Close($"{name} {recording} recall", result.Recall, (double)values["recall"]!, new Tolerance(isHalf ? 0.02 : 1.0 / reference.Shape[0], 0));
+                run.Close($"{name} {recording} precision", result.Precision, (double)values!["precision"]!,
+                    new Tolerance(isHalf ? 0.02 : 1.0 / samples.Shape[0], 0));
+                run.Close($"{name} {recording} recall", result.Recall, (double)values["recall"]!,
+                    new Tolerance(isHalf ? 0.02 : 1.0 / reference.Shape[0], 0));
             }
 
             void Radii(string which, double[] actual)
@@ -108,7 +115,8 @@ internal static class EvaluatorCases
     private static IEnumerable<JsonObject> Items(CaseRun run) => run.Golden.Config["items"]!.AsArray().Select(i => i!.AsObject());
 
     /// <summary>Statistics of the recorded rows, compared with the recorded ones; where there are no rows, the recorded ones.</summary>
-    private static FeatureStatistics Statistics(CaseRun run, IReadOnlyDictionary<string, HostTensor> arrays, string name, int side, Tolerance tolerance)
+    private static FeatureStatistics Statistics(
+        CaseRun run, IReadOnlyDictionary<string, HostTensor> arrays, string name, int side, Tolerance tolerance)
     {
         var mean = arrays.GetValueOrDefault($"{name}.mu{side}") ?? arrays[$"{name}.mu{side}__f64"];
         var covariance = arrays[$"{name}.sigma{side}__f64"];
@@ -125,5 +133,6 @@ internal static class EvaluatorCases
     }
 
     /// <summary>left right^T, summed in float64.</summary>
-    internal static float[] Product(Tensor left, Tensor right) => left.to_type(ScalarType.Float64).mm(right.to_type(ScalarType.Float64).t()).to_type(ScalarType.Float32).data<float>().ToArray();
+    internal static float[] Product(Tensor left, Tensor right)
+        => left.to_type(ScalarType.Float64).mm(right.to_type(ScalarType.Float64).t()).to_type(ScalarType.Float32).data<float>().ToArray();
 }

@@ -38,13 +38,15 @@ internal static class GenerationCase
     };
 
     /// <summary>The engine always draws whole images; a shorter recording is the beginning of one.</summary>
-    private static void CheckCodes(CaseRun run, string tag, TorchGenerationEngine engine, IReadOnlyDictionary<string, HostTensor> arrays, SamplingConfig sampling)
+    private static void CheckCodes(
+        CaseRun run, string tag, TorchGenerationEngine engine, IReadOnlyDictionary<string, HostTensor> arrays, SamplingConfig sampling)
     {
         var tokens = arrays["tokens"];
         var (length, perImage) = ((int)tokens.Shape[1], engine.Config.CodesPerImage);
         var labels = arrays["cond"].ToInt64().Select(label => (int)label).ToArray();
         var codes = engine.Generate(new GenerationRequest { Labels = labels, Sampling = sampling });
-        var beginnings = Enumerable.Range(0, labels.Length).SelectMany(image => codes.AsSpan(image * perImage, length).ToArray()).Select(code => (double)code);
+        var beginnings = Enumerable.Range(0, labels.Length).SelectMany(image => codes.AsSpan(image * perImage, length).ToArray())
+            .Select(code => (double)code);
         run.Close($"{tag} tokens", [.. beginnings], tokens.ToDoubles(), tokens.Shape, run.Golden.Tolerance("tokens"));
     }
 

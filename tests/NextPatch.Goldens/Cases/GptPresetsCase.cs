@@ -41,7 +41,11 @@ internal static class GptPresetsCase
     {
         var config = GptPresets.Get(name);
         var golden = facts["config"]!;
-        config = config with { VocabularySize = (int)golden["vocab_size"]!, ClassCount = (int)golden["num_classes"]!, ClassDropout = (double)golden["class_dropout_prob"]! };
+        config = config with
+        {
+            VocabularySize = (int)golden["vocab_size"]!, ClassCount = (int)golden["num_classes"]!,
+            ClassDropout = (double)golden["class_dropout_prob"]!,
+        };
         run.SameList($"{name} dim, layers, heads, head width", [config.Width, config.LayerCount, config.HeadCount, config.HeadWidth],
             new[] { "dim", "n_layer", "n_head", "head_dim" }.Select(key => (int)golden[key]!));
         run.Same($"{name} ffn_hidden", config.FfnWidth, (int)facts["ffn_hidden"]!);
@@ -76,7 +80,8 @@ internal static class GptPresetsCase
         {
             using var scope = NewDisposeScope();
             using var model = new GptModel(config);
-            return ([.. model.state_dict().Select(p => (p.Key, p.Value.shape))], [.. model.named_parameters().Select(p => (p.name, p.parameter.shape))]);
+            return ([.. model.state_dict().Select(p => (p.Key, p.Value.shape))],
+                [.. model.named_parameters().Select(p => (p.name, p.parameter.shape))]);
         }
         finally
         {

@@ -14,7 +14,9 @@ internal static class GreedySamplingCase
         };
         var rows = arrays["logits"].ToSingles().Chunk((int)arrays["logits"].Shape[^1]).ToList();
         var processor = new LogitsProcessor(sampling, rows[0].Length);
-        run.Close("ids", [.. rows.Select(row => (double)processor.Draw(row, 0))], arrays["ids"].ToDoubles(), arrays["ids"].Shape, run.Golden.Tolerance("ids"));
-        run.Close("probs", [.. rows.SelectMany(row => processor.Probabilities(row).ToArray())], arrays["probs"].ToDoubles(), arrays["probs"].Shape, run.Golden.Tolerance("probs"));
+        run.Close("ids", [.. rows.Select(row => (double)processor.Draw(row, 0))], arrays["ids"].ToDoubles(), arrays["ids"].Shape,
+            run.Golden.Tolerance("ids"));
+        run.Close("probs", [.. rows.SelectMany(row => processor.Probabilities(row).ToArray())], arrays["probs"].ToDoubles(), arrays["probs"].Shape,
+            run.Golden.Tolerance("probs"));
     }
 }

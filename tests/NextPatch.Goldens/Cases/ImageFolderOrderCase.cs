@@ -13,7 +13,8 @@ internal static class ImageFolderOrderCase
         string[] extensions = [.. golden["extensions"]!.AsArray().Select(e => (string)e!)];
         var (classes, images) = new ImageTree(new Listing(paths), "tree", extensions).List("", "tree");
         run.SameList("classes", classes, golden["classes"]!.AsArray().Select(c => (string)c!));
-        run.SameList("samples", images.Select(i => $"{paths[i.File]} {i.Label}"), golden["samples"]!.AsArray().Select(s => $"{(string)s![0]!} {(int)s[1]!}"));
+        run.SameList(
+            "samples", images.Select(i => $"{paths[i.File]} {i.Label}"), golden["samples"]!.AsArray().Select(s => $"{(string)s![0]!} {(int)s[1]!}"));
     }
 
     /// <summary>Names without files.</summary>

@@ -15,7 +15,8 @@ internal static class InceptionNetworkCase
     // "atol = 20 x fp32_vs_fp64_maxdiff" and what follows from it, as the recording's README lists them.
     private static readonly Dictionary<string, Tolerance> Features = new()
     {
-        ["64"] = new(1e-5, 0), ["192"] = new(2e-5, 0), ["768"] = new(6e-5, 0), ["2048"] = new(1.2e-4, 0), ["logits"] = new(3e-4, 0), ["spatial"] = new(4e-4, 0),
+        ["64"] = new(1e-5, 0), ["192"] = new(2e-5, 0), ["768"] = new(6e-5, 0), ["2048"] = new(1.2e-4, 0), ["logits"] = new(3e-4, 0),
+        ["spatial"] = new(4e-4, 0),
     };
 
     private static readonly (string Name, ResizeProtocol Protocol, float Divisor, double Tolerance)[] Resized =
@@ -26,12 +27,14 @@ internal static class InceptionNetworkCase
 
     public static void RunResize(CaseRun run)
     {
-        var (images, samples, whole) = (run.Golden.Arrays("images.npz"), run.Golden.Arrays("resized_samples.npz"), run.Golden.Arrays("resized_full.npz"));
+        var (images, samples, whole) =
+            (run.Golden.Arrays("images.npz"), run.Golden.Arrays("resized_samples.npz"), run.Golden.Arrays("resized_full.npz"));
         foreach (var (image, pixels) in images)
         {
             foreach (var (name, protocol, divisor, tolerance) in Resized)
             {
-                var resized = tensor(ImageResize.ToSquares(pixels.Bytes, (int)pixels.Shape[0], (int)pixels.Shape[1], 299, protocol), [299, 299, 3]) / divisor;
+                var resized = tensor(
+                    ImageResize.ToSquares(pixels.Bytes, (int)pixels.Shape[0], (int)pixels.Shape[1], 299, protocol), [299, 299, 3]) / divisor;
                 var step = TensorIndex.Slice(step: 13);
                 foreach (var (part, taken) in new[] { ("rows0_3", resized[..3]), ("cols0_3", resized[.., ..3]), ("grid13", resized[step, step]) })
                 {
@@ -73,7 +76,8 @@ internal static class InceptionNetworkCase
             Close("cleanfid_2048", others[1].Extract(pixels.Bytes.Span, height, width).Pooled, "2048");
 
             using var scope = NewDisposeScope();
-            var input = (tensor(ImageResize.ToSquares(pixels.Bytes, height, width, 299, ResizeProtocol.Adm), [1, 299, 299, 3]).permute(0, 3, 1, 2) - 128) / 128;
+            var input = (tensor(ImageResize.ToSquares(pixels.Bytes, height, width, 299, ResizeProtocol.Adm), [1, 299, 299, 3]).permute(0, 3, 1,
+                2) - 128) / 128;
             adm.Run(input, (name, activations) =>
             {
                 Stage(run, $"{image}.{name}", activations, run.Golden.Entry["blocks"]![image]![name]!);
@@ -99,8 +103,10 @@ internal static class InceptionNetworkCase
         {
             var images = run.Golden.Arrays($"set_{set}.npz")["arr_0"];
             var features = network.Extract(images.Bytes.Span, (int)images.Shape[1], (int)images.Shape[2]);
-            run.Close($"{set}_pool3", HostTensor.FromSingles([features.Count, network.FeatureCount], features.Pooled), recorded[$"{set}_pool3"], Features["2048"]);
-            run.Close($"{set}_spatial", HostTensor.FromSingles([features.Count, network.SpatialCount], features.Spatial), recorded[$"{set}_spatial"], Features["spatial"]);
+            run.Close($"{set}_pool3", HostTensor.FromSingles([features.Count, network.FeatureCount], features.Pooled), recorded[$"{set}_pool3"],
+                Features["2048"]);
+            run.Close($"{set}_spatial", HostTensor.FromSingles([features.Count, network.SpatialCount], features.Spatial), recorded[$"{set}_spatial"],
+                Features["spatial"]);
             pooled.Add(StatisticsOf(features.Pooled, network.FeatureCount));
             spatial.Add(StatisticsOf(features.Spatial, network.SpatialCount));
             var score = new InceptionScore(network.ClassCount);
@@ -109,7 +115,8 @@ internal static class InceptionNetworkCase
         }
 
         run.Close("FID", FrechetDistance.Between(pooled[0], pooled[1]), (double)pipeline["FID"]!["exact_float64"]!["fid"]!, new Tolerance(0, 2e-5));
-        run.Close("sFID", FrechetDistance.Between(spatial[0], spatial[1]), (double)pipeline["sFID"]!["exact_float64"]!["fid"]!, new Tolerance(0, 2e-5));
+        run.Close("sFID", FrechetDistance.Between(spatial[0], spatial[1]), (double)pipeline["sFID"]!["exact_float64"]!["fid"]!,
+            new Tolerance(0, 2e-5));
     });
 
     private static FeatureStatistics StatisticsOf(float[] rows, int width)
@@ -140,7 +147,8 @@ internal static class InceptionNetworkCase
     {
         set_num_threads(Environment.ProcessorCount); // these layers are large
         var weights = Weights(run);
-        InceptionNetwork Open(ResizeProtocol protocol) => new(new PretrainedWeights(weights, "formula", "inception"), "inception", new string('0', 64), protocol);
+        InceptionNetwork Open(ResizeProtocol protocol) => new(
+            new PretrainedWeights(weights, "formula", "inception"), "inception", new string('0', 64), protocol);
         using var adm = Open(ResizeProtocol.Adm);
         using var legacy = Open(ResizeProtocol.Legacy);
         using var clean = Open(ResizeProtocol.Clean);

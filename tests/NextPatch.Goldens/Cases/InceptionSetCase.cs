@@ -5,7 +5,9 @@ using NextPatch.Torch.Loading;
 
 namespace NextPatch.Goldens.Cases;
 
-/// <summary>The formulas from recorded activations of the FID Inception network: fewer images than features, hence every covariance singular.</summary>
+/// <summary>
+/// The formulas from recorded activations of the FID Inception network: fewer images than features, hence every covariance singular.
+/// </summary>
 internal static class InceptionSetCase
 {
     public static void Run(CaseRun run)

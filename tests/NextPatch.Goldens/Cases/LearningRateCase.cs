@@ -10,7 +10,8 @@ internal static partial class LearningRateCase
         var (arrays, tolerance) = (run.Golden.Arrays(), run.Golden.Tolerance("default"));
         foreach (var item in run.Golden.Config["items"]!.AsArray())
         {
-            var (name, array) = arrays.Single(a => Numbered().Match(a.Key) is { Success: true } m && int.Parse(m.Groups[1].Value) == (int)item!["index"]!);
+            var (name, array) = arrays.Single(
+                a => Numbered().Match(a.Key) is { Success: true } m && int.Parse(m.Groups[1].Value) == (int)item!["index"]!);
             var (published, images) = (array.ToDoubles(), (int)item!["steps_per_epoch"]!);
             var config = TrainingItem.Schedule(item);
             var stages = config.CreateSchedule(images);
@@ -21,7 +22,8 @@ internal static partial class LearningRateCase
 
             // Past the end the published schedule collapses to lr * lr; ours stays where the run ended.
             var floor = Math.Min(config.LearningRate, config.EndLearningRate) * (1 - 1e-9);
-            run.Same($"{name} past the end is not below end_lr", Enumerable.Range(steps, published.Length - steps).All(step => rate.At(step) >= floor), true);
+            run.Same($"{name} past the end is not below end_lr",
+                Enumerable.Range(steps, published.Length - steps).All(step => rate.At(step) >= floor), true);
         }
     }
 

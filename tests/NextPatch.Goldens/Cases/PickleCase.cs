@@ -72,8 +72,10 @@ internal static partial class PickleCase
             Compare(run, file, PyTorchFile.ReadStateDict(path, "ema"), "expected_ema.npz");
         }
 
-        if (PyTorchFile.Read(path) is not Dictionary<object, object?> top || top.GetValueOrDefault("optimizer") is not Dictionary<object, object?> optimizer
-            || !(optimizer.GetValueOrDefault("state") is Dictionary<object, object?> { Count: > 0 } || how.Contains("optimizer state", StringComparison.Ordinal)))
+        if (PyTorchFile.Read(path) is not Dictionary<object, object?> top
+            || top.GetValueOrDefault("optimizer") is not Dictionary<object, object?> optimizer
+            || !(optimizer.GetValueOrDefault("state") is Dictionary<object,
+                object?> { Count: > 0 } || how.Contains("optimizer state", StringComparison.Ordinal)))
         {
             return;
         }
@@ -93,7 +95,8 @@ internal static partial class PickleCase
         var args = (Dictionary<object, object?>)top["args"]!;
         foreach (var (name, expected) in run.Golden.Entry["args"] as JsonObject ?? [])
         {
-            run.Same($"{file} args.{name}", Text(args.GetValueOrDefault(name)), Text(expected?.GetValue<object>() is var value && value is System.Text.Json.JsonElement e ? Plain(e) : value));
+            run.Same($"{file} args.{name}", Text(args.GetValueOrDefault(name)),
+                Text(expected?.GetValue<object>() is var value && value is System.Text.Json.JsonElement e ? Plain(e) : value));
         }
     }
 

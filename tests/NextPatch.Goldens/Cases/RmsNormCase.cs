@@ -21,7 +21,8 @@ internal static class RmsNormCase
             var x = StateLoader.ToTensor(arrays[key + ".x"]);
             run.Close(key + ".y", norm.forward(x), arrays[key + ".y"], run.Golden.Tolerance("default"));
             norm.to(ScalarType.BFloat16);
-            run.Close(key + ".y_bf16_as_f32", norm.forward(x.to_type(ScalarType.BFloat16)), arrays[key + ".y_bf16_as_f32"], run.Golden.Tolerance("bf16"));
+            run.Close(key + ".y_bf16_as_f32", norm.forward(x.to_type(ScalarType.BFloat16)), arrays[key + ".y_bf16_as_f32"],
+                run.Golden.Tolerance("bf16"));
         }
     }
 }

@@ -16,7 +16,8 @@ internal static class RopeApplyCase
             var x = StateLoader.ToTensor(arrays[key + ".x"]);
             var factors = StateLoader.ToTensor(arrays[key + ".freqs"]).view_as_complex().unsqueeze(1);
             run.Close(key + ".y", RotaryEmbedding2d.Rotate(x, factors), arrays[key + ".y"], run.Golden.Tolerance("default"));
-            run.Close(key + ".y_bf16_as_f32", RotaryEmbedding2d.Rotate(x.to_type(ScalarType.BFloat16), factors), arrays[key + ".y_bf16_as_f32"], run.Golden.Tolerance("bf16"));
+            run.Close(key + ".y_bf16_as_f32", RotaryEmbedding2d.Rotate(x.to_type(ScalarType.BFloat16), factors), arrays[key + ".y_bf16_as_f32"],
+                run.Golden.Tolerance("bf16"));
         }
     }
 }

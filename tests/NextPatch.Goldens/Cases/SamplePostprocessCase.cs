@@ -11,7 +11,9 @@ using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Goldens.Cases;
 
-/// <summary>Decoded images in [-1, 1] to bytes, also after resizing to another size (the arrays' names end in it), and the archive of samples.</summary>
+/// <summary>
+/// Decoded images in [-1, 1] to bytes, also after resizing to another size (the arrays' names end in it), and the archive of samples.
+/// </summary>
 internal static class SamplePostprocessCase
 {
     private const string Resized = "u8_resized";
@@ -73,7 +75,8 @@ internal static class SamplePostprocessCase
         foreach (var png in run.Golden.Files.Where(f => f.EndsWith(".png", StringComparison.Ordinal)))
         {
             var index = int.Parse(Path.GetFileNameWithoutExtension(png));
-            run.Close(png, GoldenImages.ToArray(ImageDecoder.Decode(run.Golden.PathOf(png))).ToDoubles(), images.ToDoubles()[(index * size)..((index + 1) * size)], [.. images.Shape.Skip(1)], Tolerance.Exact);
+            run.Close(png, GoldenImages.ToArray(ImageDecoder.Decode(run.Golden.PathOf(png))).ToDoubles(),
+                images.ToDoubles()[(index * size)..((index + 1) * size)], [.. images.Shape.Skip(1)], Tolerance.Exact);
         }
     }
 
@@ -85,8 +88,13 @@ internal static class SamplePostprocessCase
             string Value(string option, string otherwise) => arguments.IndexOf(option) is var at and >= 0 ? arguments[at + 1] : otherwise;
             double Number(string option, double otherwise) => double.Parse(Value(option, otherwise.ToString("R")));
             var name = LlamaGenNames.ForFolder(
-                Value("--gpt-model", "GPT-B"), LlamaGenNames.ForCheckpoint(Value("--gpt-ckpt", "")), (int)Number("--image-size", 384), (int)Number("--image-size-eval", 256), Value("--vq-model", "VQ-16"),
-                new SamplingConfig { TopK = (int)Number("--top-k", 0), TopP = Number("--top-p", 1), Temperature = Number("--temperature", 1), GuidanceScale = Number("--cfg-scale", 1.5) },
+                Value("--gpt-model", "GPT-B"), LlamaGenNames.ForCheckpoint(Value("--gpt-ckpt", "")), (int)Number("--image-size", 384),
+                (int)Number("--image-size-eval", 256), Value("--vq-model", "VQ-16"),
+                new SamplingConfig
+                {
+                    TopK = (int)Number("--top-k", 0), TopP = Number("--top-p", 1), Temperature = Number("--temperature", 1),
+                    GuidanceScale = Number("--cfg-scale", 1.5),
+                },
                 ulong.Parse(Value("--global-seed", "0")));
             run.Same("folder name", name, (string)folder["folder_name"]!);
         }

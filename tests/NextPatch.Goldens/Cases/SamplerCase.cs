@@ -3,7 +3,9 @@ using NextPatch.Core.Configuration;
 
 namespace NextPatch.Goldens.Cases;
 
-/// <summary>Steps per epoch. Data order and resuming are ours by design: a seekable permutation, and a resume that continues where it stopped.</summary>
+/// <summary>
+/// Steps per epoch. Data order and resuming are ours by design: a seekable permutation, and a resume that continues where it stopped.
+/// </summary>
 internal static class SamplerCase
 {
     public static void Run(CaseRun run)

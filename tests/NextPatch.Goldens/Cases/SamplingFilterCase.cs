@@ -13,7 +13,10 @@ internal static partial class SamplingFilterCase
         var arrays = run.Golden.Arrays();
         foreach (var item in run.Golden.Config["probs"] as JsonArray ?? [])
         {
-            var sampling = new SamplingConfig { Temperature = (double)item!["temperature"]!, TopK = (int)item["top_k"]!, TopP = (double)item["top_p"]! };
+            var sampling = new SamplingConfig
+            {
+                Temperature = (double)item!["temperature"]!, TopK = (int)item["top_k"]!, TopP = (double)item["top_p"]!,
+            };
             Check(run, arrays, "probs", item, logits => new LogitsProcessor(sampling, logits.Length).Probabilities(logits).ToArray());
         }
 
@@ -23,16 +26,20 @@ internal static partial class SamplingFilterCase
             Check(run, arrays, "filter", item, logits =>
             {
                 var kept = (float[])logits.Clone();
-                new LogitsProcessor(new SamplingConfig(), kept.Length).Filter(kept, (int)item["top_k"]!, (double)item["top_p"]!, (int)item["min_tokens_to_keep"]!);
+                new LogitsProcessor(new SamplingConfig(), kept.Length)
+                    .Filter(kept, (int)item["top_k"]!, (double)item["top_p"]!, (int)item["min_tokens_to_keep"]!);
                 return [.. kept.Select(z => float.IsNegativeInfinity(z) ? removed : z)];
             });
         }
     }
 
-    private static void Check(CaseRun run, IReadOnlyDictionary<string, HostTensor> arrays, string kind, JsonNode item, Func<float[], double[]> compute)
+    private static void Check(
+        CaseRun run, IReadOnlyDictionary<string, HostTensor> arrays, string kind, JsonNode item, Func<float[], double[]> compute)
     {
         var logits = arrays[$"logits.{item["logits"]}"];
-        var (name, expected) = arrays.Single(a => Numbered().Match(a.Key) is { Success: true } m && m.Groups[1].Value == kind && int.Parse(m.Groups[2].Value) == (int)item["index"]!);
+        var (name, expected) =
+            arrays.Single(
+            a => Numbered().Match(a.Key) is { Success: true } m && m.Groups[1].Value == kind && int.Parse(m.Groups[2].Value) == (int)item["index"]!);
         var width = (int)logits.Shape[^1];
         var actual = logits.ToSingles().Chunk(width).Select(compute);
         var golden = expected.ToDoubles().Chunk(width);

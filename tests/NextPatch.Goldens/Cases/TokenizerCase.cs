@@ -7,7 +7,9 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Goldens.Cases;
 
-/// <summary>A published tokenizer, full size or small: latents, codes, reconstructions, and where they were recorded losses and gradients of a training pass.</summary>
+/// <summary>
+/// A published tokenizer, full size or small: latents, codes, reconstructions, and where they were recorded losses and gradients of a training pass.
+/// </summary>
 internal static class TokenizerCase
 {
     private const string GradientPrefix = "grad.";
@@ -46,7 +48,10 @@ internal static class TokenizerCase
     {
         if (config["model"] is { } preset)
         {
-            return TokenizerPresets.Get((string)preset!) with { CodebookSize = (int)config["codebook_size"]!, CodeWidth = (int)config["codebook_embed_dim"]! };
+            return TokenizerPresets.Get((string)preset!) with
+            {
+                CodebookSize = (int)config["codebook_size"]!, CodeWidth = (int)config["codebook_embed_dim"]!,
+            };
         }
 
         var (network, args) = (config["Encoder_Decoder"]!, config["ModelArgs"]!);
@@ -112,7 +117,8 @@ internal static class TokenizerCase
         var squared = nn.functional.mse_loss(output.Images, images);
         var total = squared + output.QuantizationLoss();
         run.Close("train.recon", output.Images, arrays["train.recon"], run.Golden.Tolerance("eval.decode_code"));
-        run.Close("train.losses", stack([output.CodebookLoss, output.CommitmentLoss, output.EntropyLoss, total]), arrays["train.losses"], run.Golden.Tolerance("train.losses"));
+        run.Close("train.losses", stack([output.CodebookLoss, output.CommitmentLoss, output.EntropyLoss, total]), arrays["train.losses"],
+            run.Golden.Tolerance("train.losses"));
         CheckRecord(run, tokenizer, arrays["train.used_tail"], "train.used_tail", afterSecond: images);
         total.backward();
         var gradients = tokenizer.named_parameters().ToDictionary(p => p.name, p => p.parameter.grad);

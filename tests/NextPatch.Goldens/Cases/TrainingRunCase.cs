@@ -27,7 +27,8 @@ internal static partial class TrainingRunCase
             Compare(run, $"{key} weights", StateLoader.Capture(session.Model), PyTorchFile.ReadStateDict(final, "model"));
             var average = key == "ema_decay"
                 ? PyTorchFile.ReadStateDict(final, "ema")
-                : arrays.Where(a => a.Key.StartsWith("ema_extra.", StringComparison.Ordinal)).ToDictionary(a => a.Key["ema_extra.".Length..], a => a.Value);
+                : arrays.Where(a => a.Key.StartsWith("ema_extra.", StringComparison.Ordinal))
+                    .ToDictionary(a => a.Key["ema_extra.".Length..], a => a.Value);
             Compare(run, $"{key} average", session.Optimizer.CaptureAverage(), average);
         }
 
@@ -42,7 +43,8 @@ internal static partial class TrainingRunCase
         }
     }
 
-    private static void Compare(CaseRun run, string what, IEnumerable<KeyValuePair<string, HostTensor>> actual, IReadOnlyDictionary<string, HostTensor> golden)
+    private static void Compare(
+        CaseRun run, string what, IEnumerable<KeyValuePair<string, HostTensor>> actual, IReadOnlyDictionary<string, HostTensor> golden)
     {
         var own = actual.ToDictionary(p => p.Key, p => p.Value);
         run.SameList($"{what}: names", own.Keys.Order(StringComparer.Ordinal), golden.Keys.Order(StringComparer.Ordinal));
@@ -52,7 +54,8 @@ internal static partial class TrainingRunCase
         var outliers = share.Success ? double.Parse(share.Groups[1].Value, CultureInfo.InvariantCulture) / 100 : 0;
         foreach (var (name, expected) in golden)
         {
-            run.Close($"{what} {name}", own[name].ToDoubles(), expected.ToDoubles(), expected.Shape, run.Golden.Tolerance("weights"), outliers, 2 * (double)run.Golden.Config["lr"]!);
+            run.Close($"{what} {name}", own[name].ToDoubles(), expected.ToDoubles(), expected.Shape, run.Golden.Tolerance("weights"), outliers,
+                2 * (double)run.Golden.Config["lr"]!);
         }
     }
 
@@ -97,7 +100,9 @@ internal static partial class TrainingRunCase
             {
                 using var scope = NewDisposeScope();
                 var stage = _stages.At(step);
-                var loss = _pass.Forward(labels[step].data<long>().ToArray(), codes[step].data<long>().ToArray(), new PatchGeometry(Model.Config.GridSide, stage.PatchSide));
+                var loss = _pass.Forward(
+                    labels[step].data<long>().ToArray(), codes[step].data<long>().ToArray(),
+                    new PatchGeometry(Model.Config.GridSide, stage.PatchSide));
                 _pass.Backward();
                 var norm = Optimizer.GradientNorm();
                 var rate = _rate.At(step);

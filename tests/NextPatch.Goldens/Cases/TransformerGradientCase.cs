@@ -41,26 +41,32 @@ internal static class TransformerGradientCase
         var hidden = model.PatchHidden(labels, codes, grouping);
         var (loss, gradient) = PatchLoss.Backward(hidden, model.Head, IPatchGrouping.ByPatch(codes, grouping.Geometry));
         hidden.backward([gradient]);
-        run.Close($"p{patchSize} logits", nn.functional.linear(hidden.detach(), model.Head.detach()), expected["logits"], Tolerance.Parse(tolerances["logits"]));
+        run.Close($"p{patchSize} logits", nn.functional.linear(hidden.detach(), model.Head.detach()), expected["logits"],
+            Tolerance.Parse(tolerances["logits"]));
         run.Close($"p{patchSize} loss", loss.reshape(1), expected["loss"], Tolerance.Parse(tolerances["loss"]));
-        var table = RotaryEmbedding2d.Table(grouping.Geometry.PatchesPerSide, config.HeadWidth, (int)golden.Config["ModelArgs"]!["cls_token_num"]!, config.RopeBase);
-        run.Close($"p{patchSize} freqs_cis", tensor(table, [table.Length / config.HeadWidth, config.HeadWidth / 2, 2]), expected["freqs_cis"], Tolerance.Parse(tolerances["freqs_cis"] ?? tolerances["logits"]));
+        var table = RotaryEmbedding2d.Table(
+            grouping.Geometry.PatchesPerSide, config.HeadWidth, (int)golden.Config["ModelArgs"]!["cls_token_num"]!, config.RopeBase);
+        run.Close($"p{patchSize} freqs_cis", tensor(table, [table.Length / config.HeadWidth, config.HeadWidth / 2, 2]), expected["freqs_cis"],
+            Tolerance.Parse(tolerances["freqs_cis"] ?? tolerances["logits"]));
 
         CheckGradients(run, model, $"p{patchSize}", expected, Tolerance.Parse(tolerances["grad"]));
         model.zero_grad();
         using var pass = new FusedGpt(model);
         var passLoss = pass.Forward(labels.data<long>().ToArray(), codes.data<long>().ToArray(), grouping.Geometry);
         pass.Backward();
-        run.Close($"p{patchSize} loss of the training pass", tensor(new[] { (float)passLoss }), expected["loss"], Tolerance.Parse(tolerances["loss"]));
+        run.Close($"p{patchSize} loss of the training pass", tensor(new[] { (float)passLoss }), expected["loss"],
+            Tolerance.Parse(tolerances["loss"]));
         CheckGradients(run, model, $"p{patchSize} training pass", expected, Tolerance.Parse(tolerances["grad"]));
         model.zero_grad();
     }
 
-    private static void CheckGradients(CaseRun run, GptModel model, string what, IReadOnlyDictionary<string, HostTensor> expected, Tolerance tolerance)
+    private static void CheckGradients(
+        CaseRun run, GptModel model, string what, IReadOnlyDictionary<string, HostTensor> expected, Tolerance tolerance)
     {
         var parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter);
         run.SameList($"{what} gradient names", parameters.Keys.Order(StringComparer.Ordinal),
-            expected.Keys.Where(k => k.StartsWith(GradientPrefix, StringComparison.Ordinal)).Select(k => k[GradientPrefix.Length..]).Order(StringComparer.Ordinal));
+            expected.Keys.Where(k => k.StartsWith(
+                GradientPrefix, StringComparison.Ordinal)).Select(k => k[GradientPrefix.Length..]).Order(StringComparer.Ordinal));
         foreach (var (name, parameter) in parameters)
         {
             // A parameter that the loss does not reach has no gradient here and a zero one there.

@@ -22,7 +22,8 @@ internal static partial class VqganCases
         {
             using var scope = NewDisposeScope();
             var (index, step) = ((int)item!["index"]!, (long)item["global_step"]!);
-            using var discriminator = AdversarialCases.LoadPatchDiscriminator(run.Golden, (int)run.Golden.Config["disc_dim"]!, (int)run.Golden.Config["disc_num_layers"]!);
+            using var discriminator = AdversarialCases
+                .LoadPatchDiscriminator(run.Golden, (int)run.Golden.Config["disc_dim"]!, (int)run.Golden.Config["disc_num_layers"]!);
             discriminator.train();
             var config = Configuration(item.AsObject());
             var objective = new VqganObjective(config, discriminator, perception);
@@ -60,7 +61,8 @@ internal static partial class VqganCases
         var step = new TokenizerStep(tokenizer, new VqganTrainingConfig
         {
             LearningRate = rate, Beta1 = (double)settings["betas"]![0]!, Beta2 = (double)settings["betas"]![1]!, ClipNorm = (double)settings["clip"]!,
-            EmaDecay = (double)settings["ema_decay"]!, AdversarialWeight = (double)settings["disc_weight"]!, DiscriminatorStart = (long)settings["disc_start"]!,
+            EmaDecay = (double)settings["ema_decay"]!, AdversarialWeight = (double)settings["disc_weight"]!,
+            DiscriminatorStart = (long)settings["disc_start"]!,
         }, discriminator, perception);
         var (losses, log) = (golden.Tolerance("losses"), arrays["log__f64"].ToDoubles());
         string[] columns = [.. LogColumns().Match((string)golden.Entry["notes"]!).Groups[1].Value.Split(", ")];
@@ -124,14 +126,16 @@ internal static partial class VqganCases
         }
     }
 
-    private static void CheckWeights(CaseRun run, IReadOnlyDictionary<string, HostTensor> arrays, string prefix, IReadOnlyDictionary<string, HostTensor> weights)
+    private static void CheckWeights(
+        CaseRun run, IReadOnlyDictionary<string, HostTensor> arrays, string prefix, IReadOnlyDictionary<string, HostTensor> weights)
     {
         // Adam makes whole steps of gradients that are pure rounding noise.
         var limit = 2 * (double)run.Golden.Config["lr"]! * (int)run.Golden.Config["steps"]!;
         foreach (var (name, golden) in arrays.Where(p => p.Key.StartsWith(prefix, StringComparison.Ordinal)))
         {
             var isBuffer = name.Contains("running", StringComparison.Ordinal) || name.Contains("tracked", StringComparison.Ordinal);
-            run.Close(name, weights[name[prefix.Length..]].ToDoubles(), golden.ToDoubles(), golden.Shape, isBuffer ? Loose : run.Golden.Tolerance("weights"), isBuffer ? 0 : 0.005, limit);
+            run.Close(name, weights[name[prefix.Length..]].ToDoubles(), golden.ToDoubles(), golden.Shape,
+                isBuffer ? Loose : run.Golden.Tolerance("weights"), isBuffer ? 0 : 0.005, limit);
         }
     }
 }

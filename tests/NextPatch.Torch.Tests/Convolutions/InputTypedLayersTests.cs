@@ -11,8 +11,9 @@ namespace NextPatch.Torch.Tests.Convolutions;
 
 /// <summary>Layers and networks of float32 weights in bfloat16, judged by the same in float64.</summary>
 /// <remarks>
-/// bfloat16 has 8 bits: a rounding is off by 0.4 % at most, and a network rounds after each of its layers, forward and backward. How much that is was found with the same networks
-/// in float64, rounded to bfloat16 behind every layer: about as much as bfloat16 itself is off by (docs/log.md, 2026-11-28). Twice that is allowed here.
+/// bfloat16 has 8 bits: a rounding is off by 0.4 % at most, and a network rounds after each of its layers, forward and backward. How much that is was
+/// found with the same networks in float64, rounded to bfloat16 behind every layer: about as much as bfloat16 itself is off by (docs/log.md,
+/// 2026-11-28). Twice that is allowed here.
 /// </remarks>
 [NoTensorLeaks]
 public sealed class InputTypedLayersTests
@@ -20,10 +21,14 @@ public sealed class InputTypedLayersTests
     public static TheoryData<TokenizerConfig, double, double> Tokenizers { get; } = new()
     {
         { Small([16, 16]), 0.034, 0.075 }, { Small([48, 80]), 0.034, 0.06 }, { Small([64, 128]), 0.028, 0.05 },
-        { new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 16, LatentChannels = 32, Channels = [32, 32, 64], BlockCounts = [1, 1, 1] }, 0.09, 0.17 },
+        { new TokenizerConfig { Architecture = TokenizerArchitecture.Vqgan, ImageSide = 16, LatentChannels = 32, Channels = [32, 32, 64],
+            BlockCounts = [1, 1, 1] }, 0.09, 0.17 },
     };
 
-    /// <summary>Of inputs and weights that bfloat16 holds, so that one rounding is left. 4 % because processors without bf16 dot products add up some gradients in bfloat16 (docs/log.md).</summary>
+    /// <summary>
+    /// Of inputs and weights that bfloat16 holds, so that one rounding is left. 4 % because processors without bf16 dot products add up some
+    /// gradients in bfloat16 (docs/log.md).
+    /// </summary>
     [Theory]
     [InlineData(3, 64)]
     [InlineData(3, 6)]
@@ -38,8 +43,10 @@ public sealed class InputTypedLayersTests
         var threads = get_num_threads();
         Func<Module<Tensor, Tensor>>[] kinds =
         [
-            () => Conv2d(inputs, outputs, 3, padding: 1), () => Conv2d(inputs, outputs, 3, stride: 2), () => Conv2d(inputs, outputs, 4, stride: 2, padding: 1), () => Conv2d(inputs, outputs, 4, padding: 1, bias: false),
-            () => Conv2d(inputs, outputs, 1), () => Conv2d(inputs, outputs, 1, stride: 2), () => ConvTranspose2d(inputs, outputs, 4, stride: 2, padding: 1), () => Linear(9, outputs),
+            () => Conv2d(inputs, outputs, 3, padding: 1), () => Conv2d(inputs, outputs, 3, stride: 2),
+            () => Conv2d(inputs, outputs, 4, stride: 2, padding: 1), () => Conv2d(inputs, outputs, 4, padding: 1, bias: false),
+            () => Conv2d(inputs, outputs, 1), () => Conv2d(inputs, outputs, 1, stride: 2),
+            () => ConvTranspose2d(inputs, outputs, 4, stride: 2, padding: 1), () => Linear(9, outputs),
         ];
         for (var i = 0; i < 2 * kinds.Length; i++)
         {
@@ -49,7 +56,9 @@ public sealed class InputTypedLayersTests
             layer.to(ScalarType.BFloat16).to(ScalarType.Float32);
             var x = randn(2, inputs, 9, 9).to(ScalarType.BFloat16);
             var narrow = Pass(layer, layer.Apply, x);
-            var aligned = layer is TorchSharp.Modules.Conv2d convolution ? Pass(layer, input => AlignedConvolution.Forward(convolution, input), x) : narrow;
+            var aligned = layer is TorchSharp.Modules.Conv2d convolution
+                ? Pass(layer, input => AlignedConvolution.Forward(convolution, input), x)
+                : narrow;
             layer.to(ScalarType.Float64);
             foreach (var (name, exact) in Pass(layer, layer.forward, x.to(ScalarType.Float64)))
             {
@@ -98,14 +107,19 @@ public sealed class InputTypedLayersTests
     {
         manual_seed(4);
         using var scope = NewDisposeScope();
-        using Module<Tensor, Tensor> discriminator = kind switch { "PatchGAN" => new PatchDiscriminator(), "StyleGAN" => new StyleGanDiscriminator(side), _ => new PatchDiscriminator(width: 24, depth: 2) };
+        using Module<Tensor, Tensor> discriminator =
+            kind switch { "PatchGAN" => new PatchDiscriminator(), "StyleGAN" => new StyleGanDiscriminator(side),
+            _ => new PatchDiscriminator(width: 24, depth: 2) };
         var images = ((rand(4, 3, side, side) * 2) - 1).to(ScalarType.BFloat16);
         var narrow = Pass(discriminator, discriminator.forward, images);
         discriminator.to(ScalarType.Float64);
         RequireClose(narrow, Pass(discriminator, discriminator.forward, images.to(ScalarType.Float64)), 0.02, 0.15);
     }
 
-    private static TokenizerConfig Small(int[] channels) => new() { ImageSide = 16, CodebookSize = 12, CodeWidth = 4, Channels = channels, BlockCounts = [1, 1] };
+    private static TokenizerConfig Small(int[] channels) => new()
+    {
+        ImageSide = 16, CodebookSize = 12, CodeWidth = 4, Channels = channels, BlockCounts = [1, 1],
+    };
 
     private static void RequireClose(Dictionary<string, Tensor> actual, Dictionary<string, Tensor> expected, double ofValues, double ofGradients)
     {
@@ -137,5 +151,6 @@ public sealed class InputTypedLayersTests
         return found;
     }
 
-    private static double Distance(Tensor a, Tensor b, double least = 0) => ((a.to(ScalarType.Float64) - b).norm().item<double>()) / Math.Max(least, b.norm().item<double>());
+    private static double Distance(Tensor a, Tensor b, double least = 0)
+        => ((a.to(ScalarType.Float64) - b).norm().item<double>()) / Math.Max(least, b.norm().item<double>());
 }

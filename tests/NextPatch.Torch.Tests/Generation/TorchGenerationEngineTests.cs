@@ -75,7 +75,9 @@ public sealed class TorchGenerationEngineTests
     public void Unknown_classes_are_named()
     {
         using var engine = new TorchGenerationEngine(TinyGpt.Create());
-        Assert.Contains("class 3", Assert.Throws<ConfigException>(() => engine.Generate(new GenerationRequest { Labels = [0, 3] })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "class 3", Assert.Throws<ConfigException>(() => engine.Generate(new GenerationRequest { Labels = [0, 3] })).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -45,7 +45,11 @@ public sealed class FusedGptTests
     [InlineData(ComputePrecision.Bf16)]
     public void Recomputed_activations_give_the_same_bits(ComputePrecision precision)
     {
-        using var model = TinyGpt.Create(TinyGpt.Config with { LayerCount = 3, TokenDropout = 0.1, ResidualDropout = 0.2, FfnDropout = 0.1, AttentionDropout = 0.1, DropPath = 0.3 });
+        using var model = TinyGpt.Create(
+            TinyGpt.Config with
+            {
+                LayerCount = 3, TokenDropout = 0.1, ResidualDropout = 0.2, FfnDropout = 0.1, AttentionDropout = 0.1, DropPath = 0.3,
+            });
         var (loss, kept) = Passed(model, 1, precision);
         var (again, recomputed) = Passed(model, 1, precision, recompute: true);
         Assert.Equal(loss, again);
@@ -74,7 +78,8 @@ public sealed class FusedGptTests
         var isOwn = precision == ComputePrecision.Fp32 ? TorchGemm.IsPreferredFor<Fp32>() : TorchGemm.IsPreferredFor<Bf16>();
         var products = isOwn ? 8L << 20 : precision == ComputePrecision.Fp32 ? 0 : size * c * v; // panels, or a weight's gradient
 
-        Assert.Equal((rows * (blocks + shared + final)) + (size * ((chunk * v) + copies)) + products, FusedGpt.BytesFor(config, precision, rows, recompute));
+        Assert.Equal(
+            (rows * (blocks + shared + final)) + (size * ((chunk * v) + copies)) + products, FusedGpt.BytesFor(config, precision, rows, recompute));
     }
 
     [Fact]
@@ -99,7 +104,8 @@ public sealed class FusedGptTests
         var perImage = model.Config.CodesPerImage;
         foreach (var (first, count) in ((int, int)[])[(0, 1), (1, 2)])
         {
-            pass.Forward(labels.AsMemory(first, count), codes.AsMemory(first * perImage, count * perImage), new PatchGeometry(4, 2), scale: count / 3.0);
+            pass.Forward(
+                labels.AsMemory(first, count), codes.AsMemory(first * perImage, count * perImage), new PatchGeometry(4, 2), scale: count / 3.0);
             pass.Backward();
         }
 
@@ -114,7 +120,8 @@ public sealed class FusedGptTests
     public void Evaluation_is_the_loss_without_dropout_and_leaves_no_gradient(ComputePrecision precision, bool recompute, double tolerance)
     {
         using var plain = TinyGpt.Create();
-        using var model = TinyGpt.Create(plain.Config with { TokenDropout = 0.2, ResidualDropout = 0.3, FfnDropout = 0.2, AttentionDropout = 0.3, DropPath = 0.4 });
+        using var model = TinyGpt.Create(
+            plain.Config with { TokenDropout = 0.2, ResidualDropout = 0.3, FfnDropout = 0.2, AttentionDropout = 0.3, DropPath = 0.4 });
         var (expected, _) = Automatic(plain, 2);
         var (labels, codes) = Batch(model.Config);
         using var pass = new FusedGpt(model, precision, recompute);
@@ -131,7 +138,8 @@ public sealed class FusedGptTests
     [Fact]
     public void Dropout_of_forward_and_backward_pass_is_the_same()
     {
-        using var model = TinyGpt.Create(TinyGpt.Config with { TokenDropout = 0.2, ResidualDropout = 0.3, FfnDropout = 0.2, AttentionDropout = 0.3, DropPath = 0.4 });
+        using var model = TinyGpt.Create(
+            TinyGpt.Config with { TokenDropout = 0.2, ResidualDropout = 0.3, FfnDropout = 0.2, AttentionDropout = 0.3, DropPath = 0.4 });
         var (loss, gradients) = Passed(model, 1, ComputePrecision.Fp32);
         var (other, _) = Passed(model, 1, ComputePrecision.Fp32, seed: 8);
         Assert.NotEqual(loss, other);
@@ -194,7 +202,8 @@ public sealed class FusedGptTests
         return (loss.item<float>(), Gradients(model));
     }
 
-    private static (double Loss, Dictionary<string, float[]> Gradients) Passed(GptModel model, int side, ComputePrecision precision, bool recompute = false, ulong seed = 7)
+    private static (double Loss, Dictionary<string, float[]> Gradients) Passed(
+        GptModel model, int side, ComputePrecision precision, bool recompute = false, ulong seed = 7)
     {
         using var pass = new FusedGpt(model, precision, recompute);
         var (labels, codes) = Batch(model.Config);

@@ -19,8 +19,10 @@ public sealed class GptModelTests
         using var model = TinyGpt.Create();
         Assert.Equal(
             ["cls_embedding.embedding_table.weight", "tok_embeddings.weight",
-             .. Enumerable.Range(0, 2).SelectMany(i => (string[])[$"layers.{i}.attention.wqkv.weight", $"layers.{i}.attention.wo.weight", $"layers.{i}.feed_forward.w1.weight",
-                 $"layers.{i}.feed_forward.w3.weight", $"layers.{i}.feed_forward.w2.weight", $"layers.{i}.attention_norm.weight", $"layers.{i}.ffn_norm.weight"]),
+             .. Enumerable.Range(0, 2).SelectMany(
+                 i => (string[])[$"layers.{i}.attention.wqkv.weight", $"layers.{i}.attention.wo.weight", $"layers.{i}.feed_forward.w1.weight",
+                 $"layers.{i}.feed_forward.w3.weight", $"layers.{i}.feed_forward.w2.weight", $"layers.{i}.attention_norm.weight",
+                     $"layers.{i}.ffn_norm.weight"]),
              "norm.weight", "output.weight"],
             StateLoader.Capture(model).Select(p => p.Key));
     }
@@ -113,7 +115,8 @@ public sealed class GptModelTests
         Assert.Equal(0f, (model.PatchHidden(labels, codes, Grouping(1)) - plain.PatchHidden(labels, codes, Grouping(1))).abs().max().item<float>());
         model.train();
         manual_seed(5);
-        Assert.True((model.PatchHidden(labels, codes, Grouping(1)) - plain.PatchHidden(labels, codes, Grouping(1))).abs().max().item<float>() > 0.01f);
+        Assert.True((model.PatchHidden(labels, codes, Grouping(1)) - plain.PatchHidden(
+            labels, codes, Grouping(1))).abs().max().item<float>() > 0.01f);
     }
 
     [Fact]

@@ -28,6 +28,7 @@ internal static class TinyGpt
     public static (Tensor Labels, Tensor Codes) Batch(GptConfig config, int size, int seed = 3)
     {
         using var generator = new Generator((ulong)seed);
-        return (randint(config.ClassCount, [size], ScalarType.Int64, generator: generator), randint(config.VocabularySize, [size, config.CodesPerImage], ScalarType.Int64, generator: generator));
+        return (randint(config.ClassCount, [size], ScalarType.Int64, generator: generator),
+            randint(config.VocabularySize, [size, config.CodesPerImage], ScalarType.Int64, generator: generator));
     }
 }

@@ -9,7 +9,10 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Tests.Kernels;
 
-/// <summary>Each kernel with vectors against itself with one lane, at widths that vectors do and do not divide; models with automatic gradients judge the formulas (FusedGptTests).</summary>
+/// <summary>
+/// Each kernel with vectors against itself with one lane, at widths that vectors do and do not divide; models with automatic gradients judge the
+/// formulas (FusedGptTests).
+/// </summary>
 public sealed unsafe class KernelTests
 {
     public KernelTests() => NativeBackend.EnsureLoaded(); // rows are shared among as many threads as libtorch has
@@ -27,7 +30,10 @@ public sealed unsafe class KernelTests
 
     [Fact]
     public void Exponential_passes_nan_on_and_never_overflows()
-        => Assert.All(OfEachWidth([.. Enumerable.Range(0, 4).SelectMany(_ => (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0])], new ExponentialOf()), results =>
+        => Assert.All(
+            OfEachWidth(
+            [.. Enumerable.Range(0, 4).SelectMany(_ => (float[])[float.NaN, float.PositiveInfinity, float.NegativeInfinity, 0])],
+            new ExponentialOf()), results =>
         {
             Assert.True(float.IsNaN(results[4]));
             Assert.True(float.IsFinite(results[5]));
@@ -66,8 +72,11 @@ public sealed unsafe class KernelTests
         float[][] Run<L>()
             where L : unmanaged, ISimd<L>
         {
-            var (sum, normed, inverse, residual, weightGradient, branchGradient) = (new float[rows * width], new float[rows * width], new float[rows], Values(rows * width, 5), Values(width, 6), new float[rows * width]);
-            fixed (float* px = x, pb = branch, pw = weight, pd = dy, ps = sum, pn = normed, pi = inverse, pr = residual, pg = weightGradient, pbg = branchGradient)
+            var (sum, normed, inverse, residual, weightGradient, branchGradient) =
+                (new float[rows * width], new float[rows * width], new float[rows], Values(rows * width, 5), Values(width, 6),
+                new float[rows * width]);
+            fixed (float* px = x, pb = branch, pw = weight, pd = dy, ps = sum, pn = normed, pi = inverse, pr = residual, pg = weightGradient,
+                pbg = branchGradient)
             {
                 NormKernel<L>.Forward(rows, width, px, (Fp32*)pb, drop, ps, pw, 1e-5f, (Fp32*)pn, pi);
                 NormKernel<L>.Backward(rows, width, (Fp32*)pd, ps, pi, pw, pr, false, pg, (Fp32*)pbg, drop);
@@ -137,7 +146,8 @@ public sealed unsafe class KernelTests
                 var result = Values(rows * columns, 3);
                 fixed (float* pl = left, pr = right, ps = result)
                 {
-                    SmallGemm<L>.Multiply((rows, columns, depth), pl, isTransposed ? 1 : depth, isTransposed ? rows : 1, pr, columns, ps, columns, add);
+                    SmallGemm<L>.Multiply(
+                        (rows, columns, depth), pl, isTransposed ? 1 : depth, isTransposed ? rows : 1, pr, columns, ps, columns, add);
                 }
 
                 return [result];
@@ -146,7 +156,8 @@ public sealed unsafe class KernelTests
             var plain = Values(rows * columns, 3);
             for (var i = 0; i < plain.Length; i++)
             {
-                plain[i] = (add ? plain[i] : 0) + Enumerable.Range(0, depth).Sum(k => left[isTransposed ? (k * rows) + (i / columns) : (i / columns * depth) + k] * right[(k * columns) + (i % columns)]);
+                plain[i] = (add ? plain[i] : 0) + Enumerable.Range(0, depth)
+                    .Sum(k => left[isTransposed ? (k * rows) + (i / columns) : (i / columns * depth) + k] * right[(k * columns) + (i % columns)]);
             }
 
             AssertTwins(() => [plain], Run<Simd1>, Run<Simd8>, Run<Simd16>);
@@ -163,7 +174,9 @@ public sealed unsafe class KernelTests
             where L : unmanaged, ISimd<L>
         {
             var kernel = new AttentionKernel<L>(tokens, heads, kvHeads, width, rotary, new DropMask(0.2, 5));
-            var (qkv, mixed, gradient, sums) = (Values(batch * tokens * (heads + (2 * kvHeads)) * width, 1), new float[batch * tokens * heads * width], Values(batch * tokens * heads * width, 2), new float[batch * heads * tokens]);
+            var (qkv, mixed, gradient, sums) =
+                (Values(batch * tokens * (heads + (2 * kvHeads)) * width, 1), new float[batch * tokens * heads * width],
+                Values(batch * tokens * heads * width, 2), new float[batch * heads * tokens]);
             fixed (float* pq = qkv, pm = mixed, pg = gradient, ps = sums)
             {
                 kernel.Forward(batch, (Fp32*)pq, (Fp32*)pm, ps);
@@ -176,7 +189,8 @@ public sealed unsafe class KernelTests
         AssertTwins(Run<Simd1>, Run<Simd8>, Run<Simd16>);
     }
 
-    private static float[] Values(int count, int seed) => [.. Enumerable.Range(0, count).Select(i => 2 * MathF.Sin((i * 12.9898f) + (seed * 78.233f)))];
+    private static float[] Values(int count, int seed)
+        => [.. Enumerable.Range(0, count).Select(i => 2 * MathF.Sin((i * 12.9898f) + (seed * 78.233f)))];
 
     /// <summary>Compares with the first; the last, of sixteen lanes, runs only where the processor has them.</summary>
     private static void AssertTwins(params Func<float[][]>[] runs)

@@ -13,7 +13,8 @@ public sealed unsafe class TorchGemmTests
 
     public static TheoryData<int, int, int> Sizes => new()
     {
-        { 1, 1, 1 }, { 12, 32, 256 }, { 13, 33, 257 }, { 11, 31, 255 }, { 100, 70, 300 }, { 5, 2100, 40 }, { 330, 64, 520 }, { 24, 2048, 512 }, { 3, 3, 2000 }, { 3, 2100, 1030 }, { 4, 1100, 4097 },
+        { 1, 1, 1 }, { 12, 32, 256 }, { 13, 33, 257 }, { 11, 31, 255 }, { 100, 70, 300 }, { 5, 2100, 40 }, { 330, 64, 520 }, { 24, 2048, 512 },
+        { 3, 3, 2000 }, { 3, 2100, 1030 }, { 4, 1100, 4097 },
     };
 
     [Theory]
@@ -64,7 +65,8 @@ public sealed unsafe class TorchGemmTests
         where TResult : unmanaged, IElement<TResult>
     {
         var isRounded = typeof(TResult) == typeof(Bf16); // and then cannot be added to
-        foreach (var (leftIsTransposed, rightIsTransposed, add) in new[] { (false, true, false), (false, false, true), (true, false, true), (true, true, false) })
+        foreach (var (leftIsTransposed, rightIsTransposed, add) in new[] { (false, true, false), (false, false, true), (true, false, true),
+            (true, true, false) })
         {
             var (left, right, result) = (Numbers<T>(rows * depth, 1), Numbers<T>(depth * columns, 2), Numbers<TResult>(rows * (columns + 3), 3));
             var (before, a, b) = (Floats(result), Floats(left), Floats(right));
@@ -85,7 +87,8 @@ public sealed unsafe class TorchGemmTests
                     var sum = add && !isRounded ? before[at] : 0.0;
                     for (var k = 0; k < depth; k++)
                     {
-                        sum += (double)a[leftIsTransposed ? (k * rows) + i : (i * depth) + k] * b[rightIsTransposed ? (j * depth) + k : (k * columns) + j];
+                        sum += (double)a[leftIsTransposed ? (k * rows) + i : (i * depth) + k]
+                            * b[rightIsTransposed ? (j * depth) + k : (k * columns) + j];
                     }
 
                     Assert.Equal(sum, after[at], (2e-6 * Math.Sqrt(depth)) + (isRounded ? Math.Abs(sum) / 256 : 0));
@@ -94,7 +97,8 @@ public sealed unsafe class TorchGemmTests
         }
     }
 
-    private static void Multiply<T, TResult>(int rows, int columns, int depth, T[] left, bool leftIsTransposed, T[] right, bool rightIsTransposed, TResult[] result, int stride, bool add)
+    private static void Multiply<T, TResult>(
+        int rows, int columns, int depth, T[] left, bool leftIsTransposed, T[] right, bool rightIsTransposed, TResult[] result, int stride, bool add)
         where T : unmanaged, IElement<T>
         where TResult : unmanaged, IElement<TResult>
     {

@@ -22,9 +22,13 @@ public sealed class NativeBackendTests
     /// <summary>Optimised, TorchSharp lets libtorch read numbers that the garbage collector has freed (docs/adr/0009).</summary>
     [Fact]
     public void TorchSharp_runs_unoptimised_so_that_operands_live_until_an_operation_is_done()
-        => Assert.True(typeof(torch).Assembly.GetCustomAttribute<DebuggableAttribute>() is { IsJITOptimizerDisabled: true }, "The output holds the TorchSharp.dll of the package instead of the edited copy; see build/LibTorch.targets.");
+        => Assert.True(
+            typeof(torch).Assembly.GetCustomAttribute<DebuggableAttribute>() is { IsJITOptimizerDisabled: true },
+            "The output holds the TorchSharp.dll of the package instead of the edited copy; see build/LibTorch.targets.");
 
-    /// <summary>With a version of its own a build prefers the edited copy to the package's, and the runtime refuses that one (docs/adr/0014).</summary>
+    /// <summary>
+    /// With a version of its own a build prefers the edited copy to the package's, and the runtime refuses that one (docs/adr/0014).
+    /// </summary>
     [Fact]
     public void TorchSharp_is_newer_than_the_package_and_so_is_what_we_were_compiled_against()
     {

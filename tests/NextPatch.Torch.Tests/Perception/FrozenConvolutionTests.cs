@@ -29,11 +29,13 @@ public sealed class FrozenConvolutionTests
             using var scope = NewDisposeScope();
             var weight = FormulaTensors.Convolution("weight", outputs, inputs / groups, kernel, kernel).Read();
             var bias = FormulaTensors.Make("bias", 1, 0, outputs).Read();
-            using var convolution = new FrozenConvolution(weight.ToSingles(), bias.ToSingles(), inputs, (kernel, kernel), stride, (kernel / 2, kernel / 2), groups);
+            using var convolution = new FrozenConvolution(
+                weight.ToSingles(), bias.ToSingles(), inputs, (kernel, kernel), stride, (kernel / 2, kernel / 2), groups);
             manual_seed(1);
             var x = FrozenConvolution.ChannelsLast(randn(batch, inputs, side, side));
             var expected = nn.functional.relu(nn.functional.conv2d(
-                x.to(float64), StateLoader.ToTensor(weight).to(float64), StateLoader.ToTensor(bias).to(float64), [stride, stride], [kernel / 2, kernel / 2], groups: groups));
+                x.to(float64), StateLoader.ToTensor(weight).to(float64), StateLoader.ToTensor(bias).to(float64), [stride, stride],
+                    [kernel / 2, kernel / 2], groups: groups));
             var actual = convolution.ForwardRelu(x);
             Assert.Equal(expected.shape, actual.shape);
             var error = (actual.to(float64) - expected).abs().max().item<double>();

@@ -10,20 +10,25 @@ public sealed class LpipsTests
     // Positions and groups of VGG-16's convolutions; a quarter of its channels.
     private static readonly (int Group, int Position, int Inputs, int Outputs)[] Convolutions =
     [
-        (1, 0, 3, 16), (1, 2, 16, 16), (2, 5, 16, 32), (2, 7, 32, 32), (3, 10, 32, 64), (3, 12, 64, 64), (3, 14, 64, 64), (4, 17, 64, 128), (4, 19, 128, 128), (4, 21, 128, 128),
+        (1, 0, 3, 16), (1, 2, 16, 16), (2, 5, 16, 32), (2, 7, 32, 32), (3, 10, 32, 64), (3, 12, 64, 64), (3, 14, 64, 64), (4, 17, 64, 128),
+        (4, 19, 128, 128), (4, 21, 128, 128),
         (5, 24, 128, 128), (5, 26, 128, 128), (5, 28, 128, 128),
     ];
 
-    /// <summary>Rounded behind each of 13 layers, forward and backward; float32 stands for what is exact (the recorded distances are compared with it).</summary>
+    /// <summary>
+    /// Rounded behind each of 13 layers, forward and backward; float32 stands for what is exact (the recorded distances are compared with it).
+    /// </summary>
     [Fact]
     public void In_bfloat16_distance_and_gradient_are_those_of_float32_up_to_rounding()
     {
         using var scope = NewDisposeScope();
         var features = Convolutions.SelectMany(c => new (string, StoredTensor)[]
         {
-            ($"features.{c.Position}.weight", FormulaTensors.Convolution($"{c.Position}.weight", c.Outputs, c.Inputs, 3, 3)), ($"features.{c.Position}.bias", FormulaTensors.Make($"{c.Position}.bias", 0.1f, 0, c.Outputs)),
+            ($"features.{c.Position}.weight", FormulaTensors.Convolution($"{c.Position}.weight", c.Outputs, c.Inputs, 3, 3)),
+            ($"features.{c.Position}.bias", FormulaTensors.Make($"{c.Position}.bias", 0.1f, 0, c.Outputs)),
         }).ToDictionary();
-        var heads = Convolutions.GroupBy(c => c.Group).ToDictionary(g => $"lin{g.Key - 1}.weight", g => FormulaTensors.Make($"lin{g.Key - 1}", 0, 0.1f, 1, g.Last().Outputs, 1, 1));
+        var heads = Convolutions.GroupBy(c => c.Group)
+            .ToDictionary(g => $"lin{g.Key - 1}.weight", g => FormulaTensors.Make($"lin{g.Key - 1}", 0, 0.1f, 1, g.Last().Outputs, 1, 1));
         using var lpips = new Lpips(features, heads, "formula");
         manual_seed(3);
         var images = (rand(3, 3, 32, 32) * 2) - 1;

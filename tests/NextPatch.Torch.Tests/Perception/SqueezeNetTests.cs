@@ -76,24 +76,36 @@ public sealed class SqueezeNetTests
         {
             var changed = new Dictionary<string, StoredTensor>(tensors);
             change(changed);
-            return Assert.Throws<DataFormatException>(() => new SqueezeNet(new PretrainedWeights(changed, "some.safetensors", SqueezeNet.Name))).Message;
+            return Assert.Throws<DataFormatException>(
+                () => new SqueezeNet(new PretrainedWeights(changed, "some.safetensors", SqueezeNet.Name))).Message;
         }
 
-        Assert.Contains("'some.safetensors' does not hold the weights of SqueezeNet 1.1: it has no tensor 'fire9.expand3x3.bias'", Refusal(t => t.Remove("fire9.expand3x3.bias")), StringComparison.Ordinal);
-        Assert.Contains("'fire3.squeeze1x1.bias' is Float32 [17], expected Float32 [16]", Refusal(t => t["fire3.squeeze1x1.bias"] = FormulaTensors.Make("x", 1, 0, 17)), StringComparison.Ordinal);
-        Assert.Contains("'conv1.bias' holds numbers that are not finite", Refusal(t => t["conv1.bias"] = FormulaTensors.Make("x", float.PositiveInfinity, 0, 64)), StringComparison.Ordinal);
-        Assert.Contains("1 of its 51 tensors have no place in it, the first is 'fire10.bias'", Refusal(t => t["fire10.bias"] = FormulaTensors.Make("x", 1, 0, 64)), StringComparison.Ordinal);
+        Assert.Contains(
+            "'some.safetensors' does not hold the weights of SqueezeNet 1.1: it has no tensor 'fire9.expand3x3.bias'",
+            Refusal(t => t.Remove("fire9.expand3x3.bias")), StringComparison.Ordinal);
+        Assert.Contains(
+            "'fire3.squeeze1x1.bias' is Float32 [17], expected Float32 [16]",
+            Refusal(t => t["fire3.squeeze1x1.bias"] = FormulaTensors.Make("x", 1, 0, 17)), StringComparison.Ordinal);
+        Assert.Contains(
+            "'conv1.bias' holds numbers that are not finite", Refusal(t => t["conv1.bias"] = FormulaTensors.Make("x", float.PositiveInfinity, 0, 64)),
+            StringComparison.Ordinal);
+        Assert.Contains(
+            "1 of its 51 tensors have no place in it, the first is 'fire10.bias'",
+            Refusal(t => t["fire10.bias"] = FormulaTensors.Make("x", 1, 0, 64)), StringComparison.Ordinal);
 
         using var scope = NewDisposeScope();
         using var network = new SqueezeNet(new PretrainedWeights(tensors, "formula", SqueezeNet.Name));
-        Assert.Contains("at least 31x31", Assert.Throws<NextPatchException>(() => network.Activations(zeros(1, 3, 30, 64))).Message, StringComparison.Ordinal);
-        Assert.Contains("[1, 1, 64, 64]", Assert.Throws<NextPatchException>(() => network.Activations(zeros(1, 1, 64, 64))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "at least 31x31", Assert.Throws<NextPatchException>(() => network.Activations(zeros(1, 3, 30, 64))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "[1, 1, 64, 64]", Assert.Throws<NextPatchException>(() => network.Activations(zeros(1, 1, 64, 64))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Published_weights_give_the_recorded_activations()
     {
-        var recorded = JsonNode.Parse(File.ReadAllText(SharedData.PathOrSkip("weights", "reference-outputs.json")))!["squeezenet-1.1-features"]!["pattern128"]!;
+        var recorded = JsonNode.Parse(
+            File.ReadAllText(SharedData.PathOrSkip("weights", "reference-outputs.json")))!["squeezenet-1.1-features"]!["pattern128"]!;
         using var weights = WeightsFile.Open(SharedData.PathOrSkip("weights", "squeezenet-1.1-features.safetensors"));
         using var scope = NewDisposeScope();
         using var network = new SqueezeNet(new PretrainedWeights(weights.Tensors, weights.Path, SqueezeNet.Name));
@@ -147,9 +159,13 @@ public sealed class SqueezeNetTests
     private static Tensor[] ExactActivations(Dictionary<string, StoredTensor> tensors, Tensor images)
     {
         Tensor Convolve(Tensor x, string key, long stride = 1, long padding = 0) => functional.relu(functional.conv2d(
-            x, StateLoader.ToTensor(tensors[$"{key}.weight"].Read()).to(float64), StateLoader.ToTensor(tensors[$"{key}.bias"].Read()).to(float64), [stride, stride], [padding, padding]));
+            x, StateLoader.ToTensor(tensors[$"{key}.weight"].Read()).to(float64), StateLoader.ToTensor(tensors[$"{key}.bias"].Read()).to(float64),
+                [stride, stride], [padding, padding]));
         var levels = (images + 1) * 127.5;
-        var layers = new List<Tensor> { Convolve(stack([levels.select(1, 2) - 103.939f, levels.select(1, 1) - 116.779f, levels.select(1, 0) - 123.68f], 1), "conv1", stride: 2) };
+        var layers = new List<Tensor>
+        {
+            Convolve(stack([levels.select(1, 2) - 103.939f, levels.select(1, 1) - 116.779f, levels.select(1, 0) - 123.68f], 1), "conv1", stride: 2),
+        };
         for (var fire = 2; fire <= 9; fire++)
         {
             var x = fire is 2 or 4 or 6 ? functional.max_pool2d(layers[^1], 3, 2) : layers[^1];
@@ -171,6 +187,7 @@ public sealed class SqueezeNetTests
     {
         Assert.Equal(expected.shape, actual.shape);
         var error = (actual.to(float64) - expected).abs().max().item<double>();
-        Assert.True(error <= relative * expected.abs().max().item<double>(), $"{what} is {error} off where the largest value is {expected.abs().max().item<double>()}");
+        Assert.True(error <= relative * expected.abs().max().item<double>(),
+            $"{what} is {error} off where the largest value is {expected.abs().max().item<double>()}");
     }
 }

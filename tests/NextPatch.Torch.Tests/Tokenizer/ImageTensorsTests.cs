@@ -50,5 +50,7 @@ public sealed class ImageTensorsTests
 
     [Fact]
     public void A_partial_image_is_refused()
-        => Assert.Contains("13 bytes are not a whole number of 2x2 RGB images", Assert.Throws<ArgumentException>(() => ImageTensors.FromPixels(new byte[13], 2)).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "13 bytes are not a whole number of 2x2 RGB images",
+            Assert.Throws<ArgumentException>(() => ImageTensors.FromPixels(new byte[13], 2)).Message, StringComparison.Ordinal);
 }

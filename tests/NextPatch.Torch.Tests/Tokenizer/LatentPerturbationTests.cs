@@ -21,14 +21,18 @@ public sealed class LatentPerturbationTests
     {
         using var scope = NewDisposeScope();
         manual_seed(1);
-        var config = new LatentPerturbationConfig { ImageShare = 0.5, CodeShare = 0.8, Neighbours = 6, AnnealStart = 10, AnnealEnd = 20, EndRatio = 0.5 };
+        var config = new LatentPerturbationConfig
+        {
+            ImageShare = 0.5, CodeShare = 0.8, Neighbours = 6, AnnealStart = 10, AnnealEnd = 20, EndRatio = 0.5,
+        };
         using var quantizer = new VectorQuantizer(Tokenizer with { NormalizeCodes = isUnitSphere });
         var latents = randn(16, 3, 2, 2);
         var plain = quantizer.forward(latents);
         var output = quantizer.Quantize(latents, new LatentPerturbation(config, Seed), step);
 
         var codebook = quantizer.get_parameter("embedding.weight")!;
-        var expected = PlainLoop(Rows(Points(latents, isUnitSphere)), Rows(isUnitSphere ? nn.functional.normalize(codebook, dim: 1) : codebook), config, step);
+        var expected = PlainLoop(
+            Rows(Points(latents, isUnitSphere)), Rows(isUnitSphere ? nn.functional.normalize(codebook, dim: 1) : codebook), config, step);
         Assert.NotEqual(expected, plain.Codes.data<long>().ToArray());
         Assert.True(output.Vectors.allclose(quantizer.Lookup(tensor(expected).view(16, 4), 2, 2), atol: 1e-6));
 

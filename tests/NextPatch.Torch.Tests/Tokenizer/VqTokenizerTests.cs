@@ -9,7 +9,10 @@ namespace NextPatch.Torch.Tests.Tokenizer;
 [NoTensorLeaks]
 public sealed class VqTokenizerTests
 {
-    private static readonly TokenizerConfig Tiny = new() { ImageSide = 16, CodebookSize = 12, CodeWidth = 4, Channels = [16, 16], BlockCounts = [1, 1] };
+    private static readonly TokenizerConfig Tiny = new()
+    {
+        ImageSide = 16, CodebookSize = 12, CodeWidth = 4, Channels = [16, 16], BlockCounts = [1, 1],
+    };
 
     [Fact]
     public void Codes_and_images_have_the_promised_shapes_and_ranges()
@@ -34,7 +37,8 @@ public sealed class VqTokenizerTests
         var decoded = tokenizer.Decode(codes);
         foreach (var (first, count) in new[] { (0, 1), (1, 2), (3, 8), (64, 6) })
         {
-            Assert.Equal(codes.narrow(0, first, count).data<long>().ToArray(), tokenizer.Encode(images.narrow(0, first, count)).data<long>().ToArray());
+            Assert.Equal(
+                codes.narrow(0, first, count).data<long>().ToArray(), tokenizer.Encode(images.narrow(0, first, count)).data<long>().ToArray());
             Assert.Equal(
                 decoded.narrow(0, first, count).contiguous().data<float>().ToArray(),
                 tokenizer.Decode(codes.narrow(0, first, count)).data<float>().ToArray());
@@ -99,8 +103,12 @@ public sealed class VqTokenizerTests
         Assert.Equal(
             "The tokenizer expects images of shape [N, 3, 16, 16] with N at least 1 but got [1, 3, 8, 8].",
             Assert.Throws<NextPatchException>(() => tokenizer.Encode(zeros(1, 3, 8, 8))).Message);
-        Assert.StartsWith("Code 12 is outside the tokenizer's codebook of 12", Assert.Throws<NextPatchException>(() => tokenizer.DecodePixels(Enumerable.Repeat(12, 16).ToArray())).Message, StringComparison.Ordinal);
-        Assert.StartsWith("15 codes are not a whole number", Assert.Throws<NextPatchException>(() => tokenizer.DecodePixels(new int[15])).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "Code 12 is outside the tokenizer's codebook of 12",
+            Assert.Throws<NextPatchException>(() => tokenizer.DecodePixels(Enumerable.Repeat(12, 16).ToArray())).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "15 codes are not a whole number", Assert.Throws<NextPatchException>(() => tokenizer.DecodePixels(new int[15])).Message,
+            StringComparison.Ordinal);
     }
 
     private static byte[] Bytes(VqTokenizer tokenizer) => [.. StateLoader.Capture(tokenizer).SelectMany(p => p.Value.Bytes.ToArray())];

@@ -32,7 +32,8 @@ public sealed class DamagedCheckpointTests
         var damaged = Contents(whole.Checkpoint!);
 
         var notes = new List<string>();
-        var resumed = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 5, KeepLast = 2, Resume = true, OnNote = notes.Add });
+        var resumed = TinyRun.Train(
+            codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 5, KeepLast = 2, Resume = true, OnNote = notes.Add });
         Assert.Contains(notes, n => n.StartsWith($"The checkpoint {Newest} is damaged: {file}", StringComparison.Ordinal));
         Assert.Contains("The run falls back to step-00000008.", notes);
         Assert.Equal(Newest, Path.GetFileName(resumed.Checkpoint));
@@ -78,7 +79,9 @@ public sealed class DamagedCheckpointTests
             File.WriteAllText(latest, pointer);
         }
 
-        Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message,
+            StringComparison.Ordinal);
         Assert.Equal(12, TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }).Step);
         Assert.Equal(Newest, File.ReadAllText(latest).Trim());
     }
@@ -92,7 +95,11 @@ public sealed class DamagedCheckpointTests
         TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 4 });
         File.WriteAllText(Path.Combine(folder["run"], "latest"), "step-00000004");
         using var stop = new CancellationTokenSource();
-        TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], KeepLast = 1, Resume = true, SampleEvery = 6, OnSample = (_, _) => stop.Cancel() }, cancellation: stop.Token);
+        TinyRun.Train(
+            codes, new GptRunOptions
+            {
+                Output = folder["run"], KeepLast = 1, Resume = true, SampleEvery = 6, OnSample = (_, _) => stop.Cancel(),
+            }, cancellation: stop.Token);
         Assert.Equal("step-00000006", File.ReadAllText(Path.Combine(folder["run"], "latest")).Trim());
         Assert.Equal(["step-00000006", "step-00000008", Newest], new CheckpointFolder(folder["run"]).All());
     }
@@ -143,7 +150,11 @@ public sealed class DamagedCheckpointTests
         Assert.SkipUnless(File.Exists("/usr/bin/sha256sum"), "no sha256sum here");
         using var folder = new TemporaryFolder();
         var checkpoint = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"] }).Checkpoint!;
-        using var check = Process.Start(new ProcessStartInfo("/usr/bin/sha256sum", ["--check", "--strict", "SHA256SUMS"]) { WorkingDirectory = checkpoint, RedirectStandardOutput = true })!;
+        using var check = Process.Start(
+            new ProcessStartInfo("/usr/bin/sha256sum", ["--check", "--strict", "SHA256SUMS"])
+            {
+                WorkingDirectory = checkpoint, RedirectStandardOutput = true,
+            })!;
         Assert.Equal(5, check.StandardOutput.ReadToEnd().Split(": OK").Length - 1);
         check.WaitForExit();
         Assert.Equal(0, check.ExitCode);

@@ -37,7 +37,9 @@ public sealed class FullDiskTests
         Assert.Equal(["step-00000004", "step-00000010"], after); // owed since 8
         Assert.Equal(["step-00000004", "step-00000010", "step-00000012"], Names(run));
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!, "optimizer"), TinyRun.Weights(result.Checkpoint!, "optimizer"));
-        Assert.Contains(notes, n => n.Contains("checkpoint of step 8 could not be written", StringComparison.Ordinal) && n.Contains("The last checkpoint is step-00000004.", StringComparison.Ordinal));
+        Assert.Contains(
+            notes, n => n.Contains("checkpoint of step 8 could not be written", StringComparison.Ordinal) && n.Contains(
+            "The last checkpoint is step-00000004.", StringComparison.Ordinal));
         Assert.Contains(notes, n => n.Contains("The checkpoint of step 10 is written", StringComparison.Ordinal));
     }
 
@@ -49,7 +51,11 @@ public sealed class FullDiskTests
         var plain = TinyRun.Train(codes, new GptRunOptions { Output = folder["plain"] });
         using (var limit = new FileSizeLimit(ulong.MaxValue >> 1))
         {
-            var options = new GptRunOptions { Output = folder["run"], CheckpointEvery = 4, OnFullDisk = FullDiskAction.Stop, SampleEvery = 5, OnSample = (_, _) => limit.Set(SmallerThanTheWeights) };
+            var options = new GptRunOptions
+            {
+                Output = folder["run"], CheckpointEvery = 4, OnFullDisk = FullDiskAction.Stop, SampleEvery = 5,
+                OnSample = (_, _) => limit.Set(SmallerThanTheWeights),
+            };
             var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, options));
             Assert.Contains("checkpoint of step 8 could not be written", error.Message, StringComparison.Ordinal);
             Assert.Contains("Resume", error.Message, StringComparison.Ordinal);

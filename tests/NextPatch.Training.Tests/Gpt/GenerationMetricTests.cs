@@ -8,7 +8,10 @@ namespace NextPatch.Training.Tests.Gpt;
 [NoTensorLeaks]
 public sealed class GenerationMetricTests
 {
-    private static readonly GenerationRequest Request = new() { Labels = [0, 1, 2, 0], Seed = 3, Sampling = new SamplingConfig { GuidanceScale = 1 } };
+    private static readonly GenerationRequest Request = new()
+    {
+        Labels = [0, 1, 2, 0], Seed = 3, Sampling = new SamplingConfig { GuidanceScale = 1 },
+    };
 
     [Theory]
     [InlineData(0.9)]
@@ -25,7 +28,8 @@ public sealed class GenerationMetricTests
 
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(measured.Checkpoint!));
         Assert.Equal(2, metric.Codes.Count);
-        var lines = File.ReadAllLines(folder["measured/metrics.jsonl"]).Select(l => JsonDocument.Parse(l).RootElement).Where(l => l.TryGetProperty("fd-fake", out _)).ToList();
+        var lines = File.ReadAllLines(folder["measured/metrics.jsonl"]).Select(l => JsonDocument.Parse(l).RootElement)
+            .Where(l => l.TryGetProperty("fd-fake", out _)).ToList();
         Assert.Equal([(5, 7.5), (10, 7.5)], lines.Select(l => (l.GetProperty("step").GetInt32(), l.GetProperty("fd-fake").GetDouble())));
         Assert.All(lines, l => Assert.Equal(decay > 0 ? "ema" : "model", l.GetProperty("weights").GetString()));
     }
@@ -52,7 +56,11 @@ public sealed class GenerationMetricTests
         using var stop = new CancellationTokenSource();
         var metric = new Drawn { OnMeasure = stop.Cancel };
 
-        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"], Metric = metric, MeasureEvery = 5 }, cancellation: stop.Token);
+        var result = TinyRun.Train(
+            TinyRun.WriteCodes(folder["codes"]), new GptRunOptions
+            {
+                Output = folder["run"], Metric = metric, MeasureEvery = 5,
+            }, cancellation: stop.Token);
 
         Assert.Equal((5, false), (result.Step, result.IsComplete));
         Assert.True(Directory.Exists(result.Checkpoint));

@@ -56,7 +56,8 @@ public sealed class GptTrainerTests
         (double OnTheWay, double AtTheEnd) Losses(int images)
         {
             var lines = new List<TrainingProgress>();
-            var result = TinyRun.Train(codes, new GptRunOptions { Output = folder[$"run-{images}"], ValidateEvery = 1, ValidationImages = images, OnProgress = lines.Add });
+            var result = TinyRun.Train(
+                codes, new GptRunOptions { Output = folder[$"run-{images}"], ValidateEvery = 1, ValidationImages = images, OnProgress = lines.Add });
             return (lines[^2].ValidationLoss!.Value, result.ValidationLoss!.Value);
         }
 
@@ -77,11 +78,16 @@ public sealed class GptTrainerTests
         var whole = TinyRun.Train(codes, new GptRunOptions { Output = folder["whole"] });
         using var stop = new CancellationTokenSource();
 
-        var stopped = TinyRun.Train(codes, new GptRunOptions { Output = folder["stopped"], OnProgress = p => (p.Step == TinyRun.Training.Steps ? stop : null)?.Cancel() }, null, stop.Token);
+        var stopped = TinyRun.Train(
+            codes, new GptRunOptions
+            {
+                Output = folder["stopped"], OnProgress = p => (p.Step == TinyRun.Training.Steps ? stop : null)?.Cancel(),
+            }, null, stop.Token);
 
         Assert.Equal((true, null, null), (stopped.IsComplete, stopped.ValidationLoss, stopped.AverageValidationLoss));
         Assert.NotNull(whole.ValidationLoss);
-        Assert.All(["model", "ema", "optimizer"], file => Assert.Equal(TinyRun.Weights(whole.Checkpoint!, file), TinyRun.Weights(stopped.Checkpoint!, file)));
+        Assert.All(["model", "ema", "optimizer"], file => Assert.Equal(
+            TinyRun.Weights(whole.Checkpoint!, file), TinyRun.Weights(stopped.Checkpoint!, file)));
     }
 
     [Fact]
@@ -90,7 +96,11 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         var plain = TinyRun.Train(codes, new GptRunOptions { Output = folder["plain"] });
-        var often = TinyRun.Train(codes, new GptRunOptions { Output = folder["often"], CheckpointEvery = 2, KeepLast = 2, ValidateEvery = 3, SampleEvery = 5, OnSample = (_, _) => { } });
+        var often = TinyRun.Train(
+            codes, new GptRunOptions
+            {
+                Output = folder["often"], CheckpointEvery = 2, KeepLast = 2, ValidateEvery = 3, SampleEvery = 5, OnSample = (_, _) => { },
+            });
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(often.Checkpoint!));
         Assert.Equal(["step-00000010", "step-00000012"], new CheckpointFolder(folder["often"]).All());
         Assert.Equal(["SHA256SUMS", "config.json", "ema.safetensors", "model.safetensors", "optimizer.safetensors", "state.json"],
@@ -113,7 +123,11 @@ public sealed class GptTrainerTests
     {
         using var folder = new TemporaryFolder();
         var lines = new List<TrainingProgress>();
-        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"], LogEvery = 1, OnProgress = lines.Add, ValidateEvery = 10 },
+        var result = TinyRun.Train(
+            TinyRun.WriteCodes(folder["codes"]), new GptRunOptions
+            {
+                Output = folder["run"], LogEvery = 1, OnProgress = lines.Add, ValidateEvery = 10,
+            },
             TinyRun.Config(TinyRun.Training with { Steps = 80 }));
         Assert.True(result.ValidationLoss < 1.2, $"held-out loss {result.ValidationLoss}, log(12) = 2.48 at the start");
         Assert.NotNull(result.AverageValidationLoss);
@@ -130,7 +144,8 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         var config = TinyRun.Config(TinyRun.Training with { Steps = 400, LearningRate = 1e30, ClipNorm = 0, WarmupShare = 0 });
-        var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 1 }, config));
+        var error = Assert.Throws<NextPatchException>(
+            () => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], CheckpointEvery = 1 }, config));
         Assert.Contains("nan-step-", error.Message, StringComparison.Ordinal);
         Assert.Contains("step-0000000", error.Message, StringComparison.Ordinal);
         var dump = Directory.GetDirectories(folder["run"], "nan-step-*").Single();
@@ -159,7 +174,8 @@ public sealed class GptTrainerTests
         // Lines come at steps 1, 250, 500 and so on: from step 1000 on, past the stage switch at 500, caches are warm.
         var settled = live.Skip(4).ToList();
         Assert.Single(settled.Select(l => l.Tensors).Distinct());
-        Assert.True(settled[^1].Bytes - settled[0].Bytes < 16 << 20, $"working set grew from {settled[0].Bytes >> 20} to {settled[^1].Bytes >> 20} MiB");
+        Assert.True(settled[^1].Bytes - settled[0].Bytes < 16 << 20,
+            $"working set grew from {settled[0].Bytes >> 20} to {settled[^1].Bytes >> 20} MiB");
     }
 
     [Fact]
@@ -168,7 +184,9 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
-        Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]
@@ -177,7 +195,12 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
-        var error = Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }, TinyRun.Config(TinyRun.Training with { LearningRate = 5, Seed = 6 })));
+        var error = Assert.Throws<ConfigException>(
+            () => TinyRun.Train(
+            codes, new GptRunOptions
+            {
+                Output = folder["run"], Resume = true,
+            }, TinyRun.Config(TinyRun.Training with { LearningRate = 5, Seed = 6 })));
         Assert.Contains("training.learningRate: 0.01 in the checkpoint, 5 now", error.Message, StringComparison.Ordinal);
         Assert.Contains("training.seed: 5 in the checkpoint, 6 now", error.Message, StringComparison.Ordinal);
     }
@@ -189,7 +212,13 @@ public sealed class GptTrainerTests
         var codes = TinyRun.WriteCodes(folder["codes"], vocabulary: 13);
         var error = Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }));
         Assert.Contains("vocabulary of 13", error.Message, StringComparison.Ordinal);
-        Assert.Contains("grid", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }, TinyRun.Config(TinyRun.Training with { PatchSides = [3, 1] }))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "grid", Assert.Throws<ConfigException>(
+            () => TinyRun.Train(
+            codes, new GptRunOptions
+            {
+                Output = folder["run"],
+            }, TinyRun.Config(TinyRun.Training with { PatchSides = [3, 1] }))).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -198,7 +227,9 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         File.WriteAllText(folder["file"], "");
-        Assert.Contains("cannot be written", Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = Path.Combine(folder["file"], "run") })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "cannot be written", Assert.Throws<NextPatchException>(
+            () => TinyRun.Train(codes, new GptRunOptions { Output = Path.Combine(folder["file"], "run") })).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -213,7 +244,9 @@ public sealed class GptTrainerTests
         var path = Path.Combine(TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }).Checkpoint!, file);
         var bytes = File.ReadAllBytes(path);
         File.WriteAllBytes(path, bytes[..(bytes.Length / 2)]);
-        Assert.Contains(file, Assert.Throws<DataFormatException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            file, Assert.Throws<DataFormatException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true })).Message,
+            StringComparison.Ordinal);
         Assert.Equal(bytes.Length / 2, new FileInfo(path).Length);
     }
 
@@ -223,10 +256,13 @@ public sealed class GptTrainerTests
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         var own = TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] }).Checkpoint!;
-        var foreign = TinyRun.Train(codes, new GptRunOptions { Output = folder["other"] }, TinyRun.Config(model: TinyRun.Model with { Width = 32 })).Checkpoint!;
+        var foreign = TinyRun.Train(
+            codes, new GptRunOptions { Output = folder["other"] }, TinyRun.Config(model: TinyRun.Model with { Width = 32 })).Checkpoint!;
         File.Copy(Path.Combine(foreign, "model.safetensors"), Path.Combine(own, "model.safetensors"), overwrite: true);
         File.Delete(Path.Combine(own, "SHA256SUMS")); // a person meant it
-        Assert.Contains("do not fit the model", Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "do not fit the model", Assert.Throws<NextPatchException>(
+            () => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true })).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -239,7 +275,8 @@ public sealed class GptTrainerTests
         Assert.Contains("classes start anew", InitialWeights.Load(folder["run"], model, 1), StringComparison.Ordinal);
         var loaded = StateLoader.Capture(model).ToDictionary();
         Assert.Equal(expected["layers.1.attention.wo.weight"].ToSingles(), loaded["layers.1.attention.wo.weight"].ToSingles());
-        Assert.Equal(expected["cls_embedding.embedding_table.weight"].ToSingles()[^16..], loaded["cls_embedding.embedding_table.weight"].ToSingles()[^16..]);
+        Assert.Equal(
+            expected["cls_embedding.embedding_table.weight"].ToSingles()[^16..], loaded["cls_embedding.embedding_table.weight"].ToSingles()[^16..]);
         Assert.Equal([8L, 16L], loaded["cls_embedding.embedding_table.weight"].Shape);
     }
 
@@ -247,11 +284,14 @@ public sealed class GptTrainerTests
     public void Damaged_weights_start_no_run()
     {
         using var folder = new TemporaryFolder();
-        var average = Path.Combine(TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"] }).Checkpoint!, "ema.safetensors");
+        var average = Path.Combine(
+            TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"] }).Checkpoint!, "ema.safetensors");
         var bytes = File.ReadAllBytes(average);
         bytes[^1] ^= 1;
         File.WriteAllBytes(average, bytes);
         using var model = new NextPatch.Torch.Gpt.GptModel(TinyRun.Model);
-        Assert.Contains("ema.safetensors' does not have the SHA-256", Assert.Throws<DataFormatException>(() => InitialWeights.Load(folder["run"], model, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "ema.safetensors' does not have the SHA-256",
+            Assert.Throws<DataFormatException>(() => InitialWeights.Load(folder["run"], model, 1)).Message, StringComparison.Ordinal);
     }
 }

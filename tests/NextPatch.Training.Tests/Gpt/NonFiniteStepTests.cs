@@ -20,7 +20,10 @@ public sealed class NonFiniteStepTests
         using var stop = new CancellationTokenSource();
         using var poison = new Poison(from: 5, to: 6);
         var notes = new List<string>();
-        var options = Options(folder["run"], poison) with { CheckpointEvery = 5, OnNote = notes.Add, OnSample = (step, model) => { poison.Apply(step, model); if (step == 6) { stop.Cancel(); } } };
+        var options = Options(folder["run"], poison) with
+        {
+            CheckpointEvery = 5, OnNote = notes.Add, OnSample = (step, model) => { poison.Apply(step, model); if (step == 6) { stop.Cancel(); } },
+        };
         var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), options, cancellation: stop.Token);
 
         Assert.Equal((6, 1), (result.Step, result.SkippedSteps));
@@ -31,10 +34,16 @@ public sealed class NonFiniteStepTests
         }
 
         using var state = JsonDocument.Parse(File.ReadAllText(Path.Combine(after, "state.json")));
-        Assert.Equal((6, 1, 1), (state.RootElement.GetProperty("step").GetInt32(), state.RootElement.GetProperty("skippedSteps").GetInt32(), state.RootElement.GetProperty("skippedInARow").GetInt32()));
-        Assert.Contains(notes, n => n.StartsWith("The loss of step 5 is NaN", StringComparison.Ordinal) && n.Contains("1 in a row, 1 in all", StringComparison.Ordinal));
+        Assert.Equal(
+            (6, 1, 1), (state.RootElement.GetProperty("step").GetInt32(), state.RootElement.GetProperty("skippedSteps").GetInt32(),
+            state.RootElement.GetProperty("skippedInARow").GetInt32()));
+        Assert.Contains(
+            notes, n => n.StartsWith("The loss of step 5 is NaN", StringComparison.Ordinal) && n.Contains(
+            "1 in a row, 1 in all", StringComparison.Ordinal));
         Assert.Equal([6L, 16L], NpyFile.Read(Path.Combine(folder["run"], "nan-step-00000005", "codes.npy")).Shape);
-        Assert.Equal("""{"step":6,"stage":0,"patchSide":2,"skipped":true,"skippedSteps":1}""", File.ReadAllLines(Path.Combine(folder["run"], "metrics.jsonl"))[^1]);
+        Assert.Equal(
+            """{"step":6,"stage":0,"patchSide":2,"skipped":true,"skippedSteps":1}""",
+            File.ReadAllLines(Path.Combine(folder["run"], "metrics.jsonl"))[^1]);
     }
 
     /// <summary>Cancelled in the row of skipped steps, right after it, and later.</summary>
@@ -52,7 +61,11 @@ public sealed class NonFiniteStepTests
 
         using var stop = new CancellationTokenSource();
         using var first = new Poison(from: 5, to: Math.Min(7, stopAfter));
-        TinyRun.Train(codes, Options(folder["parts"], first) with { OnSample = (step, model) => { first.Apply(step, model); if (step == stopAfter) { stop.Cancel(); } } }, cancellation: stop.Token);
+        TinyRun.Train(
+            codes, Options(folder["parts"], first) with
+            {
+                OnSample = (step, model) => { first.Apply(step, model); if (step == stopAfter) { stop.Cancel(); } },
+            }, cancellation: stop.Token);
 
         // The second session poisons the step that the first did not come to.
         using var second = new Poison(from: 5, to: 7);
@@ -79,7 +92,8 @@ public sealed class NonFiniteStepTests
         Assert.Contains($"The loss of step {4 + limit} is NaN", error.Message, StringComparison.Ordinal);
         Assert.Contains("nan-step-00000005", error.Message, StringComparison.Ordinal);
         Assert.Contains("checkpoint from before is " + Path.Combine(folder["run"], "step-00000005"), error.Message, StringComparison.Ordinal);
-        Assert.Equal(["step-00000003", "step-00000004", "step-00000005"], new CheckpointFolder(folder["run"]).All()); // none of doubtful weights, and the good ones stay
+        // none of doubtful weights, and the good ones stay
+        Assert.Equal(["step-00000003", "step-00000004", "step-00000005"], new CheckpointFolder(folder["run"]).All());
         Assert.Equal("nan-step-00000005", Path.GetFileName(Directory.GetDirectories(folder["run"], "nan-step-*").Single()));
     }
 
@@ -91,7 +105,11 @@ public sealed class NonFiniteStepTests
         using var stop = new CancellationTokenSource();
         using Poison first = new(from: 5, to: 7), second = new(from: 5, to: 100);
         var options = Options(folder["run"], first) with { StopAfterSkips = 3 };
-        TinyRun.Train(codes, options with { OnSample = (step, model) => { first.Apply(step, model); if (step == 7) { stop.Cancel(); } } }, cancellation: stop.Token);
+        TinyRun.Train(
+            codes, options with
+            {
+                OnSample = (step, model) => { first.Apply(step, model); if (step == 7) { stop.Cancel(); } },
+            }, cancellation: stop.Token);
         using var store = CodeStore.Open(codes);
         using var trainer = new GptTrainer(TinyRun.Config(), store, options with { Resume = true, OnSample = second.Apply });
         second.Apply(7, trainer.Model);
@@ -103,7 +121,10 @@ public sealed class NonFiniteStepTests
     {
         using var folder = new TemporaryFolder();
         using Poison first = new(from: 2, to: 4), second = new(from: 5, to: 7), third = new(from: 9, to: 11);
-        var options = Options(folder["run"], first) with { StopAfterSkips = 3, OnSample = (step, model) => { first.Apply(step, model); second.Apply(step, model); third.Apply(step, model); } };
+        var options = Options(folder["run"], first) with
+        {
+            StopAfterSkips = 3, OnSample = (step, model) => { first.Apply(step, model); second.Apply(step, model); third.Apply(step, model); },
+        };
         var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), options);
         Assert.Equal((true, 6), (result.IsComplete, result.SkippedSteps));
     }

@@ -29,8 +29,13 @@ public sealed class PrecisionTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        var wide = TinyRun.Train(codes, new GptRunOptions { Output = folder["a"] }, TinyRun.Config(TinyRun.Training with { Steps = 80, EmaDecay = 0.99, EmaWarmup = false }));
-        var narrow = TinyRun.Train(codes, new GptRunOptions { Output = folder["b"] }, TinyRun.Config(Bf16 with { Steps = 80, EmaDecay = 0.99, EmaWarmup = false }));
+        var wide = TinyRun.Train(
+            codes, new GptRunOptions
+            {
+                Output = folder["a"],
+            }, TinyRun.Config(TinyRun.Training with { Steps = 80, EmaDecay = 0.99, EmaWarmup = false }));
+        var narrow = TinyRun.Train(
+            codes, new GptRunOptions { Output = folder["b"] }, TinyRun.Config(Bf16 with { Steps = 80, EmaDecay = 0.99, EmaWarmup = false }));
         Assert.Equal(wide.ValidationLoss!.Value, narrow.ValidationLoss!.Value, 0.1);
         Assert.Equal(wide.AverageValidationLoss!.Value, narrow.AverageValidationLoss!.Value, 0.1); // so the bf16 copies were the average's
         Assert.True(wide.AverageValidationLoss > wide.ValidationLoss + 0.2, "the average is far behind, or nothing was compared");

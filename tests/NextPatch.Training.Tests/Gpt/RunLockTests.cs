@@ -17,7 +17,9 @@ public sealed class RunLockTests
         {
             var beingWritten = Directory.CreateDirectory(Path.Combine(folder["run"], ".writing-step-00000004")).FullName;
             var error = Assert.Throws<NextPatchException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"], Resume = true }));
-            Assert.Contains($"in use by another run (process {Environment.ProcessId} on {Environment.MachineName} since ", error.Message, StringComparison.Ordinal);
+            Assert.Contains(
+                $"in use by another run (process {Environment.ProcessId} on {Environment.MachineName} since ", error.Message,
+                StringComparison.Ordinal);
             Assert.True(Directory.Exists(beingWritten));
         }
 
@@ -32,7 +34,9 @@ public sealed class RunLockTests
         TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] });
         for (var i = 0; i < 2; i++)
         {
-            Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "Resume", Assert.Throws<ConfigException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder["run"] })).Message,
+                StringComparison.Ordinal);
         }
     }
 }

@@ -6,7 +6,8 @@ namespace NextPatch.Training.Tests.Optimization;
 
 public sealed class AdamWKernelTests
 {
-    private static readonly AdamWStep Step = new(Clip: 0.5f, Keep: 0.999f, Beta1: 0.9f, Beta2: 0.95f, StepSize: 0.01f, SecondCorrection: 0.3f, Epsilon: 1e-8f, AverageDecay: 0.8f);
+    private static readonly AdamWStep Step = new(
+        Clip: 0.5f, Keep: 0.999f, Beta1: 0.9f, Beta2: 0.95f, StepSize: 0.01f, SecondCorrection: 0.3f, Epsilon: 1e-8f, AverageDecay: 0.8f);
 
     [Fact]
     public void Vector_and_scalar_agree_bit_for_bit()
@@ -41,5 +42,6 @@ public sealed class AdamWKernelTests
 
     [Fact]
     public void Sum_of_squares_is_exact_in_double()
-        => Gen.Float[-1000, 1000].Array[0, 100].Sample(values => Math.Abs(AdamWKernel.SumOfSquares(values) - values.Sum(v => (double)v * v)) <= 1e-9 * values.Sum(v => (double)v * v));
+        => Gen.Float[-1000, 1000].Array[0, 100]
+            .Sample(values => Math.Abs(AdamWKernel.SumOfSquares(values) - values.Sum(v => (double)v * v)) <= 1e-9 * values.Sum(v => (double)v * v));
 }

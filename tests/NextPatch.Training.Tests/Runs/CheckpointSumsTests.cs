@@ -32,5 +32,7 @@ public sealed class CheckpointSumsTests
     }
 
     private static void WriteSums(string folder)
-        => File.WriteAllLines(Path.Combine(folder, CheckpointSums.FileName), Directory.GetFiles(folder).Select(f => $"{Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(f)))}  {Path.GetFileName(f)}"));
+        => File.WriteAllLines(
+            Path.Combine(folder, CheckpointSums.FileName),
+            Directory.GetFiles(folder).Select(f => $"{Convert.ToHexStringLower(SHA256.HashData(File.ReadAllBytes(f)))}  {Path.GetFileName(f)}"));
 }

@@ -11,14 +11,20 @@ namespace NextPatch.Training.Tests.Tokenizer;
 /// <summary>Images and settings of a tokenizer run that takes a second: drawn shapes, somewhat larger than the crops.</summary>
 internal static class TinyTokenizerRun
 {
-    public static TokenizerConfig Tokenizer { get; } = new() { ImageSide = 16, CodebookSize = 16, CodeWidth = 4, Channels = [16, 16], BlockCounts = [0, 1] };
+    public static TokenizerConfig Tokenizer { get; } = new()
+    {
+        ImageSide = 16, CodebookSize = 16, CodeWidth = 4, Channels = [16, 16], BlockCounts = [0, 1],
+    };
 
     public static TokenizerImageOptions ImageOptions { get; } = new() { Side = 16, Seed = 5, HeldOutShare = 0.2 };
 
     public static TokenizerRunConfig Config(TokenizerImages images) => new()
     {
         Tokenizer = Tokenizer,
-        Objective = new VqganTrainingConfig { LearningRate = 3e-3, EmaDecay = 0.9, EmaWarmup = true, Reconstruction = ReconstructionLoss.Both, WarmsDiscriminator = false },
+        Objective = new VqganTrainingConfig
+        {
+            LearningRate = 3e-3, EmaDecay = 0.9, EmaWarmup = true, Reconstruction = ReconstructionLoss.Both, WarmsDiscriminator = false,
+        },
         Steps = 24, BatchSize = 4, WarmupSteps = 2, DecayShare = 0.2, ContinuousSteps = 4, RevivalInterval = 3, Seed = 5, Data = images.Data,
     };
 
@@ -26,7 +32,8 @@ internal static class TinyTokenizerRun
     public static string WriteImages(string folder)
     {
         var shapes = ShapesDataset.Create(3, trainCount: 40, heldOutCount: 0).Train;
-        var pixels = Enumerable.Range(0, 40).SelectMany(i => Enumerable.Range(0, 19).SelectMany(y => shapes.Image(i).Slice(y * 32 * 3, 22 * 3).ToArray())).ToArray();
+        var pixels = Enumerable.Range(0, 40)
+            .SelectMany(i => Enumerable.Range(0, 19).SelectMany(y => shapes.Image(i).Slice(y * 32 * 3, 22 * 3).ToArray())).ToArray();
         Directory.CreateDirectory(folder);
         var path = Path.Combine(folder, "images.npz");
         using var writer = new NpzWriter(path);
@@ -36,7 +43,8 @@ internal static class TinyTokenizerRun
     }
 
     public static TokenizerRunResult Train(
-        string path, TokenizerRunOptions options, Func<TokenizerRunConfig, TokenizerRunConfig>? change = null, IPerceptualLoss? perception = null, long stopAfter = long.MaxValue)
+        string path, TokenizerRunOptions options, Func<TokenizerRunConfig, TokenizerRunConfig>? change = null, IPerceptualLoss? perception = null,
+        long stopAfter = long.MaxValue)
     {
         using var images = TokenizerImages.Open(path, ImageOptions);
         using var stop = new CancellationTokenSource();

@@ -94,7 +94,9 @@ public sealed class TokenizerImagesTests
 
         using var failing = TokenizerImages.Open(folder["data"], new TokenizerImageOptions { Side = 16 });
         Assert.Contains("2.png", Assert.ThrowsAny<NextPatchException>(() => failing.Batch(0, 6)).Message, StringComparison.Ordinal);
-        Assert.Contains("2.png", Assert.ThrowsAny<NextPatchException>(() => failing.ReadJudged(TestContext.Current.CancellationToken)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "2.png", Assert.ThrowsAny<NextPatchException>(() => failing.ReadJudged(TestContext.Current.CancellationToken)).Message,
+            StringComparison.Ordinal);
         using var skipping = TokenizerImages.Open(folder["data"], new TokenizerImageOptions { Side = 16, OnBadImage = OnBadImage.Skip });
         Assert.Equal(6 * 16 * 16 * 3, skipping.Batch(0, 6).Length);
         Assert.Equal(1, skipping.BadCount);
@@ -113,5 +115,6 @@ public sealed class TokenizerImagesTests
         Assert.StartsWith("None of the ", Assert.Throws<NextPatchException>(() => images.Batch(0, 1)).Message, StringComparison.Ordinal);
     }
 
-    private static List<string> Epoch(TokenizerImages images, int epoch) => [.. Enumerable.Range(epoch * 30, 30).Select(place => images.PathAt(place))];
+    private static List<string> Epoch(TokenizerImages images, int epoch)
+        => [.. Enumerable.Range(epoch * 30, 30).Select(place => images.PathAt(place))];
 }

@@ -18,7 +18,8 @@ public sealed class TokenizerRunTests
 {
     public static TheoryData<string, long> Interruptions { get; } = new()
     {
-        { "plain", 2 }, { "plain", 4 }, { "plain", 11 }, { "without average", 7 }, { "perception and perturbation", 13 }, { "discriminator", 5 }, { "bf16", 7 }, { "bf16 discriminator", 5 },
+        { "plain", 2 }, { "plain", 4 }, { "plain", 11 }, { "without average", 7 }, { "perception and perturbation", 13 }, { "discriminator", 5 },
+        { "bf16", 7 }, { "bf16 discriminator", 5 },
     };
 
     /// <summary>Stopped before the codebook starts, right when it does, between two revivals, before and after the discriminator begins.</summary>
@@ -26,11 +27,14 @@ public sealed class TokenizerRunTests
     [MemberData(nameof(Interruptions))]
     public void A_resumed_run_ends_with_the_bytes_of_an_uninterrupted_one(string kind, long stopAfter)
     {
-        Assert.SkipUnless(kind != "bf16 discriminator" || Bf16GemmTiles.HasInstructions, "takes five minutes on a processor without bf16 instructions");
+        Assert.SkipUnless(
+            kind != "bf16 discriminator" || Bf16GemmTiles.HasInstructions, "takes five minutes on a processor without bf16 instructions");
         using var folder = new TemporaryFolder();
         var path = TinyTokenizerRun.WriteImages(folder["data"]);
         using var perception = kind.StartsWith("perception", StringComparison.Ordinal) ? new TinyTokenizerRun.Perception() : null;
-        TokenizerRunResult Train(string name, long until) => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder[name], Resume = true, ValidateEvery = 9 }, c => Changed(c, kind), perception, until);
+        TokenizerRunResult Train(string name, long until) => TinyTokenizerRun
+            .Train(path, new TokenizerRunOptions { Output = folder[name], Resume = true, ValidateEvery = 9 }, c => Changed(c, kind), perception,
+            until);
         var whole = Train("whole", long.MaxValue);
         var stopped = Train("parts", stopAfter);
         Assert.Equal((false, stopAfter), (stopped.IsComplete, stopped.Step));
@@ -38,7 +42,9 @@ public sealed class TokenizerRunTests
 
         Assert.True(resumed.IsComplete);
         Assert.Equal(TinyTokenizerRun.Contents(whole.Checkpoint!), TinyTokenizerRun.Contents(resumed.Checkpoint!));
-        Assert.Equal(File.ReadAllBytes(Path.Combine(folder["whole"], "model.safetensors")), File.ReadAllBytes(Path.Combine(folder["parts"], "model.safetensors")));
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(folder["whole"], "model.safetensors")),
+            File.ReadAllBytes(Path.Combine(folder["parts"], "model.safetensors")));
         Assert.Equal(whole.HeldOut, resumed.HeldOut);
         Assert.Equal(Lines(folder["whole"]), Lines(folder["parts"]));
     }
@@ -64,7 +70,8 @@ public sealed class TokenizerRunTests
         var grids = new List<(long Step, int Originals, int Reconstructions)>();
         var result = TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
         {
-            Output = folder["run"], ValidateEvery = 60, GridEvery = 100, OnProgress = lines.Add, OnGrid = (step, a, b) => grids.Add((step, a.Length, b.Length)),
+            Output = folder["run"], ValidateEvery = 60, GridEvery = 100, OnProgress = lines.Add,
+            OnGrid = (step, a, b) => grids.Add((step, a.Length, b.Length)),
         }, c => c with { Steps = 120, ContinuousSteps = 20 });
         Assert.True(result.HeldOut!.Psnr > lines[0].Psnr + 6, $"from {lines[0].Psnr} dB in training to {result.HeldOut.Psnr} dB held out");
         Assert.InRange(result.HeldOut.CodebookUsage, 0.5, 1);
@@ -79,16 +86,21 @@ public sealed class TokenizerRunTests
     {
         using var folder = new TemporaryFolder();
         var path = TinyTokenizerRun.WriteImages(folder["data"]);
-        TokenizerRunResult Train(ComputePrecision precision) => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder[$"{precision}"] }, c => c with { Steps = 120, ContinuousSteps = 20, Precision = precision });
+        TokenizerRunResult Train(ComputePrecision precision) => TinyTokenizerRun
+            .Train(path, new TokenizerRunOptions { Output = folder[$"{precision}"] },
+            c => c with { Steps = 120, ContinuousSteps = 20, Precision = precision });
         var (wide, narrow) = (Train(ComputePrecision.Fp32), Train(ComputePrecision.Bf16));
         Assert.Equal(wide.HeldOut!.Psnr, narrow.HeldOut!.Psnr, 0.5);
-        Assert.NotEqual(TinyTokenizerRun.Contents(wide.Checkpoint!)["model.safetensors"], TinyTokenizerRun.Contents(narrow.Checkpoint!)["model.safetensors"]);
+        Assert.NotEqual(
+            TinyTokenizerRun.Contents(wide.Checkpoint!)["model.safetensors"], TinyTokenizerRun.Contents(narrow.Checkpoint!)["model.safetensors"]);
         foreach (var file in Directory.GetFiles(narrow.Checkpoint!, "*.safetensors"))
         {
             Assert.DoesNotContain(SafetensorsFile.Read(file).Values, t => t.Type == ElementType.BFloat16);
 
             // Not rounded to bfloat16 either: its lower 16 bits are in use.
-            Assert.Contains(SafetensorsFile.Read(file).Values, t => t.Type == ElementType.Float32 && t.ToSingles().Any(v => (BitConverter.SingleToInt32Bits(v) & 0xffff) != 0));
+            Assert.Contains(
+                SafetensorsFile.Read(file).Values,
+                t => t.Type == ElementType.Float32 && t.ToSingles().Any(v => (BitConverter.SingleToInt32Bits(v) & 0xffff) != 0));
         }
     }
 
@@ -117,12 +129,16 @@ public sealed class TokenizerRunTests
         var notes = new List<string>();
         var calls = 0;
         using var perception = new TinyTokenizerRun.Perception(d => ++calls == 9 ? d * double.NaN : d);
-        var result = TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], CheckpointEvery = 8, OnNote = notes.Add },
+        var result = TinyTokenizerRun.Train(
+            TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], CheckpointEvery = 8, OnNote = notes.Add },
             c => (hasDiscriminator ? Changed(c, "discriminator") : c) with { Steps = 9, DecayShare = 0 }, perception);
 
         Assert.Equal((9, 1), (result.Step, result.SkippedSteps));
-        var (before, after) = (TinyTokenizerRun.Contents(Path.Combine(folder["run"], "step-00000008")), TinyTokenizerRun.Contents(Path.Combine(folder["run"], "step-00000009")));
-        foreach (var file in before.Keys.Where(f => f is "model.safetensors" or "ema.safetensors" or "optimizer.safetensors" or "discriminator-optimizer.safetensors"))
+        var (before, after) =
+            (TinyTokenizerRun.Contents(Path.Combine(folder["run"], "step-00000008")),
+            TinyTokenizerRun.Contents(Path.Combine(folder["run"], "step-00000009")));
+        foreach (var file in before.Keys.Where(
+            f => f is "model.safetensors" or "ema.safetensors" or "optimizer.safetensors" or "discriminator-optimizer.safetensors"))
         {
             Assert.Equal(before[file], after[file]);
         }
@@ -139,7 +155,10 @@ public sealed class TokenizerRunTests
         var calls = 0;
         using var perception = new TinyTokenizerRun.Perception(d => ++calls > 6 ? d * double.NaN : d);
         var error = Assert.Throws<NextPatchException>(() => TinyTokenizerRun.Train(
-            TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], CheckpointEvery = 1, StopAfterSkips = 3 }, perception: perception));
+            TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
+            {
+                Output = folder["run"], CheckpointEvery = 1, StopAfterSkips = 3,
+            }, perception: perception));
         Assert.Contains("3 in a row were not finite", error.Message, StringComparison.Ordinal);
         Assert.EndsWith("step-00000006", new CheckpointFolder(folder["run"]).Latest, StringComparison.Ordinal);
     }
@@ -150,7 +169,12 @@ public sealed class TokenizerRunTests
         using var folder = new TemporaryFolder();
         var path = TinyTokenizerRun.WriteImages(folder["data"]);
         string Weights(string name, LatentPerturbationConfig? perturbation)
-            => TinyTokenizerRun.Contents(TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder[name] }, c => c with { Perturbation = perturbation }).Checkpoint!)["model.safetensors"];
+            => TinyTokenizerRun.Contents(
+                TinyTokenizerRun.Train(
+                path, new TokenizerRunOptions
+                {
+                    Output = folder[name],
+                }, c => c with { Perturbation = perturbation }).Checkpoint!)["model.safetensors"];
         var off = Weights("off", null);
         Assert.Equal(off, Weights("none", new LatentPerturbationConfig { ImageShare = 0, Neighbours = 4 }));
         Assert.NotEqual(off, Weights("all", new LatentPerturbationConfig { ImageShare = 1, Neighbours = 4 }));
@@ -164,7 +188,11 @@ public sealed class TokenizerRunTests
         var lines = new List<TokenizerRunProgress>();
 
         // Random codes far from the latents, and no help for them.
-        TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], OnNote = notes.Add, OnProgress = lines.Add, UsageAlarm = 1 },
+        TinyTokenizerRun.Train(
+            TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
+            {
+                Output = folder["run"], OnNote = notes.Add, OnProgress = lines.Add, UsageAlarm = 1,
+            },
             c => c with { ContinuousSteps = 0, RevivalInterval = 0, BatchSize = 16, Tokenizer = c.Tokenizer with { CodebookSize = 32 } });
         Assert.True(lines[^1].CodebookUsage < 1);
         Assert.Single(notes, n => n.Contains("of the codebook is in use", StringComparison.Ordinal));
@@ -175,7 +203,8 @@ public sealed class TokenizerRunTests
     {
         using var folder = new TemporaryFolder();
         var lines = new List<TokenizerRunProgress>();
-        TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], OnProgress = lines.Add },
+        TinyTokenizerRun.Train(
+            TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions { Output = folder["run"], OnProgress = lines.Add },
             c => c with { ContinuousSteps = 0, BatchSize = 16, Steps = 60, Tokenizer = c.Tokenizer with { CodebookSize = 64 } });
         Assert.True(lines.Sum(l => l.Revived) > 20, $"{lines.Sum(l => l.Revived)} revived");
         Assert.All(lines.Where(l => l.Step % 3 != 0 || l.Step > 48), l => Assert.Equal(0, l.Revived));
@@ -188,9 +217,18 @@ public sealed class TokenizerRunTests
         using var folder = new TemporaryFolder();
         var path = TinyTokenizerRun.WriteImages(folder["data"]);
         TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] }, stopAfter: 3);
-        Assert.Contains("Resume", Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] })).Message, StringComparison.Ordinal);
-        var error = Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"], Resume = true },
-            c => c with { BatchSize = 5, Precision = ComputePrecision.Bf16, Data = c.Data with { TrainingCount = 7 }, Tokenizer = c.Tokenizer with { CodebookSize = 8 } }));
+        Assert.Contains(
+            "Resume", Assert.Throws<ConfigException>(() => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"] })).Message,
+            StringComparison.Ordinal);
+        var error = Assert.Throws<ConfigException>(
+            () => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"], Resume = true },
+            c => c with
+            {
+                BatchSize = 5, Precision = ComputePrecision.Bf16, Data = c.Data with
+                {
+                    TrainingCount = 7,
+                }, Tokenizer = c.Tokenizer with { CodebookSize = 8 },
+            }));
         Assert.Contains("batchSize: 4 in the checkpoint, 5 now", error.Message, StringComparison.Ordinal);
         Assert.Contains("""precision: "Fp32" in the checkpoint, "Bf16" now""", error.Message, StringComparison.Ordinal);
         Assert.Contains("data.trainingCount: 30 in the checkpoint, 7 now", error.Message, StringComparison.Ordinal);
@@ -203,7 +241,13 @@ public sealed class TokenizerRunTests
         using var folder = new TemporaryFolder();
         using var images = TokenizerImages.Open(TinyTokenizerRun.WriteImages(folder["data"]), TinyTokenizerRun.ImageOptions);
         var config = TinyTokenizerRun.Config(images);
-        var broken = config with { BatchSize = 0, ContinuousSteps = 30, DecayShare = 2, Objective = config.Objective with { LearningRate = double.NaN, EmaDecay = 1, ClipNorm = -1 } };
+        var broken = config with
+        {
+            BatchSize = 0, ContinuousSteps = 30, DecayShare = 2, Objective = config.Objective with
+            {
+                LearningRate = double.NaN, EmaDecay = 1, ClipNorm = -1,
+            },
+        };
         Assert.Equal(6, Assert.Throws<ConfigException>(broken.Validated).Problems.Count);
     }
 
@@ -216,7 +260,13 @@ public sealed class TokenizerRunTests
     [InlineData(DiscriminatorKind.None, 4, null)]
     public void A_discriminator_that_the_images_do_not_fit_is_refused(DiscriminatorKind kind, int side, string? problem)
     {
-        var config = new TokenizerRunConfig { Tokenizer = TinyTokenizerRun.Tokenizer with { ImageSide = side }, Discriminator = kind, Steps = 1, BatchSize = 1, Data = new TokenizerRunData("", 1, 0, 0) };
+        var config = new TokenizerRunConfig
+        {
+            Tokenizer = TinyTokenizerRun.Tokenizer with
+            {
+                ImageSide = side,
+            }, Discriminator = kind, Steps = 1, BatchSize = 1, Data = new TokenizerRunData("", 1, 0, 0),
+        };
         if (problem is null)
         {
             config.Validated();
@@ -232,7 +282,10 @@ public sealed class TokenizerRunTests
     {
         using var folder = new TemporaryFolder();
         using var images = TokenizerImages.Open(TinyTokenizerRun.WriteImages(folder["data"]), TinyTokenizerRun.ImageOptions);
-        var config = TinyTokenizerRun.Config(images) with { Steps = 10, WarmupSteps = 2, DecayShare = 0.3, Objective = new VqganTrainingConfig { LearningRate = 1 } };
+        var config = TinyTokenizerRun.Config(images) with
+        {
+            Steps = 10, WarmupSteps = 2, DecayShare = 0.3, Objective = new VqganTrainingConfig { LearningRate = 1 },
+        };
         Assert.Equal([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25], Enumerable.Range(0, 10).Select(s => config.LearningRateAt(s)));
     }
 
@@ -245,7 +298,8 @@ public sealed class TokenizerRunTests
         var live = new List<long>();
         TinyTokenizerRun.Train(TinyTokenizerRun.WriteImages(folder["data"]), new TokenizerRunOptions
         {
-            Output = folder["run"], CheckpointEvery = 50, ValidateEvery = 40, OnProgress = _ => { GC.Collect(); live.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount); },
+            Output = folder["run"], CheckpointEvery = 50, ValidateEvery = 40,
+            OnProgress = _ => { GC.Collect(); live.Add(DisposeScopeManager.Statistics.ThreadTotalLiveCount); },
         }, c => Changed(c, kind) with { Steps = 200 });
         Assert.Single(live.Skip(100).Distinct());
     }
@@ -255,8 +309,14 @@ public sealed class TokenizerRunTests
         "bf16" => config with { Precision = ComputePrecision.Bf16 },
         "bf16 discriminator" => Changed(Changed(config, "bf16"), "discriminator"),
         "without average" => config with { Objective = config.Objective with { EmaDecay = 0 } },
-        "perception and perturbation" => config with { Perturbation = new LatentPerturbationConfig { ImageShare = 0.5, Neighbours = 4, AnnealStart = 2, AnnealEnd = 20 } },
-        "discriminator" => config with { Discriminator = DiscriminatorKind.StyleGan, Steps = 8, Objective = config.Objective with { DiscriminatorStart = 5, IsAdaptive = true } },
+        "perception and perturbation" => config with
+        {
+            Perturbation = new LatentPerturbationConfig { ImageShare = 0.5, Neighbours = 4, AnnealStart = 2, AnnealEnd = 20 },
+        },
+        "discriminator" => config with
+        {
+            Discriminator = DiscriminatorKind.StyleGan, Steps = 8, Objective = config.Objective with { DiscriminatorStart = 5, IsAdaptive = true },
+        },
         _ => config,
     };
 

@@ -72,7 +72,10 @@ public static class NpyFile
         using var stream = file.OpenStream(offset, length);
         var header = ReadHeader(stream, name);
         return header.DataOffset + header.ByteCount == length
-            ? new LaidOutTensor(file, new Lazy<long>(offset + header.DataOffset), header.Type, header.Shape, header.Strides, header.BigEndian, check?.Invoke(header))
-            : throw new DataFormatException($"'{name}' is truncated or damaged: its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount} bytes but it has {length}.");
+            ? new LaidOutTensor(
+                file, new Lazy<long>(offset + header.DataOffset), header.Type, header.Shape, header.Strides, header.BigEndian, check?.Invoke(header))
+            : throw new DataFormatException(
+                $"'{name}' is truncated or damaged: its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount} "
+                + $"bytes but it has {length}.");
     }
 }

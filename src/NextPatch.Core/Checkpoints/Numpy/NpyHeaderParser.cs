@@ -76,7 +76,8 @@ internal sealed class NpyHeaderParser
         return type is not null
             ? (type.Value, text[0] == '>')
             : throw new DataFormatException(
-                $"'{_name}' has the NumPy element type {StoredFile.Quote(text)}; expected bool, an integer of 1 to 8 bytes or a float of 2 to 8 bytes. Objects are never loaded.");
+                $"'{_name}' has the NumPy element type {StoredFile.Quote(text)}; expected bool, an integer of 1 to 8 bytes or a float of 2 to 8 "
+                    + $"bytes. Objects are never loaded.");
     }
 
     private bool Boolean()

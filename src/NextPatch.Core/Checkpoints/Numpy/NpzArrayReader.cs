@@ -35,7 +35,9 @@ public sealed class NpzArrayReader : IDisposable
             Header = Guarded(() => NpyFile.ReadHeader(new Checked(this), _shown));
             if (Header.DataOffset + Header.ByteCount != _member.Length)
             {
-                throw new DataFormatException($"'{_shown}' has {_member.Length} bytes but its shape {HostTensor.Describe(Header.Shape)} needs {Header.DataOffset + Header.ByteCount}; the file is damaged.");
+                throw new DataFormatException(
+                    $"'{_shown}' has {_member.Length} bytes but its shape {HostTensor.Describe(Header.Shape)} needs "
+                    + $"{Header.DataOffset + Header.ByteCount}; the file is damaged.");
             }
 
             if (Header.Strides is not null || (Header.BigEndian && Header.Type.Size() > 1))

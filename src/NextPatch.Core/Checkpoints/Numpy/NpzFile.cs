@@ -10,7 +10,8 @@ public static class NpzFile
 
     /// <summary>Opens an archive and reads the headers of its arrays. Deflated arrays are inflated each time they are read.</summary>
     /// <returns>Arrays by name without ".npy", in archive order.</returns>
-    /// <exception cref="DataFormatException">The archive or one of its headers is damaged or describes something other than plain numbers.</exception>
+    /// <exception cref="DataFormatException">The archive or one of its headers is damaged or describes something other than plain
+    /// numbers.</exception>
     public static TensorFile Open(string path)
     {
         var zip = new StoredZip(path);
@@ -67,13 +68,17 @@ public static class NpzFile
     {
         if (!member.IsDeflated)
         {
-            return NpyFile.In(zip.File, zip.OffsetOf(member), member.StoredLength, shown, header => new MemberCheck(zip, member, header.DataOffset, header.ByteCount));
+            return NpyFile.In(
+                zip.File, zip.OffsetOf(member), member.StoredLength, shown,
+                header => new MemberCheck(zip, member, header.DataOffset, header.ByteCount));
         }
 
         // The header first: a member whose declared length is not what its shape needs is refused before it is inflated.
         var header = zip.Peek(member.Name, stream => NpyFile.ReadHeader(stream, shown));
         return member.Length == header.DataOffset + header.ByteCount
             ? new InflatedTensor(zip, member.Name, header)
-            : throw new DataFormatException($"'{shown}' has {member.Length} bytes but its shape {HostTensor.Describe(header.Shape)} needs {header.DataOffset + header.ByteCount}; the file is damaged.");
+            : throw new DataFormatException(
+                $"'{shown}' has {member.Length} bytes but its shape {HostTensor.Describe(header.Shape)} needs "
+                + $"{header.DataOffset + header.ByteCount}; the file is damaged.");
     }
 }

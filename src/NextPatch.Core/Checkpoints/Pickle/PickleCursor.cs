@@ -51,7 +51,8 @@ internal sealed class PickleCursor
         var line = new List<byte>();
         for (byte next; (next = Byte()) != (byte)'\n';)
         {
-            line.Add(line.Count < MaxLineBytes ? next : throw new DataFormatException($"'{Name}' has a name of more than {MaxLineBytes} bytes before byte {Position}; the file is damaged."));
+            line.Add(line.Count < MaxLineBytes ? next : throw new DataFormatException(
+                $"'{Name}' has a name of more than {MaxLineBytes} bytes before byte {Position}; the file is damaged."));
         }
 
         return Decode(CollectionsMarshal.AsSpan(line));
@@ -77,7 +78,8 @@ internal sealed class PickleCursor
     {
         if (length > (ulong)(_input.Length - Position))
         {
-            throw new DataFormatException($"'{Name}' ends in the middle of a value at byte {Position} of {_input.Length}; the file is truncated or damaged.");
+            throw new DataFormatException(
+                $"'{Name}' ends in the middle of a value at byte {Position} of {_input.Length}; the file is truncated or damaged.");
         }
 
         var rest = _buffer.AsSpan(_next.._end);

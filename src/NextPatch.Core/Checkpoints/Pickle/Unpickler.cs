@@ -39,7 +39,8 @@ internal sealed class Unpickler
         _loadPersistent = loadPersistent;
     }
 
-    /// <exception cref="DataFormatException">Damaged, too large, or uses a name that is not on the list (see <see cref="UnknownPickleValue"/>).</exception>
+    /// <exception cref="DataFormatException">Damaged, too large, or uses a name that is not on the list (see
+    /// <see cref="UnknownPickleValue"/>).</exception>
     public object? Load()
     {
         while (true)
@@ -230,7 +231,8 @@ internal sealed class Unpickler
         }
     }
 
-    private string GlobalName(List<object?> parts) => parts is [string module, string name] ? $"{module}.{name}" : throw _input.Bad("a global without a name");
+    private string GlobalName(List<object?> parts)
+        => parts is [string module, string name] ? $"{module}.{name}" : throw _input.Bad("a global without a name");
 
     private void PushInteger(ReadOnlySpan<byte> littleEndian)
     {
@@ -245,14 +247,16 @@ internal sealed class Unpickler
         }
     }
 
-    private object? Recall(uint index) => _memo.TryGetValue(index, out var value) ? value : throw _input.Bad($"a reference to memo entry {index}, which was not stored");
+    private object? Recall(uint index)
+        => _memo.TryGetValue(index, out var value) ? value : throw _input.Bad($"a reference to memo entry {index}, which was not stored");
 
     private void Spend(int objects)
     {
         _objects += objects;
         if (_objects > MaxObjects)
         {
-            throw new DataFormatException($"'{_input.Name}' builds more than {MaxObjects} objects; no checkpoint does. The file is damaged or hostile.");
+            throw new DataFormatException(
+                $"'{_input.Name}' builds more than {MaxObjects} objects; no checkpoint does. The file is damaged or hostile.");
         }
     }
 
@@ -273,12 +277,15 @@ internal sealed record PickleCallable(string Name, Func<IReadOnlyList<object?>, 
 /// <summary>A Python argparse.Namespace: a dictionary whose entries arrive as attributes.</summary>
 internal sealed class PickleNamespace : Dictionary<object, object?>;
 
-/// <summary>A name outside the allow-list, tolerated as long as a pickle only makes an empty object of it; see <see cref="UnknownPickleValue"/>.</summary>
+/// <summary>
+/// A name outside the allow-list, tolerated as long as a pickle only makes an empty object of it; see <see cref="UnknownPickleValue"/>.
+/// </summary>
 /// <param name="Name">Module and name.</param>
 internal sealed record PickleUnknownClass(string Name)
 {
     /// <summary>The error for every other use.</summary>
     public DataFormatException Refuse(string path) => new(
-        $"'{path}' asks for the Python name {StoredFile.Quote(Name)}, which is not on the list of what a checkpoint may contain; nothing was executed. " +
+        $"'{path}' asks for the Python name {StoredFile.Quote(Name)}, which is not on the list of what a checkpoint may contain; nothing was "
+            + $"executed. " +
         "If you trust the file, save its weights alone in Python: torch.save(model.state_dict(), path).");
 }

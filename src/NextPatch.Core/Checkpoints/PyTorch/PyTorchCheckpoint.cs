@@ -20,7 +20,8 @@ public sealed class PyTorchCheckpoint : IDisposable
     public object? Content { get; }
 
     internal DataFormatException WithoutWeights(IEnumerable<string> keys) => new(
-        $"'{Path}' holds no weights under {string.Join(", ", keys.Distinct().Select(key => key.Length == 0 ? "its top" : $"'{key}'"))}; its keys are " +
+        $"'{Path}' holds no weights under {string.Join(", ", keys.Distinct().Select(key => key.Length == 0 ? "its top" : $"'{key}'"))}; its keys "
+            + $"are " +
         $"{StoredFile.Quote(string.Join(", ", (Content as Dictionary<object, object?>)?.Keys ?? (IEnumerable<object>)[]))}.");
 
     public void Dispose() => _container.Dispose();

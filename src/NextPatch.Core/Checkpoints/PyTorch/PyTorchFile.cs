@@ -84,7 +84,8 @@ public static class PyTorchFile
     /// <summary>Writes plain values and tensors as torch.save does: what came from Python goes back.</summary>
     /// <param name="path">The file; an existing one is replaced once the new one is complete on disk.</param>
     /// <param name="content">
-    /// Dictionary&lt;object, object?&gt;, List&lt;object?&gt;, string, long, double, bool, null, <see cref="HostTensor"/> and <see cref="StoredTensor"/>;
+    /// Dictionary&lt;object, object?&gt;, List&lt;object?&gt;, string, long, double, bool, null, <see cref="HostTensor"/> and
+    /// <see cref="StoredTensor"/>;
     /// lists of named tensors become OrderedDicts. A tensor object that occurs twice shares its storage.
     /// </param>
     /// <exception cref="NextPatchException">The file cannot be written, or a value is of another type.</exception>
@@ -105,6 +106,8 @@ public static class PyTorchFile
 
         return read >= 2 && start[0] == (byte)PickleOpcode.Proto && start[1] is >= 1 and <= 5
             ? new TorchLegacyContainer(path)
-            : throw new DataFormatException($"'{path}' is not a PyTorch checkpoint: it is neither a zip archive nor a pickle ({stream.Length} bytes). Was a web page or an incomplete download saved?");
+            : throw new DataFormatException(
+                $"'{path}' is not a PyTorch checkpoint: it is neither a zip archive nor a pickle ({stream.Length} bytes). Was a web page or an "
+                + $"incomplete download saved?");
     }
 }

@@ -26,17 +26,20 @@ internal static class StateMap
     {
         if (content is UnknownPickleValue model)
         {
-            throw new DataFormatException($"'{path}' holds a whole {StoredFile.Quote(model.Name)} object, not its weights; save model.state_dict() in Python.");
+            throw new DataFormatException(
+                $"'{path}' holds a whole {StoredFile.Quote(model.Name)} object, not its weights; save model.state_dict() in Python.");
         }
 
         if (content is not Dictionary<object, object?> top)
         {
-            throw new DataFormatException($"'{path}' does not hold a dictionary at its top; save model.state_dict() or a dictionary that contains it.");
+            throw new DataFormatException(
+                $"'{path}' does not hold a dictionary at its top; save model.state_dict() or a dictionary that contains it.");
         }
 
         foreach (var key in keys)
         {
-            if ((key.Length == 0 ? top : top.GetValueOrDefault(key)) is Dictionary<object, object?> candidate && candidate.Values.Any(value => value is StoredTensor))
+            if ((key.Length == 0 ? top : top.GetValueOrDefault(key)) is Dictionary<object, object?> candidate
+                && candidate.Values.Any(value => value is StoredTensor))
             {
                 return (key, candidate);
             }
@@ -55,7 +58,8 @@ internal static class StateMap
             var name = NameOf(key);
             if (name != RotaryTable && !clean.TryAdd(name, tensor))
             {
-                throw new DataFormatException($"'{path}' holds two weights named {StoredFile.Quote(name)} once the prefixes of wrappers are removed.");
+                throw new DataFormatException(
+                    $"'{path}' holds two weights named {StoredFile.Quote(name)} once the prefixes of wrappers are removed.");
             }
         }
 
@@ -66,7 +70,10 @@ internal static class StateMap
     public static IEnumerable<KeyValuePair<string, StoredTensor>> TensorsOf(Dictionary<object, object?> weights)
         => weights.Where(p => p.Key is string && p.Value is StoredTensor).Select(p => KeyValuePair.Create((string)p.Key, (StoredTensor)p.Value!));
 
-    /// <summary>The rotary table that some checkpoints carry, [1 + codes, head width / 2, 2] or [1 + codes, head width / 2] of complex numbers; null where there is none.</summary>
+    /// <summary>
+    /// The rotary table that some checkpoints carry, [1 + codes, head width / 2, 2] or [1 + codes, head width / 2] of complex numbers; null where
+    /// there is none.
+    /// </summary>
     public static StoredTensor? RotaryTableOf(IEnumerable<KeyValuePair<string, StoredTensor>> tensors)
         => tensors.FirstOrDefault(p => NameOf(p.Key) == RotaryTable).Value;
 

@@ -66,7 +66,8 @@ internal sealed class TorchGlobals
         Add("torch._utils._rebuild_tensor", RebuildTensor);
         Add("torch._utils._rebuild_tensor_v2", RebuildTensor);
         Add("torch._utils._rebuild_tensor_v3", RebuildTypedTensor);
-        Add("torch._utils._rebuild_parameter", arguments => arguments is [TorchTensor tensor, ..] ? tensor : throw Bad("a parameter without a tensor"));
+        Add("torch._utils._rebuild_parameter", arguments => arguments is [TorchTensor tensor, ..] ? tensor : throw Bad(
+            "a parameter without a tensor"));
         AddSettings();
     }
 
@@ -106,8 +107,10 @@ internal sealed class TorchGlobals
     private void AddSettings()
     {
         Add("torch.Size", ListOf);
-        Add("torch.device", arguments => arguments.All(argument => argument is string or long) ? string.Join(':', arguments) : throw Bad("a device without name and number"));
-        Add("_codecs.encode", arguments => arguments is [string text, "latin1"] && text.All(c => c <= 0xFF) ? Encoding.Latin1.GetBytes(text) : throw Bad("bytes that are not written as Latin-1 text"));
+        Add("torch.device", arguments => arguments.All(argument => argument is string or long) ? string.Join(':', arguments) : throw Bad(
+            "a device without name and number"));
+        Add("_codecs.encode", arguments => arguments is [string text, "latin1"] && text.All(c => c <= 0xFF) ? Encoding.Latin1.GetBytes(
+            text) : throw Bad("bytes that are not written as Latin-1 text"));
         foreach (var path in (ReadOnlySpan<string>)["PurePosixPath", "PosixPath", "PureWindowsPath", "WindowsPath"])
         {
             Add($"pathlib.{path}", PathOf);
@@ -115,7 +118,8 @@ internal sealed class TorchGlobals
 
         foreach (var module in (ReadOnlySpan<string>)["builtins", "__builtin__"])
         {
-            Add($"{module}.complex", arguments => arguments is [double real, double imaginary] ? new Complex(real, imaginary) : throw Bad("a complex number without two parts"));
+            Add($"{module}.complex", arguments => arguments is [double real, double imaginary] ? new Complex(real, imaginary) : throw Bad(
+                "a complex number without two parts"));
         }
 
         AddInert("numpy.dtype");
@@ -198,7 +202,9 @@ internal sealed class TorchGlobals
 
         CheckBounds(tensor);
         _copyBudget -= Math.Min(bytes, long.MaxValue / 2);
-        return _copyBudget >= 0 ? tensor : throw Bad($"views that are far larger than the file, the last of shape {HostTensor.Describe(tensor.Shape)}");
+        return _copyBudget >= 0
+            ? tensor
+            : throw Bad($"views that are far larger than the file, the last of shape {HostTensor.Describe(tensor.Shape)}");
     }
 
     private void CheckBounds(TorchTensor tensor)
@@ -212,7 +218,8 @@ internal sealed class TorchGlobals
         var count = tensor.Storage.Count * tensor.Storage.Type.Size() / tensor.Type.Size();
         if (tensor.Offset < 0 || tensor.Strides.Any(stride => stride < 0) || last >= count)
         {
-            throw Bad($"a tensor of shape {HostTensor.Describe(tensor.Shape)}, strides {HostTensor.Describe(tensor.Strides)} and offset {tensor.Offset} outside its storage of {count} elements");
+            throw Bad($"a tensor of shape {HostTensor.Describe(tensor.Shape)}, strides {HostTensor.Describe(tensor.Strides)} and offset "
+                + $"{tensor.Offset} outside its storage of {count} elements");
         }
     }
 

@@ -38,7 +38,8 @@ internal sealed class TorchLegacyContainer : ITorchContainer
         var magic = Next();
         if (magic is not BigInteger number || number != Magic)
         {
-            throw new DataFormatException($"'{_path}' is a bare pickle, not a PyTorch checkpoint: its first value is not torch.save's mark. Write it with torch.save.");
+            throw new DataFormatException(
+                $"'{_path}' is a bare pickle, not a PyTorch checkpoint: its first value is not torch.save's mark. Write it with torch.save.");
         }
 
         var protocol = Next();
@@ -80,7 +81,10 @@ internal sealed class TorchLegacyContainer : ITorchContainer
         return view switch
         {
             null => whole,
-            List<object?> and [_, long first, long length] when first >= 0 && length >= 0 && first <= count - length => whole with { Start = first, Count = length },
+            List<object?> and [_, long first, long length] when first >= 0 && length >= 0 && first <= count - length => whole with
+            {
+                Start = first, Count = length,
+            },
             _ => throw Bad($"it refers to a part outside the storage {StoredFile.Quote(key)} of {count} elements"),
         };
     }
@@ -103,7 +107,8 @@ internal sealed class TorchLegacyContainer : ITorchContainer
             // Compared this way round, because a sum could overflow.
             if (count != storage.Count || storage.Count * storage.Type.Size() > _file.Length - position)
             {
-                throw Bad($"the storage {StoredFile.Quote(key)} should hold {storage.Count} elements but declares {count}, from byte {position} of {_file.Length}");
+                throw Bad($"the storage {StoredFile.Quote(key)} should hold {storage.Count} elements but declares {count}, from byte {position} of "
+                    + $"{_file.Length}");
             }
 
             position += storage.Count * storage.Type.Size();

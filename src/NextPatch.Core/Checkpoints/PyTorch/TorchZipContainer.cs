@@ -45,7 +45,8 @@ internal sealed class TorchZipContainer : ITorchContainer
         // Reading a small part of a large storage must not cost the whole, so that is not checked against the checksum.
         var bytes = HostTensor.CountElements(tensor.Shape) * tensor.Type.Size();
         var check = bytes == member.Length || member.Length <= AlwaysVerifiedBytes ? new MemberCheck(_zip, member, headerBytes: 0, bytes) : null;
-        return new LaidOutTensor(_zip.File, new Lazy<long>(() => _zip.OffsetOf(member) + tensor.ByteOffset), tensor.Type, tensor.Shape, tensor.Strides, check: check);
+        return new LaidOutTensor(
+            _zip.File, new Lazy<long>(() => _zip.OffsetOf(member) + tensor.ByteOffset), tensor.Type, tensor.Shape, tensor.Strides, check: check);
     }
 
     public void Dispose() => _zip.Dispose();
@@ -57,7 +58,8 @@ internal sealed class TorchZipContainer : ITorchContainer
         var pickles = _zip.Names.Where(n => n == PickleName || n.EndsWith("/" + PickleName, StringComparison.Ordinal)).ToList();
         return pickles is [var pickle]
             ? pickle[..^PickleName.Length]
-            : throw new DataFormatException($"'{_path}' is a zip archive with {pickles.Count} members named {PickleName}; a PyTorch checkpoint has one.");
+            : throw new DataFormatException(
+                $"'{_path}' is a zip archive with {pickles.Count} members named {PickleName}; a PyTorch checkpoint has one.");
     }
 
     private void CheckByteOrder()
@@ -81,6 +83,7 @@ internal sealed class TorchZipContainer : ITorchContainer
         var bytes = StoredShape.ByteCount($"{_path}: {member}", type, [count]);
         return _zip.Find(member) is { IsDeflated: false } found && found.Length == bytes
             ? new TorchStorage(type, key, 0, count)
-            : throw new DataFormatException($"'{_path}: {member}' should hold {bytes} uncompressed bytes but declares {_zip.Find(member).Length}; the file is damaged.");
+            : throw new DataFormatException(
+                $"'{_path}: {member}' should hold {bytes} uncompressed bytes but declares {_zip.Find(member).Length}; the file is damaged.");
     }
 }

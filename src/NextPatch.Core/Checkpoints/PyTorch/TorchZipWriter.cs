@@ -62,7 +62,8 @@ internal sealed class TorchZipWriter
                 Fill([.. dictionary], depth);
                 break;
             case List<object?> list: Items(list, name, depth); break;
-            default: throw new NextPatchException($"{name} is a {value.GetType().Name}, which cannot be written to a PyTorch checkpoint; leave it out.");
+            default: throw new NextPatchException(
+                $"{name} is a {value.GetType().Name}, which cannot be written to a PyTorch checkpoint; leave it out.");
         }
     }
 
@@ -98,7 +99,9 @@ internal sealed class TorchZipWriter
         }
     }
 
-    /// <summary>torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks), or _v3 with the type behind it.</summary>
+    /// <summary>
+    /// torch._utils._rebuild_tensor_v2(storage, offset, size, stride, requires_grad, backward_hooks), or _v3 with the type behind it.
+    /// </summary>
     private void Tensor(object tensor, string name)
     {
         // The same object again is a tied weight: one storage.

@@ -40,7 +40,8 @@ public static class SafetensorsFile
     /// <param name="metadata">Free text pairs for "__metadata__"; null or empty writes none.</param>
     /// <exception cref="ArgumentException">Two tensors share a name, or one has the reserved name.</exception>
     /// <exception cref="NextPatchException">The file cannot be written.</exception>
-    public static void Write(string path, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(
+        string path, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, IReadOnlyDictionary<string, string>? metadata = null)
     {
         var list = tensors.ToList();
         var header = HeaderBytes(list, metadata);
@@ -69,7 +70,8 @@ public static class SafetensorsFile
         {
             using var stream = file.OpenStream(0, file.Length);
             var header = ReadHeader(stream, path);
-            var tensors = header.Entries.ToDictionary(e => e.Key, e => (StoredTensor)new LaidOutTensor(file, new Lazy<long>(e.Value.Offset), e.Value.Type, e.Value.Shape));
+            var tensors = header.Entries.ToDictionary(
+                e => e.Key, e => (StoredTensor)new LaidOutTensor(file, new Lazy<long>(e.Value.Offset), e.Value.Type, e.Value.Shape));
             return new TensorFile(path, tensors, header.Metadata, [file]);
         }
         catch
@@ -84,7 +86,8 @@ public static class SafetensorsFile
         var length = BinaryPrimitives.ReadUInt64LittleEndian(StoredFile.ReadBytes(stream, LengthBytes, path, "the safetensors header"));
         if (length > MaxHeaderBytes)
         {
-            throw new DataFormatException($"'{path}' is not a safetensors file: it declares a header of {length} bytes, at most {MaxHeaderBytes} are allowed.");
+            throw new DataFormatException(
+                $"'{path}' is not a safetensors file: it declares a header of {length} bytes, at most {MaxHeaderBytes} are allowed.");
         }
 
         var json = StoredFile.ReadBytes(stream, (int)length, path, "the safetensors header");

@@ -126,7 +126,8 @@ internal sealed class SafetensorsHeaderParser
         var needed = StoredShape.ByteCount($"{_path}: {name}", type.Value, shape);
         return begin >= 0 && end >= begin && end - begin == needed
             ? new SafetensorsEntry(name, type.Value, shape, begin, needed)
-            : throw Bad($"the tensor {StoredFile.Quote(name)} of shape {HostTensor.Describe(shape)} needs {needed} bytes but lies at {begin} to {end}");
+            : throw Bad($"the tensor {StoredFile.Quote(name)} of shape {HostTensor.Describe(shape)} needs {needed} bytes but lies at {begin} to "
+                + $"{end}");
     }
 
     private List<long> ReadIntegers(ref Utf8JsonReader reader, int maxCount)
@@ -151,7 +152,8 @@ internal sealed class SafetensorsHeaderParser
         {
             if (entry.Offset != at)
             {
-                throw Bad($"the tensor {StoredFile.Quote(entry.Name)} starts at byte {entry.Offset} of the data but the one before it ends at {at}: tensors overlap or leave a hole");
+                throw Bad($"the tensor {StoredFile.Quote(entry.Name)} starts at byte {entry.Offset} of the data but the one before it ends at "
+                    + $"{at}: tensors overlap or leave a hole");
             }
 
             // Bounded by the file length before the next addition, so the sum cannot overflow.

@@ -33,7 +33,8 @@ public static class SafetensorsIndex
             var unlisted = files.SelectMany(f => f.Value.Tensors.Keys).FirstOrDefault(name => !tensors.ContainsKey(name));
             return unlisted is null
                 ? new TensorFile(path, tensors, files.Values.First().Metadata, [.. files.Values])
-                : throw new DataFormatException($"'{path}' does not list the tensor {StoredFile.Quote(unlisted)} of its files; index and files do not belong together.");
+                : throw new DataFormatException(
+                    $"'{path}' does not list the tensor {StoredFile.Quote(unlisted)} of its files; index and files do not belong together.");
         }
         catch
         {
@@ -48,7 +49,8 @@ public static class SafetensorsIndex
 
     /// <summary>The files of a set, by path, each once, in the order of the index.</summary>
     /// <exception cref="DataFormatException">The index is damaged.</exception>
-    public static IReadOnlyList<string> FilesOf(string path) => [.. ReadMap(path).Values.Distinct().Select(name => Path.Combine(Path.GetDirectoryName(path) ?? "", name))];
+    public static IReadOnlyList<string> FilesOf(string path)
+        => [.. ReadMap(path).Values.Distinct().Select(name => Path.Combine(Path.GetDirectoryName(path) ?? "", name))];
 
     /// <summary>Writes <c>model.safetensors</c>, or, if that were too large, numbered files and their index.</summary>
     /// <param name="folder">Exists.</param>
@@ -56,7 +58,8 @@ public static class SafetensorsIndex
     /// <param name="maxBytes">Most bytes of tensors in a file; a single tensor may be larger.</param>
     /// <param name="metadata">Free text pairs.</param>
     /// <exception cref="NextPatchException">A file cannot be written.</exception>
-    public static void Write(string folder, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, long maxBytes, IReadOnlyDictionary<string, string>? metadata = null)
+    public static void Write(
+        string folder, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, long maxBytes, IReadOnlyDictionary<string, string>? metadata = null)
     {
         var shards = new List<List<KeyValuePair<string, StoredTensor>>>();
         var room = -1L;
@@ -84,7 +87,8 @@ public static class SafetensorsIndex
             SafetensorsFile.Write(Path.Combine(folder, NameOf(i)), shards[i], metadata);
         }
 
-        WriteMap(Path.Combine(folder, FileName), shards.SelectMany((shard, i) => shard.Select(p => (p.Key, File: NameOf(i)))), shards.Sum(s => s.Sum(p => p.Value.ByteCount)));
+        WriteMap(Path.Combine(folder, FileName), shards.SelectMany((shard, i) => shard.Select(p => (p.Key, File: NameOf(i)))),
+            shards.Sum(s => s.Sum(p => p.Value.ByteCount)));
     }
 
     private static void WriteMap(string path, IEnumerable<(string Name, string File)> map, long totalBytes) => StoredFile.Replace(path, stream =>
@@ -116,8 +120,11 @@ public static class SafetensorsIndex
         {
             using var json = JsonDocument.Parse(stream, new JsonDocumentOptions { MaxDepth = 8 });
             var map = json.RootElement.GetProperty("weight_map").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString() ?? "");
-            return map.Values.FirstOrDefault(file => file is "" or "." or ".." || file != Path.GetFileName(file) || file.Contains('\\', StringComparison.Ordinal) || !file.EndsWith(".safetensors", StringComparison.Ordinal)) is { } outside
-                ? throw new DataFormatException($"'{path}' names the file {StoredFile.Quote(outside)}; only .safetensors files beside the index are opened.")
+            return map.Values.FirstOrDefault(
+                file => file is "" or "." or ".." || file != Path.GetFileName(file) || file.Contains(
+                '\\', StringComparison.Ordinal) || !file.EndsWith(".safetensors", StringComparison.Ordinal)) is { } outside
+                ? throw new DataFormatException(
+                    $"'{path}' names the file {StoredFile.Quote(outside)}; only .safetensors files beside the index are opened.")
                 : map.Count > 0 ? map : throw new DataFormatException($"'{path}' lists no tensors.");
         }
         catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException or ArgumentException)

@@ -40,7 +40,8 @@ internal sealed class StoredZip : IDisposable
     /// <exception cref="DataFormatException">There is no such member.</exception>
     public ZipMember Find(string member) => _members.TryGetValue(member, out var found)
         ? found
-        : throw new DataFormatException($"'{_file.Path}' has no member {StoredFile.Quote(member)}; the archive is damaged or not what its name says.");
+        : throw new DataFormatException(
+            $"'{_file.Path}' has no member {StoredFile.Quote(member)}; the archive is damaged or not what its name says.");
 
     /// <summary>Where the bytes of a member lie in the file.</summary>
     /// <exception cref="DataFormatException">Its local header is damaged.</exception>
@@ -48,7 +49,8 @@ internal sealed class StoredZip : IDisposable
     {
         Span<byte> header = stackalloc byte[ZipDirectory.LocalHeaderBytes];
         _file.Read(member.HeaderOffset, header);
-        var start = member.HeaderOffset + ZipDirectory.LocalHeaderBytes + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives.ReadUInt16LittleEndian(header[28..]);
+        var start = member.HeaderOffset + ZipDirectory.LocalHeaderBytes + BinaryPrimitives.ReadUInt16LittleEndian(header[26..]) + BinaryPrimitives
+            .ReadUInt16LittleEndian(header[28..]);
         return BinaryPrimitives.ReadUInt32LittleEndian(header) == ZipDirectory.LocalHeader && start <= member.Limit - member.StoredLength
             ? start
             : throw new DataFormatException($"'{_file.Path}: {member.Name}' has a damaged header; fetch or write the file again.");
@@ -104,7 +106,8 @@ internal sealed class StoredZip : IDisposable
 
     /// <summary>Takes note of the checksum that all bytes of a member have.</summary>
     /// <exception cref="DataFormatException">It is not the member's.</exception>
-    public void Accept(ZipMember member, uint checksum) => _verified[member.Name] = checksum == member.Checksum ? checksum : throw Damaged(member.Name);
+    public void Accept(ZipMember member, uint checksum)
+        => _verified[member.Name] = checksum == member.Checksum ? checksum : throw Damaged(member.Name);
 
     public void Dispose() => _file.Dispose();
 
@@ -124,5 +127,6 @@ internal sealed class StoredZip : IDisposable
         }
     }
 
-    private DataFormatException Damaged(string member) => new($"'{_file.Path}: {member}' does not match its checksum; the file is damaged, fetch or write it again.");
+    private DataFormatException Damaged(string member)
+        => new($"'{_file.Path}: {member}' does not match its checksum; the file is damaged, fetch or write it again.");
 }

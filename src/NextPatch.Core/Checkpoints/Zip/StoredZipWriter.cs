@@ -97,7 +97,8 @@ internal sealed class StoredZipWriter
             var record = new ZipRecord(0x02014B50)
                 .Short(version).Short(version).Short(Utf8Names).Short(0).Short(0).Short(FirstOfJanuary1980)
                 .Int(checksum).Length(length).Length(length)
-                .Short((ushort)name.Length).Short((ushort)(wide.Count > 0 ? ExtraHeaderBytes + (wide.Count * sizeof(long)) : 0)).Short(0).Short(0).Short(0).Int(0)
+                .Short((ushort)name.Length).Short((ushort)(wide.Count > 0 ? ExtraHeaderBytes + (wide.Count * sizeof(long)) : 0)).Short(0).Short(0)
+                    .Short(0).Int(0)
                 .Length(offset).Bytes(name);
             if (wide.Count > 0)
             {

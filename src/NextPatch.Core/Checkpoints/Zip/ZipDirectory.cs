@@ -63,7 +63,8 @@ internal sealed class ZipDirectory
     private (long Start, long Length, long Count) FindDirectory()
     {
         // The end record is last but for a comment whose length it states.
-        ReadOnlySpan<byte> tail = _file.Read(Math.Max(0, _file.Length - EndBytes - ushort.MaxValue), (int)Math.Min(_file.Length, EndBytes + ushort.MaxValue));
+        ReadOnlySpan<byte> tail = _file
+            .Read(Math.Max(0, _file.Length - EndBytes - ushort.MaxValue), (int)Math.Min(_file.Length, EndBytes + ushort.MaxValue));
         for (var at = tail.Length - EndBytes; at >= 0; at--)
         {
             var end = tail[at..];
@@ -71,7 +72,8 @@ internal sealed class ZipDirectory
             {
                 var (disks, count) = (BinaryPrimitives.ReadUInt32LittleEndian(end[4..]), BinaryPrimitives.ReadUInt16LittleEndian(end[10..]));
                 var (length, start) = (BinaryPrimitives.ReadUInt32LittleEndian(end[12..]), BinaryPrimitives.ReadUInt32LittleEndian(end[16..]));
-                return count == ushort.MaxValue || length == uint.MaxValue || start == uint.MaxValue ? FindZip64Directory(_file.Length - tail.Length + at)
+                return count == ushort.MaxValue || length == uint.MaxValue || start == uint.MaxValue
+                    ? FindZip64Directory(_file.Length - tail.Length + at)
                     : disks == 0 ? (start, length, count) : throw Bad("it is one part of several");
             }
         }
@@ -83,11 +85,13 @@ internal sealed class ZipDirectory
     {
         var locator = Record(endOffset - Zip64LocatorBytes, Zip64LocatorBytes, Zip64Locator);
         var end = Record(BinaryPrimitives.ReadInt64LittleEndian(locator[8..]), Zip64EndBytes, Zip64End);
-        return (BinaryPrimitives.ReadInt64LittleEndian(end[48..]), BinaryPrimitives.ReadInt64LittleEndian(end[40..]), BinaryPrimitives.ReadInt64LittleEndian(end[32..]));
+        return (BinaryPrimitives.ReadInt64LittleEndian(end[48..]), BinaryPrimitives.ReadInt64LittleEndian(end[40..]),
+            BinaryPrimitives.ReadInt64LittleEndian(end[32..]));
     }
 
     private ReadOnlySpan<byte> Record(long offset, int length, uint signature)
-        => offset >= 0 && offset <= _file.Length - length && _file.Read(offset, length) is var record && BinaryPrimitives.ReadUInt32LittleEndian(record) == signature
+        => offset >= 0 && offset <= _file.Length - length && _file.Read(offset, length) is var record
+            && BinaryPrimitives.ReadUInt32LittleEndian(record) == signature
             ? record
             : throw Bad("its directory is damaged");
 
@@ -99,7 +103,8 @@ internal sealed class ZipDirectory
         }
 
         var header = directory[..DirectoryHeaderBytes];
-        var (nameLength, extraLength) = (BinaryPrimitives.ReadUInt16LittleEndian(header[28..]), BinaryPrimitives.ReadUInt16LittleEndian(header[30..]));
+        var (nameLength, extraLength) =
+            (BinaryPrimitives.ReadUInt16LittleEndian(header[28..]), BinaryPrimitives.ReadUInt16LittleEndian(header[30..]));
         var total = DirectoryHeaderBytes + nameLength + extraLength + BinaryPrimitives.ReadUInt16LittleEndian(header[32..]);
         if (directory.Length < total)
         {
@@ -112,7 +117,8 @@ internal sealed class ZipDirectory
         var (flags, method) = (BinaryPrimitives.ReadUInt16LittleEndian(header[8..]), BinaryPrimitives.ReadUInt16LittleEndian(header[10..]));
         if ((flags & 1) != 0 || method is not (0 or 8))
         {
-            throw Bad($"the member {StoredFile.Quote(name)} is encrypted or compressed by method {method}; stored and deflated members are understood");
+            throw Bad($"the member {StoredFile.Quote(name)} is encrypted or compressed by method {method}; stored and deflated members are "
+                + $"understood");
         }
 
         // The upper half of the attributes is a Unix mode, whichever system claims to have written it.
@@ -142,7 +148,8 @@ internal sealed class ZipDirectory
     /// <summary>The three 64-bit fields replace those of the header that hold 0xFFFFFFFF, in this order.</summary>
     private static (long Stored, long Length, long Offset) Lengths(ReadOnlySpan<byte> header, ReadOnlySpan<byte> extra)
     {
-        Span<long> values = [BinaryPrimitives.ReadUInt32LittleEndian(header[24..]), BinaryPrimitives.ReadUInt32LittleEndian(header[20..]), BinaryPrimitives.ReadUInt32LittleEndian(header[42..])];
+        Span<long> values = [BinaryPrimitives.ReadUInt32LittleEndian(header[24..]), BinaryPrimitives.ReadUInt32LittleEndian(header[20..]),
+            BinaryPrimitives.ReadUInt32LittleEndian(header[42..])];
         var wide = Field(extra, Zip64Field);
         foreach (ref var value in values)
         {
@@ -184,7 +191,8 @@ internal sealed class ZipDirectory
         var limit = directoryStart;
         foreach (var member in members.OrderByDescending(m => m.HeaderOffset))
         {
-            if (member.HeaderOffset < 0 || member.HeaderOffset > limit - LocalHeaderBytes || member.StoredLength > limit - LocalHeaderBytes - member.HeaderOffset)
+            if (member.HeaderOffset < 0 || member.HeaderOffset > limit - LocalHeaderBytes
+                || member.StoredLength > limit - LocalHeaderBytes - member.HeaderOffset)
             {
                 throw Bad($"the member {StoredFile.Quote(member.Name)} overlaps another or ends beyond byte {limit}");
             }

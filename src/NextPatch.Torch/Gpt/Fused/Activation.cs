@@ -2,7 +2,9 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt.Fused;
 
-/// <summary>Memory of a matrix [rows, columns] that both libtorch and the kernels use; it grows to the largest number of rows asked for and stays.</summary>
+/// <summary>
+/// Memory of a matrix [rows, columns] that both libtorch and the kernels use; it grows to the largest number of rows asked for and stays.
+/// </summary>
 /// <remarks>Fresh memory of this size costs more than what is computed in it: the system clears every page (docs/log.md).</remarks>
 internal sealed unsafe class Activation : IDisposable
 {

@@ -9,12 +9,13 @@ using static TorchSharp.torch;
 namespace NextPatch.Torch.Gpt.Fused;
 
 /// <summary>
-/// Forward and backward pass of a <see cref="GptModel"/> on the CPU, written out: matrix products are libtorch's, or ours where those are slow; everything
-/// between them is one managed pass over memory, and memory is kept from step to step. <c>ReferenceGpt</c> computes the same by automatic gradients.
+/// Forward and backward pass of a <see cref="GptModel"/> on the CPU, written out: matrix products are libtorch's, or ours where those are slow;
+/// everything between them is one managed pass over memory, and memory is kept from step to step. <c>ReferenceGpt</c> computes the same by automatic
+/// gradients.
 /// </summary>
 /// <remarks>
-/// In bf16, weights (copies of the parameters), activations and their gradients are bf16 in the products; the residual stream, norms, softmax, scores, loss and
-/// the gradients of the parameters are float.
+/// In bf16, weights (copies of the parameters), activations and their gradients are bf16 in the products; the residual stream, norms, softmax,
+/// scores, loss and the gradients of the parameters are float.
 /// </remarks>
 public sealed class FusedGpt : IGptPass
 {
@@ -22,7 +23,8 @@ public sealed class FusedGpt : IGptPass
 
     /// <param name="model">On the CPU in float32; stays the caller's.</param>
     /// <param name="precision">Type of products and activations: fp32 or bf16.</param>
-    /// <param name="recompute">Activation checkpointing: keep only each block's input and compute the rest again, a third more products for a fraction of the memory.</param>
+    /// <param name="recompute">Activation checkpointing: keep only each block's input and compute the rest again, a third more products for a
+    /// fraction of the memory.</param>
     /// <param name="grouping">Name of a linear grouping in <see cref="PatchGroupings"/>.</param>
     /// <param name="targetPower">See <see cref="PatchTargetWeights"/>.</param>
     /// <exception cref="ConfigException">Another precision, or a grouping that is unknown or not linear.</exception>
@@ -48,13 +50,18 @@ public sealed class FusedGpt : IGptPass
     /// <inheritdoc/>
     public void RefreshCopies() => _pass.Refresh();
 
-    /// <summary>Bytes that a pass keeps beside the parameters and their gradients: activations, one chunk of logits, bf16 copies of weights and room for a gradient of theirs.</summary>
+    /// <summary>
+    /// Bytes that a pass keeps beside the parameters and their gradients: activations, one chunk of logits, bf16 copies of weights and room for a
+    /// gradient of theirs.
+    /// </summary>
     /// <param name="config">The model.</param>
     /// <param name="precision">Type of products and activations.</param>
     /// <param name="rows">Images times tokens of the largest micro-batch.</param>
     /// <param name="recompute">Activation checkpointing.</param>
     public static long BytesFor(GptConfig config, ComputePrecision precision, long rows, bool recompute)
-        => precision == ComputePrecision.Bf16 ? FusedGptModel<Bf16, Simd1>.BytesFor(config, rows, recompute) : FusedGptModel<Fp32, Simd1>.BytesFor(config, rows, recompute);
+        => precision == ComputePrecision.Bf16
+            ? FusedGptModel<Bf16, Simd1>.BytesFor(config, rows, recompute)
+            : FusedGptModel<Fp32, Simd1>.BytesFor(config, rows, recompute);
 
     /// <inheritdoc/>
     public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1)
@@ -64,7 +71,8 @@ public sealed class FusedGpt : IGptPass
     public void Backward() => _pass.Backward();
 
     /// <inheritdoc/>
-    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry) => _pass.Evaluate(labels, codes, geometry);
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
+        => _pass.Evaluate(labels, codes, geometry);
 
     /// <inheritdoc/>
     public void Dispose() => _pass.Dispose();

@@ -6,7 +6,8 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt.Fused;
 
-// Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M width of mixed heads, F feed-forward width, B images, N tokens.
+// Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M width of mixed heads, F feed-forward width, B
+// images, N tokens.
 
 /// <summary>Forward and backward pass of one <see cref="GptBlock"/>, which is its reference.</summary>
 internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
@@ -20,7 +21,8 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
     private readonly FusedLinear<T> _qkv, _output, _gateUp, _down;
     private AttentionKernel<L> _attention = null!;
 
-    public FusedGptBlock(GptConfig config, int layer, Func<string, FusedParameter> parameter, Workspace<T> shared, SavedActivations<T> kept, StepProfiler clock)
+    public FusedGptBlock(
+        GptConfig config, int layer, Func<string, FusedParameter> parameter, Workspace<T> shared, SavedActivations<T> kept, StepProfiler clock)
     {
         (_config, _shared, Kept, _clock, Layer) = (config, shared, kept, clock, layer);
         FusedParameter Own(string name) => parameter($"layers.{layer}.{name}.weight");
@@ -35,7 +37,8 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
 
     /// <summary>By state key; none in float.</summary>
     public IEnumerable<(string Name, Tensor Copy)> Copies
-        => [.. Named(_qkv, "attention.wqkv"), .. Named(_output, "attention.wo"), .. Named(_gateUp, "feed_forward.w1", "feed_forward.w3"), .. Named(_down, "feed_forward.w2")];
+        => [.. Named(_qkv, "attention.wqkv"), .. Named(_output, "attention.wo"), .. Named(_gateUp, "feed_forward.w1", "feed_forward.w3"),
+            .. Named(_down, "feed_forward.w2")];
 
     public void Refresh()
     {
@@ -47,7 +50,8 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
 
     /// <param name="images">B.</param>
     /// <param name="tokens">N.</param>
-    /// <param name="before">Residual stream of the block before, float [R, C]; null: <see cref="SavedActivations{T}.Input"/> is filled already.</param>
+    /// <param name="before">Residual stream of the block before, float [R, C]; null: <see cref="SavedActivations{T}.Input"/> is filled
+    /// already.</param>
     /// <param name="dropBefore">How the branch of the block before, now in <see cref="Workspace{T}.Branch"/>, is dropped.</param>
     /// <param name="rotary">Factors of N tokens.</param>
     /// <param name="dropout">The pass's dropout.</param>
@@ -57,7 +61,12 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
         int rows = images * tokens, width = _config.Width;
         var input = (float*)Kept.Input.Address;
         _attention = new AttentionKernel<L>(tokens, _config.HeadCount, _config.KvHeads, _config.HeadWidth, rotary, dropout.AttentionWeights(Layer));
-        NormKernel<L>.Forward(rows, width, before == null ? input : before, before == null ? null : (T*)_shared.Branch.Address, dropBefore, input, _norm.Address, (float)_config.NormEpsilon,
+        NormKernel<L>.Forward(
+            rows, width, before == null
+            ? input
+            : before, before == null
+            ? null
+            : (T*)_shared.Branch.Address, dropBefore, input, _norm.Address, (float)_config.NormEpsilon,
             (T*)Kept.Normed.Address, (float*)Kept.Inverse.Address);
         _clock.Lap(StepPart.Norms);
         _qkv.Forward(Kept.Normed.Tensor, Kept.Qkv.Tensor);                                         // [R, Q]
@@ -66,7 +75,9 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
         _clock.Lap(StepPart.Attention);
         _output.Forward(Kept.Mixed.Tensor, _shared.Branch.Tensor);                                 // [R, C]
         _clock.Lap(StepPart.Products);
-        NormKernel<L>.Forward(rows, width, input, (T*)_shared.Branch.Address, dropout.AttentionBranch(Layer), (float*)Kept.Middle.Address, _middleNorm.Address, (float)_config.NormEpsilon,
+        NormKernel<L>.Forward(
+            rows, width, input, (T*)_shared.Branch.Address, dropout.AttentionBranch(Layer), (float*)Kept.Middle.Address, _middleNorm.Address,
+            (float)_config.NormEpsilon,
             (T*)Kept.MiddleNormed.Address, (float*)Kept.MiddleInverse.Address);
         _clock.Lap(StepPart.Norms);
         _gateUp.Forward(Kept.MiddleNormed.Tensor, Kept.GateUp.Tensor);                             // [R, 2 F]
@@ -82,7 +93,9 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
         _clock.Lap(StepPart.Products);
     }
 
-    /// <summary>Takes the gradient of the block's branch and residual stream from <see cref="Workspace{T}"/> and leaves there those of the block before.</summary>
+    /// <summary>
+    /// Takes the gradient of the block's branch and residual stream from <see cref="Workspace{T}"/> and leaves there those of the block before.
+    /// </summary>
     /// <param name="images">B.</param>
     /// <param name="tokens">N.</param>
     /// <param name="dropout">The pass's dropout.</param>
@@ -99,7 +112,9 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
         WeightGradient(_gateUp, Kept.GateUp.Tensor, Kept.MiddleNormed.Tensor, add);
         _gateUp.InputGradient(Kept.GateUp.Tensor, _shared.NormedGradient.Tensor);                  // [R, C]
         _clock.Lap(StepPart.Products);
-        NormKernel<L>.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Middle.Address, (float*)Kept.MiddleInverse.Address, _middleNorm.Address, (float*)residual, false,
+        NormKernel<L>.Backward(
+            rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Middle.Address, (float*)Kept.MiddleInverse.Address, _middleNorm.Address,
+            (float*)residual, false,
             _middleNorm.GradientAddress, (T*)_shared.BranchGradient.Address, dropout.AttentionBranch(Layer));
         _clock.Lap(StepPart.Norms);
         _output.InputGradient(branchGradient, _shared.MixedGradient.Tensor);                       // [R, M]
@@ -109,8 +124,11 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
         WeightGradient(_qkv, Kept.Qkv.Tensor, Kept.Normed.Tensor, add);
         _qkv.InputGradient(Kept.Qkv.Tensor, _shared.NormedGradient.Tensor);                        // [R, C]
         _clock.Lap(StepPart.Products);
-        NormKernel<L>.Backward(rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Input.Address, (float*)Kept.Inverse.Address, _norm.Address, (float*)residual, false,
-            _norm.GradientAddress, Layer == 0 ? null : (T*)_shared.BranchGradient.Address, Layer == 0 ? default : dropout.FeedForwardBranch(Layer - 1));
+        NormKernel<L>.Backward(
+            rows, width, (T*)_shared.NormedGradient.Address, (float*)Kept.Input.Address, (float*)Kept.Inverse.Address, _norm.Address,
+            (float*)residual, false,
+            _norm.GradientAddress, Layer == 0 ? null : (T*)_shared.BranchGradient.Address,
+                Layer == 0 ? default : dropout.FeedForwardBranch(Layer - 1));
         _clock.Lap(StepPart.Norms);
     }
 
@@ -122,7 +140,8 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
         }
     }
 
-    private IEnumerable<(string Name, Tensor Copy)> Named(FusedLinear<T> map, params string[] names) => map.Copies.Zip(names, (copy, name) => ($"layers.{Layer}.{name}.weight", copy));
+    private IEnumerable<(string Name, Tensor Copy)> Named(FusedLinear<T> map, params string[] names)
+        => map.Copies.Zip(names, (copy, name) => ($"layers.{Layer}.{name}.weight", copy));
 
     private void WeightGradient(FusedLinear<T> map, Tensor dy, Tensor x, bool add) => map.WeightGradient(dy, x, _shared.WeightGradient, add, _clock);
 }

@@ -16,7 +16,9 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     where T : unmanaged, IElement<T>
     where L : unmanaged, ISimd<L>
 {
-    /// <summary>Logits alive at once: as many as a gradient of the head of the largest vocabularies has elements, so that it is mostly formed in one product.</summary>
+    /// <summary>
+    /// Logits alive at once: as many as a gradient of the head of the largest vocabularies has elements, so that it is mostly formed in one product.
+    /// </summary>
     private const long LogitsPerChunk = 1 << 24;
 
     private readonly GptModel _model;
@@ -63,13 +65,17 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         var logits = ChunkRows(vocabulary, rows) * vocabulary;
         var copies = TensorMemory.TypeOf<T>() == ScalarType.Float32 ? 0 : (config.LayerCount * config.BlockMatrixWeights) + (width * vocabulary);
         var products = TorchGemm.IsPreferredFor<T>() ? BlockedGemm<Fp32, Fp32GemmTiles>.PanelBytes
-            : TensorMemory.TypeOf<T>() == ScalarType.Float32 ? 0 : width * Math.Max(vocabulary, Math.Max(2L * config.FfnWidth, config.QkvWidth)) * sizeof(T); // a weight's gradient
+            // a weight's gradient
+            : TensorMemory.TypeOf<T>() == ScalarType.Float32
+                ? 0
+                : width * Math.Max(vocabulary, Math.Max(2L * config.FfnWidth, config.QkvWidth)) * sizeof(T);
         return (rows * perRow) + ((logits + copies) * sizeof(T)) + products;
     }
 
     public StepProfiler Clock { get; } = new();
 
-    public IEnumerable<(string Name, Tensor Copy)> Copies => [.. _blocks.SelectMany(b => b.Copies), .. _head.Copies.Select(c => ("output.weight", c))];
+    public IEnumerable<(string Name, Tensor Copy)> Copies
+        => [.. _blocks.SelectMany(b => b.Copies), .. _head.Copies.Select(c => ("output.weight", c))];
 
     public void Refresh()
     {
@@ -102,7 +108,9 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         _state = null;
         Clock.Start();
         var last = _blocks[^1];
-        NormKernel<L>.Backward(state.Rows, _model.Config.Width, (T*)_shared.NormedGradient.Address, (float*)_final.Address, (float*)_finalInverse.Address, Norm.Address, (float*)_shared.ResidualGradient.Address, true,
+        NormKernel<L>.Backward(
+            state.Rows, _model.Config.Width, (T*)_shared.NormedGradient.Address, (float*)_final.Address, (float*)_finalInverse.Address, Norm.Address,
+            (float*)_shared.ResidualGradient.Address, true,
             Norm.GradientAddress, (T*)_shared.BranchGradient.Address, BranchOf(last, state));
         Clock.Lap(StepPart.Norms);
         foreach (var block in _blocks.Reverse())
@@ -147,7 +155,8 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
 
     private FusedParameter Norm => _parameters["norm.weight"];
 
-    private static BranchDrop BranchOf(FusedGptBlock<T, L>? block, PassState state) => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
+    private static BranchDrop BranchOf(FusedGptBlock<T, L>? block, PassState state)
+        => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
 
     private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
 
@@ -164,16 +173,22 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         FusedGptBlock<T, L>? before = null;
         foreach (var block in _blocks)
         {
-            block.Forward(state.Labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state), state.Rotary, state.Dropout);
+            block.Forward(
+                state.Labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state),
+                state.Rotary, state.Dropout);
             before = block;
         }
 
-        NormKernel<L>.Forward(state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state), (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
+        NormKernel<L>.Forward(
+            state.Rows, config.Width, (float*)before!.Kept.Middle.Address, (T*)_shared.Branch.Address, BranchOf(before, state),
+            (float*)_final.Address, Norm.Address, (float)config.NormEpsilon,
             (T*)_finalNormed.Address, (float*)_finalInverse.Address);
         Clock.Lap(StepPart.Norms);
     }
 
-    /// <summary>Output head in chunks of rows: logits, loss, and the gradients of head and hidden states where wanted; leaves the latter in NormedGradient.</summary>
+    /// <summary>
+    /// Output head in chunks of rows: logits, loss, and the gradients of head and hidden states where wanted; leaves the latter in NormedGradient.
+    /// </summary>
     private double Head(PassState state, double scale, bool withGradients)
     {
         var (vocabulary, codesPerPatch) = (_model.Config.VocabularySize, state.Geometry.CodesPerPatch);

@@ -8,8 +8,9 @@ namespace NextPatch.Torch.Gpt.Fused;
 // Shape letters: R rows, In and Out widths.
 
 /// <summary>
-/// A linear map y = x W^T and its two gradients as bare products into memory that is there already. Weights may be stacked (gate over up): one product
-/// does both. In float the products use the parameters themselves, otherwise copies that the optimiser renews. Products are libtorch's, or ours where those are slow.
+/// A linear map y = x W^T and its two gradients as bare products into memory that is there already. Weights may be stacked (gate over up): one
+/// product does both. In float the products use the parameters themselves, otherwise copies that the optimiser renews. Products are libtorch's, or
+/// ours where those are slow.
 /// </summary>
 internal sealed unsafe class FusedLinear<T> : IDisposable
     where T : unmanaged, IElement<T>
@@ -28,9 +29,13 @@ internal sealed unsafe class FusedLinear<T> : IDisposable
         _parts = parts;
         _inputs = parts[0].Weight.size(1);
         _outputs = parts.Sum(p => p.Weight.size(0));
-        _stacked = TensorMemory.TypeOf<T>() == ScalarType.Float32 ? null : empty(_outputs, _inputs, TensorMemory.TypeOf<T>()).DetachFromDisposeScope();
+        _stacked = TensorMemory.TypeOf<T>() == ScalarType.Float32
+            ? null
+            : empty(_outputs, _inputs, TensorMemory.TypeOf<T>()).DetachFromDisposeScope();
         _weights = _stacked is null ? [.. parts.Select(p => p.Weight.alias().DetachFromDisposeScope())] : [_stacked.alias().DetachFromDisposeScope()];
-        Copies = _stacked is null ? [] : [.. Starts().Select((start, i) => _stacked.narrow(0, start, parts[i].Weight.size(0)).DetachFromDisposeScope())];
+        Copies = _stacked is null
+            ? []
+            : [.. Starts().Select((start, i) => _stacked.narrow(0, start, parts[i].Weight.size(0)).DetachFromDisposeScope())];
     }
 
     /// <summary>What the optimiser renews after each update, one per part; none in float.</summary>
@@ -103,7 +108,9 @@ internal sealed unsafe class FusedLinear<T> : IDisposable
         {
             foreach (var (start, part) in Starts().Zip(_parts))
             {
-                TorchGemm.Multiply(Columns(dy, start, part.Weight.size(0)).Transposed, TensorMemory.View<T>(x), TensorMemory.View((Fp32*)part.GradientAddress, part.Weight), add);
+                TorchGemm.Multiply(
+                    Columns(dy, start, part.Weight.size(0)).Transposed, TensorMemory.View<T>(x),
+                    TensorMemory.View((Fp32*)part.GradientAddress, part.Weight), add);
             }
 
             clock.Lap(kind);

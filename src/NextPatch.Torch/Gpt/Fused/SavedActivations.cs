@@ -4,7 +4,8 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt.Fused;
 
-// Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M = H D width of mixed heads, F feed-forward width, B batch, H heads, N tokens.
+// Shape letters: R rows (images x tokens), C width, Q width of queries, keys and values together, M = H D width of mixed heads, F feed-forward width,
+// B batch, H heads, N tokens.
 
 /// <summary>What a block keeps from its forward to its backward pass.</summary>
 internal sealed class SavedActivations<T> : ActivationSet

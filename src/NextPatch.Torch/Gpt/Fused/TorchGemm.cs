@@ -9,8 +9,9 @@ namespace NextPatch.Torch.Gpt.Fused;
 // Shape letters used in this file: M and N rows and columns of the result, K length of the sums.
 
 /// <summary>
-/// Matrix products for the linear maps, where libtorch's are slow: MKL, which it calls for float, runs AVX2 code on AMD processors even where they have
-/// AVX-512, and oneDNN, which it calls for bfloat16, packs factors anew at every call and rounds gradients that are added up in float (docs/log.md).
+/// Matrix products for the linear maps, where libtorch's are slow: MKL, which it calls for float, runs AVX2 code on AMD processors even where they
+/// have AVX-512, and oneDNN, which it calls for bfloat16, packs factors anew at every call and rounds gradients that are added up in float
+/// (docs/log.md).
 /// </summary>
 public static unsafe class TorchGemm
 {
@@ -19,7 +20,8 @@ public static unsafe class TorchGemm
 
     /// <summary>Whether products of this type are ours.</summary>
     /// <param name="type">Float32 or Bf16.</param>
-    public static bool IsPreferredFor(ScalarType type) => type == ScalarType.BFloat16 ? IsPreferredFor<Bf16>() : type == ScalarType.Float32 && IsPreferredFor<Fp32>();
+    public static bool IsPreferredFor(ScalarType type)
+        => type == ScalarType.BFloat16 ? IsPreferredFor<Bf16>() : type == ScalarType.Float32 && IsPreferredFor<Fp32>();
 
     /// <summary>The type in which <see cref="Multiply(Tensor, Tensor, Tensor)"/> is given gradients of weights.</summary>
     /// <param name="type">Type of the factors.</param>

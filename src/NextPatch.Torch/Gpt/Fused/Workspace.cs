@@ -41,7 +41,8 @@ internal sealed class Workspace<T> : ActivationSet
     public Activation WeightGradient { get; }
 
     /// <summary>Without <see cref="WeightGradient"/>, whose size does not depend on rows.</summary>
-    protected override IReadOnlyList<Activation> OfRows => [Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient];
+    protected override IReadOnlyList<Activation> OfRows
+        => [Branch, BranchGradient, NormedGradient, MixedGradient, Hidden, HiddenGradient, ResidualGradient];
 
     public override void Dispose()
     {

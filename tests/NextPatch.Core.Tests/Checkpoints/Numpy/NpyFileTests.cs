@@ -32,12 +32,15 @@ public sealed class NpyFileTests
     [InlineData("(7,)", new long[] { 7 })]
     [InlineData("(0, 4)", new long[] { 0, 4 })]
     public void Shapes_are_written_as_python_tuples(string expected, long[] shape)
-        => Assert.Contains($"'shape': {expected}, }}", Encoding.ASCII.GetString(NpyHeaderFormat.Write(ElementType.UInt8, shape)), StringComparison.Ordinal);
+        => Assert.Contains(
+            $"'shape': {expected}, }}", Encoding.ASCII.GetString(NpyHeaderFormat.Write(ElementType.UInt8, shape)), StringComparison.Ordinal);
 
     [Fact]
     public void Fortran_order_is_turned_into_C_order()
     {
-        var tensor = Read(Npy("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3, 2), }", [0, 0, 6, 0, 2, 0, 8, 0, 4, 0, 10, 0, 1, 0, 7, 0, 3, 0, 9, 0, 5, 0, 11, 0]));
+        var tensor = Read(
+            Npy("{'descr': '<i2', 'fortran_order': True, 'shape': (2, 3, 2), }",
+            [0, 0, 6, 0, 2, 0, 8, 0, 4, 0, 10, 0, 1, 0, 7, 0, 3, 0, 9, 0, 5, 0, 11, 0]));
         Assert.Equal(Enumerable.Range(0, 12).Select(i => (long)i), tensor.ToInt64());
     }
 
@@ -58,13 +61,15 @@ public sealed class NpyFileTests
         NpyFile.Write(stream, HostTensor.From<ushort>(ElementType.UInt16, [2, 2], [1, 2, 3, 4]));
         stream.Position = 0;
         var header = NpyFile.ReadHeader(stream, "codes");
-        Assert.Equal((ElementType.UInt16, false, false, 128, 8L), (header.Type, header.FortranOrder, header.BigEndian, header.DataOffset, header.ByteCount));
+        Assert.Equal(
+            (ElementType.UInt16, false, false, 128, 8L), (header.Type, header.FortranOrder, header.BigEndian, header.DataOffset, header.ByteCount));
         Assert.Equal(header.DataOffset, stream.Position);
     }
 
     [Fact]
     public void Truncation_anywhere_is_refused()
-        => Stored.AssertRefusedWhenTruncated(Npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", new byte[8]), path => NpyFile.Read(path));
+        => Stored.AssertRefusedWhenTruncated(
+            Npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,), }", new byte[8]), path => NpyFile.Read(path));
 
     [Fact]
     public void One_damaged_byte_does_no_harm()
@@ -89,7 +94,9 @@ public sealed class NpyFileTests
 
     [Fact]
     public void Bfloat16_is_refused_with_advice()
-        => Assert.Contains("Float32", Assert.Throws<NextPatchException>(() => NpyFile.Write(Stream.Null, new HostTensor(ElementType.BFloat16, [1], new byte[2]))).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "Float32", Assert.Throws<NextPatchException>(
+            () => NpyFile.Write(Stream.Null, new HostTensor(ElementType.BFloat16, [1], new byte[2]))).Message, StringComparison.Ordinal);
 
     [Fact]
     public void Missing_file_is_named()

@@ -66,9 +66,11 @@ public sealed class NpzArrayReaderTests
         using var folder = new TemporaryFolder();
         Write(folder["a.npz"], "arr_0", [300], new byte[300], CompressionLevel.NoCompression);
 
-        Assert.Contains("arr_7", Assert.Throws<DataFormatException>(() => new NpzArrayReader(folder["a.npz"], "arr_7")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "arr_7", Assert.Throws<DataFormatException>(() => new NpzArrayReader(folder["a.npz"], "arr_7")).Message, StringComparison.Ordinal);
         File.WriteAllBytes(folder["b.npz"], File.ReadAllBytes(folder["a.npz"])[..200]);
-        Assert.Contains("b.npz", Assert.Throws<DataFormatException>(() => new NpzArrayReader(folder["b.npz"], "arr_0")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "b.npz", Assert.Throws<DataFormatException>(() => new NpzArrayReader(folder["b.npz"], "arr_0")).Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -77,7 +79,8 @@ public sealed class NpzArrayReaderTests
         using var folder = new TemporaryFolder();
         Write(folder["a.npz"], "arr_0", [300, 1000], new byte[300], CompressionLevel.Fastest);
 
-        Assert.Contains("[300, 1000]", Assert.Throws<DataFormatException>(() => new NpzArrayReader(folder["a.npz"], "arr_0")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "[300, 1000]", Assert.Throws<DataFormatException>(() => new NpzArrayReader(folder["a.npz"], "arr_0")).Message, StringComparison.Ordinal);
     }
 
     private static void Write(string path, string name, long[] shape, byte[] bytes, CompressionLevel level)

@@ -35,7 +35,8 @@ public sealed class NpzFileTests
 
     [Fact]
     public void Fortran_ordered_and_deflated_members_are_read()
-        => Stored.AssertEqual(NpzFile.Read(Stored.Fixture("ref_batch_demo.npz"))["arr_0"], Assert.Single(NpzFile.Read(Stored.Fixture("fortran.npz"))).Value);
+        => Stored.AssertEqual(
+            NpzFile.Read(Stored.Fixture("ref_batch_demo.npz"))["arr_0"], Assert.Single(NpzFile.Read(Stored.Fixture("fortran.npz"))).Value);
 
     [Fact]
     public void The_same_arrays_give_the_same_bytes()
@@ -95,7 +96,8 @@ public sealed class NpzFileTests
     public void Damage_is_refused_or_harmless(CompressionLevel level)
     {
         using var folder = new TemporaryFolder();
-        Zip(folder["a.npz"], level, NpyFileTests.Npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]));
+        Zip(folder["a.npz"], level, NpyFileTests.Npy(
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]));
         Assert.Equal(3, NpzFile.Read(folder["a.npz"])["a"].Count);
         var whole = File.ReadAllBytes(folder["a.npz"]);
         Stored.AssertRefusedWhenTruncated(whole, path => NpzFile.Read(path));
@@ -117,7 +119,8 @@ public sealed class NpzFileTests
     public void A_bomb_is_refused_before_it_is_inflated()
     {
         using var folder = new TemporaryFolder();
-        Zip(folder["a.npz"], CompressionLevel.Fastest, NpyFileTests.Npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", new byte[50_000_000]));
+        Zip(folder["a.npz"], CompressionLevel.Fastest,
+            NpyFileTests.Npy("{'descr': '<f4', 'fortran_order': False, 'shape': (3,), }", new byte[50_000_000]));
         Assert.Contains("[3] needs", Stored.Refused(() => NpzFile.Read(folder["a.npz"])).Message, StringComparison.Ordinal);
     }
 

@@ -40,7 +40,8 @@ internal sealed class PickleBuilder
     /// <summary>torch._utils._rebuild_tensor_v2 of a float storage.</summary>
     public PickleBuilder Tensor(string key, long elements, long offset, long[] shape, long[] strides)
     {
-        Global("torch._utils", "_rebuild_tensor_v2").Raw((byte)'(', (byte)'(').Text("storage").Global("torch", "FloatStorage").Text(key).Text("cpu").Integer(elements);
+        Global("torch._utils", "_rebuild_tensor_v2").Raw((byte)'(', (byte)'(').Text("storage").Global("torch", "FloatStorage").Text(key).Text("cpu")
+            .Integer(elements);
         Raw((byte)'t', (byte)'Q').Integer(offset).Tuple(shape).Tuple(strides);
         return Raw([0x89, (byte)'}', (byte)'t', (byte)'R']);
     }

@@ -69,7 +69,8 @@ public sealed class UnpicklerTests
     [Fact]
     public void An_empty_instance_with_attributes_is_kept_as_data()
     {
-        var kept = Assert.IsType<UnknownPickleValue>(Load(new PickleBuilder().Global("a.b", "C").Raw((byte)')', 0x81).Text("state").Raw((byte)'b').Bytes()));
+        var kept = Assert.IsType<UnknownPickleValue>(
+            Load(new PickleBuilder().Global("a.b", "C").Raw((byte)')', 0x81).Text("state").Raw((byte)'b').Bytes()));
         Assert.Equal(("a.b.C", "state"), (kept.Name, kept.State));
     }
 
@@ -117,9 +118,12 @@ public sealed class UnpicklerTests
     public void Numbers_and_containers_are_read()
     {
         var pickle = new PickleBuilder()
-            .Raw((byte)']', (byte)'(').Integer(-5).Raw([0x8A, 9, .. BitConverter.GetBytes(ulong.MaxValue), 0]).Raw([(byte)'G', 0x3F, 0xF8, 0, 0, 0, 0, 0, 0])
+            .Raw((byte)']', (byte)'(').Integer(-5).Raw([0x8A, 9, .. BitConverter.GetBytes(ulong.MaxValue), 0])
+                .Raw([(byte)'G', 0x3F, 0xF8, 0, 0, 0, 0, 0, 0])
             .Raw(0x88, (byte)'N').Text("x").Raw((byte)'q', 1, (byte)'h', 1).Tuple(1, 2).Global("torch", "bfloat16").Raw((byte)'e').Bytes();
-        Assert.Equal([-5L, (System.Numerics.BigInteger)ulong.MaxValue, 1.5, true, null, "x", "x", new List<object?> { 1L, 2L }, ElementType.BFloat16], Assert.IsType<List<object?>>(Load(pickle)));
+        Assert.Equal(
+            [-5L, (System.Numerics.BigInteger)ulong.MaxValue, 1.5, true, null, "x", "x", new List<object?> { 1L, 2L }, ElementType.BFloat16],
+            Assert.IsType<List<object?>>(Load(pickle)));
     }
 
     [Theory]
@@ -157,12 +161,15 @@ public sealed class UnpicklerTests
             builder.Text(new string('x', length)).Integer(length);
         }
 
-        Assert.Equal(lengths.SelectMany(n => (object[])[new string('x', n), (long)n]), Assert.IsType<List<object?>>(Load(builder.Raw((byte)'e').Bytes())));
+        Assert.Equal(
+            lengths.SelectMany(n => (object[])[new string('x', n), (long)n]), Assert.IsType<List<object?>>(Load(builder.Raw((byte)'e').Bytes())));
     }, iter: 30);
 
     [Fact]
     public void A_name_without_end_is_refused()
-        => Assert.Contains("name of more than", Stored.Refused(() => Load(new PickleBuilder().Global(new string('a', 100_000), "b").Bytes())).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "name of more than", Stored.Refused(() => Load(new PickleBuilder().Global(new string('a', 100_000), "b").Bytes())).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData(new byte[] { (byte)'.' })]
@@ -181,7 +188,9 @@ public sealed class UnpicklerTests
     public void Malformed_pickles_are_refused(byte[] pickle) => Stored.Refused(() => Load(pickle));
 
     private static object? Load(byte[] pickle)
-        => new Unpickler(new PickleCursor(new MemoryStream(pickle), "a.pt"), new TorchGlobals("a.pt", 1000).Find, id => throw new DataFormatException($"no storage {id}")).Load();
+        => new Unpickler(
+            new PickleCursor(new MemoryStream(pickle), "a.pt"), new TorchGlobals("a.pt", 1000).Find,
+            id => throw new DataFormatException($"no storage {id}")).Load();
 
     private static DataFormatException Refused(byte[] pickle)
     {

@@ -24,7 +24,8 @@ public sealed class PyTorchFileTests
     [InlineData("views_legacy.pt")]
     public void Views_of_every_type_equal_what_python_saved(string checkpoint)
     {
-        var expected = NpzFile.Read(Stored.Fixture("expected_views.npz")).ToDictionary(pair => pair.Key.Replace("__f64", "", StringComparison.Ordinal), pair => pair.Value);
+        var expected = NpzFile.Read(Stored.Fixture("expected_views.npz"))
+            .ToDictionary(pair => pair.Key.Replace("__f64", "", StringComparison.Ordinal), pair => pair.Value);
         var actual = PyTorchFile.ReadStateDict(Stored.Fixture(checkpoint));
         Stored.AssertEqualAsSingles(expected, actual);
         foreach (var (name, tensor) in expected.Where(pair => actual[pair.Key].Type is not (ElementType.Float16 or ElementType.BFloat16)))
@@ -66,7 +67,8 @@ public sealed class PyTorchFileTests
         var top = Assert.IsType<Dictionary<object, object?>>(PyTorchFile.Read(Stored.Fixture("exotic_args.pt")));
         var args = Assert.IsAssignableFrom<Dictionary<object, object?>>(top["args"]);
         Assert.Equal(
-            [ElementType.BFloat16, "cuda:2", "/a/b", "caffè 中文", new System.Numerics.Complex(1, 2), System.Numerics.BigInteger.Pow(2, 70), new List<object?> { 2L, 3L }, new List<object?> { 4L }],
+            [ElementType.BFloat16, "cuda:2", "/a/b", "caffè 中文", new System.Numerics.Complex(1, 2), System.Numerics.BigInteger.Pow(2, 70),
+                new List<object?> { 2L, 3L }, new List<object?> { 4L }],
             [args["dtype"], args["device"], args["path"], args["unicode"], args["cplx"], args["big"], args["size"], args["frozen"]]);
         Assert.Equal("numpy.core.multiarray.scalar", Assert.IsType<UnknownPickleValue>(args["np_scalar"]).Name);
         var nested = Assert.IsType<List<object?>>(Assert.IsType<Dictionary<object, object?>>(args["nested"])["k"]);
@@ -75,7 +77,8 @@ public sealed class PyTorchFileTests
 
     [Fact]
     public void An_incomplete_download_is_refused()
-        => Assert.Contains("bad_truncated.pt", Stored.Refused(() => PyTorchFile.Read(Stored.Fixture("bad_truncated.pt"))).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "bad_truncated.pt", Stored.Refused(() => PyTorchFile.Read(Stored.Fixture("bad_truncated.pt"))).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_web_page_is_refused()
@@ -89,14 +92,17 @@ public sealed class PyTorchFileTests
     public void A_whole_model_is_refused_by_its_class()
     {
         using var folder = new TemporaryFolder();
-        File.WriteAllBytes(folder["a.pt"], PickleBuilder.Checkpoint(new PickleBuilder().Global("torch.nn.modules.linear", "Linear").Raw((byte)')', 0x81).Bytes()));
-        Assert.Contains("'torch.nn.modules.linear.Linear'", Stored.Refused(() => PyTorchFile.ReadStateDict(folder["a.pt"])).Message, StringComparison.Ordinal);
+        File.WriteAllBytes(
+            folder["a.pt"], PickleBuilder.Checkpoint(new PickleBuilder().Global("torch.nn.modules.linear", "Linear").Raw((byte)')', 0x81).Bytes()));
+        Assert.Contains(
+            "'torch.nn.modules.linear.Linear'", Stored.Refused(() => PyTorchFile.ReadStateDict(folder["a.pt"])).Message, StringComparison.Ordinal);
     }
 
     [Fact]
     public void Damage_is_refused_or_harmless()
     {
-        var whole = PickleBuilder.Checkpoint(new PickleBuilder().Dictionary().Text("w").Tensor("0", 4, 1, [3], [1]).SetItem().Bytes(), ("0", new byte[16]));
+        var whole = PickleBuilder.Checkpoint(
+            new PickleBuilder().Dictionary().Text("w").Tensor("0", 4, 1, [3], [1]).SetItem().Bytes(), ("0", new byte[16]));
         Stored.AssertRefusedWhenTruncated(whole, path => PyTorchFile.Read(path));
         Stored.AssertSafeWhenDamaged(whole, path => PyTorchFile.Read(path));
     }

@@ -23,7 +23,8 @@ public sealed class PyTorchLegacyTests
     [InlineData(3, "declares 4")]
     [InlineData(5, "declares 4")]
     [InlineData(-1, "negative")]
-    public void A_storage_of_another_size_is_refused(long count, string named) => Refused(Legacy(Content(count, null), ["k"], (4, new byte[16])), named);
+    public void A_storage_of_another_size_is_refused(long count, string named)
+        => Refused(Legacy(Content(count, null), ["k"], (4, new byte[16])), named);
 
     [Theory]
     [InlineData(0, 5)]
@@ -31,7 +32,8 @@ public sealed class PyTorchLegacyTests
     [InlineData(2, 3)]
     [InlineData(long.MaxValue, 2)]
     [InlineData(1, long.MaxValue)]
-    public void A_part_outside_its_storage_is_refused(long first, long length) => Refused(Legacy(Content(4, (first, length)), ["k"], (4, new byte[16])), "outside the storage 'k'");
+    public void A_part_outside_its_storage_is_refused(long first, long length)
+        => Refused(Legacy(Content(4, (first, length)), ["k"], (4, new byte[16])), "outside the storage 'k'");
 
     [Fact]
     public void A_wrong_list_of_storages_is_refused()

@@ -111,7 +111,10 @@ public sealed class PyTorchWriterTests
     public void A_value_without_counterpart_is_refused_by_its_name_and_nothing_is_written()
     {
         using var folder = new TemporaryFolder();
-        Assert.Contains("'when'", Assert.Throws<NextPatchException>(() => PyTorchFile.Write(folder["a.pt"], (object)new Dictionary<object, object?> { ["when"] = DateTime.MinValue })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'when'", Assert.Throws<NextPatchException>(
+            () => PyTorchFile.Write(folder["a.pt"], (object)new Dictionary<object, object?> { ["when"] = DateTime.MinValue })).Message,
+            StringComparison.Ordinal);
         Dictionary<object, object?> circle = [];
         circle["self"] = circle;
         Assert.Throws<NextPatchException>(() => PyTorchFile.Write(folder["a.pt"], (object)circle));

@@ -36,7 +36,11 @@ public sealed class SafetensorsFileTests
     public void Header_and_single_tensors_are_read_alone()
     {
         using var folder = new TemporaryFolder();
-        SafetensorsFile.Write(folder["a"], Stored.Named(HostTensor.FromSingles([1], [5]), HostTensor.FromSingles([2], [6, 7])), new Dictionary<string, string> { ["k"] = "v" });
+        SafetensorsFile.Write(
+            folder["a"], Stored.Named(HostTensor.FromSingles([1], [5]), HostTensor.FromSingles([2], [6, 7])), new Dictionary<string, string>
+            {
+                ["k"] = "v",
+            });
         using var file = SafetensorsFile.Open(folder["a"]);
         Assert.Equal("v", file.Metadata["k"]);
         Assert.Equal([6f, 7f], file.Tensors["b"].Read().ToSingles());
@@ -48,7 +52,11 @@ public sealed class SafetensorsFileTests
     public void Damage_is_refused_or_harmless()
     {
         using var folder = new TemporaryFolder();
-        SafetensorsFile.Write(folder["a"], Stored.Named(HostTensor.FromSingles([2], [6, 7]), HostTensor.FromSingles([], [1])), new Dictionary<string, string> { ["k"] = "v" });
+        SafetensorsFile.Write(
+            folder["a"], Stored.Named(HostTensor.FromSingles([2], [6, 7]), HostTensor.FromSingles([], [1])), new Dictionary<string, string>
+            {
+                ["k"] = "v",
+            });
         var whole = File.ReadAllBytes(folder["a"]);
         Stored.AssertRefusedWhenTruncated(whole, path => SafetensorsFile.Read(path));
         Stored.AssertSafeWhenDamaged(whole, path => SafetensorsFile.Read(path));
@@ -93,7 +101,9 @@ public sealed class SafetensorsFileTests
 
     [Fact]
     public void Repeated_names_are_not_written()
-        => Assert.Throws<ArgumentException>(() => SafetensorsFile.Write("unused", [new("a", HostTensor.FromSingles([], [1])), new("a", HostTensor.FromSingles([], [1]))], null));
+        => Assert.Throws<ArgumentException>(
+            () => SafetensorsFile.Write("unused", [new("a", HostTensor.FromSingles([], [1])), new("a", HostTensor.FromSingles([], [1]))], null));
 
-    private static byte[] WithHeader(string header, byte[] data) => [.. BitConverter.GetBytes((long)Encoding.UTF8.GetByteCount(header)), .. Encoding.UTF8.GetBytes(header), .. data];
+    private static byte[] WithHeader(string header, byte[] data)
+        => [.. BitConverter.GetBytes((long)Encoding.UTF8.GetByteCount(header)), .. Encoding.UTF8.GetBytes(header), .. data];
 }

@@ -7,7 +7,8 @@ namespace NextPatch.Core.Tests.Checkpoints.Safetensors;
 public sealed class SafetensorsIndexTests
 {
     private static readonly List<KeyValuePair<string, StoredTensor>> Tensors =
-        [.. Stored.Named(HostTensor.FromSingles([3], [1, 2, 3]), HostTensor.FromSingles([2], [4, 5]), HostTensor.FromSingles([1], [6])).Select(p => KeyValuePair.Create(p.Key, StoredTensor.From(p.Value)))];
+        [.. Stored.Named(HostTensor.FromSingles([3], [1, 2, 3]), HostTensor.FromSingles([2], [4, 5]), HostTensor.FromSingles([1], [6])).Select(
+            p => KeyValuePair.Create(p.Key, StoredTensor.From(p.Value)))];
 
     [Fact]
     public void Shards_are_filled_in_order_and_read_as_one()
@@ -55,6 +56,8 @@ public sealed class SafetensorsIndexTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["x.index.json"], """{"weight_map":{"a":"gone.safetensors"}}""");
-        Assert.Contains("gone.safetensors", Assert.Throws<NextPatchException>(() => SafetensorsFile.Read(folder["x.index.json"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "gone.safetensors", Assert.Throws<NextPatchException>(() => SafetensorsFile.Read(folder["x.index.json"])).Message,
+            StringComparison.Ordinal);
     }
 }

@@ -75,7 +75,9 @@ public sealed class MemberCheckTests
         using var folder = new TemporaryFolder();
         Flip(folder[name], Write(folder[name]).Start + Bytes - 1);
         using var file = WeightsFile.Open(folder[name]);
-        Assert.Contains("checksum", Assert.Throws<DataFormatException>(() => SafetensorsFile.Write(folder["b.safetensors"], file.Tensors)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "checksum", Assert.Throws<DataFormatException>(() => SafetensorsFile.Write(folder["b.safetensors"], file.Tensors)).Message,
+            StringComparison.Ordinal);
         Assert.Equal([folder[name]], Directory.GetFiles(folder.Path));
     }
 
