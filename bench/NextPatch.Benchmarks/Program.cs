@@ -2,12 +2,18 @@ using BenchmarkDotNet.Configs;
 using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
+using NextPatch.Benchmarks.Decoding;
 using NextPatch.Benchmarks.Formats;
 using NextPatch.Torch.Loading;
 
 if (FormatCommands.Know(args))
 {
     return FormatCommands.Run(args);
+}
+
+if (DecodeCommand.Know(args))
+{
+    return DecodeCommand.Run(args);
 }
 
 // In this process: a generated one would not find libtorch. Each class holds its own baseline, so ratios come from one run.

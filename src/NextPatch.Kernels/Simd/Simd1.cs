@@ -25,6 +25,9 @@ internal readonly unsafe struct Simd1(float value) : ISimd<Simd1>
     public static Simd1 LoadBFloat16(ushort* from) => new(BitConverter.UInt32BitsToSingle((uint)*from << 16));
 
     [MethodImpl(Inline)]
+    public static Simd1 LoadSByte(sbyte* from) => new(*from);
+
+    [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd1 values)
     {
         var bits = BitConverter.SingleToUInt32Bits(values.Value);
