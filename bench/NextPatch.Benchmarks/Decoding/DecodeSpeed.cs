@@ -79,7 +79,7 @@ internal static class DecodeSpeed
     {
         private readonly IGptDecoder _decoder;
         private readonly DecodeRow[] _rows;
-        private readonly LogitsProcessor _processor;
+        private readonly LogitsProcessor[] _processors;
         private readonly Action<int, int> _draw;
         private double[] _fastest = [];
         private int _position;
@@ -88,14 +88,11 @@ internal static class DecodeSpeed
         {
             _decoder = decoder;
             _rows = [.. Enumerable.Range(0, 2 * images).Select(_ => new DecodeRow(decoder.TakeSlot(), 0, 0))];
-            _processor = new LogitsProcessor(new SamplingConfig(), decoder.Config.VocabularySize);
+            _processors = [.. Enumerable.Range(0, images).Select(_ => new LogitsProcessor(new SamplingConfig(), decoder.Config.VocabularySize))];
             _draw = (image, _) =>
             {
                 LogitsProcessor.Guide(_decoder.Logits(2 * image), _decoder.Logits((2 * image) + 1), 2);
-                lock (_processor)
-                {
-                    _processor.Draw(_decoder.Logits(2 * image), new CounterRandom(1, RandomStream.Codes).Uniform(image, _position));
-                }
+                _processors[image].Draw(_decoder.Logits(2 * image), new CounterRandom(1, RandomStream.Codes).Uniform(image, _position));
             };
         }
 

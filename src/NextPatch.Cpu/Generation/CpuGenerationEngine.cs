@@ -70,7 +70,8 @@ public sealed class CpuGenerationEngine : IGenerationEngine
                     {
                         sequence.Codes.CopyTo(codes.AsSpan(places[sequence] * length, length));
                         _batch.Leave(sequence);
-                        progress?.Report(++finished);
+                        finished++;
+                        progress?.Report(finished);
                     }
                 }
             }

@@ -1,7 +1,6 @@
 using System.Runtime.Intrinsics;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
-using NextPatch.Cpu.Generation;
 using NextPatch.Kernels.Simd;
 
 namespace NextPatch.Cpu.Gpt;

@@ -1,3 +1,4 @@
+using NextPatch.Cpu.Memory;
 using NextPatch.Kernels.Simd;
 
 namespace NextPatch.Cpu.Gpt;

@@ -26,6 +26,11 @@ internal readonly unsafe struct Simd8(Vector256<float> values) : ISimd<Simd8>
     [MethodImpl(Inline)]
     public static Simd8 LoadBFloat16(ushort* from)
     {
+        if (Avx2.IsSupported)
+        {
+            return new((Avx2.ConvertToVector256Int32(from) << 16).AsSingle());
+        }
+
         var (low, high) = Vector128.Widen(Vector128.Load(from));
         return new((Vector256.Create(low, high) << 16).AsSingle());
     }

@@ -1,7 +1,7 @@
-namespace NextPatch.Cpu.Generation;
+namespace NextPatch.Cpu.Gpt;
 
 /// <summary>
-/// How <see cref="CpuGenerationEngine"/> keeps the weights of products; it always computes in float. Time per code follows the bytes.
+/// How <see cref="Generation.CpuGenerationEngine"/> keeps the weights of products; it always computes in float. Time per code follows the bytes.
 /// </summary>
 public enum WeightStorage
 {

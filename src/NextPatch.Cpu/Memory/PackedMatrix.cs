@@ -1,10 +1,9 @@
 using System.Runtime.InteropServices;
 using NextPatch.Core.Tensors;
-using NextPatch.Cpu.Memory;
 using NextPatch.Kernels.Gemm;
 using NextPatch.Kernels.Simd;
 
-namespace NextPatch.Cpu.Gpt;
+namespace NextPatch.Cpu.Memory;
 
 // Shape letters: N outputs, K inputs.
 
@@ -80,6 +79,12 @@ internal readonly unsafe struct PackedMatrix<T>
         where L : unmanaged, ISimd<L>
         => SkinnyGemm<L, T>.Multiply(
             rows, Depth, _panels + (unit * UnitWeights), _scales == null ? null : _scales + ((nint)unit * UnitScales), x, stride, result);
+
+    /// <summary>A part of K of a unit.</summary>
+    /// <param name="unit">Which.</param>
+    /// <param name="first">Where in K the part begins.</param>
+    /// <param name="columns">Columns that are wanted, 1 to 64.</param>
+    public PanelRange<T> Part(int unit, int first, int columns) => new(_panels + (unit * UnitWeights), Depth, first, columns);
 
     private void Put(int unit, int column, ReadOnlySpan<float> values)
     {
