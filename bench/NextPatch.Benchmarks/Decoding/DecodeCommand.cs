@@ -2,10 +2,10 @@ using System.CommandLine;
 
 namespace NextPatch.Benchmarks.Decoding;
 
-/// <summary><c>decode-speed</c>: the engines' time per code.</summary>
+/// <summary><c>decode-speed</c> and <c>tokenizer-speed</c>: both engines' time per code and per image.</summary>
 internal static class DecodeCommand
 {
-    public static bool Know(string[] args) => args is ["decode-speed", ..];
+    public static bool Know(string[] args) => args is ["decode-speed" or "tokenizer-speed", ..];
 
     public static int Run(string[] args)
     {
@@ -24,6 +24,9 @@ internal static class DecodeCommand
         speed.SetAction(parsed => DecodeSpeed.Run(
             parsed.GetRequiredValue(preset), parsed.GetRequiredValue(images), parsed.GetValue(codes), parsed.GetValue(rounds),
                 !parsed.GetValue(withoutTorch)));
-        return new RootCommand("Benchmarks of generation.") { speed }.Parse(args).Invoke();
+        var tokenizer = new Option<string>("--tokenizer") { Description = "VQ-16 or VQ-8.", DefaultValueFactory = _ => "VQ-16" };
+        var pixels = new Command("tokenizer-speed", "Seconds from the codes of one image to its pixels.") { tokenizer, rounds };
+        pixels.SetAction(parsed => TokenizerSpeed.Run(parsed.GetRequiredValue(tokenizer), parsed.GetValue(rounds)));
+        return new RootCommand("Benchmarks of generation.") { speed, pixels }.Parse(args).Invoke();
     }
 }

@@ -4,7 +4,6 @@ using NextPatch.Benchmarks.Formats;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Core.Tensors;
-using NextPatch.Cpu.Generation;
 using NextPatch.Cpu.Gpt;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
@@ -35,7 +34,7 @@ internal static class DecodeSpeed
         using var torch = withTorch ? new TorchSteps(config, state) : null;
         Console.WriteLine(
             $"GPT-{preset}, {weights / 1e6:0.0} M weights in products, {Environment.ProcessorCount} threads; ms per code, mean of the fastest of "
-            + $"each position");
+            + "each position");
         foreach (var storage in new[] { WeightStorage.Float32, WeightStorage.BFloat16, WeightStorage.Int8 })
         {
             var start = Stopwatch.GetTimestamp();
@@ -53,13 +52,18 @@ internal static class DecodeSpeed
                     torch?.Measure(codes, TorchImages);
                 }
 
-                var (products, floor) = (batch.Products, bytes / bandwidth.BytesPerSecond);
+                var (products, floor, read) = (batch.Products, bytes / bandwidth.BytesPerSecond, bandwidth.BytesPerSecond / 1e9);
                 Console.WriteLine(string.Create(
                     CultureInfo.InvariantCulture,
-                    $"{storage,-9} {count,3} images: code {batch.Code * 1e3,7:0.00} | pass without cache {products * 1e3,7:0.00} = "
-                        + $"{floor / products:0%} of {bandwidth.BytesPerSecond / 1e9:0.0} GB/s"
-                    + (torch is null ? "" : $" | TorchSharp {torch.Code * 1e3 * ((count + TorchImages - 1) / TorchImages):0.00}, ratio "
-                        + $"{torch.Code * ((count + TorchImages - 1) / TorchImages) / batch.Code:0.0}")));
+                    $"{storage,-9} {count,3} images: code {batch.Code * 1e3:0.00} | empty cache, no draw {products * 1e3:0.00} = "
+                        + $"{floor / products:0%} of {read:0.0} GB/s"));
+                if (torch is not null)
+                {
+                    var calls = (count + TorchImages - 1) / TorchImages;
+                    Console.WriteLine(string.Create(
+                        CultureInfo.InvariantCulture,
+                            $"              TorchSharp {calls * torch.Code * 1e3:0.00}, ratio {calls * torch.Code / batch.Code:0.0}"));
+                }
             }
         }
     }

@@ -54,7 +54,7 @@ internal static unsafe class SkinnyGemm<L, T>
     public static void Accumulate(RowSet x, int depth, PanelRange<T> weights, float* scales, float* result)
     {
         var isMany = x.Runs * x.Rows > RowsAtOnce;
-        var isWidened = isMany && typeof(T) != typeof(Fp32);
+        var isWidened = x.Runs * x.Rows > 2 * RowsAtOnce && typeof(T) != typeof(Fp32); // to widen twice costs as much
         var wide = stackalloc float[isWidened ? PanelLayout.BlockDepth * TileColumns : 0];
         var blockDepth = isMany || scales != null ? PanelLayout.BlockDepth : depth;
         var third = TileColumns > PanelLayout.Columns ? weights.PanelStride : 2 * L.Count;
@@ -89,18 +89,25 @@ internal static unsafe class SkinnyGemm<L, T>
     private static void Rows<TWeight>(int rows, int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, float* scale)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
-        for (; rows >= RowsAtOnce; rows -= RowsAtOnce, x += RowsAtOnce * stride, sums += RowsAtOnce * PanelLayout.UnitColumns)
+        while (rows > 0)
         {
-            Three(depth, w, step, third, x, stride, sums, scale);
-        }
+            var count = rows == 4 ? 2 : Math.Min(rows, RowsAtOnce); // two pairs pass faster than three and one
+            switch (count)
+            {
+                case 3:
+                    Three(depth, w, step, third, x, stride, sums, scale);
+                    break;
+                case 2:
+                    Two(depth, w, step, third, x, stride, sums, scale);
+                    break;
+                default:
+                    One(depth, w, step, third, x, sums, scale);
+                    break;
+            }
 
-        if (rows == 2)
-        {
-            Two(depth, w, step, third, x, stride, sums, scale);
-        }
-        else if (rows == 1)
-        {
-            One(depth, w, step, third, x, sums, scale);
+            rows -= count;
+            x += count * stride;
+            sums += count * PanelLayout.UnitColumns;
         }
     }
 
