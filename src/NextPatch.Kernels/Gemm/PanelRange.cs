@@ -19,5 +19,6 @@ internal readonly unsafe struct PanelRange<T>(T* unit, int depth, int first, int
     /// <summary>Where a tile's weights begin.</summary>
     /// <param name="column">Its first column.</param>
     /// <param name="k">Counted from the beginning of the part.</param>
-    public T* At(int column, int k) => _start + (column / PanelLayout.Columns * PanelStride) + (k * PanelLayout.Columns) + (column % PanelLayout.Columns);
+    public T* At(int column, int k)
+        => _start + (column / PanelLayout.Columns * PanelStride) + (k * PanelLayout.Columns) + (column % PanelLayout.Columns);
 }
