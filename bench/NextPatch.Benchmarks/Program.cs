@@ -4,12 +4,19 @@ using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
 using NextPatch.Benchmarks;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Benchmarks.Decoding;
+using NextPatch.Benchmarks.Formats;
 using NextPatch.Torch.Loading;
 
 if (BenchCommands.Know(args))
 {
     using var signals = new StopSignals();
     return await BenchCommands.RunAsync(args, Console.Out, Console.Error, signals.Token);
+}
+
+if (DecodeCommand.Know(args))
+{
+    return DecodeCommand.Run(args);
 }
 
 // In this process: a generated one would not find libtorch. Each class holds its own baseline, so ratios come from one run.

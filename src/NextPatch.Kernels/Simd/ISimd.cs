@@ -24,6 +24,9 @@ internal unsafe interface ISimd<L> : IAdditionOperators<L, L, L>, ISubtractionOp
     /// <summary>From bfloat16, the upper half of a float.</summary>
     static abstract L LoadBFloat16(ushort* from);
 
+    /// <summary>From whole numbers of eight bits.</summary>
+    static abstract L LoadSByte(sbyte* from);
+
     /// <summary>
     /// Rounds to nearest, ties to even, as libtorch. NaN stays NaN: those that arithmetic makes have a payload that rounding does not carry over.
     /// </summary>

@@ -26,6 +26,9 @@ internal readonly unsafe struct Simd1(float value) : ISimd<Simd1>
     public static Simd1 LoadBFloat16(ushort* from) => new(BFloat16.ToSingle(*from));
 
     [MethodImpl(Inline)]
+    public static Simd1 LoadSByte(sbyte* from) => new(*from);
+
+    [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd1 values) => *to = (ushort)BFloat16.RoundBits(BitConverter.SingleToUInt32Bits(values.Value));
 
     [MethodImpl(Inline)]

@@ -28,6 +28,9 @@ internal readonly unsafe struct Simd16(Vector512<float> values) : ISimd<Simd16>
     public static Simd16 LoadBFloat16(ushort* from) => new((Avx512F.ConvertToVector512Int32(Vector256.Load(from)) << 16).AsSingle());
 
     [MethodImpl(Inline)]
+    public static Simd16 LoadSByte(sbyte* from) => new(Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(from))));
+
+    [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd16 values)
     {
         var rounded = BFloat16.RoundBits(values._values.AsUInt32());

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Kernels.Simd;
@@ -26,8 +27,25 @@ internal readonly unsafe struct Simd8(Vector256<float> values) : ISimd<Simd8>
     [MethodImpl(Inline)]
     public static Simd8 LoadBFloat16(ushort* from)
     {
+        if (Avx2.IsSupported)
+        {
+            return new((Avx2.ConvertToVector256Int32(from) << 16).AsSingle());
+        }
+
         var (low, high) = Vector128.Widen(Vector128.Load(from));
         return new((Vector256.Create(low, high) << 16).AsSingle());
+    }
+
+    [MethodImpl(Inline)]
+    public static Simd8 LoadSByte(sbyte* from)
+    {
+        if (Avx2.IsSupported)
+        {
+            return new(Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(from)));
+        }
+
+        var (low, high) = Vector128.Widen(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(long*)from).AsSByte()));
+        return new(Vector256.ConvertToSingle(Vector256.Create(low, high)));
     }
 
     [MethodImpl(Inline)]

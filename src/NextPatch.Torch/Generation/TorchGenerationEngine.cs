@@ -1,4 +1,3 @@
-using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
@@ -42,7 +41,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
 
     public int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
-        Validate(request);
+        request.Validate(Config);
         var count = request.Labels.Count;
         var codes = new int[count * Config.CodesPerImage];
         using var scope = NewDisposeScope();
@@ -129,28 +128,6 @@ public sealed class TorchGenerationEngine : IGenerationEngine
             {
                 inputs[i] = 0;
             }
-        }
-    }
-
-    private void Validate(GenerationRequest request)
-    {
-        request.Sampling.Validated();
-        var problems = new List<string>();
-        if (request.Sampling.IsGuided && !Config.HasNullClass)
-        {
-            problems.Add(
-                $"A guidance scale of {request.Sampling.GuidanceScale} needs a null class, but this model was trained without label dropout; use "
-                + $"GuidanceScale 1.");
-        }
-
-        foreach (var label in request.Labels.Distinct().Where(l => l < 0 || l >= Config.ClassCount))
-        {
-            problems.Add($"There is no class {label}; this model has classes 0 to {Config.ClassCount - 1}.");
-        }
-
-        if (problems.Count > 0)
-        {
-            throw new ConfigException(problems) { Settings = [nameof(SamplingConfig.GuidanceScale)] };
         }
     }
 }

@@ -1,3 +1,4 @@
+using NextPatch.Kernels.Attention;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt;
@@ -30,30 +31,7 @@ public sealed class RotaryEmbedding2d : IDisposable
 
     /// <summary>Cosines and sines, float32 [K + g*g, D/2, 2], as the published <c>precompute_freqs_cis_2d</c>.</summary>
     public static float[] Table(int gridSide, int headWidth, int conditionTokens, double frequencyBase)
-    {
-        var half = headWidth / 2;
-        var pairs = half / 2;
-        var frequencies = new float[pairs];
-        for (var i = 0; i < pairs; i++)
-        {
-            frequencies[i] = 1f / MathF.Pow((float)frequencyBase, 2f * i / half);
-        }
-
-        var table = new float[(conditionTokens + (gridSide * gridSide)) * half * 2];
-        for (var position = 0; position < gridSide * gridSide; position++)
-        {
-            var row = (conditionTokens + position) * half * 2;
-            for (var i = 0; i < half; i++)
-            {
-                var coordinate = i < pairs ? position / gridSide : position % gridSide;
-                var (sine, cosine) = MathF.SinCos(coordinate * frequencies[i % pairs]);
-                table[row + (2 * i)] = cosine;
-                table[row + (2 * i) + 1] = sine;
-            }
-        }
-
-        return table;
-    }
+        => RotaryTable.Create(gridSide, headWidth, conditionTokens, frequencyBase);
 
     /// <summary>The factors of a grid as complex numbers, complex64 [K + g*g, 1, D/2]; owned by this object.</summary>
     public Tensor For(int gridSide, Device device)

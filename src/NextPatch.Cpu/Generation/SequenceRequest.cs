@@ -1,0 +1,10 @@
+using NextPatch.Core.Sampling;
+
+namespace NextPatch.Cpu.Generation;
+
+/// <summary>One image to draw.</summary>
+/// <param name="Label">Its class.</param>
+/// <param name="Image">Its index: which random numbers it takes.</param>
+/// <param name="Seed">Of the random numbers.</param>
+/// <param name="Sampling">Rules.</param>
+internal readonly record struct SequenceRequest(int Label, long Image, ulong Seed, SamplingConfig Sampling);

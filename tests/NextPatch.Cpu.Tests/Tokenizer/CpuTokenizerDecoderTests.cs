@@ -1,0 +1,101 @@
+using System.Runtime.Intrinsics.X86;
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
+using NextPatch.Cpu.Tests.Kernels;
+using NextPatch.Cpu.Tokenizer;
+using NextPatch.Kernels.Simd;
+using NextPatch.Torch.Loading;
+using NextPatch.Torch.Tokenizer;
+
+namespace NextPatch.Cpu.Tests.Tokenizer;
+
+[NoTensorLeaks]
+public sealed class CpuTokenizerDecoderTests
+{
+    private static readonly TokenizerConfig Small = new() { Channels = [32, 48], BlockCounts = [1, 2] };
+
+    private static readonly TokenizerConfig Vqgan = new()
+    {
+        Architecture = TokenizerArchitecture.Vqgan, ImageSide = 24, DownsamplingFactor = 4, CodebookSize = 50, CodeWidth = 8,
+        Channels = [32, 32, 64], BlockCounts = [1, 1, 1], LatentChannels = 32,
+    };
+
+    public CpuTokenizerDecoderTests() => NativeBackend.EnsureLoaded();
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Pixels_are_those_of_TorchSharp(bool isVqgan)
+    {
+        var config = isVqgan ? Vqgan : Small;
+        using var tokenizer = Create(config);
+        using var decoder = Open(tokenizer);
+        var codes = Codes(config, 3);
+        var (expected, actual) = (tokenizer.DecodePixels(codes), decoder.DecodePixels(codes));
+        Assert.Equal(expected.Length, actual.Length);
+        Assert.InRange(expected.Distinct().Count(), 20, 256); // a picture, not a plane
+        Assert.All(expected.Zip(actual), p => Assert.InRange(p.Second - p.First, -1, 1));
+        Assert.InRange(expected.Zip(actual).Count(p => p.First != p.Second), 0, expected.Length / 100);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Images_are_the_same_with_any_width_of_vectors(bool isVqgan)
+    {
+        var config = isVqgan ? Vqgan : Small;
+        using var tokenizer = Create(config);
+        using var decoder = Open(tokenizer);
+        var codes = Codes(config, 1);
+        var plain = decoder.Render<Simd1>(codes, default);
+        Widths.AssertClose(plain, decoder.Render<Simd4>(codes, default), 1e-5);
+        Widths.AssertClose(plain, decoder.Render<Simd8>(codes, default), 1e-5);
+        if (Avx512F.IsSupported)
+        {
+            Widths.AssertClose(plain, decoder.Render<Simd16>(codes, default), 1e-5);
+        }
+    }
+
+    [Fact]
+    public void An_image_does_not_depend_on_those_before_it()
+    {
+        using var tokenizer = Create(Vqgan);
+        using var decoder = Open(tokenizer);
+        var (codes, size) = (Codes(Vqgan, 3), Vqgan.ImageSide * Vqgan.ImageSide * 3);
+        Assert.Equal(decoder.DecodePixels(codes)[^size..], decoder.DecodePixels(codes.AsMemory(codes.Length - Vqgan.CodesPerImage)));
+    }
+
+    [Fact]
+    public void Weights_and_codes_that_do_not_fit_are_named()
+    {
+        using var tokenizer = Create(Small);
+        var state = StateLoader.Capture(tokenizer).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value));
+        var error = Assert.Throws<NextPatchException>(() => CpuTokenizerDecoder.Open(state, Small with { Channels = [32, 64] }, "here", 1));
+        Assert.Contains("here", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'decoder.conv_in.weight' is Float32 [48, 8, 3, 3] but the tokenizer expects [64, 8, 3, 3]", error.Message, StringComparison.Ordinal);
+        using var decoder = Open(tokenizer);
+        Assert.Contains(
+            "Code 128", Assert.Throws<NextPatchException>(() => decoder.DecodePixels(new int[] { 128 }.Concat(new int[63]).ToArray())).Message,
+            StringComparison.Ordinal);
+        Assert.Contains("65 codes", Assert.Throws<NextPatchException>(() => decoder.DecodePixels(new int[65])).Message, StringComparison.Ordinal);
+        using var cancellation = new CancellationTokenSource();
+        cancellation.Cancel();
+        Assert.Throws<OperationCanceledException>(() => decoder.DecodePixels(new int[64], cancellation.Token));
+    }
+
+    private static VqTokenizer Create(TokenizerConfig config)
+    {
+        var tokenizer = new VqTokenizer(config, seed: 1);
+        tokenizer.eval();
+        return tokenizer;
+    }
+
+    private static CpuTokenizerDecoder Open(VqTokenizer tokenizer)
+        => CpuTokenizerDecoder.Open(
+            StateLoader.Capture(tokenizer).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), tokenizer.Config, "test", 2);
+
+    private static int[] Codes(TokenizerConfig config, int images)
+        => [.. Enumerable.Range(0, images * config.CodesPerImage).Select(i => (i * 7919 % 104729) % config.CodebookSize)];
+}
