@@ -5,7 +5,6 @@ using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
 using NextPatch.Benchmarks;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Benchmarks.Decoding;
-using NextPatch.Benchmarks.Formats;
 using NextPatch.Torch.Loading;
 
 if (BenchCommands.Know(args))

@@ -35,7 +35,7 @@ public sealed class CpuGenerationEngine : IGenerationEngine
 
     public GptConfig Config => _decoder.Config;
 
-    public int BatchSize => 64;
+    public int BatchSize => MostImages;
 
     /// <summary>Reads a class-conditional transformer; the file may be closed afterwards.</summary>
     /// <param name="weights">Its weights, in any floating-point type.</param>
