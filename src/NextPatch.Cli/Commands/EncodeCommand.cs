@@ -82,9 +82,11 @@ internal static class EncodeCommand
             Examples:
               nextpatch encode --images imagenette.tar --tokenizer vq_ds16_c2i.pt --output codes --crops ten --on-error skip
               nextpatch encode --images cifar-10 --tokenizer tokenizer --output codes
-              nextpatch encode --images imagenet/train --tokenizer vq_ds16_c2i.pt --output imagenet_code_c2i_flip_ten_crop --crops ten --layout published --name imagenet
+              nextpatch encode --images imagenet/train --tokenizer vq_ds16_c2i.pt \
+                  --output imagenet_code_c2i_flip_ten_crop --crops ten --layout published --name imagenet
 
-            The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing but encoding.json has its name before all is whole.
+            The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing
+            but encoding.json has its name before all is whole.
             """) { images, tokenizer, output, size, crops, range, layout, name, part, heldOut, seed, batch, precision, onError, json };
         command.SetAction((parsed, cancellation) =>
         {

@@ -65,13 +65,18 @@ internal static class EvaluateCommand
             Examples:
               The paper's FID, sFID, Inception Score, precision and recall of 50,000 samples, with the weights in the cache folder or in a file:
                 nextpatch evaluate --samples samples-50k --reference VIRTUAL_imagenet256_labeled.npz --network inception
-                nextpatch evaluate --samples samples.npz --reference VIRTUAL_imagenet256_labeled.npz --weights pt_inception-2015-12-05-6726825d.pth --metrics fid,is --json
+                nextpatch evaluate --samples samples.npz \
+                    --reference VIRTUAL_imagenet256_labeled.npz --weights pt_inception-2015-12-05-6726825d.pth --metrics fid,is --json
               A model that draws while it is measured, with its EMA weights or those as trained, by any rules of 'sample':
-                nextpatch evaluate --samples run --count 5000 --seed 7 --model-weights model --cfg-scale 2 --cfg-shape power --cfg-power 2 --temperature 0.9 --top-k 500 --top-p 0.95 --reference cifar10.tar.gz --reference-part train --network resnet20 --weights resnet20-cifar10.safetensors
-                nextpatch evaluate --samples run --count 5000 --random-classes --cfg-interval 32 --cfg-scale 3 --reference cifar10.tar.gz --weights resnet20-cifar10.safetensors
+                nextpatch evaluate --samples run --count 5000 --seed 7 --model-weights model --cfg-scale 2 --cfg-shape power --cfg-power 2 \
+                    --temperature 0.9 --top-k 500 --top-p 0.95 --reference cifar10.tar.gz --reference-part train \
+                    --network resnet20 --weights resnet20-cifar10.safetensors
+                nextpatch evaluate --samples run --count 5000 --random-classes --cfg-interval 32 --cfg-scale 3 \
+                    --reference cifar10.tar.gz --weights resnet20-cifar10.safetensors
                 nextpatch evaluate --samples run --count 100 --greedy --reference cifar10.tar.gz --weights resnet20-cifar10.safetensors
               What a tokenizer makes of stored codes, against the originals:
-                nextpatch evaluate --samples codes --samples-part test --tokenizer tok --reference photographs --reference-part test --image-size 256 --network inception
+                nextpatch evaluate --samples codes --samples-part test --tokenizer tok \
+                    --reference photographs --reference-part test --image-size 256 --network inception
               Statistics of a reference once, to be used often; a figure as pytorch-fid computes it:
                 nextpatch evaluate --reference photographs --image-size 256 --network inception --save-statistics photographs.safetensors
                 nextpatch evaluate --samples pngs --reference photographs --image-size 256 --network inception --resize legacy --metrics fid

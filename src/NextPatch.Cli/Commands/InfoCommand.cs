@@ -101,7 +101,9 @@ internal static class InfoCommand
             ("parameters", summary.ParameterCount?.ToString("N0")),
             ("step", summary.Step?.ToString("N0")),
             ("checkpoints", summary.Checkpoints is { } checkpoints ? string.Join(", ", checkpoints) : null),
-            ("classes", summary.ClassNames is { Count: > 0 } names ? $"{names.Count}: {string.Join(", ", names.Take(ShownNames))}{(names.Count > ShownNames ? ", …" : "")}" : null),
+            ("classes", summary.ClassNames is { Count: > 0 } names
+                ? $"{names.Count}: {string.Join(", ", names.Take(ShownNames))}{(names.Count > ShownNames ? ", …" : "")}"
+                : null),
             ("files", summary.Files is { } files ? string.Join(", ", files.Select(f => $"{f.Key} ({Quantity.Bytes(f.Value)})")) : null),
         };
         facts.AddRange((summary.Text ?? new Dictionary<string, string>()).Select(t => (t.Key, (string?)t.Value)));

@@ -98,7 +98,10 @@ internal static class SampleCommand
               nextpatch sample --model c2i_L_384.pt --tokenizer vq_ds16_c2i.pt --image-size 384 --image-size-eval 256 --count 50000 --layout published
 
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
-            """) { model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, layout, output };
+            """)
+        {
+            model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, layout, output,
+        };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {

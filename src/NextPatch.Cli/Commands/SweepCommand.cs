@@ -57,8 +57,10 @@ internal static class SweepCommand
             a labelled picture: one row per setting, the same seeds and classes in each. The files grow point by point.
 
             Examples:
-              nextpatch sweep --model run --count 5000 --cfg-scale 1,1.5,1.75,2,3 --top-k 0,500 --reference train.safetensors --weights resnet20-cifar10.safetensors
-              nextpatch sweep --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 10000 --metrics fid,is,precision,recall --reference VIRTUAL_imagenet256_labeled.npz --network inception
+              nextpatch sweep --model run --count 5000 --cfg-scale 1,1.5,1.75,2,3 --top-k 0,500 \
+                  --reference train.safetensors --weights resnet20-cifar10.safetensors
+              nextpatch sweep --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 10000 \
+                  --metrics fid,is,precision,recall --reference VIRTUAL_imagenet256_labeled.npz --network inception
             """) { model, tokenizer, modelWeights, count, seed, output, json };
         grid.AddTo(command);
         measure.AddTo(command);
@@ -145,7 +147,10 @@ internal static class SweepCommand
         foreach (var point in points)
         {
             terminal.Data.WriteLine(
-                $"{point.Label,-32} {string.Join("  ", FigureNames.From(point.Result).Select(f => string.Create(CultureInfo.InvariantCulture, $"{f.Name} {f.Value:0.####}")))}");
+                $"{point.Label,-32} {string.Join("  ", FigureNames.From(point.Result).Select(Text))}");
         }
     }
+
+    private static string Text((string Name, double Value, double? Deviation) figure)
+        => string.Create(CultureInfo.InvariantCulture, $"{figure.Name} {figure.Value:0.####}");
 }

@@ -50,10 +50,14 @@ internal static class DatasetTable
     [
         ("name", s.Name),
         ("layout", s.Layout),
-        ("images", $"{s.Count:N0}{(s.BadCount > 0 ? $", of which {s.BadCount:N0} cannot be read" : "")}{(s.HeldOutCount > 0 ? $", of which {s.HeldOutCount:N0} are held out" : "")}"),
+        ("images", $"{s.Count:N0}{(s.BadCount > 0 ? $", of which {s.BadCount:N0} cannot be read" : "")}"
+            + (s.HeldOutCount > 0 ? $", of which {s.HeldOutCount:N0} are held out" : "")),
         ("grid", s.GridSide is { } side ? $"{side}x{side} codes of {s.VocabularySize:N0}, {s.Augmentations} variants an image ({s.CropPolicy}), "
             + $"{s.CodebookUsage:P1} of the codebook used" : null),
-        ("files", s.ChangedFiles is null ? null : s.HasHashes != true ? "no hashes recorded" : s.ChangedFiles.Count == 0 ? "as written (SHA-256)" : "CHANGED since they were written"),
+        ("files", s.ChangedFiles is null ? null
+            : s.HasHashes != true ? "no hashes recorded"
+            : s.ChangedFiles.Count == 0 ? "as written (SHA-256)"
+            : "CHANGED since they were written"),
         ("sizes", s.Sizes is { } z ? $"{z.Distinct:N0} different, sides {z.SmallestSide} to {z.LargestSide}, median "
             + $"{z.MedianWidth}x{z.MedianHeight}; {string.Join(", ", z.MostFrequent.Select(f => $"{f.Width}x{f.Height} ({f.Count:N0})"))}" : null),
         ("classes", $"{s.Classes.Count:N0}{(s.Imbalance is { } i ? $", the largest {i:0.##} times the smallest" : "")}"),

@@ -48,17 +48,21 @@ internal static class SweepReport
         var protocol = points[0].Result.Protocol;
         var names = FigureNames.From(points[0].Result).Select(f => f.Name).ToList();
         var rows = points.Select(
-            p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.From(p.Result).Select(f => Invariant($"<td>{f.Value:0.####}</td>")))}</tr>");
+            p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.From(p.Result).Select(f => Cell(f.Value)))}</tr>");
         return $$"""
             <!doctype html>
             <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>NextPatch sweep</title>
             <style>
             body{font:15px/1.5 system-ui,sans-serif;max-width:940px;margin:2rem auto;padding:0 1rem;color:#0f172a}
-            table{border-collapse:collapse} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right} td:first-child,th:first-child{text-align:left}
+            table{border-collapse:collapse} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right}
+            td:first-child,th:first-child{text-align:left}
             img{image-rendering:pixelated;max-width:100%}
             </style></head><body>
             <h1>Sweep</h1>
-            <p>{{Invariant($"{protocol.Images:N0} images per point, the same seeds and classes at each, against {Encode(protocol.Reference.Name)}; features of {Encode(protocol.Network)} (weights {protocol.WeightsHash[..12]}), resize {protocol.Resize}, labels {protocol.Labels}.")}}</p>
+            <p>{{Invariant($"{protocol.Images:N0} images per point, the same seeds and classes at each, ")}}
+            {{Invariant($"against {Encode(protocol.Reference.Name)}; features of {Encode(protocol.Network)} ")}}
+            {{Invariant($"(weights {protocol.WeightsHash[..12]}), ")}}
+            {{Invariant($"resize {protocol.Resize}, labels {protocol.Labels}.")}}</p>
             {{Chart(points, FigureNames.Distance(protocol.Network), r => r.Fd)}}
             {{Chart(points, FigureNames.Score(protocol.Network), r => r.InceptionScore)}}
             <table><tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table>
@@ -82,4 +86,6 @@ internal static class SweepReport
     private static string Encode(string text) => WebUtility.HtmlEncode(text);
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+
+    private static string Cell(double value) => Invariant($"<td>{value:0.####}</td>");
 }

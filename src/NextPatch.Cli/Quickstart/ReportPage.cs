@@ -46,7 +46,8 @@ internal sealed class ReportPage
         <style>
         body{font:15px/1.5 system-ui,sans-serif;max-width:940px;margin:2rem auto;padding:0 1rem;color:#0f172a}
         h1{margin-bottom:0} h2{margin-top:2.2rem;border-bottom:1px solid #e2e8f0}
-        table{border-collapse:collapse;margin:.8rem 0} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right} td:first-child,th:first-child{text-align:left}
+        table{border-collapse:collapse;margin:.8rem 0} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right}
+        td:first-child,th:first-child{text-align:left}
         img{image-rendering:pixelated} .grid th{font-weight:500;padding-right:.6rem} .grid td{padding:1px;border:0}
         .all img{width:48px;height:48px;margin:1px;border:2px solid transparent} .all img.miss{border-color:#dc2626}
         pre{background:#f8fafc;padding:1rem;overflow:auto;font-size:12px} .lead{color:#475569}
@@ -110,14 +111,15 @@ internal sealed class ReportPage
     private string CostTable()
     {
         var plain = _result.Stages[^1].MillisecondsPerImage;
-        var rows = _result.Stages.Select(s => Invariant(
-            $"<tr><td>p = {s.PatchSide}</td><td>{s.TokensPerImage}</td><td>{s.Images:N0}</td><td>{s.PlannedPerImage:F3}</td><td>{s.MillisecondsPerImage / plain:F3}</td><td>{s.MillisecondsPerImage:F2}</td><td>{s.Seconds:F1}</td></tr>"));
+        var rows = _result.Stages.Select(s =>
+            Invariant($"<tr><td>p = {s.PatchSide}</td><td>{s.TokensPerImage}</td><td>{s.Images:N0}</td><td>{s.PlannedPerImage:F3}</td>")
+            + Invariant($"<td>{s.MillisecondsPerImage / plain:F3}</td><td>{s.MillisecondsPerImage:F2}</td><td>{s.Seconds:F1}</td></tr>"));
         return "<table><tr><th>stage</th><th>tokens</th><th>images</th><th>planned cost per image</th><th>measured</th><th>ms per "
             + "image</th><th>seconds</th></tr>"
             + string.Concat(rows)
-            + Invariant($"<tr><th>whole run, of next-token training on as many ")
-                + Invariant(
-                $"images</th><td></td><td></td><td>{_result.PlannedRelativeCost:F3}</td><td>{_result.MeasuredRelativeCost:F3}</td><td></td><td>{_result.Stages.Sum(s => s.Seconds):F1}</td></tr></table>");
+            + "<tr><th>whole run, of next-token training on as many images</th><td></td><td></td>"
+            + Invariant($"<td>{_result.PlannedRelativeCost:F3}</td><td>{_result.MeasuredRelativeCost:F3}</td><td></td>")
+            + Invariant($"<td>{_result.Stages.Sum(s => s.Seconds):F1}</td></tr></table>");
     }
 
     private string Reconstructions()

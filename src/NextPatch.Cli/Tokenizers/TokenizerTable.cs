@@ -16,7 +16,8 @@ internal static class TokenizerTable
 
     private static IEnumerable<(string Name, string? Value)> Facts(TokenizerEvaluation r) =>
     [
-        ("images", Text($"{r.Count:N0} of {Source(r)}, {r.ImageSize}x{r.ImageSize} pixels{(r.Skipped > 0 ? $"; {r.Skipped:N0} cannot be read" : "")}")),
+        ("images", Text($"{r.Count:N0} of {Source(r)}, {r.ImageSize}x{r.ImageSize} pixels")
+            + (r.Skipped > 0 ? Text($"; {r.Skipped:N0} cannot be read") : "")),
         ("tokenizer", Text($"{r.GridSide}x{r.GridSide} codes of {r.CodebookSize:N0}, SHA-256 {r.TokenizerHash[..12]}")),
         ("PSNR", Text($"{r.Psnr:0.00} dB")),
         ("SSIM", r.Ssim is { } ssim ? Text($"{ssim:0.0000}") : "images are too small"),

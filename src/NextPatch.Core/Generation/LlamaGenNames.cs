@@ -16,7 +16,9 @@ public static class LlamaGenNames
     /// <param name="seed">So is the seed.</param>
     public static string ForFolder(
         string model, string checkpoint, int imageSize, int evaluationSize, string tokenizer, SamplingConfig sampling, ulong seed)
-        => $"{model}-{checkpoint}-size-{imageSize}-size-{evaluationSize}-{tokenizer}-topk-{sampling.TopK}-topp-{Python(sampling.TopP)}-temperature-{Python(sampling.Temperature)}-cfg-{Python(sampling.GuidanceScale)}-seed-{seed}";
+        => $"{model}-{checkpoint}-size-{imageSize}-size-{evaluationSize}-{tokenizer}"
+            + $"-topk-{sampling.TopK}-topp-{Python(sampling.TopP)}"
+            + $"-temperature-{Python(sampling.Temperature)}-cfg-{Python(sampling.GuidanceScale)}-seed-{seed}";
 
     /// <summary>What stands for a checkpoint in names.</summary>
     /// <param name="path">A file; of one named <c>consolidated.pth</c> the folder counts, as with the published <c>--from-fsdp</c>.</param>

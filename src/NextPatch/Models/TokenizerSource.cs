@@ -30,7 +30,7 @@ internal static class TokenizerSource
                 ? config with { ImageSide = side }
                 : throw new ConfigException(
                     $"ImageSize {side} does not fit the tokenizer in '{path}', which "
-                        + $"{(isFree ? $"needs a multiple of {config.DownsamplingFactor}" : $"takes images of {config.ImageSide}x{config.ImageSide}")}.")
+                        + (isFree ? $"needs a multiple of {config.DownsamplingFactor}." : $"takes images of {config.ImageSide}x{config.ImageSide}."))
                 { Settings = ["ImageSize"] };
         }
 

@@ -57,7 +57,9 @@ public sealed class BenchCommandTests
 
     [Fact]
     public async Task The_table_shows_microseconds()
-        => Assert.Matches(@"p1\.optimiser\.min\s+│\s+[0-9.]*[1-9]", (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline"])).Output);
+        => Assert.Matches(
+            @"p1\.optimiser\.min\s+│\s+[0-9.]*[1-9]",
+            (await CommandLine.RunAsync([.. Tiny, "--rounds", "1", "--no-baseline"])).Output);
 
     [Theory]
     [InlineData("--patch-sides", "1,x")]

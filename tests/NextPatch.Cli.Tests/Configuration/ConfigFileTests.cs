@@ -65,7 +65,8 @@ public sealed class ConfigFileTests
     {
         using var folder = new TemporaryFolder();
         var file = Write(
-            folder, """{ "images": "a=b", "output": "-run", "image-size": 64, "perceptual": ["vgg16.pth", "heads.pth"], "discriminator": "patchgan" }""");
+            folder, """{ "images": "a=b", "output": "-run", "image-size": 64, "perceptual": """
+                + """["vgg16.pth", "heads.pth"], "discriminator": "patchgan" }""");
 
         var parsed = Parse("tokenizer", "--config", file);
 

@@ -183,7 +183,8 @@ public sealed class FuzzTests
 
     private static byte[] Safetensors(Mutator mutator, bool isHeaderChanged)
     {
-        var json = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":{"dtype":"BF16","shape":[],"data_offsets":[24,26]},"c":{"dtype":"U8","shape":[0,4],"data_offsets":[26,26]}}""";
+        var json = """{"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":"""
+            + """{"dtype":"BF16","shape":[],"data_offsets":[24,26]},"c":{"dtype":"U8","shape":[0,4],"data_offsets":[26,26]}}""";
         if (isHeaderChanged)
         {
             json = mutator.Random.Next(2) == 0

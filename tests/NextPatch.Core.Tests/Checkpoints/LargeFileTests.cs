@@ -17,7 +17,8 @@ public sealed class LargeFileTests
     public void A_safetensors_file_is_listed_and_read_in_parts()
     {
         using var folder = new TemporaryFolder();
-        var header = $$$"""{"big":{"dtype":"F32","shape":[5,268435456],"data_offsets":[0,{{{4 * Large}}}]},"small":{"dtype":"F32","shape":[1],"data_offsets":[{{{4 * Large}}},{{{(4 * Large) + 4}}}]}}""";
+        var header = $$$"""{"big":{"dtype":"F32","shape":[5,268435456],"data_offsets":[0,{{{4 * Large}}}]},"small":"""
+            + $$$"""{"dtype":"F32","shape":[1],"data_offsets":[{{{4 * Large}}},{{{(4 * Large) + 4}}}]}}""";
         using (var stream = File.Create(folder["a.safetensors"]))
         {
             stream.Write([.. BitConverter.GetBytes((long)header.Length), .. System.Text.Encoding.ASCII.GetBytes(header)]);

@@ -191,7 +191,7 @@ public sealed class CpuGenerationEngineTests
     {
         using var engine = Open(SmallGpt.Odd with { ClassDropout = 0 });
         var error = Assert.Throws<ConfigException>(() => engine.Generate(new GenerationRequest { Labels = [0] }));
-        Assert.Contains("--cfg-scale 1", error.Message, StringComparison.Ordinal);
+        Assert.Contains("GuidanceScale 1", error.Message, StringComparison.Ordinal);
         Assert.Equal(25, engine.Generate(new GenerationRequest { Labels = [0], Sampling = new SamplingConfig { GuidanceScale = 1 } }).Length);
     }
 

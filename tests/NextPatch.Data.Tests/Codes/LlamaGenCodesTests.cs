@@ -69,7 +69,8 @@ public sealed class LlamaGenCodesTests
         Write(folder.Path, count: 3, variants: 1, first: 0);
         File.WriteAllText(
             folder["dataset.json"],
-            """{"formatVersion": 1, "augmentations": 1, "cropPolicy": "none", "name": "toy", "gridSide": 3, "vocabularySize": 50, "classNames": ["a", "b", "c"], "count": 3}""");
+            """{"formatVersion": 1, "augmentations": 1, "cropPolicy": "none", "name": "toy", "gridSide": 3, "vocabularySize": 50, """
+            + """ "classNames": ["a", "b", "c"], "count": 3}""");
         using var store = CodeStore.Open(folder.Path);
         Assert.Equal((50, "c"), (store.Manifest.VocabularySize, store.Manifest.ClassNames[2]));
     }

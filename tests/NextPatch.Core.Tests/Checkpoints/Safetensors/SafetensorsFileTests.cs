@@ -28,7 +28,8 @@ public sealed class SafetensorsFileTests
             folder["a"],
             [new("w", HostTensor.From<short>(ElementType.Int16, [2], [1, 2])), new("b", HostTensor.From<byte>(ElementType.UInt8, [], [9]))],
             new Dictionary<string, string> { ["step"] = "3", ["format"] = "pt" });
-        var header = """{"__metadata__":{"format":"pt","step":"3"},"w":{"dtype":"I16","shape":[2],"data_offsets":[0,4]},"b":{"dtype":"U8","shape":[],"data_offsets":[4,5]}}""";
+        var header = """{"__metadata__":{"format":"pt","step":"3"},"w":{"dtype":"I16","shape":[2],"data_offsets":[0,4]},"b":"""
+            + """{"dtype":"U8","shape":[],"data_offsets":[4,5]}}""";
         Assert.Equal(WithHeader(header.PadRight((header.Length + 7) / 8 * 8), [1, 0, 2, 0, 9]), File.ReadAllBytes(folder["a"]));
     }
 
@@ -69,7 +70,8 @@ public sealed class SafetensorsFileTests
     [InlineData("""{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}""", "ends beyond")]
     [InlineData("""{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}""", "the file has")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,8]}}""", "needs 4 bytes")]
-    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "overlap")]
+    [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":"""
+            + """{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "overlap")]
     [InlineData("""{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}""", "hole")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}""", "declared twice")]
     [InlineData("""{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"dtype":"F32"}}""", "repeated key 'dtype'")]
