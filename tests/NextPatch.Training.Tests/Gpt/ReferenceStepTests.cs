@@ -121,7 +121,7 @@ public sealed class ReferenceStepTests
         Refused("cannot train the grouping 'max'", TinyRun.Training with { Grouping = "max" });
         Refused("There is no grouping 'median'. Known: ", TinyRun.Training with { Grouping = "median" });
         Refused("computes in fp32, not in Bf16", Reference with { Precision = ComputePrecision.Bf16 });
-        Refused("leave out --recompute", Reference, recompute: true);
+        Refused("leave out Recompute", Reference, recompute: true);
     }
 
     [Fact]
