@@ -54,7 +54,8 @@ public static class WeightsConverter
             case OutputFormat.PyTorch: PyTorchFile.Write(output, watched); break;
             case OutputFormat.Safetensors: SafetensorsFile.Write(output, watched, MetadataOf(source)); break;
             case OutputFormat.Npz: NpzFile.Write(output, watched); break;
-            default: new ModelFolder(output, options.Tokenizer, options.License, options.MaxShardBytes)
+            default:
+                new ModelFolder(output, options.Tokenizer, options.License, options.MaxShardBytes)
                 .Write(source, watched, MetadataOf(source), cancellation); break;
         }
 
@@ -81,15 +82,15 @@ public static class WeightsConverter
         var format = Directory.Exists(output) || Path.EndsInDirectorySeparator(output)
             ? OutputFormat.Folder
             : Path.GetExtension(output).ToUpperInvariant() switch
-        {
-            ".PT" or ".PTH" => OutputFormat.PyTorch,
-            ".SAFETENSORS" => OutputFormat.Safetensors,
-            ".NPZ" => OutputFormat.Npz,
-            "" => OutputFormat.Folder,
-            var other => throw new ConfigException(
-                $"'{output}' ends in '{other}', which says no format that can be written: .pt, .pth, .safetensors, .npz, or a folder (no "
-                + $"extension, an existing folder, or a / at the end)."),
-        };
+            {
+                ".PT" or ".PTH" => OutputFormat.PyTorch,
+                ".SAFETENSORS" => OutputFormat.Safetensors,
+                ".NPZ" => OutputFormat.Npz,
+                "" => OutputFormat.Folder,
+                var other => throw new ConfigException(
+                    $"'{output}' ends in '{other}', which says no format that can be written: .pt, .pth, .safetensors, .npz, or a folder (no "
+                    + $"extension, an existing folder, or a / at the end)."),
+            };
         return format == OutputFormat.Folder || (options.Tokenizer ?? options.License) is null
             ? format
             : throw new ConfigException($"Tokenizer and License are for folders, but '{output}' is a file; leave them out.")

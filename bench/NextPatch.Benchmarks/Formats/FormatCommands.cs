@@ -21,11 +21,11 @@ internal static class FormatCommands
         };
         command.SetAction(
             parsed => FormulaWeights.Write(parsed.GetRequiredValue(output), parsed.GetRequiredValue(preset), parsed.GetValue(type) switch
-        {
-            "bf16" => ElementType.BFloat16,
-            "f16" => ElementType.Float16,
-            _ => ElementType.Float32,
-        }));
+            {
+                "bf16" => ElementType.BFloat16,
+                "f16" => ElementType.Float16,
+                _ => ElementType.Float32,
+            }));
         return command;
     }
 

@@ -75,7 +75,8 @@ internal static class ConvertCommand
             {
                 Weights = Enum.Parse<WeightsKind>(parsed.GetRequiredValue(weights), ignoreCase: true),
                 Type = parsed.GetValue(
-                    type) switch { "f32" => ElementType.Float32, "bf16" => ElementType.BFloat16, "f16" => ElementType.Float16, _ => null },
+                    type) switch
+                { "f32" => ElementType.Float32, "bf16" => ElementType.BFloat16, "f16" => ElementType.Float16, _ => null },
                 MaxShardBytes = ParseSize(parsed.GetRequiredValue(shard)),
                 Tokenizer = parsed.GetValue(tokenizer),
                 License = parsed.GetValue(license),

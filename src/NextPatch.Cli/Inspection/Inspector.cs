@@ -65,7 +65,8 @@ internal static class Inspector
         using var source = ModelSource.Open(folder, WeightsKind.Model);
         var described = Summarize(source.Weights.Path.EndsWith(".bin", StringComparison.Ordinal) ? "pytorch" : "safetensors", source) with
         {
-            Path = folder, Files = FilesOf(folder),
+            Path = folder,
+            Files = FilesOf(folder),
         };
         var config = Path.Combine(folder, "config.json");
         return described.Tensors!.Any(t => t.Name.StartsWith("quantize.", StringComparison.Ordinal)) && File.Exists(config)
@@ -78,7 +79,10 @@ internal static class Inspector
         using var store = CodeStore.Open(folder);
         return SummarizeTensors("codes", folder, [NpyTensor(Path.Combine(folder, "codes.npy")), NpyTensor(Path.Combine(folder, "labels.npy"))]) with
         {
-            ParameterCount = null, ClassNames = store.Manifest.ClassNames, Configuration = store.Manifest, Files = FilesOf(folder),
+            ParameterCount = null,
+            ClassNames = store.Manifest.ClassNames,
+            Configuration = store.Manifest,
+            Files = FilesOf(folder),
         };
     }
 
@@ -158,7 +162,8 @@ internal static class Inspector
         var all = tensors.ToList();
         return new FileSummary
         {
-            Format = format, Path = path, Tensors = all, ParameterCount = all.Sum(t => HostTensor.CountElements(t.Shape)) };
+            Format = format, Path = path, Tensors = all, ParameterCount = all.Sum(t => HostTensor.CountElements(t.Shape))
+        };
     }
 
     private static TensorSummary NpyTensor(string path)

@@ -126,8 +126,11 @@ internal sealed class QuickstartPipeline
         var config = _settings.TokenizerTraining;
         using var images = TokenizerImages
             .From(DatasetParts.From(
-            data), new TokenizerImageOptions { Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops,
-            HasFlips = config.HasFlips });
+            data), new TokenizerImageOptions
+            {
+                Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops,
+                HasFlips = config.HasFlips
+            });
         config = config with { Data = images.Data };
         if (_settings.Minutes is { } minutes)
         {

@@ -244,15 +244,20 @@ internal sealed class TokenizerTrainOptions
         EmaDecay = parsed.GetRequiredValue(_emaDecay),
         EmaWarmup = !parsed.GetValue(_fixedEma),
         Reconstruction = parsed.GetRequiredValue(
-            _reconstruction) switch { "l1" => ReconstructionLoss.Absolute, "l2" => ReconstructionLoss.Squared, _ => ReconstructionLoss.Both },
+            _reconstruction) switch
+        { "l1" => ReconstructionLoss.Absolute, "l2" => ReconstructionLoss.Squared, _ => ReconstructionLoss.Both },
         PerceptualWeight = parsed.GetRequiredValue(_perceptualWeight),
         AdversarialWeight = parsed.GetRequiredValue(_discriminatorWeight),
         DiscriminatorStart = parsed.GetValue(_discriminatorStart) ?? (steps / 2) + 1,
         IsAdaptive = parsed.GetValue(_adaptive),
         WarmsDiscriminator = false,
         DiscriminatorLoss = parsed.GetRequiredValue(
-            _discriminatorLoss) switch { "vanilla" => DiscriminatorLoss.Vanilla, "non-saturating" => DiscriminatorLoss.NonSaturating,
-            _ => DiscriminatorLoss.Hinge },
+            _discriminatorLoss) switch
+        {
+            "vanilla" => DiscriminatorLoss.Vanilla,
+            "non-saturating" => DiscriminatorLoss.NonSaturating,
+            _ => DiscriminatorLoss.Hinge
+        },
         GeneratorLoss = parsed.GetRequiredValue(_generatorLoss) == "hinge" ? GeneratorLoss.Hinge : GeneratorLoss.NonSaturating,
     };
 

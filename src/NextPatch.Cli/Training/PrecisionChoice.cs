@@ -17,11 +17,11 @@ internal static class PrecisionChoice
     /// <param name="exceptions">What stays fp32.</param>
     public static Option<string> CreateOption(string work = "matrix products", string exceptions = "Weights, moments, norms, softmax and loss")
         => new Option<string>("--precision")
-    {
-        Description = $"Arithmetic of the {work}: auto measures fp32 against bf16 where the processor has it. {exceptions} stay fp32.",
-        HelpName = "auto|fp32|bf16",
-        DefaultValueFactory = _ => Auto,
-    }.AcceptOnlyFromAmong(Auto, "fp32", "bf16");
+        {
+            Description = $"Arithmetic of the {work}: auto measures fp32 against bf16 where the processor has it. {exceptions} stay fp32.",
+            HelpName = "auto|fp32|bf16",
+            DefaultValueFactory = _ => Auto,
+        }.AcceptOnlyFromAmong(Auto, "fp32", "bf16");
 
     /// <summary>As asked; a run that is resumed keeps its own, because a measurement may come out otherwise today.</summary>
     /// <param name="parsed">The command line.</param>
@@ -59,12 +59,12 @@ internal static class PrecisionChoice
 
     private static (ComputePrecision Precision, string Reason) Choose(string asked, Func<bool, (ComputePrecision Precision, string Reason)> measure)
         => asked switch
-    {
-        Auto => measure(Processor.Detect().IsBf16Fast),
-        "bf16" when !Processor.Detect().IsBf16Fast => (ComputePrecision.Bf16,
-            "Precision: bf16, as asked; this processor has no bf16 dot products, so fp32 would be several times as fast."),
-        _ => (Enum.Parse<ComputePrecision>(asked, ignoreCase: true), $"Precision: {asked}, as asked."),
-    };
+        {
+            Auto => measure(Processor.Detect().IsBf16Fast),
+            "bf16" when !Processor.Detect().IsBf16Fast => (ComputePrecision.Bf16,
+                "Precision: bf16, as asked; this processor has no bf16 dot products, so fp32 would be several times as fast."),
+            _ => (Enum.Parse<ComputePrecision>(asked, ignoreCase: true), $"Precision: {asked}, as asked."),
+        };
 
     /// <summary>
     /// What the newest readable checkpoint of a run says: others may be damaged, or vanish because the run is still going on, which its lock

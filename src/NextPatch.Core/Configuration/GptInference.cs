@@ -75,7 +75,8 @@ public static class GptInference
         var hasNullClass = classRows != (Setting(settings, "num_classes") ?? ImageNetClasses);
         config = config with
         {
-            ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)), ClassDropout = hasNullClass ? config.ClassDropout : 0,
+            ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)),
+            ClassDropout = hasNullClass ? config.ClassDropout : 0,
         };
         var kvHeads = (int)((attention[0] / config.HeadWidth) - heads) / 2;
         config = config with { KvHeadCount = kvHeads == heads ? null : kvHeads };

@@ -46,7 +46,9 @@ internal sealed record TokenizerWindowSums
 
     public TokenizerWindowSums Plus(TokenizerStepResult result) => this with
     {
-        Steps = Steps + 1, Loss = Loss + result.Loss, SquaredError = SquaredError + result.SquaredError,
+        Steps = Steps + 1,
+        Loss = Loss + result.Loss,
+        SquaredError = SquaredError + result.SquaredError,
         Perceptual = Perceptual + (result.Perceptual ?? 0),
     };
 }

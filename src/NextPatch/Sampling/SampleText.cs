@@ -18,16 +18,16 @@ internal static class SampleText
     /// <returns>Text by keyword.</returns>
     public static Dictionary<string, string> For(SampleModel model, GenerationRequest request, long index, int label, EvaluationSize? size = null)
         => new()
-    {
-        ["Software"] = $"NextPatch {Version}",
-        ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),
-        ["index"] = index.ToString(CultureInfo.InvariantCulture),
-        ["class"] = label.ToString(CultureInfo.InvariantCulture),
-        ["className"] = SampleSheet.NameOf(label, model.Config.ClassNames),
-        ["settings"] = Rules(request.Sampling) + Size(size),
-        ["weights"] = model.KindName,
-        ["modelHash"] = model.Hash,
-    };
+        {
+            ["Software"] = $"NextPatch {Version}",
+            ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),
+            ["index"] = index.ToString(CultureInfo.InvariantCulture),
+            ["class"] = label.ToString(CultureInfo.InvariantCulture),
+            ["className"] = SampleSheet.NameOf(label, model.Config.ClassNames),
+            ["settings"] = Rules(request.Sampling) + Size(size),
+            ["weights"] = model.KindName,
+            ["modelHash"] = model.Hash,
+        };
 
     private static string Size(EvaluationSize? size)
         => size is null

@@ -14,8 +14,11 @@ public sealed class BenchCommandTests
         var result = await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "2"]);
         Assert.Equal(0, result.ExitCode);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
-        foreach (var name in from side in (int[])[1, 2, 4] from part in (string[])["forward", "backward", "forwardBackward", "optimiser",
-            "step"] from kind in (string[])["median", "min"] select $"p{side}.{part}.{kind}")
+        foreach (var name in from side in (int[])[1, 2, 4]
+                             from part in (string[])["forward", "backward", "forwardBackward", "optimiser",
+            "step"]
+                             from kind in (string[])["median", "min"]
+                             select $"p{side}.{part}.{kind}")
         {
             Assert.True(figures[name].GetProperty("value").GetDouble() > 0, name);
             Assert.True(figures[name].GetProperty("baseline").GetDouble() > 0, name);

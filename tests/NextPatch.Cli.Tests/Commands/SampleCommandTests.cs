@@ -64,7 +64,8 @@ public sealed class SampleCommandTests
         new SampleWriter(model).Write(
             folder["part"], folder["images"], whole with
             {
-                Labels = [.. whole.Labels.Skip(66)], FirstIndex = 66,
+                Labels = [.. whole.Labels.Skip(66)],
+                FirstIndex = 66,
             }, progress: null, CancellationToken.None);
 
         Assert.All(["000066.png", "000067.png"], name => Assert.Equal(

@@ -52,7 +52,8 @@ internal sealed partial class Mutator(int seed)
             case 0: return bytes[..at]; // cut off
             case 1: return [.. bytes[..at], .. bytes[(at + length)..]]; // cut out
             case 2: return [.. bytes[..(at + length)], .. bytes[at..]]; // twice
-            case 3: return [.. bytes[..at], .. Encoding.ASCII.GetBytes(ChangeNumbers(Encoding.ASCII.GetString(bytes, at, length))),
+            case 3:
+                return [.. bytes[..at], .. Encoding.ASCII.GetBytes(ChangeNumbers(Encoding.ASCII.GetString(bytes, at, length))),
                 .. bytes[(at + length)..]];
             case 4:
                 var from = _random.Next(bytes.Length);

@@ -19,7 +19,13 @@ internal static class SmallGpt
     /// <summary>No width is, and all query heads share one key/value head.</summary>
     public static GptConfig Odd { get; } = Even with
     {
-        Width = 60, LayerCount = 2, HeadCount = 5, KvHeadCount = 1, FfnMultipleOf = 1, VocabularySize = 77, GridSide = 5,
+        Width = 60,
+        LayerCount = 2,
+        HeadCount = 5,
+        KvHeadCount = 1,
+        FfnMultipleOf = 1,
+        VocabularySize = 77,
+        GridSide = 5,
     };
 
     public static GptConfig Named(string name) => name == "odd" ? Odd : Even;

@@ -34,7 +34,11 @@ public sealed class CodeStoreTests
                 using var folder = new TemporaryFolder();
                 var manifest = Manifest with
                 {
-                    Count = count, Augmentations = augmentations, GridSide = side, VocabularySize = vocabulary, HeldOutCount = 0,
+                    Count = count,
+                    Augmentations = augmentations,
+                    GridSide = side,
+                    VocabularySize = vocabulary,
+                    HeldOutCount = 0,
                 };
                 var codes = new int[count * augmentations * side * side];
                 for (var i = 0; i < codes.Length; i++)

@@ -43,7 +43,8 @@ internal static class GptPresetsCase
         var golden = facts["config"]!;
         config = config with
         {
-            VocabularySize = (int)golden["vocab_size"]!, ClassCount = (int)golden["num_classes"]!,
+            VocabularySize = (int)golden["vocab_size"]!,
+            ClassCount = (int)golden["num_classes"]!,
             ClassDropout = (double)golden["class_dropout_prob"]!,
         };
         run.SameList($"{name} dim, layers, heads, head width", [config.Width, config.LayerCount, config.HeadCount, config.HeadWidth],

@@ -50,7 +50,8 @@ internal static class TokenizerCase
         {
             return TokenizerPresets.Get((string)preset!) with
             {
-                CodebookSize = (int)config["codebook_size"]!, CodeWidth = (int)config["codebook_embed_dim"]!,
+                CodebookSize = (int)config["codebook_size"]!,
+                CodeWidth = (int)config["codebook_embed_dim"]!,
             };
         }
 

@@ -76,8 +76,12 @@ internal static partial class TrainingRunCase
             var (config, images) = (golden.Config, (int)golden.Config["steps_per_epoch"]!);
             var training = TrainingItem.Schedule(config) with
             {
-                Beta1 = (double)config["betas"]![0]!, Beta2 = (double)config["betas"]![1]!, WeightDecay = (double)config["wd"]!,
-                ClipNorm = (double)config["clip"]!, EmaDecay = averageDecay, EmaWarmup = false,
+                Beta1 = (double)config["betas"]![0]!,
+                Beta2 = (double)config["betas"]![1]!,
+                WeightDecay = (double)config["wd"]!,
+                ClipNorm = (double)config["clip"]!,
+                EmaDecay = averageDecay,
+                EmaWarmup = false,
             };
             _stages = training.CreateSchedule(images);
             _rate = training.CreateLearningRate(_stages, images);

@@ -108,8 +108,12 @@ public sealed class InputTypedLayersTests
         manual_seed(4);
         using var scope = NewDisposeScope();
         using Module<Tensor, Tensor> discriminator =
-            kind switch { "PatchGAN" => new PatchDiscriminator(), "StyleGAN" => new StyleGanDiscriminator(side),
-            _ => new PatchDiscriminator(width: 24, depth: 2) };
+            kind switch
+            {
+                "PatchGAN" => new PatchDiscriminator(),
+                "StyleGAN" => new StyleGanDiscriminator(side),
+                _ => new PatchDiscriminator(width: 24, depth: 2)
+            };
         var images = ((rand(4, 3, side, side) * 2) - 1).to(ScalarType.BFloat16);
         var narrow = Pass(discriminator, discriminator.forward, images);
         discriminator.to(ScalarType.Float64);

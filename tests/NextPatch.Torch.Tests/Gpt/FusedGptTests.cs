@@ -48,7 +48,12 @@ public sealed class FusedGptTests
         using var model = TinyGpt.Create(
             TinyGpt.Config with
             {
-                LayerCount = 3, TokenDropout = 0.1, ResidualDropout = 0.2, FfnDropout = 0.1, AttentionDropout = 0.1, DropPath = 0.3,
+                LayerCount = 3,
+                TokenDropout = 0.1,
+                ResidualDropout = 0.2,
+                FfnDropout = 0.1,
+                AttentionDropout = 0.1,
+                DropPath = 0.3,
             });
         var (loss, kept) = Passed(model, 1, precision);
         var (again, recomputed) = Passed(model, 1, precision, recompute: true);

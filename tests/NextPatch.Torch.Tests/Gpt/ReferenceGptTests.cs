@@ -35,7 +35,13 @@ public sealed class ReferenceGptTests
     {
         var config = TinyGpt.Config with
         {
-            LayerCount = 3, KvHeadCount = 2, TokenDropout = 0.1, ResidualDropout = 0.2, FfnDropout = 0.1, AttentionDropout = 0.2, DropPath = 0.3,
+            LayerCount = 3,
+            KvHeadCount = 2,
+            TokenDropout = 0.1,
+            ResidualDropout = 0.2,
+            FfnDropout = 0.1,
+            AttentionDropout = 0.2,
+            DropPath = 0.3,
         };
         using var model = TinyGpt.Create(config);
         using var fused = new FusedGpt(model, grouping: grouping, targetPower: targetPower);

@@ -22,7 +22,9 @@ public sealed class NonFiniteStepTests
         var notes = new List<string>();
         var options = Options(folder["run"], poison) with
         {
-            CheckpointEvery = 5, OnNote = notes.Add, OnSample = (step, model) => { poison.Apply(step, model); if (step == 6) { stop.Cancel(); } },
+            CheckpointEvery = 5,
+            OnNote = notes.Add,
+            OnSample = (step, model) => { poison.Apply(step, model); if (step == 6) { stop.Cancel(); } },
         };
         var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), options, cancellation: stop.Token);
 
@@ -123,7 +125,8 @@ public sealed class NonFiniteStepTests
         using Poison first = new(from: 2, to: 4), second = new(from: 5, to: 7), third = new(from: 9, to: 11);
         var options = Options(folder["run"], first) with
         {
-            StopAfterSkips = 3, OnSample = (step, model) => { first.Apply(step, model); second.Apply(step, model); third.Apply(step, model); },
+            StopAfterSkips = 3,
+            OnSample = (step, model) => { first.Apply(step, model); second.Apply(step, model); third.Apply(step, model); },
         };
         var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), options);
         Assert.Equal((true, 6), (result.IsComplete, result.SkippedSteps));

@@ -224,10 +224,13 @@ public sealed class TokenizerRunTests
             () => TinyTokenizerRun.Train(path, new TokenizerRunOptions { Output = folder["run"], Resume = true },
             c => c with
             {
-                BatchSize = 5, Precision = ComputePrecision.Bf16, Data = c.Data with
+                BatchSize = 5,
+                Precision = ComputePrecision.Bf16,
+                Data = c.Data with
                 {
                     TrainingCount = 7,
-                }, Tokenizer = c.Tokenizer with { CodebookSize = 8 },
+                },
+                Tokenizer = c.Tokenizer with { CodebookSize = 8 },
             }));
         Assert.Contains("batchSize: 4 in the checkpoint, 5 now", error.Message, StringComparison.Ordinal);
         Assert.Contains("""precision: "Fp32" in the checkpoint, "Bf16" now""", error.Message, StringComparison.Ordinal);
@@ -243,9 +246,14 @@ public sealed class TokenizerRunTests
         var config = TinyTokenizerRun.Config(images);
         var broken = config with
         {
-            BatchSize = 0, ContinuousSteps = 30, DecayShare = 2, Objective = config.Objective with
+            BatchSize = 0,
+            ContinuousSteps = 30,
+            DecayShare = 2,
+            Objective = config.Objective with
             {
-                LearningRate = double.NaN, EmaDecay = 1, ClipNorm = -1,
+                LearningRate = double.NaN,
+                EmaDecay = 1,
+                ClipNorm = -1,
             },
         };
         Assert.Equal(6, Assert.Throws<ConfigException>(broken.Validated).Problems.Count);
@@ -284,7 +292,10 @@ public sealed class TokenizerRunTests
         using var images = TokenizerImages.Open(TinyTokenizerRun.WriteImages(folder["data"]), TinyTokenizerRun.ImageOptions);
         var config = TinyTokenizerRun.Config(images) with
         {
-            Steps = 10, WarmupSteps = 2, DecayShare = 0.3, Objective = new VqganTrainingConfig { LearningRate = 1 },
+            Steps = 10,
+            WarmupSteps = 2,
+            DecayShare = 0.3,
+            Objective = new VqganTrainingConfig { LearningRate = 1 },
         };
         Assert.Equal([0.5, 1, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25], Enumerable.Range(0, 10).Select(s => config.LearningRateAt(s)));
     }
@@ -315,7 +326,9 @@ public sealed class TokenizerRunTests
         },
         "discriminator" => config with
         {
-            Discriminator = DiscriminatorKind.StyleGan, Steps = 8, Objective = config.Objective with { DiscriminatorStart = 5, IsAdaptive = true },
+            Discriminator = DiscriminatorKind.StyleGan,
+            Steps = 8,
+            Objective = config.Objective with { DiscriminatorStart = 5, IsAdaptive = true },
         },
         _ => config,
     };

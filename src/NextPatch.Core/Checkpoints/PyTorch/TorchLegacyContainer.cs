@@ -83,7 +83,8 @@ internal sealed class TorchLegacyContainer : ITorchContainer
             null => whole,
             List<object?> and [_, long first, long length] when first >= 0 && length >= 0 && first <= count - length => whole with
             {
-                Start = first, Count = length,
+                Start = first,
+                Count = length,
             },
             _ => throw Bad($"it refers to a part outside the storage {StoredFile.Quote(key)} of {count} elements"),
         };

@@ -62,7 +62,8 @@ internal sealed class TorchZipWriter
                 Fill([.. dictionary], depth);
                 break;
             case List<object?> list: Items(list, name, depth); break;
-            default: throw new NextPatchException(
+            default:
+                throw new NextPatchException(
                 $"{name} is a {value.GetType().Name}, which cannot be written to a PyTorch checkpoint; leave it out.");
         }
     }

@@ -31,13 +31,14 @@ public sealed class FusedGpt : IGptPass
     public FusedGpt(
         GptModel model, ComputePrecision precision = ComputePrecision.Fp32, bool recompute = false, string grouping = PatchGroupings.Mean,
         double targetPower = 0) => _pass = precision switch
-    {
-        _ when !PatchGroupings.IsLinear(grouping) => throw new ConfigException(
-            $"The fused step computes groupings that are sums of embeddings with fixed factors; '{grouping}' is none, and needs the reference step."),
-        ComputePrecision.Fp32 => Create<Fp32>(model, recompute, new PatchObjective(grouping, targetPower)),
-        ComputePrecision.Bf16 => Create<Bf16>(model, recompute, new PatchObjective(grouping, targetPower)),
-        _ => throw new ConfigException($"The processor computes in fp32 or bf16, not in {precision}."),
-    };
+        {
+            _ when !PatchGroupings.IsLinear(grouping) => throw new ConfigException(
+                $"The fused step computes groupings that are sums of embeddings with fixed factors; '{grouping}' is none, and needs the "
+                + "reference step."),
+            ComputePrecision.Fp32 => Create<Fp32>(model, recompute, new PatchObjective(grouping, targetPower)),
+            ComputePrecision.Bf16 => Create<Bf16>(model, recompute, new PatchObjective(grouping, targetPower)),
+            _ => throw new ConfigException($"The processor computes in fp32 or bf16, not in {precision}."),
+        };
 
     /// <summary>bf16 copies of parameters by state key, which the optimiser must renew; none in fp32. Owned by this object.</summary>
     public IReadOnlyDictionary<string, Tensor> Copies => _pass.Copies.ToDictionary(c => c.Name, c => c.Copy);
