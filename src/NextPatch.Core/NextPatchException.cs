@@ -6,16 +6,19 @@ namespace NextPatch.Core;
 /// </summary>
 public class NextPatchException : Exception
 {
+    /// <summary>A message for people: what was given, what is allowed, what to do.</summary>
     public NextPatchException(string message)
         : base(message)
     {
     }
 
+    /// <summary>A message for people, and its cause.</summary>
     public NextPatchException(string message, Exception innerException)
         : base(message, innerException)
     {
     }
 
+    /// <summary>An empty message; prefer the other constructors.</summary>
     public NextPatchException()
     {
     }
@@ -27,16 +30,19 @@ public class NextPatchException : Exception
 /// <summary>A file that is damaged, truncated, hostile or not what its name says. Names the file, what was expected and what was found.</summary>
 public sealed class DataFormatException : NextPatchException
 {
+    /// <summary>A message that names the file and what is wrong in it.</summary>
     public DataFormatException(string message)
         : base(message)
     {
     }
 
+    /// <summary>A message that names the file, and its cause.</summary>
     public DataFormatException(string message, Exception innerException)
         : base(message, innerException)
     {
     }
 
+    /// <summary>An empty message; prefer the other constructors.</summary>
     public DataFormatException()
     {
     }

@@ -16,8 +16,10 @@ namespace NextPatch.Torch;
 /// <summary>Engines and tokenizers that compute with libtorch.</summary>
 public sealed class TorchBackend : IComputeBackend
 {
+    /// <inheritdoc/>
     public string Name => TorchGenerationEngine.DisplayName;
 
+    /// <inheritdoc/>
     public int ThreadCount
     {
         get
@@ -27,6 +29,7 @@ public sealed class TorchBackend : IComputeBackend
         }
     }
 
+    /// <inheritdoc/>
     public IGenerationEngine OpenEngine(GptConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32)
     {
         NativeBackend.EnsureLoaded();
@@ -49,6 +52,7 @@ public sealed class TorchBackend : IComputeBackend
         }
     }
 
+    /// <inheritdoc/>
     public IImageTokenizer OpenTokenizer(
         TokenizerConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32, int? encodingBatch = null)
     {

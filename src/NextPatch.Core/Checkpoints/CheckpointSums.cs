@@ -7,7 +7,7 @@ namespace NextPatch.Core.Checkpoints;
 /// The SHA-256 of a checkpoint's files, in the file <c>SHA256SUMS</c> as <c>sha256sum</c> writes and checks it. Tells a damaged
 /// checkpoint from a whole one before anything of it is used.
 /// </summary>
-public static class CheckpointSums
+internal static class CheckpointSums
 {
     public const string FileName = "SHA256SUMS";
     private static readonly string[] Required = ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"];

@@ -4,7 +4,7 @@ using NextPatch.Core.Checkpoints.Safetensors;
 namespace NextPatch.Core.Checkpoints;
 
 /// <summary>SHA-256 of files in lower-case hexadecimal, as <c>sha256sum</c> prints it.</summary>
-public static class FileHash
+internal static class FileHash
 {
     private const int BufferBytes = 1 << 20;
 

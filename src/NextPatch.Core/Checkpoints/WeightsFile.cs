@@ -96,6 +96,7 @@ public sealed class WeightsFile : IDisposable
         return names.Select(name => System.IO.Path.Combine(folder, name)).FirstOrDefault(File.Exists);
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _source.Dispose();
 
     private static WeightsFile OpenFolder(string folder, WeightsKind kind)

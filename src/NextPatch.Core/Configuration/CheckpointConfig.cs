@@ -3,8 +3,10 @@ namespace NextPatch.Core.Configuration;
 /// <summary>What <c>config.json</c> of a checkpoint holds: enough to rebuild the model and to know where it came from.</summary>
 public sealed record CheckpointConfig
 {
+    /// <summary>The version of this file's layout.</summary>
     public int FormatVersion { get; init; } = 1;
 
+    /// <summary>The transformer's shape.</summary>
     public required GptConfig Model { get; init; }
 
     /// <summary>Settings of the run; null for weights that were not trained here.</summary>
@@ -21,7 +23,7 @@ public sealed record CheckpointConfig
 }
 
 /// <summary>What <c>state.json</c> of a checkpoint holds: where the run stood. Everything else about "when" follows from the step.</summary>
-public sealed record RunState
+internal sealed record RunState
 {
     public int FormatVersion { get; init; } = 1;
 

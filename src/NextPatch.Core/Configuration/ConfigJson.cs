@@ -19,7 +19,7 @@ namespace NextPatch.Core.Configuration;
 [JsonSerializable(typeof(SamplingConfig))]
 [JsonSerializable(typeof(TokenizerConfig))]
 [JsonSerializable(typeof(RunState))]
-public sealed partial class ConfigJson : JsonSerializerContext
+internal sealed partial class ConfigJson : JsonSerializerContext
 {
     /// <summary>Reads a JSON file.</summary>
     /// <exception cref="DataFormatException">The file is missing, or not what its name says.</exception>

@@ -44,23 +44,28 @@ public sealed record GptConfig
     /// <summary>Optional factor on the SwiGLU width before rounding (<c>ffn_dim_multiplier</c>).</summary>
     public double? FfnMultiplier { get; init; }
 
+    /// <summary>What RMSNorm adds to the mean square before the root.</summary>
     public double NormEpsilon { get; init; } = 1e-5;
 
     /// <summary>Base of the rotary frequencies.</summary>
     public double RopeBase { get; init; } = 10000;
 
+    /// <summary>The standard deviation of drawn weights.</summary>
     public double InitializerRange { get; init; } = 0.02;
 
+    /// <summary>How weights are drawn before training.</summary>
     public WeightInitialization Initialization { get; init; } = WeightInitialization.Published;
 
     /// <summary>Dropout on the embedded tokens.</summary>
     public double TokenDropout { get; init; } = 0.1;
 
+    /// <summary>The share of attention probabilities that training drops.</summary>
     public double AttentionDropout { get; init; }
 
     /// <summary>Dropout after the attention output projection.</summary>
     public double ResidualDropout { get; init; } = 0.1;
 
+    /// <summary>The share of the feed-forward block's outputs that training drops.</summary>
     public double FfnDropout { get; init; } = 0.1;
 
     /// <summary>Largest probability of dropping a residual branch; grows linearly from 0 at the first block (<c>drop_path_rate</c>).</summary>

@@ -7,7 +7,7 @@ namespace NextPatch.Core.Configuration;
 /// The number of heads leaves no trace in the shapes: it comes from the preset of the same width and depth, or from a rotary table
 /// where the file carries one. The grid comes from that table or from the settings ("args") that the published code saves.
 /// </remarks>
-public static class GptInference
+internal static class GptInference
 {
     private const string CodeTable = "tok_embeddings.weight";
     private const string ClassTable = "cls_embedding.embedding_table.weight";

@@ -13,6 +13,7 @@ public sealed record TokenizerConfig
 
     private const int ChannelMultiple = 16;
 
+    /// <summary>The kind of encoder and decoder.</summary>
     public TokenizerArchitecture Architecture { get; init; } = TokenizerArchitecture.Small;
 
     /// <summary>Pixels per side of an image.</summary>

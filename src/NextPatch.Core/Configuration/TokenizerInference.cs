@@ -5,7 +5,7 @@ namespace NextPatch.Core.Configuration;
 
 /// <summary>Reads the configuration of a published VQ tokenizer off the names and shapes of its weights.</summary>
 /// <remarks>That codes are compared on the unit sphere leaves no trace; the published tokenizers all do.</remarks>
-public static class TokenizerInference
+internal static class TokenizerInference
 {
     private const string Codebook = "quantize.embedding.weight";
     private const string EncoderInput = "encoder.conv_in.weight";

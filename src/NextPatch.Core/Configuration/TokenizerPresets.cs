@@ -3,6 +3,7 @@ namespace NextPatch.Core.Configuration;
 /// <summary>The published tokenizers.</summary>
 public static class TokenizerPresets
 {
+    /// <summary>The names that the presets go by.</summary>
     public static IReadOnlyList<string> Names { get; } = ["VQ-16", "VQ-8"];
 
     /// <param name="name">A preset's name; case is ignored.</param>

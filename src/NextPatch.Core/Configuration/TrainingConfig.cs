@@ -37,6 +37,7 @@ public sealed record TrainingConfig
     /// <summary>How much the codes of a patch count as targets, <see cref="PatchTargetWeights"/>; 0 = all the same, as published.</summary>
     public double TargetPower { get; init; }
 
+    /// <summary>The peak learning rate of AdamW.</summary>
     public double LearningRate { get; init; } = 1e-4;
 
     /// <summary>Learning rate at the end of each stage's decay.</summary>
@@ -51,10 +52,13 @@ public sealed record TrainingConfig
     /// <summary>Share of each stage over which the rate decays.</summary>
     public double DecayRatio { get; init; } = 0.2;
 
+    /// <summary>AdamW's decay of the first moment.</summary>
     public double Beta1 { get; init; } = 0.9;
 
+    /// <summary>AdamW's decay of the second moment.</summary>
     public double Beta2 { get; init; } = 0.95;
 
+    /// <summary>What AdamW adds to the root of the second moment.</summary>
     public double AdamEpsilon { get; init; } = 1e-8;
 
     /// <summary>Decoupled weight decay of tensors with two or more dimensions.</summary>
@@ -72,6 +76,7 @@ public sealed record TrainingConfig
     /// </summary>
     public bool EmaWarmup { get; init; } = true;
 
+    /// <summary>The seed of order, crops, dropped labels and dropout.</summary>
     public ulong Seed { get; init; }
 
     /// <summary>Images per forward pass at patch side 1; smaller than the batch = gradient accumulation. 0 = the whole batch.</summary>

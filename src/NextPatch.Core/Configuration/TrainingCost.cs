@@ -29,6 +29,7 @@ public sealed class TrainingCost
         PlainFlops = plain * schedule.TotalSteps * batchSize;
     }
 
+    /// <summary>The cost of each stage, in order.</summary>
     public IReadOnlyList<StageCost> Stages { get; }
 
     /// <summary>FLOPs of the whole run.</summary>

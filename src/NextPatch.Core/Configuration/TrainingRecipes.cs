@@ -6,6 +6,7 @@ namespace NextPatch.Core.Configuration;
 /// </summary>
 public static class TrainingRecipes
 {
+    /// <summary>The names that the recipes go by.</summary>
     public static IReadOnlyList<string> Names { get; } = ["paper", "repository", "cpu"];
 
     /// <summary>Settings of a recipe for a model.</summary>

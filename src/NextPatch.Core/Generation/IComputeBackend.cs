@@ -41,6 +41,7 @@ public sealed class ComputeBackendAttribute : Attribute
     public ComputeBackendAttribute([DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)] Type type)
         => Type = type;
 
+    /// <summary>The class that implements <see cref="IComputeBackend"/>; it needs a constructor without parameters.</summary>
     [DynamicallyAccessedMembers(DynamicallyAccessedMemberTypes.PublicParameterlessConstructor)]
     public Type Type { get; }
 }

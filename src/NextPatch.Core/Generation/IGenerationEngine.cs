@@ -9,6 +9,7 @@ public interface IGenerationEngine : IDisposable
     /// <summary>What a person calls it: "TorchSharp (CPU)".</summary>
     string Name { get; }
 
+    /// <summary>The transformer's shape.</summary>
     GptConfig Config { get; }
 
     /// <summary>Images that it draws at a time. Parts of a request that begin and end at multiples of it waste nothing.</summary>
@@ -32,10 +33,12 @@ public sealed record GenerationRequest
     /// <summary>One class per image.</summary>
     public required IReadOnlyList<int> Labels { get; init; }
 
+    /// <summary>The seed; image k depends on it and on k alone.</summary>
     public ulong Seed { get; init; }
 
     /// <summary>Index of the first image, so that a large set can be drawn in parts.</summary>
     public long FirstIndex { get; init; }
 
+    /// <summary>Temperature, filters and guidance.</summary>
     public SamplingConfig Sampling { get; init; } = new();
 }

@@ -4,7 +4,7 @@ using NextPatch.Core.Sampling;
 namespace NextPatch.Core.Generation;
 
 /// <summary>How the published samplers call what they write (<c>sample_c2i_ddp.py</c>).</summary>
-public static class LlamaGenNames
+internal static class LlamaGenNames
 {
     /// <summary>Name of the folder of images, and of the archive beside it.</summary>
     /// <param name="model">The published name of the model's shape: GPT-B.</param>

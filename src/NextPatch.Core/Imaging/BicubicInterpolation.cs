@@ -7,7 +7,7 @@ namespace NextPatch.Core.Imaging;
 /// </summary>
 /// <remarks>It skips pixels when it shrinks by more than two; the published sampler uses it for <c>--image-size-eval</c>.
 /// <see cref="PillowResize"/> is the antialiased alternative.</remarks>
-public static class BicubicInterpolation
+internal static class BicubicInterpolation
 {
     private const int Taps = 4;
 

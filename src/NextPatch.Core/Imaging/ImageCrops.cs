@@ -5,7 +5,7 @@ namespace NextPatch.Core.Imaging;
 /// <summary>Square crops as the published code makes them, equal to its bytes.</summary>
 /// <remarks>Sources: <c>dataset/augmentation.py</c> of LlamaGen (after ADM) and torchvision's TenCrop. Sizes are rounded half to even, as Python
 /// rounds.</remarks>
-public static class ImageCrops
+internal static class ImageCrops
 {
     private const double SmallestRandomShare = 0.8;
 

@@ -1,7 +1,7 @@
 namespace NextPatch.Core.Imaging;
 
 /// <summary>How near pixels are to their originals (PSNR).</summary>
-public static class PeakSignalToNoise
+internal static class PeakSignalToNoise
 {
     /// <summary>dB over all pixels: 10 log10(255^2 / mean squared error); infinite for equal images.</summary>
     /// <param name="originals">uint8, any shape.</param>

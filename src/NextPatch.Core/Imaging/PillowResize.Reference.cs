@@ -1,6 +1,6 @@
 namespace NextPatch.Core.Imaging;
 
-public static partial class PillowResize
+internal static partial class PillowResize
 {
     /// <summary>The same in the order in which Pillow describes it, pixel by pixel.</summary>
     internal static RgbImage ResizeReference(RgbImage image, int width, int height, ResampleFilter filter)

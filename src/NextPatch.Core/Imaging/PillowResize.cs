@@ -5,7 +5,7 @@ namespace NextPatch.Core.Imaging;
 /// <summary>Resizes 8-bit images to the bytes that Pillow's <c>Image.resize</c> gives.</summary>
 /// <remarks>Source: Pillow, libImaging/Resample.c, without gamma and without a box: 22-bit fixed-point weights, the horizontal pass first,
 /// rounded to bytes, then the vertical pass. An axis that keeps its size is not filtered.</remarks>
-public static partial class PillowResize
+internal static partial class PillowResize
 {
     // Rows that are turned and filtered together: their 3 x 32 bytes are whole vectors, and a strip stays in the cache.
     private const int StripRows = 32;
@@ -118,7 +118,7 @@ public static partial class PillowResize
 }
 
 /// <summary>How Pillow weighs source pixels when it resizes.</summary>
-public enum ResampleFilter
+internal enum ResampleFilter
 {
     /// <summary>The mean of the pixels that an output pixel covers.</summary>
     Box,

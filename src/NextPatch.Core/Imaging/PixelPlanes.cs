@@ -3,7 +3,7 @@ namespace NextPatch.Core.Imaging;
 // Shape letters used in this file: H rows, W columns.
 
 /// <summary>Images as a decoder gives them, planes of floats, to images in bytes.</summary>
-public static class PixelPlanes
+internal static class PixelPlanes
 {
     /// <summary>The published rule: truncation of 127.5 x + 128, clamped to 0..255.</summary>
     /// <param name="planes">float [3, H, W], nominally in [-1, 1].</param>

@@ -5,7 +5,7 @@ using System.Text;
 namespace NextPatch.Core.Imaging;
 
 /// <summary>Reads the text metadata of PNG files.</summary>
-public static class PngText
+internal static class PngText
 {
     private const int LongestText = 16 << 20;
 

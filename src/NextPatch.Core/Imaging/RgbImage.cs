@@ -22,13 +22,16 @@ public sealed class RgbImage
         Pixels = pixels;
     }
 
+    /// <summary>A black image of this size, in pixels.</summary>
     public RgbImage(int width, int height)
         : this(width, height, new byte[width * height * 3])
     {
     }
 
+    /// <summary>Pixels in a row.</summary>
     public int Width { get; }
 
+    /// <summary>Rows.</summary>
     public int Height { get; }
 
     /// <summary>uint8 [Height, Width, 3]; the image's own storage.</summary>

@@ -4,7 +4,7 @@ namespace NextPatch.Core.Imaging;
 
 /// <summary>A sheet of images as the published sampler saves it: torchvision's <c>save_image(normalize=True, value_range=(-1, 1))</c>.</summary>
 /// <remarks>It rounds where single images are truncated, so one image may differ by a level between the two.</remarks>
-public static class TorchvisionGrid
+internal static class TorchvisionGrid
 {
     private const int Padding = 2;
 

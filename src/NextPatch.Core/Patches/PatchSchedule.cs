@@ -12,6 +12,7 @@ public sealed class PatchSchedule
     /// <summary>The stages that run, coarsest first, without gaps. Stages that the integer rounding left empty are not listed.</summary>
     public IReadOnlyList<PatchStage> Stages { get; }
 
+    /// <summary>Optimizer steps of all stages together.</summary>
     public long TotalSteps { get; }
 
     /// <summary>The published patch sides of a level: 1 [1], 2 [2, 1], 3 [4, 2, 1], 4 [8, 4, 2, 1], and so on.</summary>

@@ -8,7 +8,7 @@ namespace NextPatch.Core.Sampling;
 /// </summary>
 /// <remarks>Nothing to save at a checkpoint and nothing shared between images: that is what makes resume exact and image k
 /// independent of the batch it was generated in.</remarks>
-public readonly struct CounterRandom
+internal readonly struct CounterRandom
 {
     private readonly ulong _seed;
     private readonly uint _stream;

@@ -4,7 +4,7 @@ namespace NextPatch.Core.Sampling;
 /// From logits to one code: temperature, top-k, top-p on what top-k left, softmax, draw — in this order, as published.
 /// Both engines use it, so their samples agree as soon as their logits do.
 /// </summary>
-public sealed class LogitsProcessor
+internal sealed class LogitsProcessor
 {
     private readonly SamplingConfig _config;
     private readonly float[] _scaled;

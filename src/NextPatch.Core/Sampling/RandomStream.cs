@@ -1,7 +1,7 @@
 namespace NextPatch.Core.Sampling;
 
 /// <summary>What a <see cref="CounterRandom"/> is for. The numbers are part of the reproducibility contract: never renumber.</summary>
-public enum RandomStream
+internal enum RandomStream
 {
     /// <summary>Which code is drawn at a position of a generated image.</summary>
     Codes = 1,

@@ -19,6 +19,7 @@ public sealed record SamplingConfig
     /// <summary>Classifier-free guidance: logits = uncond + (cond - uncond) * scale; at most 1 = none.</summary>
     public double GuidanceScale { get; init; } = 2.0;
 
+    /// <summary>How the guidance scale moves over the positions.</summary>
     public GuidanceShape GuidanceShape { get; init; } = GuidanceShape.Constant;
 
     /// <summary>Exponent of <see cref="GuidanceShape.Power"/>.</summary>

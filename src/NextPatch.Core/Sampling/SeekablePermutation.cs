@@ -5,7 +5,7 @@ namespace NextPatch.Core.Sampling;
 /// step without replaying the ones before. A balanced Feistel network over the next even number of bits, walked until the
 /// value falls below n (cycle walking, at most four rounds of it on average).
 /// </summary>
-public readonly struct SeekablePermutation
+internal readonly struct SeekablePermutation
 {
     private const int Rounds = 6;
     private readonly CounterRandom _random;

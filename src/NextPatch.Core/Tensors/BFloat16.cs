@@ -6,7 +6,7 @@ namespace NextPatch.Core.Tensors;
 
 /// <summary>bfloat16: the upper half of a float32, held as its 16 bits. Whatever rounds to it, kernels too, does it here.</summary>
 /// <remarks>Compiled for speed at once where whole models go through: left to tiers, the first passes took several times as long.</remarks>
-public static class BFloat16
+internal static class BFloat16
 {
     private const uint QuietNaN = 0x7FC0;
 

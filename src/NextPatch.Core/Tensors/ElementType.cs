@@ -3,18 +3,31 @@ namespace NextPatch.Core.Tensors;
 /// <summary>Element types of stored tensors.</summary>
 public enum ElementType
 {
+    /// <summary>One byte, 0 or 1.</summary>
     Bool,
+    /// <summary>Byte.</summary>
     UInt8,
+    /// <summary>Signed byte.</summary>
     Int8,
+    /// <summary>16-bit signed integer.</summary>
     Int16,
+    /// <summary>16-bit unsigned integer.</summary>
     UInt16,
+    /// <summary>32-bit signed integer.</summary>
     Int32,
+    /// <summary>32-bit unsigned integer.</summary>
     UInt32,
+    /// <summary>64-bit signed integer.</summary>
     Int64,
+    /// <summary>64-bit unsigned integer.</summary>
     UInt64,
+    /// <summary>IEEE half precision.</summary>
     Float16,
+    /// <summary>The upper half of a float32.</summary>
     BFloat16,
+    /// <summary>IEEE single precision.</summary>
     Float32,
+    /// <summary>IEEE double precision.</summary>
     Float64,
 
     /// <summary>8 bits: sign, 4 exponent, 3 mantissa; no infinities (PyTorch's float8_e4m3fn).</summary>
@@ -30,7 +43,7 @@ public enum ElementType
     Complex128,
 }
 
-public static class ElementTypes
+internal static class ElementTypes
 {
 #pragma warning disable CA1308 // The names of NumPy and PyTorch are lower case.
     /// <summary>As NumPy and PyTorch call it: float32, uint16.</summary>

@@ -25,6 +25,7 @@ public sealed class HostTensor
         Count = checked((int)count);
     }
 
+    /// <summary>The type of its elements.</summary>
     public ElementType Type { get; }
 
     /// <summary>Extents, outermost first.</summary>
@@ -57,6 +58,7 @@ public sealed class HostTensor
         where T : unmanaged
         => new(type, shape, MemoryMarshal.AsBytes(values).ToArray());
 
+    /// <summary>A float32 tensor with a copy of these values, in row-major order.</summary>
     public static HostTensor FromSingles(IReadOnlyList<long> shape, ReadOnlySpan<float> values) => From(ElementType.Float32, shape, values);
 
     /// <summary>The elements seen as <typeparamref name="T"/>, without a copy.</summary>
@@ -114,6 +116,7 @@ public sealed class HostTensor
         return result;
     }
 
+    /// <inheritdoc/>
     public override string ToString() => $"{Type} {Describe(Shape)}";
 
     private double Element(int index)

@@ -9,6 +9,7 @@ public abstract class StoredTensor
     // Two of them stay in the cache; fewer would cost more in handing them from thread to thread. A multiple of every element size.
     private const int PartBytes = 1 << 20;
 
+    /// <summary>A tensor of this type and shape, whose bytes the derived class reads.</summary>
     protected StoredTensor(ElementType type, IReadOnlyList<long> shape)
     {
         Type = type;
@@ -16,6 +17,7 @@ public abstract class StoredTensor
         ByteCount = HostTensor.CountElements(shape) * type.Size();
     }
 
+    /// <summary>The type of its elements.</summary>
     public ElementType Type { get; }
 
     /// <summary>Extents, outermost first; empty for a scalar.</summary>
@@ -105,6 +107,7 @@ public abstract class StoredTensor
         ArrayPool<byte>.Shared.Return(other);
     }
 
+    /// <inheritdoc/>
     public override string ToString() => $"{Type} {HostTensor.Describe(Shape)}";
 }
 

@@ -15,6 +15,7 @@ public sealed class TensorFile : IDisposable
         _owned = owned;
     }
 
+    /// <summary>The file that was opened.</summary>
     public string Path { get; }
 
     /// <summary>Tensors by name, in the order of the file.</summary>
@@ -27,6 +28,7 @@ public sealed class TensorFile : IDisposable
     /// <exception cref="DataFormatException">One is damaged or larger than 2 GiB.</exception>
     public IReadOnlyDictionary<string, HostTensor> ReadAll() => Tensors.ToDictionary(p => p.Key, p => p.Value.Read());
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (var file in _owned)

@@ -31,10 +31,13 @@ public sealed class CpuGenerationEngine : IGenerationEngine
         _batch = new DecodeBatch(decoder);
     }
 
+    /// <inheritdoc/>
     public string Name => $"C# (CPU, {_storage switch { WeightStorage.Int8 => "int8", WeightStorage.BFloat16 => "bf16", _ => "fp32" }})";
 
+    /// <inheritdoc/>
     public GptConfig Config => _decoder.Config;
 
+    /// <inheritdoc/>
     public int BatchSize => MostImages;
 
     /// <summary>Reads a class-conditional transformer; the file may be closed afterwards.</summary>
@@ -46,6 +49,7 @@ public sealed class CpuGenerationEngine : IGenerationEngine
     public static CpuGenerationEngine Open(WeightsFile weights, GptConfig config, WeightStorage storage = WeightStorage.Float32, int? threads = null)
         => Open(weights.Tensors, config, weights.Path, storage, threads);
 
+    /// <inheritdoc/>
     public int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
         request.Validate(Config);
@@ -89,6 +93,7 @@ public sealed class CpuGenerationEngine : IGenerationEngine
         return codes;
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _decoder.Dispose();
 
     internal static CpuGenerationEngine Open(

@@ -61,6 +61,7 @@ public sealed class CpuTokenizerDecoder : IDisposable
         return pixels;
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         _team.Dispose();

@@ -12,7 +12,7 @@ namespace NextPatch.Data.Codes;
 /// Writes a folder of codes part by part. A writer that was killed continues after its last <see cref="Save"/> and ends with the same bytes;
 /// before <see cref="Publish"/> the folder is not taken for one of codes.
 /// </summary>
-public sealed class CodeAppender : IDisposable
+internal sealed class CodeAppender : IDisposable
 {
     private const string LockName = ".encoding.lock";
 
@@ -218,7 +218,7 @@ public sealed class CodeAppender : IDisposable
 }
 
 /// <summary>How far an unfinished folder of codes is.</summary>
-public sealed record AppendProgress
+internal sealed record AppendProgress
 {
     /// <summary>Place in the source of the first image that is not done.</summary>
     public int Next { get; init; }

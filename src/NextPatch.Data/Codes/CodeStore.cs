@@ -27,6 +27,7 @@ public sealed class CodeStore : IDisposable
         _labels = labels;
     }
 
+    /// <summary>What the store holds: shape, tokenizer, classes.</summary>
     public CodeManifest Manifest { get; }
 
     /// <summary>Number of images N, training and validation together.</summary>
@@ -138,6 +139,7 @@ public sealed class CodeStore : IDisposable
     public IReadOnlyList<string>? FindChangedFiles(CancellationToken cancellationToken = default)
         => Manifest.FileHashes is null ? null : CodeHashes.Compare(_folder, Manifest.FileHashes, cancellationToken);
 
+    /// <inheritdoc/>
     public void Dispose() => _codes.Dispose();
 
     private void Check(int image, int variant, ReadOnlySpan<int> codes)

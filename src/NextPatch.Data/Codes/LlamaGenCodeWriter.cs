@@ -10,7 +10,7 @@ namespace NextPatch.Data.Codes;
 /// Writes codes as the published extraction does: <c>NAME_codes/i.npy</c> int64 [1, A, T] and <c>NAME_labels/i.npy</c> int64 [1]. May be called from
 /// several threads.
 /// </summary>
-public sealed class LlamaGenCodeWriter
+internal sealed class LlamaGenCodeWriter
 {
     private readonly string _codes;
     private readonly string _labels;

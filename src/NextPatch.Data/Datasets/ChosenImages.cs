@@ -6,7 +6,7 @@ using NextPatch.Data.Sources;
 namespace NextPatch.Data.Datasets;
 
 /// <summary>The images of a dataset that are to be used, in a fixed order: those to learn from first, those that are held out last.</summary>
-public sealed class ChosenImages : ImageSource
+internal sealed class ChosenImages : ImageSource
 {
     private readonly (ImageSource Source, int Index)[] _images;
 

@@ -14,6 +14,7 @@ public sealed record DatasetParts(ImageSource Train, ImageSource? Test) : IDispo
         return new DatasetParts(InMemoryImages.From(split.Train, Layout), InMemoryImages.From(split.HeldOut, Layout));
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         Train.Dispose();

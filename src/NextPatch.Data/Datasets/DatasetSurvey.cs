@@ -5,7 +5,7 @@ using NextPatch.Data.Sources;
 namespace NextPatch.Data.Datasets;
 
 /// <summary>What reading every image of a source once shows: images per class, sizes, images that cannot be read, and some thumbnails.</summary>
-public sealed class DatasetSurvey
+internal sealed class DatasetSurvey
 {
     private readonly Dictionary<(int Width, int Height), int> _sizes = [];
     private readonly Dictionary<int, List<RgbImage>> _thumbnails = [];

@@ -4,7 +4,7 @@ using NextPatch.Data.Sources;
 namespace NextPatch.Data.Datasets;
 
 /// <summary>Holds out the same share of every class, chosen by the seed.</summary>
-public static class HeldOutChoice
+internal static class HeldOutChoice
 {
     /// <summary>Chooses among images by their labels. A class of two or more images keeps at least one in each part.</summary>
     /// <param name="labels">Label of each image.</param>

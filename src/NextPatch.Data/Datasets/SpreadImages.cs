@@ -4,7 +4,7 @@ using NextPatch.Data.Sources;
 namespace NextPatch.Data.Datasets;
 
 /// <summary>Some images of another source, evenly spread over it. The other source stays its owner's to close.</summary>
-public sealed class SpreadImages : ImageSource
+internal sealed class SpreadImages : ImageSource
 {
     private readonly ImageSource _source;
     private readonly int _count;

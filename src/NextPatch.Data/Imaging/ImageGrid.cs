@@ -3,7 +3,7 @@ using NextPatch.Core.Imaging;
 namespace NextPatch.Data.Imaging;
 
 /// <summary>Composes images into one labelled sheet.</summary>
-public static class ImageGrid
+internal static class ImageGrid
 {
     private const byte Paper = 24;
     private const byte Ink = 230;

@@ -32,12 +32,14 @@ public abstract class ImageSource : IDisposable
     /// <exception cref="DataFormatException">The image is damaged; names its path.</exception>
     public abstract RgbImage Decode(int i);
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         Dispose(disposing: true);
         GC.SuppressFinalize(this);
     }
 
+    /// <inheritdoc/>
     protected virtual void Dispose(bool disposing)
     {
     }

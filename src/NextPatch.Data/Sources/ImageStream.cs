@@ -8,7 +8,7 @@ namespace NextPatch.Data.Sources;
 /// Reads the images of a source one by one, always in the source's order, while the next ones are decoded and prepared on other threads.
 /// Holds at most <c>lookAhead</c> images, whatever the source's size.
 /// </summary>
-public sealed class ImageStream
+internal sealed class ImageStream
 {
     // Enough to name what is wrong with a dataset without growing with it.
     private const int MaxListed = 1000;
@@ -135,4 +135,4 @@ public enum OnBadImage
 /// <param name="Path">Where it lies.</param>
 /// <param name="Label">Its class.</param>
 /// <param name="Value">What was made of it.</param>
-public readonly record struct StreamedImage<T>(int Index, string Path, int Label, T Value);
+internal readonly record struct StreamedImage<T>(int Index, string Path, int Label, T Value);

@@ -7,7 +7,7 @@ namespace NextPatch.Data.Sources;
 /// <summary>The squares that are made of an image before it is encoded, as the published extraction makes them.</summary>
 /// <remarks>Source: <c>autoregressive/train/extract_codes_c2i.py</c> of LlamaGen, which stores the image and its mirror image, or ten
 /// crops.</remarks>
-public sealed record ImageViews
+internal sealed record ImageViews
 {
     /// <summary>The published enlargement of the centre crop from which ten crops are cut.</summary>
     public const double PublishedRange = 1.1;

@@ -4,7 +4,7 @@ using SkiaSharp;
 namespace NextPatch.Data.Sources;
 
 /// <summary>A dataset that the program draws itself: ten classes of bright vector shapes on dark gradients.</summary>
-public static class ShapesDataset
+internal static class ShapesDataset
 {
     // Held-out images are drawn from indices that no training set reaches, so its size does not change them.
     private const long FirstHeldOutIndex = 1L << 32;

@@ -4,7 +4,7 @@ namespace NextPatch.Data.Sources;
 /// How much drawn shapes vary. Lengths are pixels of a 32-pixel image and scale with the side; colours are 0xRRGGBB.
 /// The defaults are what a 1 M parameter model on an 8x8 code grid learns in about 90 seconds on two cores.
 /// </summary>
-public sealed record ShapesOptions
+internal sealed record ShapesOptions
 {
     /// <summary>The centre lies within this distance of the middle of the image, uniformly along each axis.</summary>
     public double PositionJitter { get; init; } = 2.5;

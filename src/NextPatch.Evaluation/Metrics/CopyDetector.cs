@@ -13,7 +13,7 @@ namespace NextPatch.Evaluation.Metrics;
 /// have been through the tokenizer's decoder, which puts even an exact copy at the distance of its reconstruction error. So give
 /// reconstructions of the training and held-out images: then a memorised code grid lies at distance zero.
 /// </remarks>
-public static class CopyDetector
+internal static class CopyDetector
 {
     private const double Percentile = 0.01;
     private const int ChunkSize = 500;

@@ -1,7 +1,7 @@
 namespace NextPatch.Evaluation.Metrics;
 
 /// <summary>Mean pairwise Euclidean distance of features within classes.</summary>
-public static class Diversity
+internal static class Diversity
 {
     /// <summary>
     /// How varied generated images are within their class, against real images of that class: for each class the mean distance of all

@@ -3,7 +3,7 @@ using NextPatch.Core.Imaging;
 namespace NextPatch.Evaluation.Metrics;
 
 /// <summary>How near reconstructions are to their originals, as the published evaluation of tokenizers says it: means over images.</summary>
-public sealed class ReconstructionQuality
+internal sealed class ReconstructionQuality
 {
     private double _psnrSum;
     private double _ssimSum;

@@ -11,7 +11,7 @@ namespace NextPatch.Evaluation.Metrics;
 /// 0.6 to 1.3 is healthy. Null where no class has two agreeing samples.
 /// </param>
 /// <param name="CopyRate"><see cref="CopyDetector.CopyRate"/>; a generator that does not memorise gives about 0.01.</param>
-public sealed record SampleMetrics(double ClassAgreement, double ReconstructionAgreement, double? Diversity, double CopyRate)
+internal sealed record SampleMetrics(double ClassAgreement, double ReconstructionAgreement, double? Diversity, double CopyRate)
 {
     /// <summary>Computes all of them.</summary>
     /// <param name="classifier">Trained on real images of the dataset.</param>

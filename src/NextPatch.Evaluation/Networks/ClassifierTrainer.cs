@@ -13,7 +13,7 @@ namespace NextPatch.Evaluation.Networks;
 /// Held-out images decide when to stop, so their accuracy is slightly flattering. What it is used for, the agreement on generated
 /// images, is not touched by that. Everything random is a function of (seed, step): two runs on one machine end with equal weights.
 /// </remarks>
-public static class ClassifierTrainer
+internal static class ClassifierTrainer
 {
     private const int ReportInterval = 10;
 
@@ -122,4 +122,4 @@ public static class ClassifierTrainer
 /// <param name="MaximumSteps">Steps if every round runs.</param>
 /// <param name="Loss">Cross entropy in nats: of this step, or after a round the mean of its last tenth.</param>
 /// <param name="HeldOutAccuracy">Share of held-out images classified right, measured after each round; null in between.</param>
-public sealed record ClassifierProgress(int Steps, int MaximumSteps, double Loss, double? HeldOutAccuracy);
+internal sealed record ClassifierProgress(int Steps, int MaximumSteps, double Loss, double? HeldOutAccuracy);

@@ -5,7 +5,7 @@ namespace NextPatch.Evaluation.Networks;
 /// <summary>
 /// How the classifier is trained: AdamW in rounds, each with the rate falling linearly to zero, until the target or the last round.
 /// </summary>
-public sealed record ClassifierTrainingConfig
+internal sealed record ClassifierTrainingConfig
 {
     /// <summary>Optimiser steps of the first round; each later round is twice as long as the one before.</summary>
     public int RoundSteps { get; init; } = 200;

@@ -10,7 +10,7 @@ namespace NextPatch.Evaluation.Networks;
 /// <param name="Seconds">Shortest pass from bytes to features.</param>
 /// <param name="ConvolutionSeconds">Shortest time of the convolutions of such a pass, one after the other.</param>
 /// <param name="Flops">Floating-point operations of those convolutions.</param>
-public sealed record FeatureThroughput(int Images, double Seconds, double ConvolutionSeconds, double Flops)
+internal sealed record FeatureThroughput(int Images, double Seconds, double ConvolutionSeconds, double Flops)
 {
     public double ImagesPerSecond => Images / Seconds;
 

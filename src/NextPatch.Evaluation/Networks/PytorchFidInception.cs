@@ -3,7 +3,7 @@ using NextPatch.Core;
 namespace NextPatch.Evaluation.Networks;
 
 /// <summary>The published weights of the FID Inception network: where they come from, where they are kept, how they are known.</summary>
-public static class PytorchFidInception
+internal static class PytorchFidInception
 {
     /// <summary>Name of the file; its end is the beginning of its hash.</summary>
     public const string FileName = "pt_inception-2015-12-05-6726825d.pth";

@@ -13,7 +13,7 @@ namespace NextPatch.Evaluation.Networks;
 /// A small image classifier: three 3x3 convolutions (32, 64, 96 channels) with 2x2 maximum, GroupNorm and ReLU, then 64 units and
 /// the classes. The 64 units are the features in which images are compared.
 /// </summary>
-public sealed class SmallClassifier : Module<Tensor, Tensor>
+internal sealed class SmallClassifier : Module<Tensor, Tensor>
 {
     /// <summary>Number of features.</summary>
     public const int FeatureCount = 64;
@@ -114,7 +114,7 @@ public sealed class SmallClassifier : Module<Tensor, Tensor>
 /// <summary>What a classifier says about N images.</summary>
 /// <param name="Labels">[N]: predicted classes.</param>
 /// <param name="Features">[N, <see cref="SmallClassifier.FeatureCount"/>].</param>
-public sealed record Classification(int[] Labels, float[] Features)
+internal sealed record Classification(int[] Labels, float[] Features)
 {
     /// <summary>Share of the predictions that equal the given labels, in [0, 1].</summary>
     /// <exception cref="ArgumentException">The counts differ, or there is none.</exception>

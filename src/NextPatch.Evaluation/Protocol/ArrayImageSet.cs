@@ -8,7 +8,7 @@ namespace NextPatch.Evaluation.Protocol;
 // Shape letters used in this file: N images, H rows, W columns.
 
 /// <summary>Images in a NumPy archive as evaluators write it: <c>arr_0</c> (or the only such array) uint8 [N, H, W, 3]. Read as a stream.</summary>
-public sealed class ArrayImageSet : ImageSet
+internal sealed class ArrayImageSet : ImageSet
 {
     private readonly string _path;
     private readonly string _array;

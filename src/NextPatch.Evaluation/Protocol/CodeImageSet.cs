@@ -5,7 +5,7 @@ using NextPatch.Torch.Tokenizer;
 namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>What a tokenizer makes of the codes of a store: reconstructions.</summary>
-public sealed class CodeImageSet : ImageSet
+internal sealed class CodeImageSet : ImageSet
 {
     private readonly CodeStore _store;
     private readonly VqTokenizer _tokenizer;

@@ -7,7 +7,7 @@ using NextPatch.Data.Sources;
 namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>Images of a dataset: files of a folder or an archive, records.</summary>
-public sealed class DatasetImageSet : ImageSet
+internal sealed class DatasetImageSet : ImageSet
 {
     private readonly DatasetParts _parts;
     private readonly ImageSource _source;

@@ -24,13 +24,16 @@ public sealed record EvaluationProtocol
     /// <summary>How bytes came out of the decoder's floating-point images, where that is known; else "as stored".</summary>
     public required string Rounding { get; init; }
 
+    /// <summary>Where the judged images came from.</summary>
     public required ImageOrigin Samples { get; init; }
 
+    /// <summary>Where the reference images came from.</summary>
     public required ImageOrigin Reference { get; init; }
 
     /// <summary>Number of images whose features precision, recall and kernel distance used of the reference; null where none did.</summary>
     public int? ReferenceFeatures { get; init; }
 
+    /// <summary>The seeds of whatever was drawn at random.</summary>
     public required EvaluationSeeds Seeds { get; init; }
 
     /// <summary>Images per split of the Inception Score.</summary>

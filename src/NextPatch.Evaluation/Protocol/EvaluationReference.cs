@@ -6,7 +6,7 @@ namespace NextPatch.Evaluation.Protocol;
 /// <summary>What samples are measured against: statistics, the features of images, or both, as the published npz hold them.</summary>
 /// <param name="Statistics">Used for Fréchet distances where there are any; else those of <paramref name="Images"/> are.</param>
 /// <param name="Images">Needed for precision, recall and the kernel distance.</param>
-public sealed record EvaluationReference(StoredStatistics? Statistics, FeatureSet? Images)
+internal sealed record EvaluationReference(StoredStatistics? Statistics, FeatureSet? Images)
 {
     /// <summary>What figures name as their reference.</summary>
     public ImageOrigin Origin => Statistics?.Images ?? Images!.Images;

@@ -24,8 +24,10 @@ public sealed record EvaluationResult
     /// <summary>Standard deviation over the ten splits.</summary>
     public double? InceptionScoreTenSplitsDeviation { get; init; }
 
+    /// <summary>The share of samples inside the reference's manifold, 0 to 1; null when not measured.</summary>
     public double? Precision { get; init; }
 
+    /// <summary>The share of the reference inside the samples' manifold, 0 to 1; null when not measured.</summary>
     public double? Recall { get; init; }
 
     /// <summary>Mean over the subsets.</summary>
@@ -34,6 +36,7 @@ public sealed record EvaluationResult
     /// <summary>Standard deviation over the subsets.</summary>
     public double? KidDeviation { get; init; }
 
+    /// <summary>How the figures were measured.</summary>
     public required EvaluationProtocol Protocol { get; init; }
 
     /// <summary>Notes for the user, a sentence each.</summary>

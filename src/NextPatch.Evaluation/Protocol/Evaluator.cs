@@ -7,7 +7,7 @@ namespace NextPatch.Evaluation.Protocol;
 /// <summary>
 /// Measures samples against a reference: runs them through the network, checks that a comparison makes sense, computes the figures.
 /// </summary>
-public sealed class Evaluator
+internal sealed class Evaluator
 {
     private readonly IFeatureNetwork _network;
     private readonly EvaluationReference _reference;

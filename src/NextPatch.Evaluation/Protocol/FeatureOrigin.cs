@@ -9,7 +9,7 @@ namespace NextPatch.Evaluation.Protocol;
 /// <param name="Height">Of the images, in pixels.</param>
 /// <param name="Width">Of the images, in pixels.</param>
 /// <param name="IsGrey">Whether no image has a colour; null where that is not known.</param>
-public sealed record FeatureOrigin(string Network, string WeightsHash, string Resize, int Height, int Width, bool? IsGrey)
+internal sealed record FeatureOrigin(string Network, string WeightsHash, string Resize, int Height, int Width, bool? IsGrey)
 {
     /// <summary>What sentences on differences advise to change.</summary>
     internal static readonly IReadOnlyList<string> Settings = ["Network", "Weights", "Resize", "ImageSize"];

@@ -9,7 +9,7 @@ namespace NextPatch.Evaluation.Protocol;
 // Shape letters used in this file: N images, D pooled features.
 
 /// <summary>What a network sees in a set of images, and what was noticed on the way.</summary>
-public sealed class FeatureSet
+internal sealed class FeatureSet
 {
     private FeatureSet(ImageOrigin images, FeatureOrigin features, FeatureStatistics pooled, FeatureStatistics? spatial, float[] rows)
         => (Images, Features, Pooled, Spatial, Rows) = (images, features, pooled, spatial, rows);

@@ -3,7 +3,7 @@ using NextPatch.Core;
 namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>Images to be measured, or to measure against: given out in order, in batches, however many they are.</summary>
-public abstract class ImageSet : IDisposable
+internal abstract class ImageSet : IDisposable
 {
     /// <summary>Largest batch that is given out: some 12 MB of images of 256x256.</summary>
     protected const int BatchSize = 64;
@@ -65,4 +65,4 @@ public abstract class ImageSet : IDisposable
 /// <param name="Height">In pixels.</param>
 /// <param name="Width">In pixels.</param>
 /// <param name="Pixels">RGB uint8 [N, Height, Width, 3].</param>
-public sealed record ImageBatch(int Count, int Height, int Width, byte[] Pixels);
+internal sealed record ImageBatch(int Count, int Height, int Width, byte[] Pixels);

@@ -4,7 +4,7 @@ using NextPatch.Evaluation.Networks;
 namespace NextPatch.Evaluation.Protocol;
 
 /// <summary>Which metrics are computed, as a person asks for them: <c>fd,fid,sfid,is,precision,recall,kid</c>.</summary>
-public static class MetricChoice
+internal static class MetricChoice
 {
     /// <summary>The network whose Fréchet distance is called FID.</summary>
     public const string FidNetwork = FeatureNetworks.Inception;

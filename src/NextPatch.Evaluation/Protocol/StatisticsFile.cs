@@ -14,7 +14,7 @@ namespace NextPatch.Evaluation.Protocol;
 /// Files of mean and covariance: our own (safetensors with <c>mu</c>, <c>sigma</c>, <c>mu_s</c>, <c>sigma_s</c> in float64 and their origin as
 /// metadata), the published npz with the same names, and any safetensors file with pairs such as <c>train_mu</c>, <c>train_sigma</c>.
 /// </summary>
-public static class StatisticsFile
+internal static class StatisticsFile
 {
     private const string MeanName = "mu";
     private const string CovarianceName = "sigma";
@@ -161,7 +161,7 @@ public static class StatisticsFile
 // Shape letters used in this file: D pooled features, S spatial features.
 
 /// <summary>Mean and covariance of the features of a set of images, as a file keeps them.</summary>
-public sealed record StoredStatistics
+internal sealed record StoredStatistics
 {
     /// <summary>[D].</summary>
     public required double[] Mean { get; init; }

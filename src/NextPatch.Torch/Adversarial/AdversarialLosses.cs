@@ -5,7 +5,7 @@ namespace NextPatch.Torch.Adversarial;
 
 /// <summary>The losses between generator and discriminator; each returns a scalar in the caller's dispose scope.</summary>
 /// <remarks>Source: VQGAN (arXiv 2012.09841) and the published code, whose discriminator losses carry a factor of one half.</remarks>
-public static class AdversarialLosses
+internal static class AdversarialLosses
 {
     /// <param name="real">Verdicts on real images, of any shape.</param>
     /// <param name="fake">Verdicts on reconstructions.</param>

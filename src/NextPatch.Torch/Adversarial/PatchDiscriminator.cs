@@ -10,7 +10,7 @@ namespace NextPatch.Torch.Adversarial;
 
 /// <summary>PatchGAN: one verdict per patch of the image (Isola et al., arXiv 1611.07004; NLayerDiscriminator of the published code).</summary>
 /// <remarks>4x4 convolutions, of stride 2 but for the last two; batch normalisation behind all but the first and the last; leaky ReLU 0.2.</remarks>
-public sealed class PatchDiscriminator : Module<Tensor, Tensor>
+internal sealed class PatchDiscriminator : Module<Tensor, Tensor>
 {
     /// <summary>Least width and height of images in pixels, at the published depth: smaller ones leave nothing to the last layer.</summary>
     public const int SmallestSide = 24;

@@ -9,7 +9,7 @@ namespace NextPatch.Torch.Adversarial;
 // Shape letters used in this file: B batch, S pixels per side.
 
 /// <summary>One verdict per image, as in StyleGAN 2 (Karras et al., arXiv 1912.04958; the published code's second choice).</summary>
-public sealed class StyleGanDiscriminator : Module<Tensor, Tensor>
+internal sealed class StyleGanDiscriminator : Module<Tensor, Tensor>
 {
     /// <summary>Least width and height of images in pixels.</summary>
     public const int SmallestSide = 8;

@@ -33,12 +33,16 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         model.eval();
     }
 
+    /// <inheritdoc/>
     public string Name => DisplayName;
 
+    /// <inheritdoc/>
     public GptConfig Config => _model.Config;
 
+    /// <inheritdoc/>
     public int BatchSize => _batch;
 
+    /// <inheritdoc/>
     public int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default)
     {
         request.Validate(Config);
@@ -59,6 +63,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         return codes;
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         if (_ownsModel)

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace NextPatch.Torch.Gpt;
 
 /// <summary>Draws the initial weights of a <see cref="GptModel"/>.</summary>
-public static class GptInitializer
+internal static class GptInitializer
 {
     private const double NarrowEmbeddingDeviation = 0.1;
 

@@ -41,6 +41,7 @@ public sealed class GptModel : Module
         RegisterComponents();
     }
 
+    /// <summary>The transformer's shape.</summary>
     public GptConfig Config { get; }
 
     /// <summary>Weight of the output head, float [V, C].</summary>
@@ -92,6 +93,7 @@ public sealed class GptModel : Module
         return Decode(_codeEmbeddings.forward(codes).unsqueeze(1), cache).MoveToOuterDisposeScope();
     }
 
+    /// <inheritdoc/>
     protected override void Dispose(bool disposing)
     {
         if (disposing)

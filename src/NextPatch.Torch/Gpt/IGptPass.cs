@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 namespace NextPatch.Torch.Gpt;
 
 /// <summary>Loss and gradients of a <see cref="GptModel"/>: what a training step computes before the optimiser.</summary>
-public interface IGptPass : IDisposable
+internal interface IGptPass : IDisposable
 {
     /// <summary>Copies of parameters in another type, by state key, which the optimiser must renew; may be empty. Owned by this object.</summary>
     IReadOnlyDictionary<string, Tensor> Copies { get; }

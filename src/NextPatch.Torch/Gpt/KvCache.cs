@@ -18,6 +18,7 @@ public sealed class KvCache : IDisposable
         _layers = [.. Enumerable.Range(0, config.LayerCount).Select(_ => new KvCacheLayer(batch, config.KvHeads, capacity, config.HeadWidth, like))];
     }
 
+    /// <summary>Positions that the cache can hold.</summary>
     public long Capacity { get; }
 
     /// <summary>Tokens cached so far.</summary>
@@ -34,6 +35,7 @@ public sealed class KvCache : IDisposable
         }
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         foreach (var layer in _layers)

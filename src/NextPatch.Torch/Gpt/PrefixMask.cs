@@ -1,7 +1,7 @@
 namespace NextPatch.Torch.Gpt;
 
 /// <summary>The attention mask of a generation whose condition tokens are padded (text), as the published <c>generate</c> builds it.</summary>
-public static class PrefixMask
+internal static class PrefixMask
 {
     /// <summary>Causal, with the padded condition columns cleared for every query and the diagonal set.</summary>
     /// <param name="isToken">Which condition tokens are real, [rows][condition tokens].</param>

@@ -12,7 +12,7 @@ namespace NextPatch.Torch.Gpt;
 /// </summary>
 /// <remarks>The rows of the condition tokens are zero in cosine and sine, as published: their queries and keys become 0. Tables belong to
 /// a grid, so they are cached by grid side and are never part of the model's state; the published code overwrites one table.</remarks>
-public sealed class RotaryEmbedding2d : IDisposable
+internal sealed class RotaryEmbedding2d : IDisposable
 {
     private readonly int _headWidth;
     private readonly int _conditionTokens;

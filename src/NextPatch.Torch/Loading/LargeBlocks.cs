@@ -7,7 +7,7 @@ namespace NextPatch.Torch.Loading;
 /// glibc gives every block above 32 MiB back to the kernel at once, so each large activation is made of fresh pages, which the kernel must find and
 /// clear: for 128 channels of 256x256 that takes longer than the convolution that fills them (docs/log.md, 2026-11-25). Kept blocks are taken again.
 /// </remarks>
-public static partial class LargeBlocks
+internal static partial class LargeBlocks
 {
     // malloc.h
     private const int TrimThreshold = -1;

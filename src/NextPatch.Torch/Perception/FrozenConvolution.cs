@@ -11,7 +11,7 @@ namespace NextPatch.Torch.Perception;
 /// matrix product and computed as one: libtorch 2.10 gives wrong values for many numbers of outputs (64 -> 80 at 73x73 is off by 3.3) where it runs
 /// on several threads of a processor with AVX-512.
 /// </remarks>
-public sealed class FrozenConvolution : IDisposable
+internal sealed class FrozenConvolution : IDisposable
 {
     private readonly Tensor _weight;
     private readonly Tensor _bias;
@@ -89,7 +89,7 @@ public sealed class FrozenConvolution : IDisposable
 }
 
 /// <summary>Notes which frozen convolutions run on this thread while it is open, so that they can be timed alone.</summary>
-public sealed class ConvolutionTrace : IDisposable
+internal sealed class ConvolutionTrace : IDisposable
 {
     [ThreadStatic]
     private static ConvolutionTrace? _open;

@@ -9,7 +9,7 @@ namespace NextPatch.Torch.Perception;
 // Shape letters used in this file: B batch, H and W rows and columns of pixels, C channels, h and w of a feature map.
 
 /// <summary>LPIPS: how different two images look, as VGG-16 features see it (Zhang et al., arXiv 1801.03924).</summary>
-public sealed class Lpips : IPerceptualLoss
+internal sealed class Lpips : IPerceptualLoss
 {
     // Halved four times, and something must be left.
     private const int LeastSide = 16;

@@ -5,7 +5,7 @@ using NextPatch.Core.Tensors;
 namespace NextPatch.Torch.Perception;
 
 /// <summary>The tensors of a pretrained network, taken one by one; what is missing, of another shape, not finite or left over is an error.</summary>
-public sealed class PretrainedWeights
+internal sealed class PretrainedWeights
 {
     private const long Any = -1;
 

@@ -10,7 +10,7 @@ namespace NextPatch.Torch.Perception;
 /// <summary>The convolution layers of SqueezeNet 1.1 (Iandola et al., arXiv 1602.07360) with weights derived from Caffe's.</summary>
 /// <remarks>Takes B, G, R planes in 0..255 less their means. Maximum pools have no padding and round down. Weights never change; gradients flow to
 /// the image. One thread at a time.</remarks>
-public sealed class SqueezeNet : IDisposable
+internal sealed class SqueezeNet : IDisposable
 {
     /// <summary>What messages call it.</summary>
     public const string Name = "SqueezeNet 1.1";

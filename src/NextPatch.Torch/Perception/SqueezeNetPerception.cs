@@ -13,7 +13,7 @@ namespace NextPatch.Torch.Perception;
 /// near the size of <see cref="Lpips"/>. It computes in float32 whatever is asked: in bfloat16 its gradient was 30 % off (rounding decides where
 /// pools send it), and a step spends little time here.
 /// </remarks>
-public sealed class SqueezeNetPerception : IPerceptualLoss
+internal sealed class SqueezeNetPerception : IPerceptualLoss
 {
     // After conv1, fire3, fire5, fire6, fire7, fire8 and fire9.
     private static readonly int[] Tapped = [0, 2, 4, 5, 6, 7, 8];

@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 namespace NextPatch.Torch.Precision;
 
 /// <summary>Chooses between fp32 and bf16 by what the processor has and by a convolution of the tokenizer's own size, forward and backward.</summary>
-public static class ConvolutionMeasurement
+internal static class ConvolutionMeasurement
 {
     // Enough to be timed, and few enough for milliseconds.
     private const int MostPositions = 4096;

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace NextPatch.Torch.Precision;
 
 /// <summary>Chooses between fp32 and bf16 by what the processor has and by a few products of the model's own width.</summary>
-public static class PrecisionMeasurement
+internal static class PrecisionMeasurement
 {
     private const int Runs = 3;
 

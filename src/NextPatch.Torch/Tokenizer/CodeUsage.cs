@@ -1,7 +1,7 @@
 namespace NextPatch.Torch.Tokenizer;
 
 /// <summary>How often each code of a codebook was chosen.</summary>
-public sealed class CodeUsage
+internal sealed class CodeUsage
 {
     private readonly long[] _counts;
 

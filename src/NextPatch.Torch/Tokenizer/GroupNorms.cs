@@ -6,7 +6,7 @@ using static TorchSharp.torch.nn;
 namespace NextPatch.Torch.Tokenizer;
 
 /// <summary>Group normalisation of the small convolutional networks.</summary>
-public static class GroupNorms
+internal static class GroupNorms
 {
     private const int ChannelsPerGroup = 8;
     private const double DefaultEpsilon = 1e-5;

@@ -6,7 +6,7 @@ namespace NextPatch.Torch.Tokenizer;
 // Shape letters used in this file: N images in storage, B images in this call, S pixels per side.
 
 /// <summary>8-bit interleaved images to float planes in [-1, 1], and back.</summary>
-public static class ImageTensors
+internal static class ImageTensors
 {
     /// <summary>All images of a byte block as a tensor.</summary>
     /// <param name="pixels">uint8 [N, S, S, 3].</param>

@@ -7,7 +7,7 @@ namespace NextPatch.Torch.Tokenizer;
 // Shape letters used in this file: N images, S pixels per side, T codes per image.
 
 /// <summary>Images in bytes through a tokenizer, some at a time: never all of them as floats.</summary>
-public static class TokenizerPixels
+internal static class TokenizerPixels
 {
     /// <summary>Images in bytes to codes.</summary>
     /// <param name="tokenizer">Its codebook and its side S.</param>

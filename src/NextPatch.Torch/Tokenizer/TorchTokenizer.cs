@@ -21,13 +21,16 @@ public sealed class TorchTokenizer : IImageTokenizer
         _encodingType = precision == ComputePrecision.Bf16 ? ScalarType.BFloat16 : null;
     }
 
+    /// <inheritdoc/>
     public TokenizerConfig Config => Network.Config;
 
+    /// <inheritdoc/>
     public int EncodingBatch => Network.EncodingBatch;
 
     /// <summary>What computes.</summary>
     internal VqTokenizer Network { get; }
 
+    /// <inheritdoc/>
     public void Encode(ReadOnlySpan<byte> pixels, Span<int> codes, CancellationToken cancellation = default)
     {
         LargeBlocks.Keep();
@@ -35,17 +38,20 @@ public sealed class TorchTokenizer : IImageTokenizer
         Network.EncodePixels(pixels, codes, cancellation);
     }
 
+    /// <inheritdoc/>
     public byte[] Decode(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
     {
         Network.ComputeType = null;
         return Network.DecodePixels(codes, cancellation);
     }
 
+    /// <inheritdoc/>
     public float[] DecodePlanes(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
     {
         Network.ComputeType = null;
         return Network.DecodePlanes(codes, cancellation);
     }
 
+    /// <inheritdoc/>
     public void Dispose() => Network.Dispose();
 }

@@ -66,6 +66,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
         }
     }
 
+    /// <summary>The tokenizer's shape.</summary>
     public TokenizerConfig Config { get; }
 
     /// <summary>

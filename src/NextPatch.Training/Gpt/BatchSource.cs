@@ -8,7 +8,7 @@ namespace NextPatch.Training.Gpt;
 /// Which image, which stored crop and which label (or null class) stands at every place of the training stream: a pure function of
 /// (seed, place), so resuming needs no replay and ranks can take their share by arithmetic.
 /// </summary>
-public sealed class BatchSource
+internal sealed class BatchSource
 {
     private readonly CodeStore _store;
     private readonly GptConfig _model;

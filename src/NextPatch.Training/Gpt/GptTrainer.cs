@@ -13,7 +13,7 @@ namespace NextPatch.Training.Gpt;
 /// Trains a transformer coarse to fine. Patch stage, learning rate, data order, label dropout and dropout seeds are pure functions
 /// of the step, so a resumed run ends with the same bytes as one that was never interrupted.
 /// </summary>
-public sealed class GptTrainer : TrainingRun
+internal sealed class GptTrainer : TrainingRun
 {
     private readonly CheckpointConfig _config;
     private readonly TrainingConfig _training;

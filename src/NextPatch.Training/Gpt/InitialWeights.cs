@@ -8,7 +8,7 @@ using NextPatch.Torch.Loading;
 namespace NextPatch.Training.Gpt;
 
 /// <summary>Starts a run from given weights instead of drawn ones; the classes may be others.</summary>
-public static class InitialWeights
+internal static class InitialWeights
 {
     private const string ClassTable = "cls_embedding.embedding_table.weight";
 

@@ -12,7 +12,7 @@ namespace NextPatch.Training.Optimization;
 /// AdamW with the published groups (weight decay on tensors of two or more dimensions), clipping to a global norm, and the
 /// exponential moving average of the weights, in one pass over managed buffers. Parameters live on the CPU in float32.
 /// </summary>
-public sealed class AdamW
+internal sealed class AdamW
 {
     /// <summary>
     /// Parameters that a thread takes at a time; sums of squares are formed per chunk, so the norm does not depend on the number of threads.

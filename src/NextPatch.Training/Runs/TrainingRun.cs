@@ -20,6 +20,7 @@ public abstract class TrainingRun : IDisposable
         Skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
     }
 
+    /// <summary>The folder of the run's checkpoints.</summary>
     public CheckpointFolder Checkpoints { get; }
 
     /// <summary>Steps done, skipped ones included.</summary>
@@ -32,6 +33,7 @@ public abstract class TrainingRun : IDisposable
     /// <summary>Learning rate of the constant part, for advice.</summary>
     private protected abstract double LearningRate { get; }
 
+    /// <inheritdoc/>
     public virtual void Dispose()
     {
         GC.SuppressFinalize(this);

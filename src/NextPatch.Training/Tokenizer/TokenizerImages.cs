@@ -117,6 +117,7 @@ public sealed class TokenizerImages : IDisposable
         return [.. crops.Where(c => c is not null).SelectMany(c => c!.Pixels)];
     }
 
+    /// <inheritdoc/>
     public void Dispose() => _parts.Dispose();
 
     /// <summary>Each epoch is its own permutation of the training images.</summary>

@@ -123,6 +123,7 @@ public sealed class TokenizerRun : TrainingRun
         return new TokenizerRunResult(Step, isComplete, Checkpoints.Latest, _seconds, Skipped.Total, isComplete ? _judge.Judge() : null);
     }
 
+    /// <inheritdoc/>
     public override void Dispose()
     {
         _batches?.Dispose(); // null, as the others, when the constructor failed early

@@ -8,13 +8,16 @@ namespace NextPatch.Training.Tokenizer;
 /// <summary>Everything that decides what a tokenizer's run computes; a run is resumed with equal settings only.</summary>
 public sealed record TokenizerRunConfig
 {
+    /// <summary>The version of this file's layout.</summary>
     public int FormatVersion { get; init; } = 1;
 
+    /// <summary>The tokenizer's shape.</summary>
     public required TokenizerConfig Tokenizer { get; init; }
 
     /// <summary>Losses and optimiser.</summary>
     public VqganTrainingConfig Objective { get; init; } = new();
 
+    /// <summary>The kind of discriminator.</summary>
     public DiscriminatorKind Discriminator { get; init; }
 
     /// <summary>Null: the decoder sees the codes as they are.</summary>

@@ -9,6 +9,7 @@ public sealed record TokenizerRunProgress
     /// <summary>Steps of the run.</summary>
     public required long Steps { get; init; }
 
+    /// <summary>Mean total loss of the reconstruction since the last report.</summary>
     public required double Loss { get; init; }
 
     /// <summary>Of the training batches, dB.</summary>
@@ -29,16 +30,19 @@ public sealed record TokenizerRunProgress
     /// <summary>The last step; its adversarial terms, learning rate and gradient norms are shown as they are.</summary>
     public required TokenizerStepResult Last { get; init; }
 
+    /// <summary>The rate of the last step.</summary>
     public required double LearningRate { get; init; }
 
     /// <summary>Images seen.</summary>
     public required long Images { get; init; }
 
+    /// <summary>Images trained on per second since the last report.</summary>
     public double ImagesPerSecond { get; init; }
 
     /// <summary>Share of the time that training waited for images.</summary>
     public double DataWaitShare { get; init; }
 
+    /// <summary>Estimated seconds to the end, or null.</summary>
     public double SecondsLeft { get; init; }
 
     /// <summary>Steps so far that were not taken.</summary>

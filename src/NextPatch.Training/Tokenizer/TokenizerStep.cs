@@ -10,7 +10,7 @@ namespace NextPatch.Training.Tokenizer;
 /// Tokenizer: forward, backward, clip, Adam, average; then the discriminator on the same images and the same reconstructions. Both
 /// gradients are formed before either network moves, which gives the same numbers and lets a step that is not finite change neither.
 /// </remarks>
-public sealed class TokenizerStep
+internal sealed class TokenizerStep
 {
     private readonly VqTokenizer _tokenizer;
     private readonly nn.Module<Tensor, Tensor>? _discriminator;

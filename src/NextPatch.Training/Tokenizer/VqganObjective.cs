@@ -9,7 +9,7 @@ namespace NextPatch.Training.Tokenizer;
 /// <summary>What tokenizer and discriminator are trained for (VQGAN, arXiv 2012.09841, section 3.1; VQLoss of the published code).</summary>
 /// <remarks>The published weight of the quantisation losses (<c>codebook_weight</c>) is accepted there and never used, so it does not exist
 /// here.</remarks>
-public sealed class VqganObjective
+internal sealed class VqganObjective
 {
     private readonly VqganTrainingConfig _config;
     private readonly nn.Module<Tensor, Tensor>? _discriminator;
@@ -97,5 +97,5 @@ public sealed class VqganObjective
 /// <param name="Perceptual">Mean perceptual distance, not weighted; null without its weights.</param>
 /// <param name="Adversarial">Generator loss, not weighted; null where the discriminator takes no part.</param>
 /// <param name="AdaptiveWeight">1 where it is off; null where the discriminator takes no part.</param>
-public readonly record struct GeneratorTerms(
+internal readonly record struct GeneratorTerms(
     Tensor Total, Tensor SquaredError, Tensor Reconstruction, Tensor? Perceptual, Tensor? Adversarial, Tensor? AdaptiveWeight);

@@ -7,10 +7,13 @@ namespace NextPatch.Training.Tokenizer;
 /// <remarks>Adam without weight decay: the published script takes a weight decay and ignores it.</remarks>
 public sealed record VqganTrainingConfig
 {
+    /// <summary>The learning rate of both Adams.</summary>
     public double LearningRate { get; init; } = 1e-4;
 
+    /// <summary>Adam's decay of the first moment.</summary>
     public double Beta1 { get; init; } = 0.9;
 
+    /// <summary>Adam's decay of the second moment.</summary>
     public double Beta2 { get; init; } = 0.95;
 
     /// <summary>Largest norm of the gradients of each network; 0 = no clipping.</summary>
@@ -25,11 +28,13 @@ public sealed record VqganTrainingConfig
     /// <summary>How pixels are compared.</summary>
     public ReconstructionLoss Reconstruction { get; init; }
 
+    /// <summary>The weight of the pixels' loss.</summary>
     public double ReconstructionWeight { get; init; } = 1;
 
     /// <summary>Weight of LPIPS, where its weights are given.</summary>
     public double PerceptualWeight { get; init; } = 1;
 
+    /// <summary>The weight of the adversarial loss.</summary>
     public double AdversarialWeight { get; init; } = 0.5;
 
     /// <summary>The step, counted from 1, from which on the adversarial losses count.</summary>
@@ -44,8 +49,10 @@ public sealed record VqganTrainingConfig
     /// </summary>
     public bool WarmsDiscriminator { get; init; } = true;
 
+    /// <summary>The discriminator's loss.</summary>
     public DiscriminatorLoss DiscriminatorLoss { get; init; } = DiscriminatorLoss.Hinge;
 
+    /// <summary>The generator's adversarial loss.</summary>
     public GeneratorLoss GeneratorLoss { get; init; } = GeneratorLoss.Hinge;
 
     /// <summary>Weight of the adversarial losses at a step.</summary>

@@ -10,7 +10,7 @@ namespace NextPatch.Core.Checkpoints.Numpy;
 /// Deflated arrays are inflated as they are read, and the checksum is compared behind the last element, so damage may show only there.
 /// Fortran-ordered and big-endian arrays are held whole. <see cref="NpzFile.Open"/> reads at any place instead, and holds deflated arrays whole.
 /// </remarks>
-public sealed class NpzArrayReader : IDisposable
+internal sealed class NpzArrayReader : IDisposable
 {
     private readonly string _shown;
     private readonly StoredZip _zip;

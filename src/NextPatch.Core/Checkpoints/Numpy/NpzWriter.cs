@@ -24,6 +24,7 @@ public sealed class NpzWriter : IDisposable
         _archive = new StoredZipWriter(_stream);
     }
 
+    /// <summary>Adds one array under a name (without <c>.npy</c>).</summary>
     public void Add(string name, HostTensor tensor) => Add(name, StoredTensor.From(tensor));
 
     /// <exception cref="NextPatchException">NumPy lacks the element type (bfloat16, float8).</exception>
@@ -55,6 +56,7 @@ public sealed class NpzWriter : IDisposable
         return _current = new NpzArrayStream(_archive, name, length);
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         _current?.Dispose();

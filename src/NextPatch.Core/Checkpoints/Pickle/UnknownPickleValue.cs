@@ -21,5 +21,6 @@ public sealed class UnknownPickleValue
     /// <summary>What the object would have been given as its attributes, as <c>PyTorchFile.Read</c> returns values; null if nothing.</summary>
     public object? State { get; internal set; }
 
+    /// <inheritdoc/>
     public override string ToString() => Name;
 }

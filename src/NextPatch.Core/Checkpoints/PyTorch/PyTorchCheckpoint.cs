@@ -14,6 +14,7 @@ public sealed class PyTorchCheckpoint : IDisposable
         _container = container;
     }
 
+    /// <summary>The file that was opened.</summary>
     public string Path { get; }
 
     /// <summary>As <see cref="PyTorchFile.Read"/> returns it, with <see cref="StoredTensor"/>s for tensors.</summary>
@@ -24,5 +25,6 @@ public sealed class PyTorchCheckpoint : IDisposable
             + $"are " +
         $"{StoredFile.Quote(string.Join(", ", (Content as Dictionary<object, object?>)?.Keys ?? (IEnumerable<object>)[]))}.");
 
+    /// <inheritdoc/>
     public void Dispose() => _container.Dispose();
 }

@@ -5,7 +5,7 @@ namespace NextPatch.Core.Checkpoints.Safetensors;
 
 /// <summary>A set of safetensors files with an index that says which tensor lies in which file, as Hugging Face writes large models.</summary>
 /// <remarks>Source: huggingface_hub, serialization: <c>{"metadata": {"total_size": n}, "weight_map": {name: file}}</c>.</remarks>
-public static class SafetensorsIndex
+internal static class SafetensorsIndex
 {
     /// <summary>File name of the index beside the files of a set.</summary>
     public const string FileName = "model.safetensors.index.json";

@@ -17,7 +17,7 @@ namespace NextPatch.Torch.Gpt.Fused;
 /// In bf16, weights (copies of the parameters), activations and their gradients are bf16 in the products; the residual stream, norms, softmax,
 /// scores, loss and the gradients of the parameters are float.
 /// </remarks>
-public sealed class FusedGpt : IGptPass
+internal sealed class FusedGpt : IGptPass
 {
     private readonly IFusedGptModel _pass;
 

@@ -1,7 +1,7 @@
 namespace NextPatch.Torch.Gpt.Fused;
 
 /// <summary>What the time of a training pass is spent on.</summary>
-public enum StepPart
+internal enum StepPart
 {
     /// <summary>Rows of both tables in, their gradients out.</summary>
     Embedding,

@@ -13,7 +13,7 @@ namespace NextPatch.Torch.Gpt.Fused;
 /// have AVX-512, and oneDNN, which it calls for bfloat16, packs factors anew at every call and rounds gradients that are added up in float
 /// (docs/log.md).
 /// </summary>
-public static unsafe class TorchGemm
+internal static unsafe class TorchGemm
 {
     /// <summary>Whether this processor is one of those where libtorch's products are slower: AMD with AVX-512.</summary>
     private static bool IsPreferred { get; } = Vector512.IsHardwareAccelerated && X86Base.IsSupported && IsAmd();

@@ -12,7 +12,7 @@ namespace NextPatch.Torch.Gpt.Reference;
 /// <see cref="IPatchGrouping"/>, in fp32 on the model's device. The fused step is held against it; it drops the same elements.
 /// </summary>
 /// <remarks>Beside <c>FusedGpt</c> it keeps every intermediate result, allocates them anew, and lays factors of dropout out in memory.</remarks>
-public sealed class ReferenceGpt : IGptPass
+internal sealed class ReferenceGpt : IGptPass
 {
     private readonly GptModel _model;
     private readonly string _grouping;
