@@ -3,8 +3,8 @@ using BenchmarkDotNet.Jobs;
 using BenchmarkDotNet.Running;
 using BenchmarkDotNet.Toolchains.InProcess.NoEmit;
 using NextPatch.Benchmarks;
-using NextPatch.Cli.CommandLine;
 using NextPatch.Benchmarks.Decoding;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Torch.Loading;
 
 if (BenchCommands.Know(args))
