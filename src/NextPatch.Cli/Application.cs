@@ -89,6 +89,7 @@ internal static class Application
               nextpatch sample        images from a trained model
               nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
               nextpatch sweep         the same over a grid of guidance scales and filters, with curves and a picture
+              nextpatch fetch         published weights that 'evaluate' can use
               nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
               nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
               nextpatch dataset       whether a dataset is whole, and what is in it
@@ -105,6 +106,7 @@ internal static class Application
         root.Add(SampleCommand.Create());
         root.Add(EvaluateCommand.Create());
         root.Add(SweepCommand.Create());
+        root.Add(FetchCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(ConvertCommand.Create());
         root.Add(DatasetCommand.Create());

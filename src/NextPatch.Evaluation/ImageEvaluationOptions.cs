@@ -16,7 +16,10 @@ public sealed record ImageEvaluationOptions
     /// </summary>
     public string? Network { get; init; }
 
-    /// <summary>Its weights: .safetensors, .pt, .pth, .th; null: for inception those in the cache folder.</summary>
+    /// <summary>
+    /// Its weights: .safetensors, .pt, .pth, .th; null: for inception those in the cache folder, for mobilenet-v1-0.25-128 those built in, and with
+    /// no network named inception's where they are there.
+    /// </summary>
     public string? Weights { get; init; }
 
     /// <summary>

@@ -63,6 +63,8 @@ internal static class EvaluateCommand
             would mislead, and warns where figures cannot be compared with published ones.
 
             Examples:
+              Without a download, in the features of a small classifier that is built in (no FID; for comparing your own runs):
+                nextpatch evaluate --samples samples --reference photographs --image-size 64
               The paper's FID, sFID, Inception Score, precision and recall of 50,000 samples, with the weights in the cache folder or in a file:
                 nextpatch evaluate --samples samples-50k --reference VIRTUAL_imagenet256_labeled.npz --network inception
                 nextpatch evaluate --samples samples.npz \

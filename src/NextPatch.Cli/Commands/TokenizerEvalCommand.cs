@@ -46,7 +46,8 @@ internal static class TokenizerEvalCommand
         };
         var weights = new Option<string?>("--weights")
         {
-            Description = "Weights of the feature network. [default: for inception those in the cache folder]", HelpName = "file",
+            Description = "Weights of the feature network. [default: for inception those in the cache folder, for mobilenet-v1-0.25-128 those "
+                + "built in]", HelpName = "file",
         };
         var resize = MeasureOptions.CreateResize();
         var json = new Option<bool>("--json")

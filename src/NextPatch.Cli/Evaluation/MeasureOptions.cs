@@ -16,12 +16,14 @@ internal sealed class MeasureOptions
     };
     private readonly Option<string?> _network = new("--network")
     {
-        Description = "Features: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. [default: what --weights holds]",
+        Description = "Features: inception, resnet20 (or another depth), mobilenet-v1-0.25-128, squeezenet-1.1. [default: what --weights holds; "
+            + "without --weights inception where its weights are in the cache folder, else mobilenet-v1-0.25-128, which is built in]",
         HelpName = "name",
     };
     private readonly Option<string?> _weights = new("--weights")
     {
-        Description = "Weights of the feature network: .safetensors, .pt, .pth, .th. [default: for inception those in the cache folder]",
+        Description = "Weights of the feature network: .safetensors, .pt, .pth, .th. [default: for inception those in the cache folder "
+            + "(nextpatch fetch inception), for mobilenet-v1-0.25-128 those built in]",
         HelpName = "file",
     };
     private readonly Option<string?> _resize = CreateResize();

@@ -1,7 +1,9 @@
 using System.Globalization;
+using System.Security.Cryptography;
 using System.Text.RegularExpressions;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 
@@ -13,23 +15,31 @@ public static partial class FeatureNetworks
     /// <summary>The network in whose features, and no others, a Fréchet distance is an FID.</summary>
     public const string Inception = "inception";
 
+    /// <summary>The network whose weights ship inside (Apache-2.0, see Resources/README.md): what is used where nothing else is at hand.</summary>
+    public const string BuiltIn = "mobilenet-v1-0.25-128";
+
     private const string SqueezeNetName = "squeezenet-1.1";
     private const string Known = "inception, resnet20 (or another depth), mobilenet-v1-0.25-128 (or another width and side), squeezenet-1.1";
 
     /// <summary>Opens a network.</summary>
     /// <param name="name">As <see cref="IFeatureNetwork.Name"/>; null for whatever the file holds.</param>
     /// <param name="weightsPath"><c>.safetensors</c>, or <c>.pt</c>, <c>.pth</c>, <c>.th</c> of torch.save; null for the published Inception weights
-    /// in the cache (<see cref="PytorchFidInception"/>).</param>
+    /// in the cache, or those of <see cref="BuiltIn"/>; with neither name nor path the first that is there.</param>
     /// <param name="resize">How images are brought to the network's size; null for the usual way: the Inception network's is
     /// <see cref="ResizeProtocol.Adm"/>, all others' <see cref="ResizeProtocol.Clean"/>.</param>
     /// <returns>The network; the caller disposes it.</returns>
-    /// <exception cref="ConfigException">No such network is known, or a network other than Inception has no path.</exception>
+    /// <exception cref="ConfigException">No such network is known, or a network other than these two has no path.</exception>
     /// <exception cref="NextPatchException">The file is missing, damaged or holds another network.</exception>
     public static IFeatureNetwork Open(string? name, string? weightsPath, ResizeProtocol? resize = null)
     {
         if (name is not null && !KnownName().IsMatch(name))
         {
             throw new ConfigException($"There is no feature network '{name}'; known are {Known}.");
+        }
+
+        if (weightsPath is null && (name ?? (File.Exists(PytorchFidInception.CachePath) ? Inception : BuiltIn)) == BuiltIn)
+        {
+            return OpenBuiltIn(resize);
         }
 
         if (weightsPath is null && name is not null and not Inception)
@@ -55,6 +65,17 @@ public static partial class FeatureNetworks
         }
 
         return Create(name, file, hash, resize);
+    }
+
+    private static MobileNetV1 OpenBuiltIn(ResizeProtocol? resize)
+    {
+        NativeBackend.EnsureLoaded();
+        LargeBlocks.Keep();
+        using var resource = typeof(FeatureNetworks).Assembly.GetManifestResourceStream(BuiltIn + ".safetensors")!;
+        var file = new byte[resource.Length];
+        resource.ReadExactly(file);
+        var weights = new PretrainedWeights(SafetensorsFile.Read(file, BuiltIn), $"the built-in {BuiltIn}", BuiltIn);
+        return new MobileNetV1(weights, BuiltIn, Convert.ToHexStringLower(SHA256.HashData(file)), side: 128, resize ?? ResizeProtocol.Clean);
     }
 
     private static FeatureNetwork Create(string? name, WeightsFile file, string hash, ResizeProtocol? resize)

@@ -8,7 +8,10 @@ internal static class PytorchFidInception
     /// <summary>Name of the file; its end is the beginning of its hash.</summary>
     public const string FileName = "pt_inception-2015-12-05-6726825d.pth";
 
-    /// <summary>SHA-256 of the file (95,628,359 bytes).</summary>
+    /// <summary>Bytes of the file.</summary>
+    public const long Length = 95_628_359;
+
+    /// <summary>SHA-256 of the file.</summary>
     public const string Hash = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2";
 
     /// <summary>Where it is published (pytorch-fid, Apache-2.0).</summary>
@@ -36,7 +39,8 @@ internal static class PytorchFidInception
         { Settings = ["Weights"] };
 
     /// <summary>Where to get it and where to put it.</summary>
-    internal static string Whereabouts => $"Download {Address} (SHA-256 {Hash}) to '{CachePath}', or give the path of the file.";
+    internal static string Whereabouts
+        => $"'nextpatch fetch inception' gets it; or download {Address} (SHA-256 {Hash}) to '{CachePath}', or give the path of the file.";
 
     /// <exception cref="NextPatchException">The file in the cache is another one.</exception>
     internal static void Check(string path, string hash)

@@ -13,6 +13,7 @@ internal static class ProtocolWarnings
     public static IEnumerable<string> For(
         ImageSet samples, FeatureSet features, EvaluationReference reference, IFeatureNetwork network, IReadOnlySet<EvaluationMetric> metrics)
         => [
+            .. BuiltIn(network),
             .. Few(samples.Name, samples.Count, network),
             .. reference.Origin.Images is { } count ? Few(reference.Origin.Name, count, network) : [],
             .. features.Warnings,
@@ -22,6 +23,15 @@ internal static class ProtocolWarnings
             .. Parts(samples, reference.Origin),
             .. Order(samples, metrics),
             .. Same(features, reference)];
+
+    private static IEnumerable<string> BuiltIn(IFeatureNetwork network)
+    {
+        if (network.Name == FeatureNetworks.BuiltIn)
+        {
+            yield return $"The features are those of {network.Name}, a small classifier that ships with the program: compare such figures with "
+                + $"each other only; they are no FID.";
+        }
+    }
 
     private static IEnumerable<string> Few(string name, int count, IFeatureNetwork network)
     {

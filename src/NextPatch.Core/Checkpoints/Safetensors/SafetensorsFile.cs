@@ -26,6 +26,19 @@ public static class SafetensorsFile
         return file.ReadAll();
     }
 
+    /// <summary>Reads every tensor of a file that lies in memory.</summary>
+    /// <param name="file">The whole file.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <exception cref="DataFormatException">The file is damaged or not a safetensors file.</exception>
+    internal static IReadOnlyDictionary<string, StoredTensor> Read(byte[] file, string name)
+    {
+        using var stream = new MemoryStream(file);
+        return ReadHeader(stream, name).Entries.ToDictionary(
+            e => e.Key,
+            e => StoredTensor.From(
+                new HostTensor(e.Value.Type, e.Value.Shape, file.AsSpan((int)e.Value.Offset, (int)e.Value.ByteCount).ToArray())));
+    }
+
     /// <summary>Reads and validates the header only; costs nothing for large files.</summary>
     /// <exception cref="DataFormatException">The file is damaged or not a safetensors file.</exception>
     public static SafetensorsHeader ReadHeader(string path)
