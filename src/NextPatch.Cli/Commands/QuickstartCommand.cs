@@ -13,7 +13,8 @@ internal static class QuickstartCommand
     {
         var output = new Option<string>("--output")
         {
-            Description = "Folder that receives everything; an earlier quickstart in it is replaced.", HelpName = "dir",
+            Description = "Folder that receives everything. A quickstart of the same options that was stopped there is continued; any other is "
+                + "replaced.", HelpName = "dir",
             DefaultValueFactory = _ => "quickstart",
         };
         var data = new Option<string?>("--data")
@@ -23,8 +24,8 @@ internal static class QuickstartCommand
         };
         var minutes = new Option<double?>("--minutes")
         {
-            Description = "Fit the run to this time by timing a few steps here. The step counts then depend on the machine. [default: fixed step "
-                + "counts, about 1 to 3 minutes on two cores]", HelpName = "m",
+            Description = "Fit the run to this time by timing a few steps here: judge, images and steps, which then depend on the machine. "
+                + "[default: fixed step counts, about 1 to 4 minutes on two cores]", HelpName = "m",
         };
         var level = new Option<int>("--patch-level")
         {

@@ -1,16 +1,28 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Cli.Quickstart;
 
 /// <summary>
-/// Where a quickstart puts what it makes. A folder that holds an earlier quickstart is emptied of its parts; any other folder with content is
-/// refused, so nothing is lost.
+/// Where a quickstart puts what it makes. One of the same options that was stopped is continued; of any other earlier quickstart the parts are
+/// deleted. A folder with other content is refused, so nothing is lost.
 /// </summary>
 internal sealed class QuickstartFolder
 {
     private const string Marker = ".quickstart";
 
+    private static readonly JsonSerializerOptions Format = new(JsonSerializerDefaults.Web)
+    {
+        WriteIndented = true,
+        Converters = { new JsonStringEnumConverter() },
+    };
+
     private QuickstartFolder(string root) => Root = root;
+
+    /// <summary>How far a stopped quickstart of the same options came; null where there is none.</summary>
+    public QuickstartState? Earlier { get; private set; }
 
     public string Root { get; }
 
@@ -32,9 +44,9 @@ internal sealed class QuickstartFolder
     public string Scratch => Path.Combine(Root, ".scratch");
 
     /// <exception cref="NextPatchException">The folder cannot be written, or holds something else.</exception>
-    public static QuickstartFolder Prepare(string output)
+    public static QuickstartFolder Prepare(QuickstartOptions options)
     {
-        var folder = new QuickstartFolder(Path.GetFullPath(output));
+        var folder = new QuickstartFolder(Path.GetFullPath(options.Output));
         var marker = Path.Combine(folder.Root, Marker);
         try
         {
@@ -44,6 +56,12 @@ internal sealed class QuickstartFolder
             }
 
             Directory.CreateDirectory(folder.Root);
+            folder.Earlier = File.Exists(folder.ReportJson) ? null : ReadState(marker, options);
+            if (folder.Earlier is not null)
+            {
+                return folder;
+            }
+
             File.WriteAllText(marker, "This folder is written by 'nextpatch quickstart', which replaces its parts when it is run again.\n");
             foreach (var part in (string[])[folder.Tokenizer, folder.Codes, folder.Model, folder.Samples, folder.Scratch])
             {
@@ -66,4 +84,29 @@ internal sealed class QuickstartFolder
 
         return folder;
     }
+
+    /// <summary>Remembers what a later command needs to continue.</summary>
+    public void Save(QuickstartState state) => AtomicFile.WriteText(Path.Combine(Root, Marker), JsonSerializer.Serialize(state, Format));
+
+    private static QuickstartState? ReadState(string marker, QuickstartOptions options)
+    {
+        try
+        {
+            var state = File.Exists(marker) ? JsonSerializer.Deserialize<QuickstartState>(File.ReadAllText(marker), Format) : null;
+            return state is not null && state.Options with { Output = options.Output } == options ? state : null;
+        }
+        catch (JsonException)
+        {
+            return null; // it was stopped before there was anything to keep
+        }
+    }
 }
+
+/// <summary>What was decided before a quickstart was stopped.</summary>
+/// <param name="Options">What the person chose.</param>
+/// <param name="Settings">With steps fitted to the time.</param>
+/// <param name="TrainImages">Images in use for training.</param>
+/// <param name="HeldOutImages">Held-out images in use.</param>
+/// <param name="HasTraining">Whether the transformer's steps are fitted too; the tokenizer's are.</param>
+internal sealed record QuickstartState(
+    QuickstartOptions Options, QuickstartSettings Settings, int TrainImages, int HeldOutImages, bool HasTraining);

@@ -24,6 +24,7 @@ namespace NextPatch.Cli.Quickstart;
 /// <summary>The main job: dataset, tokenizer, codes, coarse-to-fine training, samples, measurements, report.</summary>
 internal sealed class QuickstartPipeline
 {
+    private readonly QuickstartOptions _options;
     private readonly QuickstartFolder _folder;
     private readonly IProgress<QuickstartProgress> _progress;
     private readonly Action<string> _note;
@@ -32,6 +33,7 @@ internal sealed class QuickstartPipeline
     private readonly List<TrainingProgress> _curve = [];
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private QuickstartSettings _settings;
+    private QuickstartState? _state;
 
     /// <param name="options">What a person chose.</param>
     /// <param name="progress">Told often.</param>
@@ -39,8 +41,9 @@ internal sealed class QuickstartPipeline
     /// <param name="cancellation">Reaches every loop.</param>
     public QuickstartPipeline(QuickstartOptions options, IProgress<QuickstartProgress> progress, Action<string> note, CancellationToken cancellation)
     {
-        _settings = QuickstartSettings.Create(options);
-        _folder = QuickstartFolder.Prepare(options.Output);
+        _options = options;
+        _folder = QuickstartFolder.Prepare(options);
+        _settings = _folder.Earlier?.Settings ?? QuickstartSettings.Create(options);
         (_progress, _note) = (progress, note);
         _cancellation = cancellation;
     }
@@ -53,6 +56,17 @@ internal sealed class QuickstartPipeline
         _note($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of "
             + $"{data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
         FitToData(data.Train);
+        if (_folder.Earlier is { } earlier)
+        {
+            _note($"Continues the quickstart that was stopped in {_folder.Root}.");
+            data = new DatasetSplit(TimeBudget.Part(data.Train, earlier.TrainImages), TimeBudget.Part(data.HeldOut, earlier.HeldOutImages));
+        }
+        else if (_settings.Minutes is { } minutes)
+        {
+            (data, var judge) = TimeBudget.Fit(_settings, data, minutes, _watch.Elapsed.TotalSeconds, _note, _cancellation);
+            _settings = _settings with { Classifier = judge };
+        }
+
         var accuracy = 0.0;
         using var classifier = Timed("classifier", () => TrainClassifier(data, out accuracy));
         _note($"Judge: a small classifier, {accuracy:P2} right on held-out real images.");
@@ -132,17 +146,19 @@ internal sealed class QuickstartPipeline
                 HasFlips = config.HasFlips
             });
         config = config with { Data = images.Data };
-        if (_settings.Minutes is { } minutes)
+        if (_settings.Minutes is { } minutes && _folder.Earlier is null)
         {
             var budget = TimeBudget.ForTokenizer((minutes * 60) - _watch.Elapsed.TotalSeconds);
             config = TimeBudget.Fit(config, images, _folder.Scratch, budget, _cancellation);
         }
 
         _settings = _settings with { TokenizerTraining = config };
+        _state = _folder.Earlier ?? new QuickstartState(_options, _settings, data.Train.Count, data.HeldOut.Count, HasTraining: false);
+        _folder.Save(_state);
         using (var run = new TokenizerRun(
             config, images, new TokenizerRunOptions
             {
-                Output = _folder.Tokenizer, KeepLast = 1,
+                Output = _folder.Tokenizer, KeepLast = 1, Resume = true,
                 OnProgress = p => Report("Tokenizer", p.Step, p.Steps, $"PSNR {p.Psnr:F1} dB  {p.CodebookUsage ?? 0:P0} of codes used"),
             }))
         {
@@ -178,7 +194,7 @@ internal sealed class QuickstartPipeline
 
     private (TrainingResult Result, TrainingCost Cost, string Weights) Train(CodeStore store)
     {
-        if (_settings.Minutes is { } minutes)
+        if (_settings.Minutes is { } minutes && !_state!.HasTraining)
         {
             var budget = TimeBudget.ForTraining((minutes * 60) - _watch.Elapsed.TotalSeconds, _seconds);
             _settings = _settings with
@@ -187,6 +203,7 @@ internal sealed class QuickstartPipeline
             };
         }
 
+        _folder.Save(_state! with { Settings = _settings, HasTraining = true });
         var config = new CheckpointConfig
         {
             Model = _settings.Model,
@@ -200,6 +217,7 @@ internal sealed class QuickstartPipeline
             Output = _folder.Model,
             LogEvery = 20,
             KeepLast = 1,
+            Resume = true,
             OnProgress = p =>
             {
                 _curve.Add(p);

@@ -115,7 +115,8 @@ public sealed class ResumableDownloadTests : IDisposable
             var (status, headers, body, length) = answer(range);
             try
             {
-                await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n"));
+                var head = $"HTTP/1.1 {status}\r\n{headers}Content-Length: {length}\r\nConnection: close\r\n\r\n";
+                await stream.WriteAsync(Encoding.ASCII.GetBytes(head));
                 await stream.WriteAsync(body);
             }
             catch (IOException)
