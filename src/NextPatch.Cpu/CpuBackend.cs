@@ -2,6 +2,7 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
+using NextPatch.Core.Tensors;
 using NextPatch.Cpu;
 using NextPatch.Cpu.Generation;
 using NextPatch.Cpu.Gpt;
@@ -18,7 +19,10 @@ public sealed class CpuBackend : IComputeBackend
 
     public int ThreadCount => Environment.ProcessorCount;
 
-    /// <summary>A transformer ready to draw. It always computes in float; <paramref name="precision"/> says how weights are kept.</summary>
+    /// <summary>
+    /// A transformer ready to draw. It always computes in float; <paramref name="precision"/> says how weights are kept. Those that are stored in eight
+    /// bits stay so where fp32 is asked for: more bytes would hold the same numbers.
+    /// </summary>
     /// <param name="config">Its sizes.</param>
     /// <param name="weights">Read here, and not needed afterwards.</param>
     /// <param name="precision">Any.</param>
@@ -28,7 +32,7 @@ public sealed class CpuBackend : IComputeBackend
         {
             ComputePrecision.Bf16 => WeightStorage.BFloat16,
             ComputePrecision.Int8 => WeightStorage.Int8,
-            _ => WeightStorage.Float32,
+            _ => weights.Tensors.Values.Any(t => t is QuantizedTensor) ? WeightStorage.Int8 : WeightStorage.Float32,
         });
 
     /// <summary>A tokenizer ready to encode and decode.</summary>

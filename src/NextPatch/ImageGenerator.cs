@@ -81,6 +81,13 @@ public sealed class ImageGenerator : IDisposable
         };
     }
 
+    /// <summary>
+    /// Opens the model that comes with the library: ten classes of shapes in 32x32 pixels, trained by <c>nextpatch quickstart</c>. Takes a fraction of a
+    /// second.
+    /// </summary>
+    /// <exception cref="NextPatchException">No temporary file can be written.</exception>
+    public static ImageGenerator LoadBuiltIn() => new(BuiltInModel.Load());
+
     /// <summary>Draws images in order. Computing happens on a worker thread, some images at a time, as they are asked for.</summary>
     /// <param name="request">What to draw; null: the defaults.</param>
     /// <param name="cancellation">Checked at every code that is drawn, and while others have their turn.</param>

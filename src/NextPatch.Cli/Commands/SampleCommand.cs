@@ -21,10 +21,10 @@ internal static class SampleCommand
     public static Command Create()
     {
         var rules = new SamplingOptions();
-        var model = new Option<string>("--model")
+        var model = new Option<string?>("--model")
         {
             Description = "A run folder (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, "
-                + ".safetensors, .npz).", HelpName = "path", Required = true,
+                + ".safetensors, .npz). [default: the quickstart's model, which comes with the program]", HelpName = "path",
         };
         var tokenizer = new Option<string?>("--tokenizer")
         {
@@ -105,6 +105,7 @@ internal static class SampleCommand
             grid.png; samples.npz (arr_0, uint8 [N, H, W, 3]) as the published evaluator reads it; samples.json with the labels.
 
             Examples:
+              nextpatch sample
               nextpatch sample --model quickstart/model --count 64
               nextpatch sample --model quickstart/model --class star --class heart --count 20 --seed 7 --output hearts
               nextpatch sample --model run --class 207 --cfg-scale 4 --cfg-shape power --cfg-power 2 --top-k 2000
@@ -125,22 +126,24 @@ internal static class SampleCommand
         {
             var terminal = Terminal.From(parsed);
             GenerationRequest request = null!;
-            using var loaded = SampleModel.Load(
-                parsed.GetRequiredValue(model), parsed.GetValue(tokenizer),
-                Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
-                parsed.GetValue(imageSize), Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), EngineOption.Of(parsed, engine), onConfig:
-                config => request = new GenerationRequest // here, so that a mistyped class is said at once
-                {
-                    Labels = ClassChoice.Labels(
-                        parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced),
-                        parsed.GetValue(random) ? parsed.GetValue(seed) : null),
-                    Seed = parsed.GetValue(seed),
-                    Sampling = rules.Resolve(parsed, config.Model),
-                });
+            void Resolve(CheckpointConfig config) => request = new GenerationRequest // before weights load: a mistyped class is said at once
+            {
+                Labels = ClassChoice.Labels(
+                    parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced),
+                    parsed.GetValue(random) ? parsed.GetValue(seed) : null),
+                Seed = parsed.GetValue(seed),
+                Sampling = rules.Resolve(parsed, config.Model),
+            };
+            var backend = EngineOption.Of(parsed, engine);
+            using var loaded = parsed.GetValue(model) is { } path
+                ? SampleModel.Load(
+                    path, parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
+                    parsed.GetValue(imageSize), Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), backend, Resolve)
+                : BuiltInModel.Load(backend, Resolve);
             request = Keep(request, loaded, parsed.GetValue(picture), parsed.GetValue(mask), parsed.GetValue(keepRows));
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
             var paths = parsed.GetValue(layout) == "published"
-                ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetRequiredValue(model), loaded, size, request))
+                ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request))
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.Log.WriteLine(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
