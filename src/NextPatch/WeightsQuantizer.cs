@@ -54,7 +54,8 @@ public static class WeightsQuantizer
             labels.Length, comparison.Divergence, comparison.EqualGreedy);
     }
 
-    private static IEnumerable<KeyValuePair<string, StoredTensor>> Tensors(IReadOnlyDictionary<string, StoredTensor> tensors, ComputePrecision to)
+    /// <summary>Weights as they are stored.</summary>
+    internal static IEnumerable<KeyValuePair<string, StoredTensor>> Tensors(IReadOnlyDictionary<string, StoredTensor> tensors, ComputePrecision to)
     {
         foreach (var (name, tensor) in tensors)
         {
