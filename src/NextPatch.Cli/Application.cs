@@ -109,6 +109,7 @@ internal static class Application
         root.Add(FetchCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(ConvertCommand.Create());
+        root.Add(QuantizeCommand.Create());
         root.Add(DatasetCommand.Create());
         root.Add(TokenizerCommand.Create());
         root.Add(BenchCommand.Create());

@@ -1,3 +1,4 @@
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
@@ -32,6 +33,11 @@ public sealed class TorchBackend : IComputeBackend
     /// <inheritdoc/>
     public IGenerationEngine OpenEngine(GptConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32)
     {
+        if (precision == ComputePrecision.Int8)
+        {
+            throw new ConfigException("libtorch draws in fp32 or bf16, not in int8; take the engine cpu.") { Settings = ["Precision"] };
+        }
+
         NativeBackend.EnsureLoaded();
         var model = new GptModel(config);
         try

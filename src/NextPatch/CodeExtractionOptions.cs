@@ -60,7 +60,7 @@ public sealed record CodeExtractionOptions
     /// <summary>What happens to an image that cannot be read.</summary>
     public OnBadImage OnError { get; init; } = OnBadImage.Fail;
 
-    /// <summary>What computes; null = what lies beside the program.</summary>
+    /// <summary>What computes; null = C# alone, for bf16 what lies beside the program.</summary>
     public IComputeBackend? Backend { get; init; }
 
     /// <summary>As manifests say it.</summary>

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using NextPatch.Core;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
@@ -80,6 +81,13 @@ public sealed class ImageGenerator : IDisposable
         };
     }
 
+    /// <summary>
+    /// Opens the model that comes with the library: ten classes of shapes in 32x32 pixels, trained by <c>nextpatch quickstart</c>. Takes a fraction of a
+    /// second.
+    /// </summary>
+    /// <exception cref="NextPatchException">No temporary file can be written.</exception>
+    public static ImageGenerator LoadBuiltIn() => new(BuiltInModel.Load());
+
     /// <summary>Draws images in order. Computing happens on a worker thread, some images at a time, as they are asked for.</summary>
     /// <param name="request">What to draw; null: the defaults.</param>
     /// <param name="cancellation">Checked at every code that is drawn, and while others have their turn.</param>
@@ -88,6 +96,22 @@ public sealed class ImageGenerator : IDisposable
     /// <exception cref="ObjectDisposedException">It was disposed; thrown by the call, or by an enumeration that is not at its end.</exception>
     public IAsyncEnumerable<GeneratedImage> GenerateAsync(ImageRequest? request = null, CancellationToken cancellation = default)
         => DrawAsync((request ?? new ImageRequest()).For(Model.Config), cancellation);
+
+    /// <summary>
+    /// Draws images and shows each after every row of codes: as many partial images as the grid has rows, the last of which is the image. Images that
+    /// are drawn side by side take turns; one image at a time is the request with <see cref="ImageRequest.Count"/> 1.
+    /// </summary>
+    /// <param name="request">What to draw, at most as many images as the engine draws side by side (16); null: one image.</param>
+    /// <param name="cancellation">Checked at every code that is drawn; so is the end of the enumeration.</param>
+    /// <exception cref="ConfigException">An unknown class, or a value out of range; thrown by the call itself.</exception>
+    /// <exception cref="ObjectDisposedException">It was disposed.</exception>
+    public IAsyncEnumerable<PartialImage> GenerateRowsAsync(ImageRequest? request = null, CancellationToken cancellation = default)
+    {
+        var all = (request ?? new ImageRequest { Count = 1 }).For(Model.Config);
+        return all.Labels.Count <= Model.Engine.BatchSize
+            ? DrawRowsAsync(all, cancellation)
+            : throw new ConfigException($"Count {all.Labels.Count} must be at most {Model.Engine.BatchSize}, the images that are drawn side by side.");
+    }
 
     /// <summary>Frees the weights, after the images that are being drawn.</summary>
     public void Dispose()
@@ -114,13 +138,44 @@ public sealed class ImageGenerator : IDisposable
             // Up to where the engine's next batch begins, so that no row of it is wasted.
             var batch = Model.Engine.BatchSize;
             count = Math.Min(batch - (int)((request.FirstIndex + done) % batch), request.Labels.Count - done);
-            var part = request with { Labels = [.. request.Labels.Skip(done).Take(count)], FirstIndex = request.FirstIndex + done };
+            var part = request.Part(done, count, Model.Config.Model);
             foreach (var image in await InTurnAsync(() => Draw(part, cancellation), cancellation).ConfigureAwait(false))
             {
                 yield return image;
             }
         }
     }
+
+    private async IAsyncEnumerable<PartialImage> DrawRowsAsync(
+        GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellation)
+    {
+        var rows = Channel.CreateUnbounded<PartialImage>();
+        using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
+        var drawing = InTurnAsync(() =>
+        {
+            var all = request with { OnRow = row => rows.Writer.TryWrite(Show(request.FirstIndex + row.Image, row, stop.Token)) };
+            Model.Engine.Generate(all, cancellation: stop.Token);
+            return Array.Empty<GeneratedImage>();
+        }, stop.Token).ContinueWith(done => rows.Writer.Complete(done.Exception?.InnerException), TaskScheduler.Default);
+        try
+        {
+            await foreach (var row in rows.Reader.ReadAllAsync(cancellation).ConfigureAwait(false))
+            {
+                yield return row;
+            }
+        }
+        finally
+        {
+            await stop.CancelAsync().ConfigureAwait(false); // where the enumeration ends early, nothing goes on behind it
+            await drawing.ConfigureAwait(false);
+        }
+    }
+
+    private PartialImage Show(long index, FinishedRow row, CancellationToken cancellation) => new(
+        PartialDecoder.Decode(_model.Tokenizer!, row.Codes.Span, cancellation))
+    {
+        Index = index, Rows = row.Rows, GridSide = _model.Config.Model.GridSide, Codes = row.Codes.ToArray(),
+    };
 
     private async Task<GeneratedImage[]> InTurnAsync(Func<GeneratedImage[]> draw, CancellationToken cancellation)
     {

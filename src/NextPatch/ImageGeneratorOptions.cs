@@ -19,10 +19,11 @@ public sealed record ImageGeneratorOptions
     public int? ImageSize { get; init; }
 
     /// <summary>
-    /// Arithmetic of the transformer: <see cref="ComputePrecision.Bf16"/> halves its memory, and is slow on processors without bf16 instructions.
+    /// How the transformer's weights are kept: <see cref="ComputePrecision.Bf16"/> halves, <see cref="ComputePrecision.Int8"/> quarters memory and
+    /// time per code. With NextPatch.Torch bf16 is also the arithmetic, slow on processors without such instructions, and int8 does not exist.
     /// </summary>
     public ComputePrecision Precision { get; init; }
 
-    /// <summary>What computes; null = what lies beside the program, such as NextPatch.Torch.</summary>
+    /// <summary>What computes; null = C# alone (NextPatch.Cpu); NextPatch.Torch has another.</summary>
     public IComputeBackend? Backend { get; init; }
 }

@@ -56,6 +56,12 @@ public sealed record ImageRequest
     /// <summary>Whether the most probable code is taken instead of drawing one.</summary>
     public bool Greedy { get; init; }
 
+    /// <summary>
+    /// Codes that stay in every image, [T] row-major over the grid, -1 where one is drawn; null: all are drawn. <see cref="ImageTokenizer"/> gives those
+    /// of a picture. What stays right of a drawn code and below is not seen as that code is drawn.
+    /// </summary>
+    public IReadOnlyList<int>? GivenCodes { get; init; }
+
     /// <summary>The same for a model: its labels and its rules.</summary>
     /// <exception cref="ConfigException">An unknown class, or a value out of range.</exception>
     internal GenerationRequest For(CheckpointConfig model) => new()
@@ -63,6 +69,7 @@ public sealed record ImageRequest
         Labels = ClassChoice.Labels(Classes, Count, model, Balanced, RandomClasses ? Seed : null),
         Seed = Seed,
         FirstIndex = FirstIndex >= 0 ? FirstIndex : throw new ConfigException($"FirstIndex {FirstIndex} must be at least 0."),
+        GivenCodes = GivenCodes is null ? null : [.. Enumerable.Repeat(GivenCodes, Count).SelectMany(codes => codes)],
         Sampling = new SamplingConfig
         {
             GuidanceScale = GuidanceScale ?? (model.Model.HasNullClass ? Defaults.GuidanceScale : 1),

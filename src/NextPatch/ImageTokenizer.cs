@@ -109,6 +109,6 @@ public sealed record ImageTokenizerOptions
     /// <summary>Arithmetic of the encoder; <see cref="ComputePrecision.Bf16"/> rounds to some other codes.</summary>
     public ComputePrecision Precision { get; init; }
 
-    /// <summary>What computes; null = what lies beside the program, such as NextPatch.Torch.</summary>
+    /// <summary>What computes; null = C# alone (NextPatch.Cpu); NextPatch.Torch has another.</summary>
     public IComputeBackend? Backend { get; init; }
 }

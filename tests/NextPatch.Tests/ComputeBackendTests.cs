@@ -42,7 +42,7 @@ public sealed class ComputeBackendTests
     {
         using var fake = new FakeBackend();
 
-        Assert.StartsWith("TorchSharp", ComputeBackends.Find(null).Name, StringComparison.Ordinal);
+        Assert.StartsWith("C#", ComputeBackends.Find(null).Name, StringComparison.Ordinal);
         Assert.StartsWith("TorchSharp", ComputeBackends.First(["NextPatch.Nowhere", "NextPatch.Torch"]).Name, StringComparison.Ordinal);
         Assert.Same(fake, ComputeBackends.Find(fake));
     }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using NextPatch.Cli.Benchmarking;
 using NextPatch.Core;
 using NextPatch.Core.Tensors;
 

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.Benchmarking;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 using NextPatch.Torch.Loading;

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.Benchmarking;
+using NextPatch.Cli.Benchmarking.Decoding;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Diagnostics;
 using NextPatch.Cli.Rendering;
@@ -12,12 +13,12 @@ using TorchSharp;
 
 namespace NextPatch.Cli.Commands;
 
-/// <summary><c>nextpatch bench</c>: what a training step costs on this machine, and how near that is to what it could.</summary>
+/// <summary><c>nextpatch bench</c>: what training steps and drawing cost on this machine, and how near that is to what it could.</summary>
 internal static class BenchCommand
 {
     private const int ImagesAtSideOne = 4;
 
-    public static Command Create() => new("bench", "Measures what this machine can do.") { CreateTrain() };
+    public static Command Create() => new("bench", "Measures what this machine can do.") { CreateTrain(), CreateDecode() };
 
     private static Command CreateTrain()
     {
@@ -68,6 +69,51 @@ internal static class BenchCommand
             terminal.Log.WriteLine(reason);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");
             BenchFigure.Write(terminal, parsed.GetValue(json), new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            return Task.FromResult(ExitCode.Success);
+        });
+        return command;
+    }
+
+    private static Command CreateDecode()
+    {
+        var preset = new Option<string>("--preset")
+        {
+            Description = $"Shape of the transformer: {string.Join(", ", GptPresets.Names)}.", HelpName = "name", DefaultValueFactory = _ => "B",
+        };
+        var images = new Option<string>("--images")
+        {
+            Description = "Images side by side.", HelpName = "list", DefaultValueFactory = _ => "1,8,16,64",
+        };
+        var codes = new Option<int>("--codes")
+        {
+            Description = "Positions measured, spread over an image.", HelpName = "n", DefaultValueFactory = _ => 8,
+        }.AtLeast(1);
+        var rounds = new Option<int>("--rounds")
+        {
+            Description = "Repetitions; of each figure the fastest counts.", HelpName = "n", DefaultValueFactory = _ => 3,
+        }.AtLeast(1);
+        var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the TorchSharp engine: most of the time." };
+        var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
+        var command = new Command(
+            "decode",
+            """
+            Times drawing: a code of images side by side, guided, in fp32, bf16 and int8, beside the time to read the weights; the
+            tokenizer VQ-16 at 256x256 both ways, beside the multiply-adds that its convolutions have as they are written (a share above
+            100 % is what Winograd's transforms save); a whole image, warm and from a cold start.
+
+            Examples:
+              nextpatch bench decode
+              nextpatch bench decode --images 1 --no-baseline --json > bench.json
+            """)
+        { preset, images, codes, rounds, noBaseline, json };
+        command.SetAction((parsed, cancellation) =>
+        {
+            var terminal = Terminal.From(parsed);
+            var plan = new DecodeBenchPlan(
+                parsed.GetRequiredValue(preset), Numbers("--images", parsed.GetRequiredValue(images)), parsed.GetValue(codes),
+                parsed.GetValue(rounds), !parsed.GetValue(noBaseline));
+            terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {Environment.ProcessorCount} threads.");
+            BenchFigure.Write(terminal, parsed.GetValue(json), new DecodeBench(plan, terminal.Log.WriteLine).Run(cancellation));
             return Task.FromResult(ExitCode.Success);
         });
         return command;

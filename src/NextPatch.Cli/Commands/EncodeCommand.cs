@@ -68,6 +68,7 @@ internal static class EncodeCommand
         }.AtLeast(1);
         var precision = TokenizerPrecision
             .CreateOption("Arithmetic of the encoder; auto is fp32. bf16 is faster on processors that have it and rounds: some codes are others.");
+        var engine = EngineOption.Create();
         var onError = new Option<OnBadImage>("--on-error")
         {
             Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail,
@@ -87,7 +88,7 @@ internal static class EncodeCommand
 
             The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing
             but encoding.json has its name before all is whole.
-            """) { images, tokenizer, output, size, crops, range, layout, name, part, heldOut, seed, batch, precision, onError, json };
+            """) { images, tokenizer, output, size, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError, json };
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
@@ -110,6 +111,7 @@ internal static class EncodeCommand
                     Seed = parsed.GetValue(seed),
                     BatchSize = parsed.GetValue(batch),
                     Precision = TokenizerPrecision.Of(parsed, precision),
+                    Backend = EngineOption.Of(parsed, engine),
                     OnError = parsed.GetValue(onError),
                 }, new ProgressLine<CodeExtractionProgress>(p => progress.Report("Encoding", p.Done, p.Total, Rate(p))), progress.WriteLine,
                     cancellation);

@@ -7,6 +7,7 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
+using NextPatch.Data.Imaging;
 using NextPatch.Models;
 using NextPatch.Sampling;
 
@@ -20,10 +21,10 @@ internal static class SampleCommand
     public static Command Create()
     {
         var rules = new SamplingOptions();
-        var model = new Option<string>("--model")
+        var model = new Option<string?>("--model")
         {
             Description = "A run folder (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, "
-                + ".safetensors, .npz).", HelpName = "path", Required = true,
+                + ".safetensors, .npz). [default: the quickstart's model, which comes with the program]", HelpName = "path",
         };
         var tokenizer = new Option<string?>("--tokenizer")
         {
@@ -74,10 +75,25 @@ internal static class SampleCommand
         layout.AcceptOnlyFromAmong("plain", "published");
         var precision = new Option<string>("--precision")
         {
-            Description = "Element type of the weights in memory: bf16 halves it, and is slow on processors without bf16 instructions.",
-            HelpName = "fp32|bf16", DefaultValueFactory = _ => "fp32",
+            Description = "How weights are kept: bf16 takes half, int8 a quarter of the memory and of the time per code; with "
+                + "--engine torch bf16 is slow on processors without bf16 instructions, and int8 does not exist.",
+            HelpName = "fp32|bf16|int8", DefaultValueFactory = _ => "fp32",
         };
-        precision.AcceptOnlyFromAmong("fp32", "bf16");
+        precision.AcceptOnlyFromAmong("fp32", "bf16", "int8");
+        var engine = EngineOption.Create();
+        var picture = new Option<string?>("--image")
+        {
+            Description = "A picture whose codes stay where --mask is black, or in the rows of --keep-rows.", HelpName = "file",
+        };
+        var mask = new Option<string?>("--mask")
+        {
+            Description = "A picture that is white where --image is drawn anew: every code whose square has a white pixel. Codes are drawn row by row; "
+                + "what stays right of one and below it is not seen.", HelpName = "file",
+        };
+        var keepRows = new Option<int?>("--keep-rows")
+        {
+            Description = "Rows of codes of --image that stay; those below are drawn anew.", HelpName = "n",
+        };
         var output = new Option<string>("--output")
         {
             Description = "Folder for 000000.png .., grid.png, samples.npz and samples.json.", HelpName = "dir", DefaultValueFactory = _ => "samples",
@@ -89,39 +105,45 @@ internal static class SampleCommand
             grid.png; samples.npz (arr_0, uint8 [N, H, W, 3]) as the published evaluator reads it; samples.json with the labels.
 
             Examples:
+              nextpatch sample
               nextpatch sample --model quickstart/model --count 64
               nextpatch sample --model quickstart/model --class star --class heart --count 20 --seed 7 --output hearts
               nextpatch sample --model run --class 207 --cfg-scale 4 --cfg-shape power --cfg-power 2 --top-k 2000
               nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k
               nextpatch sample --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 50000 --random-classes --cfg-scale 2 --output as-published
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
+              nextpatch sample --model run --class heart --image photo.png --mask mask.png --count 4
               nextpatch sample --model c2i_L_384.pt --tokenizer vq_ds16_c2i.pt --image-size 384 --image-size-eval 256 --count 50000 --layout published
 
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
             """)
         {
-            model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, layout, output,
+            model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, engine, picture, mask, keepRows,
+            layout, output,
         };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
             GenerationRequest request = null!;
-            using var loaded = SampleModel.Load(
-                parsed.GetRequiredValue(model), parsed.GetValue(tokenizer),
-                Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
-                parsed.GetValue(imageSize), parsed.GetValue(precision) == "bf16" ? ComputePrecision.Bf16 : ComputePrecision.Fp32, onConfig:
-                config => request = new GenerationRequest // here, so that a mistyped class is said at once
-                {
-                    Labels = ClassChoice.Labels(
-                        parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced),
-                        parsed.GetValue(random) ? parsed.GetValue(seed) : null),
-                    Seed = parsed.GetValue(seed),
-                    Sampling = rules.Resolve(parsed, config.Model),
-                });
+            void Resolve(CheckpointConfig config) => request = new GenerationRequest // before weights load: a mistyped class is said at once
+            {
+                Labels = ClassChoice.Labels(
+                    parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced),
+                    parsed.GetValue(random) ? parsed.GetValue(seed) : null),
+                Seed = parsed.GetValue(seed),
+                Sampling = rules.Resolve(parsed, config.Model),
+            };
+            var backend = EngineOption.Of(parsed, engine);
+            using var loaded = parsed.GetValue(model) is { } path
+                ? SampleModel.Load(
+                    path, parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
+                    parsed.GetValue(imageSize), Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), backend, Resolve)
+                : BuiltInModel.Load(backend, Resolve);
+            request = Keep(request, loaded, parsed.GetValue(picture), parsed.GetValue(mask), parsed.GetValue(keepRows));
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
             var paths = parsed.GetValue(layout) == "published"
-                ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetRequiredValue(model), loaded, size, request))
+                ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request))
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.Log.WriteLine(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
@@ -139,6 +161,20 @@ internal static class SampleCommand
             return Task.FromResult(ExitCode.Success);
         });
         return command;
+    }
+
+    private static GenerationRequest Keep(GenerationRequest request, SampleModel model, string? picture, string? mask, int? rows)
+    {
+        if (picture is null)
+        {
+            return (mask, rows) is (null, null) ? request : throw new ConfigException("--mask and --keep-rows say what stays of a picture; name it with "
+                + "--image.");
+        }
+
+        var codes = KeptCodes.From(
+            model.Tokenizer ?? throw new ConfigException("--image needs a tokenizer to turn it into codes. Name one with --tokenizer."),
+            ImageDecoder.Decode(picture), mask is null ? null : ImageDecoder.Decode(mask), rows);
+        return request with { GivenCodes = [.. Enumerable.Repeat(codes, request.Labels.Count).SelectMany(c => c)] };
     }
 
     private static EvaluationSize? Size(int? side, bool isAntialiased, SampleModel model) => side switch

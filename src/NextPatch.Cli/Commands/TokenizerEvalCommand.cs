@@ -8,6 +8,7 @@ using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Reconstruction;
 using NextPatch.Models;
 using NextPatch.Reconstruction;
+using NextPatch.Torch;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 
@@ -77,7 +78,7 @@ internal static class TokenizerEvalCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            using var tokenizer = input.Load(parsed);
+            using var tokenizer = input.Load(parsed, backend: new TorchBackend()); // pFID perturbs latents, LPIPS needs libtorch anyway
             var perturbation = parsed.GetValue(perturbCodes) is { } share
                 ? new LatentPerturbationConfig { ImageShare = 1, CodeShare = share, Neighbours = parsed.GetValue(perturbNeighbours), EndRatio = 1 }
                 : null;

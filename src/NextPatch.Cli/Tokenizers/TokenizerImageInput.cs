@@ -69,7 +69,8 @@ internal sealed class TokenizerImageInput
     /// <summary>Opens the tokenizer at the size that is asked for.</summary>
     /// <param name="parsed">The command line.</param>
     /// <param name="gridSide">Codes per side, where codes are given instead of images.</param>
+    /// <param name="backend">What computes; null: the engine in C#.</param>
     /// <exception cref="ConfigException">The size does not fit the tokenizer.</exception>
-    public IImageTokenizer Load(ParseResult parsed, int? gridSide = null)
-        => TokenizerSource.Open(ComputeBackends.Find(null), parsed.GetRequiredValue(Tokenizer), gridSide, parsed.GetValue(_imageSize));
+    public IImageTokenizer Load(ParseResult parsed, int? gridSide = null, IComputeBackend? backend = null)
+        => TokenizerSource.Open(ComputeBackends.Find(backend), parsed.GetRequiredValue(Tokenizer), gridSide, parsed.GetValue(_imageSize));
 }

@@ -29,7 +29,7 @@ public sealed class WeightsFile : IDisposable
         Path = path;
         Kind = kind;
         Stored = [.. tensors];
-        Tensors = StateMap.Clean(Stored, path);
+        Tensors = Int8Quantization.Merge(StateMap.Clean(Stored, path));
         RotaryTable = StateMap.RotaryTableOf(Stored);
     }
 
@@ -39,7 +39,7 @@ public sealed class WeightsFile : IDisposable
     /// <summary><see cref="WeightsKind.Model"/> or <see cref="WeightsKind.Ema"/>: which weights these are.</summary>
     public WeightsKind Kind { get; }
 
-    /// <summary>Tensors by state key, without the prefixes of wrappers and without "freqs_cis".</summary>
+    /// <summary>Tensors by state key, without the prefixes of wrappers and without "freqs_cis"; quantised ones in float32.</summary>
     public IReadOnlyDictionary<string, StoredTensor> Tensors { get; }
 
     /// <summary>The same by the names in the file, with everything that was left out.</summary>

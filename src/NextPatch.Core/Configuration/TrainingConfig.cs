@@ -195,6 +195,9 @@ public enum ComputePrecision
 
     /// <summary>bfloat16 products: several times as fast where the processor has bf16 dot products, ten times slower where not.</summary>
     Bf16,
+
+    /// <summary>Weights in eight bits with a scale for every 128 of them; for drawing with the engine in C# only.</summary>
+    Int8,
 }
 
 /// <summary>Who computes loss and gradients of a training step. Both give the same numbers but for rounding.</summary>

@@ -6,6 +6,20 @@ namespace NextPatch.Core.Generation;
 /// <summary>What every engine demands of a request.</summary>
 internal static class GenerationRequests
 {
+    /// <summary>Stands in <see cref="GenerationRequest.GivenCodes"/> for a code that is drawn.</summary>
+    public const int Drawn = -1;
+
+    /// <summary>The code that is given at a place of [images, T]; null where it is drawn.</summary>
+    public static int? GivenAt(this GenerationRequest request, int place) => request.GivenCodes?[place] is { } code and not Drawn ? code : null;
+
+    /// <summary>Some images of a request, with the indices that they have in it.</summary>
+    public static GenerationRequest Part(this GenerationRequest request, int first, int count, GptConfig config) => request with
+    {
+        Labels = [.. request.Labels.Skip(first).Take(count)],
+        FirstIndex = request.FirstIndex + first,
+        GivenCodes = request.GivenCodes?.Skip(first * config.CodesPerImage).Take(count * config.CodesPerImage).ToArray(),
+    };
+
     /// <exception cref="ConfigException">A rule or a label is out of range, or guidance is asked of a model without a null class.</exception>
     public static void Validate(this GenerationRequest request, GptConfig config)
     {
@@ -21,6 +35,21 @@ internal static class GenerationRequests
         foreach (var label in request.Labels.Distinct().Where(l => l < 0 || l >= config.ClassCount))
         {
             problems.Add($"There is no class {label}; this model has classes 0 to {config.ClassCount - 1}.");
+        }
+
+        if (request.GivenCodes is { } given)
+        {
+            if (given.Count != request.Labels.Count * config.CodesPerImage)
+            {
+                problems.Add(
+                    $"{given.Count} codes are given, but {request.Labels.Count} images have {config.CodesPerImage} each; give {Drawn} for those that "
+                    + "are drawn.");
+            }
+
+            foreach (var code in given.Distinct().Where(c => c < Drawn || c >= config.VocabularySize))
+            {
+                problems.Add($"There is no code {code}; this model has codes 0 to {config.VocabularySize - 1}, and {Drawn} for those that are drawn.");
+            }
         }
 
         if (problems.Count > 0)

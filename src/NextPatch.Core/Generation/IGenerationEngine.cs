@@ -41,4 +41,19 @@ public sealed record GenerationRequest
 
     /// <summary>Temperature, filters and guidance.</summary>
     public SamplingConfig Sampling { get; init; } = new();
+
+    /// <summary>
+    /// Codes that are given instead of drawn, [images, T], -1 where one is drawn; null: all are drawn. A code depends on those before it, above and to
+    /// its left: what is given right of it and below is not seen.
+    /// </summary>
+    public IReadOnlyList<int>? GivenCodes { get; init; }
+
+    /// <summary>Told of every row of a grid as it is finished, on the thread that draws.</summary>
+    public Action<FinishedRow>? OnRow { get; init; }
 }
+
+/// <summary>A row of an image's grid that was drawn.</summary>
+/// <param name="Image">Place of the image in the request.</param>
+/// <param name="Rows">Rows that are finished, this one included.</param>
+/// <param name="Codes">Those of the finished rows, row-major; valid during the call.</param>
+public readonly record struct FinishedRow(int Image, int Rows, ReadOnlyMemory<int> Codes);

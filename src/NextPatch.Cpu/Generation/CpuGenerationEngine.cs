@@ -55,9 +55,11 @@ public sealed class CpuGenerationEngine : IGenerationEngine
         request.Validate(Config);
         var (count, length) = (request.Labels.Count, Config.CodesPerImage);
         var codes = new int[count * length];
+        ReadOnlyMemory<int> given = request.GivenCodes is { } some ? some.ToArray() : default;
         var (entered, finished) = (0, 0);
         var places = new Dictionary<Sequence, int>();
-        SequenceRequest Next() => new(request.Labels[entered], request.FirstIndex + entered, request.Seed, request.Sampling);
+        SequenceRequest Next() => new(request.Labels[entered], request.FirstIndex + entered, request.Seed, request.Sampling,
+            given.IsEmpty ? default : given.Slice(entered * length, length));
         try
         {
             while (finished < count)
@@ -72,9 +74,14 @@ public sealed class CpuGenerationEngine : IGenerationEngine
                 for (var i = _batch.Active.Count - 1; i >= 0; i--)
                 {
                     var sequence = _batch.Active[i];
+                    if (request.OnRow is { } onRow && sequence.Position % Config.GridSide == 0)
+                    {
+                        onRow(new FinishedRow(places[sequence], sequence.Position / Config.GridSide, sequence.Codes));
+                    }
+
                     if (sequence.IsFinished)
                     {
-                        sequence.Codes.CopyTo(codes.AsSpan(places[sequence] * length, length));
+                        sequence.Codes.Span.CopyTo(codes.AsSpan(places[sequence] * length, length));
                         _batch.Leave(sequence);
                         finished++;
                         progress?.Report(finished);

@@ -1,3 +1,4 @@
+using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 using NextPatch.Cpu.Gpt;
 
@@ -25,7 +26,7 @@ internal sealed class Sequence
     public bool IsFinished => Position == _codes.Length;
 
     /// <summary>All codes drawn so far, row-major.</summary>
-    public ReadOnlySpan<int> Codes => _codes.AsSpan(0, Position);
+    public ReadOnlyMemory<int> Codes => _codes.AsMemory(0, Position);
 
     /// <summary>Rows of a pass that it takes.</summary>
     public int Rows => RowsOf(_request);
@@ -59,11 +60,17 @@ internal sealed class Sequence
         }
     }
 
-    /// <summary>Draws the next code.</summary>
+    /// <summary>Draws the next code, or takes the one that is given.</summary>
     /// <param name="logits">[V]; changed.</param>
     /// <param name="unconditional">[V], of a guided sequence.</param>
     public void Draw(Span<float> logits, ReadOnlySpan<float> unconditional)
     {
+        if (!_request.Given.IsEmpty && _request.Given.Span[Position] is var given and not GenerationRequests.Drawn)
+        {
+            _codes[Position++] = given;
+            return;
+        }
+
         if (Rows == 2)
         {
             LogitsProcessor.Guide(logits, unconditional, _request.Sampling.ScaleAt(Position, _codes.Length));

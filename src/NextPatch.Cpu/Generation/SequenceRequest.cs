@@ -7,4 +7,5 @@ namespace NextPatch.Cpu.Generation;
 /// <param name="Image">Its index: which random numbers it takes.</param>
 /// <param name="Seed">Of the random numbers.</param>
 /// <param name="Sampling">Rules.</param>
-internal readonly record struct SequenceRequest(int Label, long Image, ulong Seed, SamplingConfig Sampling);
+/// <param name="Given">[T] codes that are not drawn, -1 where one is; empty: all are drawn.</param>
+internal readonly record struct SequenceRequest(int Label, long Image, ulong Seed, SamplingConfig Sampling, ReadOnlyMemory<int> Given = default);

@@ -12,8 +12,6 @@ namespace NextPatch.Cpu.Memory;
 internal readonly unsafe struct PackedMatrix<T>
     where T : unmanaged, ILoadable<T>
 {
-    private const int LargestInt8 = 127;
-
     private readonly T* _panels;
     private readonly float* _scales;
 
@@ -56,6 +54,12 @@ internal readonly unsafe struct PackedMatrix<T>
             for (var i = 0; i < weights.Length; i++)
             {
                 var count = Math.Min(columns, outputs - (unit * columns));
+                if (IsScaled && weights[i] is QuantizedTensor quantized)
+                {
+                    packed.Put(unit, i * columns, quantized, unit * columns, count);
+                    continue;
+                }
+
                 var part = rows.AsSpan(0, count * depth);
                 weights[i].As(ElementType.Float32).CopyTo((long)unit * columns * depth * sizeof(float), MemoryMarshal.AsBytes(part));
                 for (var column = 0; column < count; column++)
@@ -86,20 +90,39 @@ internal readonly unsafe struct PackedMatrix<T>
     /// <param name="columns">Columns that are wanted, 1 to 64.</param>
     public PanelRange<T> Part(int unit, int first, int columns) => new(_panels + (unit * UnitWeights), Depth, first, columns);
 
+    private T* Column(int unit, int column)
+        => _panels + (unit * UnitWeights) + (column / PanelLayout.Columns * (nint)Depth * PanelLayout.Columns) + (column % PanelLayout.Columns);
+
+    /// <summary>Columns as they are stored: quantised again, scales might differ in their last bits.</summary>
+    private void Put(int unit, int column, QuantizedTensor weights, long row, int count)
+    {
+        var (values, scales) = (new sbyte[Depth], new float[PanelLayout.Blocks(Depth)]);
+        for (var i = 0; i < count; i++)
+        {
+            weights.ReadRow(row + i, values, scales);
+            var to = (sbyte*)Column(unit, column + i);
+            for (var k = 0; k < values.Length; k++)
+            {
+                to[(nint)k * PanelLayout.Columns] = values[k];
+            }
+
+            for (var block = 0; block < scales.Length; block++)
+            {
+                _scales[((nint)unit * UnitScales) + (block * PanelLayout.UnitColumns) + column + i] = scales[block];
+            }
+        }
+    }
+
     private void Put(int unit, int column, ReadOnlySpan<float> values)
     {
-        var to = _panels + (unit * UnitWeights) + (column / PanelLayout.Columns * (nint)Depth * PanelLayout.Columns) + (column % PanelLayout.Columns);
+        var to = Column(unit, column);
         for (var k = 0; k < Depth; k += PanelLayout.BlockDepth)
         {
             var block = values.Slice(k, Math.Min(PanelLayout.BlockDepth, Depth - k));
             var scale = 0f;
             if (IsScaled)
             {
-                foreach (var value in block)
-                {
-                    scale = MathF.Max(scale, MathF.Abs(value) / LargestInt8);
-                }
-
+                scale = Int8Quantization.Scale(block);
                 _scales[((nint)unit * UnitScales) + (k / PanelLayout.BlockDepth * PanelLayout.UnitColumns) + column] = scale;
             }
 
@@ -114,7 +137,7 @@ internal readonly unsafe struct PackedMatrix<T>
     {
         if (typeof(T) == typeof(Int8))
         {
-            *(Int8*)to = new Int8((sbyte)(scale == 0 ? 0 : MathF.Round(value / scale)));
+            *(Int8*)to = new Int8(Int8Quantization.Round(value, scale));
         }
         else if (typeof(T) == typeof(Bf16))
         {

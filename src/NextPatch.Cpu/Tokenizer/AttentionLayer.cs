@@ -7,16 +7,16 @@ namespace NextPatch.Cpu.Tokenizer;
 // Shape letters: h and w rows and columns, P positions (h * w), C channels.
 
 /// <summary>x + proj(attention(norm(x))) over all positions, one head of width C, scale 1 / sqrt(C).</summary>
-internal sealed unsafe class AttentionLayer(GroupNorm norm, Convolution query, Convolution key, Convolution value, Convolution output) : IDecoderLayer
+internal sealed unsafe class AttentionLayer(GroupNorm norm, IConvolution query, IConvolution key, IConvolution value, IConvolution output) : ITokenizerLayer
 {
-    public void Run<L>(ThreadTeam team, DecoderMaps maps)
+    public void Run<L>(ThreadTeam team, TokenizerMaps maps)
         where L : unmanaged, ISimd<L>
     {
         norm.Run<L>(team, maps.Current, maps.Normed, withSilu: false);
         var (height, width, channels) = (maps.Normed.Height, maps.Normed.Width, maps.Normed.Channels);
-        query.Run<L>(team, maps.Normed, maps.Queries.Shape(height, width, channels));
-        key.Run<L>(team, maps.Normed, maps.Keys.Shape(height, width, channels));
-        value.Run<L>(team, maps.Normed, maps.Values.Shape(height, width, channels));
+        query.Run<L>(team, maps, maps.Normed, null, maps.Queries);
+        key.Run<L>(team, maps, maps.Normed, null, maps.Keys);
+        value.Run<L>(team, maps, maps.Normed, null, maps.Values);
         var positions = height * width;
         var (keys, values) = (new float[channels * positions], new float[positions * channels]); // [C, P], [P, C]
         for (var p = 0; p < positions; p++)
@@ -30,7 +30,7 @@ internal sealed unsafe class AttentionLayer(GroupNorm norm, Convolution query, C
         }
 
         team.Run(height, (y, _) => Mix<L>(maps, y, keys, values));
-        output.Run<L>(team, maps.Normed, maps.Current, add: true);
+        output.Run<L>(team, maps, maps.Normed, null, maps.Current, add: true);
     }
 
     public void Dispose()
@@ -42,7 +42,7 @@ internal sealed unsafe class AttentionLayer(GroupNorm norm, Convolution query, C
     }
 
     /// <summary>One row of pixels.</summary>
-    private static void Mix<L>(DecoderMaps maps, int y, float[] keys, float[] values)
+    private static void Mix<L>(TokenizerMaps maps, int y, float[] keys, float[] values)
         where L : unmanaged, ISimd<L>
     {
         var (width, channels) = (maps.Queries.Width, maps.Queries.Channels);

@@ -10,118 +10,144 @@ namespace NextPatch.Cpu.Tokenizer;
 // Shape letters: O and I channels out and in, h and w rows and columns.
 
 /// <summary>
-/// A convolution as products: for every tap of its window the pixels of some rows, shifted, times that tap's weights, added up in place. Pixels lie
-/// with their channels together, so nothing is laid out for it.
+/// A convolution as products: for every line of its window the pixels of some rows, shifted, times that line's weights, added up in place. Pixels of a
+/// line lie with their channels together, so nothing is laid out for it.
 /// </summary>
-internal sealed unsafe class Convolution : IDisposable
+internal sealed unsafe class Convolution : IConvolution
 {
     /// <summary>Pixels of a task: their sums stay in the second-level cache, and each block of weights serves them all.</summary>
     private const int TaskPixels = 192;
 
-    private readonly AlignedMemory _memory;
-    private readonly PackedMatrix<Fp32> _weights;
+    private Func<float[]>? _weightsOf; // until they are packed
+    private AlignedMemory? _memory;
+    private PackedMatrix<Fp32> _weights;
     private readonly float[] _bias;
-    private readonly (int Y, int X)[] _taps;
-    private readonly int _inputs;
+    private readonly int _lines;
+    private readonly int _depth;
+    private readonly (int Y, int X) _first;
+    private readonly int _step;
     private readonly int _scale;
     private readonly (int Y, int X) _offset;
 
-    /// <param name="weights">[O, I] of each tap.</param>
+    /// <param name="weights">[O, lines, weights of a line]; asked for when it first runs.</param>
     /// <param name="bias">[O].</param>
-    /// <param name="taps">Where each tap looks, from the pixel.</param>
+    /// <param name="lines">Lines of the window.</param>
+    /// <param name="depth">Weights of a line.</param>
+    /// <param name="first">Where the window begins, from the pixel.</param>
+    /// <param name="step">Distance of the pixels that it looks from.</param>
     /// <param name="scale">Distance of the pixels that it makes.</param>
     /// <param name="offset">Place of the first of them.</param>
-    private Convolution(IReadOnlyList<float[]> weights, float[] bias, (int Y, int X)[] taps, int scale, (int Y, int X) offset)
+    private Convolution(
+        Func<float[]> weights, float[] bias, int lines, int depth, (int Y, int X) first, int step, int scale = 1, (int Y, int X) offset = default)
     {
-        (_bias, _taps, _scale, _offset) = (bias, taps, scale, offset);
-        _inputs = weights[0].Length / bias.Length;
-        var depth = taps.Length * _inputs;
-        var rows = new float[bias.Length * depth];
-        for (var o = 0; o < bias.Length; o++)
-        {
-            for (var tap = 0; tap < taps.Length; tap++)
-            {
-                weights[tap].AsSpan(o * _inputs, _inputs).CopyTo(rows.AsSpan((o * depth) + (tap * _inputs)));
-            }
-        }
-
-        _memory = new AlignedMemory(PackedMatrix<Fp32>.Room(PanelLayout.Units(bias.Length), depth));
-        _weights = PackedMatrix<Fp32>.Pack([StoredTensor.From(HostTensor.FromSingles([bias.Length, depth], rows))], _memory);
+        (_weightsOf, _bias, _lines, _depth) = (weights, bias, lines, depth);
+        (_first, _step, _scale, _offset) = (first, step, scale, offset);
     }
 
-    /// <summary>Channels out.</summary>
     public int Outputs => _bias.Length;
 
-    /// <summary>1x1, or 3x3 over an image with a border of zeros.</summary>
+    /// <summary>A window with any stride, over an image with a border of zeros.</summary>
     /// <param name="weight">[O, I, side, side].</param>
     /// <param name="bias">[O].</param>
-    public static Convolution Create(HostTensor weight, HostTensor bias)
+    /// <param name="first">Where the window begins, down and across, from the pixel: minus the padding.</param>
+    /// <param name="stride">Pixels from window to window.</param>
+    public static Convolution Create(StoredTensor weight, HostTensor bias, int first, int stride)
     {
-        var (side, taps) = ((int)weight.Shape[2], Taps(weight, isTransposed: false));
-        var places = Enumerable.Range(0, side * side).Select(i => ((i / side) - (side / 2), (i % side) - (side / 2))).ToArray();
-        return new Convolution(taps, bias.ToSingles(), places, 1, (0, 0));
+        var (inputs, side) = ((int)weight.Shape[1], (int)weight.Shape[2]);
+        return new Convolution(
+            () =>
+            {
+                var values = weight.Read().ToSingles();
+                return Arrange(weight.Shape[0], side, inputs, (o, y, x, i) => values[(((((o * inputs) + i) * side) + y) * side) + x]);
+            },
+            bias.ToSingles(), side, side * inputs, (first, first), stride);
     }
 
-    /// <summary>
-    /// Twice the size by repetition of pixels, then 3x3: four convolutions of 2x2, one for each pixel of four, with sums of the taps that see the
-    /// same pixel.
-    /// </summary>
-    /// <param name="weight">[O, I, 3, 3].</param>
-    /// <param name="bias">[O].</param>
-    public static Convolution[] CreateUpsampling(HostTensor weight, HostTensor bias)
-    {
-        var taps = Taps(weight, isTransposed: false);
-        return Phases(bias, (phase, tap) => phase == 0 ? (tap == 0 ? [0] : [1, 2]) : tap == 0 ? [0, 1] : [2], (y, x) => taps[(y * 3) + x]);
-    }
-
-    /// <summary>A transposed convolution, 4x4, stride 2, padding 1: four convolutions of 2x2.</summary>
+    /// <summary>One of the four parts of a transposed convolution, 4x4, stride 2, padding 1: a 2x2 window for one pixel of four.</summary>
     /// <param name="weight">[I, O, 4, 4].</param>
     /// <param name="bias">[O].</param>
-    public static Convolution[] CreateTransposed(HostTensor weight, HostTensor bias)
+    /// <param name="phase">Which pixel, down and across.</param>
+    public static Convolution CreateTransposed(StoredTensor weight, HostTensor bias, (int Y, int X) phase)
     {
-        var taps = Taps(weight, isTransposed: true);
-        return Phases(bias, (phase, tap) => [3 - phase - (2 * tap)], (y, x) => taps[(y * 4) + x]);
+        var (inputs, outputs) = ((int)weight.Shape[0], (int)weight.Shape[1]);
+        return new Convolution(
+            () =>
+            {
+                var values = weight.Read().ToSingles();
+                return Arrange(outputs, 2, inputs, (o, y, x, i)
+                    => values[(((((i * outputs) + o) * 4) + 3 - phase.Y - (2 * y)) * 4) + 3 - phase.X - (2 * x)]);
+            },
+            bias.ToSingles(), 2, 2 * inputs, (phase.Y - 1, phase.X - 1), 1, 2, phase);
+    }
+
+    public void Run<L>(ThreadTeam team, TokenizerMaps maps, FeatureMap from, GroupNorm? norm, FeatureMap to, bool add = false)
+        where L : unmanaged, ISimd<L>
+    {
+        if (norm is not null)
+        {
+            norm.Run<L>(team, from, maps.Normed, withSilu: true);
+            from = maps.Normed;
+        }
+
+        if (!add)
+        {
+            to.Shape(from.Height / _step, from.Width / _step, Outputs);
+        }
+
+        Fill<L>(team, from, to, add);
     }
 
     /// <summary>Makes its pixels of <paramref name="to"/>, which has the shape.</summary>
-    /// <param name="team">The threads.</param>
-    /// <param name="from">[h, w, I].</param>
-    /// <param name="to">[scale h, scale w, O]; other than <paramref name="from"/>.</param>
-    /// <param name="add">Whether to add to what is there.</param>
-    /// <typeparam name="L">Channels computed at once.</typeparam>
-    public void Run<L>(ThreadTeam team, FeatureMap from, FeatureMap to, bool add = false)
+    public void Fill<L>(ThreadTeam team, FeatureMap from, FeatureMap to, bool add)
         where L : unmanaged, ISimd<L>
     {
-        var rows = Math.Clamp(TaskPixels / from.Width, 1, from.Height);
-        var bands = (from.Height + rows - 1) / rows;
-        team.Run(bands * _weights.Units, (part, _) => Task<L>(from, to, part / _weights.Units * rows, rows, part % _weights.Units, add));
+        Pack();
+        var (height, width) = (from.Height / _step, from.Width / _step);
+        var rows = Math.Clamp(TaskPixels / width, 1, height);
+        var bands = (height + rows - 1) / rows;
+        team.Run(bands * _weights.Units, (part, _) =>
+        {
+            var first = part / _weights.Units * rows;
+            Task<L>(from, to, first, Math.Min(rows, height - first), width, part % _weights.Units, add);
+        });
     }
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose() => _memory?.Dispose();
 
-    private void Task<L>(FeatureMap from, FeatureMap to, int first, int rows, int unit, bool add)
+    private void Pack()
+    {
+        if (_weightsOf is not null)
+        {
+            var window = _lines * _depth;
+            _memory = new AlignedMemory(PackedMatrix<Fp32>.Room(PanelLayout.Units(Outputs), window));
+            _weights = PackedMatrix<Fp32>.Pack([StoredTensor.From(HostTensor.FromSingles([Outputs, window], _weightsOf()))], _memory);
+            _weightsOf = null;
+        }
+    }
+
+    private void Task<L>(FeatureMap from, FeatureMap to, int first, int rows, int width, int unit, bool add)
         where L : unmanaged, ISimd<L>
     {
-        rows = Math.Min(rows, from.Height - first);
         var columns = Math.Min(PanelLayout.UnitColumns, Outputs - (unit * PanelLayout.UnitColumns));
         var bias = _bias.AsSpan(unit * PanelLayout.UnitColumns, columns);
-        var room = ArrayPool<float>.Shared.Rent(rows * from.Width * PanelLayout.UnitColumns);
+        var room = ArrayPool<float>.Shared.Rent(rows * width * PanelLayout.UnitColumns);
         fixed (float* sums = room)
         {
-            for (var pixel = 0; pixel < rows * from.Width; pixel++)
+            for (var pixel = 0; pixel < rows * width; pixel++)
             {
                 bias.CopyTo(room.AsSpan(pixel * PanelLayout.UnitColumns));
             }
 
-            for (var tap = 0; tap < _taps.Length; tap++)
+            for (var line = 0; line < _lines; line++)
             {
-                var pixels = new RowSet(from.At(first + _taps[tap].Y, _taps[tap].X), rows, from.RowStride, from.Width, _inputs);
-                SkinnyGemm<L, Fp32>.Accumulate(pixels, _inputs, _weights.Part(unit, tap * _inputs, columns), null, sums);
+                var start = from.At((first * _step) + _first.Y + line, _first.X);
+                var pixels = new RowSet(start, rows, _step * from.RowStride, width, _step * (nint)from.Channels);
+                SkinnyGemm<L, Fp32>.Accumulate(pixels, _depth, _weights.Part(unit, line * _depth, columns), null, sums);
             }
 
-            for (var pixel = 0; pixel < rows * from.Width; pixel++)
+            for (var pixel = 0; pixel < rows * width; pixel++)
             {
-                var (y, x) = (((first + (pixel / from.Width)) * _scale) + _offset.Y, (pixel % from.Width * _scale) + _offset.X);
+                var (y, x) = (((first + (pixel / width)) * _scale) + _offset.Y, (pixel % width * _scale) + _offset.X);
                 Put(sums + (pixel * PanelLayout.UnitColumns), columns, to.At(y, x) + (unit * PanelLayout.UnitColumns), add);
             }
         }
@@ -137,36 +163,16 @@ internal sealed unsafe class Convolution : IDisposable
         }
     }
 
-    private static Convolution[] Phases(HostTensor bias, Func<int, int, int[]> places, Func<int, int, float[]> weightAt)
+    /// <returns>[O, side, side, I]: as pixels lie.</returns>
+    private static float[] Arrange(long outputs, int side, int inputs, Func<int, int, int, int, float> weight)
     {
-        var values = bias.ToSingles();
-        return [.. Enumerable.Range(0, 4).Select(phase =>
+        var arranged = new float[outputs * side * side * inputs];
+        for (var at = 0; at < arranged.Length; at++)
         {
-            var (phaseY, phaseX) = (phase / 2, phase % 2);
-            var weights = Enumerable.Range(0, 4).Select(tap => Sum(
-                from y in places(phaseY, tap / 2) from x in places(phaseX, tap % 2) select weightAt(y, x))).ToList();
-            var taps = Enumerable.Range(0, 4).Select(tap => (phaseY - 1 + (tap / 2), phaseX - 1 + (tap % 2))).ToArray();
-            return new Convolution(weights, values, taps, 2, (phaseY, phaseX));
-        })];
-    }
+            var tap = at / inputs;
+            arranged[at] = weight(tap / (side * side), tap / side % side, tap % side, at % inputs);
+        }
 
-    private static float[] Sum(IEnumerable<float[]> matrices)
-        => matrices.Aggregate((a, b) => [.. a.Zip(b, (x, y) => x + y)]);
-
-    /// <returns>[O, I] of every tap.</returns>
-    private static List<float[]> Taps(HostTensor weight, bool isTransposed)
-    {
-        var (values, size) = (weight.ToSingles(), (int)(weight.Shape[2] * weight.Shape[3]));
-        var (outer, inner) = ((int)weight.Shape[0], (int)weight.Shape[1]);
-        return [.. Enumerable.Range(0, size).Select(tap =>
-        {
-            var matrix = new float[outer * inner];
-            for (var i = 0; i < matrix.Length; i++)
-            {
-                matrix[isTransposed ? (i % inner * outer) + (i / inner) : i] = values[(i * size) + tap];
-            }
-
-            return matrix;
-        })];
+        return arranged;
     }
 }

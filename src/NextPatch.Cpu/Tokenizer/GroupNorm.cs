@@ -24,10 +24,9 @@ internal sealed unsafe class GroupNorm
 
     /// <param name="team">The threads.</param>
     /// <param name="from">[h, w, C].</param>
-    /// <param name="to">Takes its shape.</param>
-    /// <param name="withSilu">Whether SiLU follows.</param>
+    /// <returns>What the norm does to it.</returns>
     /// <typeparam name="L">Channels computed at once.</typeparam>
-    public void Run<L>(ThreadTeam team, FeatureMap from, FeatureMap to, bool withSilu)
+    public NormFactors Measure<L>(ThreadTeam team, FeatureMap from)
         where L : unmanaged, ISimd<L>
     {
         var channels = from.Channels;
@@ -39,18 +38,23 @@ internal sealed unsafe class GroupNorm
                 Sums<L>(from.Width, channels, from.At(y, 0), row, row + channels);
             }
         });
-        var (scales, shifts) = Factors(sums, from.Height, (long)from.Height * from.Width * (channels / _groups));
-        to.Shape(from.Height, from.Width, channels);
-        team.Run(from.Height, (y, _) =>
-        {
-            fixed (float* scale = scales, shift = shifts)
-            {
-                Apply<L>(from.Width, channels, from.At(y, 0), scale, shift, withSilu, to.At(y, 0));
-            }
-        });
+        return Factors(sums, from.Height, (long)from.Height * from.Width * (channels / _groups));
     }
 
-    private (float[] Scales, float[] Shifts) Factors(float[] sums, int rows, long count)
+    /// <param name="team">The threads.</param>
+    /// <param name="from">[h, w, C].</param>
+    /// <param name="to">Takes its shape.</param>
+    /// <param name="withSilu">Whether SiLU follows.</param>
+    /// <typeparam name="L">Channels computed at once.</typeparam>
+    public void Run<L>(ThreadTeam team, FeatureMap from, FeatureMap to, bool withSilu)
+        where L : unmanaged, ISimd<L>
+    {
+        var factors = Measure<L>(team, from);
+        to.Shape(from.Height, from.Width, from.Channels);
+        team.Run(from.Height, (y, _) => factors.Apply<L>(from.Width, from.At(y, 0), withSilu, to.At(y, 0)));
+    }
+
+    private NormFactors Factors(float[] sums, int rows, long count)
     {
         var (channels, width) = (_weight.Length, _weight.Length / _groups);
         var (scales, shifts) = (new float[channels], new float[channels]);
@@ -75,7 +79,7 @@ internal sealed unsafe class GroupNorm
             }
         }
 
-        return (scales, shifts);
+        return new NormFactors(scales, shifts);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -95,20 +99,6 @@ internal sealed unsafe class GroupNorm
 
             L.Store(sums + c, sum);
             L.Store(squares + c, square);
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Apply<L>(int width, int channels, float* from, float* scale, float* shift, bool withSilu, float* to)
-        where L : unmanaged, ISimd<L>
-    {
-        for (var x = 0; x < width; x++, from += channels, to += channels)
-        {
-            for (var c = 0; c < channels; c += L.Count)
-            {
-                var v = L.MultiplyAdd(L.Load(from + c), L.Load(scale + c), L.Load(shift + c));
-                L.Store(to + c, withSilu ? v / (Exponential.Evaluate(-v) + L.Create(1)) : v);
-            }
         }
     }
 }

@@ -107,8 +107,15 @@ public sealed class TorchGenerationEngine : IGenerationEngine
                 }
 
                 var image = done + row - slot;
-                var code = processor.Draw(own, random.Uniform(request.FirstIndex + image, position));
-                codes[(image * Config.CodesPerImage) + position] = code;
+                var place = (image * Config.CodesPerImage) + position;
+                var code = request.GivenAt(place) ?? processor.Draw(own, random.Uniform(request.FirstIndex + image, position));
+                codes[place] = code;
+                if (request.OnRow is { } onRow && (position + 1) % Config.GridSide == 0)
+                {
+                    onRow(new FinishedRow(
+                        image, (position + 1) / Config.GridSide, codes.AsMemory(image * Config.CodesPerImage, position + 1)));
+                }
+
                 inputs[row] = code;
                 if (guided)
                 {

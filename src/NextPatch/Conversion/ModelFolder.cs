@@ -57,7 +57,7 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
                 HasTokenizer = tokenizerFolder is not null,
                 SourceName = Path.GetFileName(source.Weights.Path),
                 SourceHash = WeightsHash.ComputeForFile(source.Weights.Path, cancellation),
-                ParameterCount = tensors.Sum(t => t.Value.Count),
+                ParameterCount = source.Weights.Tensors.Values.Sum(t => t.Count),
                 Preset = GptInference.FindPreset(tensors.ToDictionary(t => t.Key, t => t.Value.Shape)),
                 Types = [.. tensors.Select(t => t.Value.Type).Distinct()],
                 IsSharded = File.Exists(Path.Combine(partial, SafetensorsIndex.FileName)),

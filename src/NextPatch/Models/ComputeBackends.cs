@@ -7,14 +7,13 @@ namespace NextPatch.Models;
 /// <summary>Finds what computes where a program does not say it.</summary>
 internal static class ComputeBackends
 {
-    /// <summary>Assemblies that may offer a backend; the first one beside the program is taken.</summary>
-    private static readonly string[] Assemblies = ["NextPatch.Torch"];
+    /// <summary>Assemblies that may offer what the engine in C# cannot do; the first one beside the program is taken.</summary>
+    public static readonly string[] Others = ["NextPatch.Torch"];
 
-    private static readonly Lazy<IComputeBackend> Default = new(() => First(Assemblies));
+    private static readonly AutomaticBackend Default = new();
 
-    /// <param name="chosen">What the program says; null: what lies beside it.</param>
-    /// <exception cref="NextPatchException">Nothing computes.</exception>
-    public static IComputeBackend Find(IComputeBackend? chosen) => chosen ?? Default.Value;
+    /// <param name="chosen">What the program says; null: the engine in C# wherever it can.</param>
+    public static IComputeBackend Find(IComputeBackend? chosen) => chosen ?? Default;
 
     /// <summary>The backend of the first of these assemblies that lies beside the program.</summary>
     /// <exception cref="NextPatchException">None does.</exception>

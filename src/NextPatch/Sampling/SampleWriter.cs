@@ -112,10 +112,10 @@ internal sealed class SampleWriter
         var total = request.Labels.Count;
         for (var first = 0; first < total; first += Part)
         {
-            var labels = request.Labels.Skip(first).Take(Part).ToArray();
-            var codes = _model.Engine.Generate(request with { Labels = labels, FirstIndex = request.FirstIndex + first }, cancellation: cancellation);
-            progress?.Report(first + labels.Length);
-            yield return (first, labels, codes);
+            var part = request.Part(first, Math.Min(Part, total - first), _model.Engine.Config);
+            var codes = _model.Engine.Generate(part, cancellation: cancellation);
+            progress?.Report(first + part.Labels.Count);
+            yield return (first, [.. part.Labels], codes);
         }
     }
 

@@ -42,6 +42,45 @@ public sealed class CpuGenerationEngineTests
         }
     }
 
+    [Fact]
+    public void Given_codes_are_kept_and_the_others_drawn_as_in_the_TorchSharp_engine()
+    {
+        var config = SmallGpt.Even;
+        using var model = SmallGpt.Create(config);
+        using var torch = new TorchGenerationEngine(model, ownsModel: false);
+        using var cpu = Open(config);
+        var free = new GenerationRequest { Labels = Labels(3), Seed = 7, Sampling = new SamplingConfig { GuidanceScale = 2 } };
+        var before = cpu.Generate(free);
+        int[] given = [.. before.Select((code, i) => i % 5 == 2 ? (code + 1) % config.VocabularySize : i % 3 == 0 ? code : -1)];
+
+        var codes = cpu.Generate(free with { GivenCodes = given });
+
+        Assert.Equal(torch.Generate(free with { GivenCodes = given }), codes);
+        Assert.All(given.Zip(codes).Where(p => p.First >= 0), p => Assert.Equal(p.First, p.Second));
+        Assert.Equal(before, cpu.Generate(free with { GivenCodes = [.. before.Select((code, i) => i % 2 == 0 ? code : -1)] })); // its own codes
+        Assert.Throws<ConfigException>(() => cpu.Generate(free with { GivenCodes = given[1..] }));
+        Assert.Throws<ConfigException>(() => cpu.Generate(free with { GivenCodes = [.. given.Select(_ => config.VocabularySize)] }));
+    }
+
+    [Fact]
+    public void Rows_are_told_as_they_are_finished()
+    {
+        var config = SmallGpt.Even;
+        using var model = SmallGpt.Create(config);
+        using var torch = new TorchGenerationEngine(model, ownsModel: false);
+        using var cpu = Open(config);
+        foreach (var engine in new IGenerationEngine[] { cpu, torch })
+        {
+            var rows = new List<(int Image, int[] Codes)>();
+            var codes = engine.Generate(new GenerationRequest
+            {
+                Labels = Labels(2), OnRow = row => rows.Add((row.Image, row.Codes.Span[^config.GridSide..].ToArray())),
+            });
+            Assert.Equal(2 * config.GridSide, rows.Count);
+            Assert.Equal(codes, rows.OrderBy(row => row.Image).SelectMany(row => row.Codes)); // in order of rows: the sort is stable
+        }
+    }
+
     /// <summary>Recorded from the published code; taken from where the golden cases are.</summary>
     [Fact]
     public void Recorded_generations_come_out_code_for_code()

@@ -4,7 +4,7 @@ using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 
-namespace NextPatch.Benchmarks.Formats;
+namespace NextPatch.Cli.Benchmarking;
 
 /// <summary>
 /// Weights of a published size whose values come from a formula, in the layout of the published files: models of any size without a download.

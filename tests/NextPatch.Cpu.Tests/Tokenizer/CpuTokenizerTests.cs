@@ -11,7 +11,7 @@ using NextPatch.Torch.Tokenizer;
 namespace NextPatch.Cpu.Tests.Tokenizer;
 
 [NoTensorLeaks]
-public sealed class CpuTokenizerDecoderTests
+public sealed class CpuTokenizerTests
 {
     private static readonly TokenizerConfig Small = new() { Channels = [32, 48], BlockCounts = [1, 2] };
 
@@ -21,7 +21,7 @@ public sealed class CpuTokenizerDecoderTests
         Channels = [32, 32, 64], BlockCounts = [1, 1, 1], LatentChannels = 32,
     };
 
-    public CpuTokenizerDecoderTests() => NativeBackend.EnsureLoaded();
+    public CpuTokenizerTests() => NativeBackend.EnsureLoaded();
 
     [Theory]
     [InlineData(false)]
@@ -32,7 +32,7 @@ public sealed class CpuTokenizerDecoderTests
         using var tokenizer = Create(config);
         using var decoder = Open(tokenizer);
         var codes = Codes(config, 3);
-        var (expected, actual) = (tokenizer.DecodePixels(codes), decoder.DecodePixels(codes));
+        var (expected, actual) = (tokenizer.DecodePixels(codes), decoder.Decode(codes));
         Assert.Equal(expected.Length, actual.Length);
         Assert.InRange(expected.Distinct().Count(), 20, 256); // a picture, not a plane
         Assert.All(expected.Zip(actual), p => Assert.InRange(p.Second - p.First, -1, 1));
@@ -57,13 +57,50 @@ public sealed class CpuTokenizerDecoderTests
         }
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Codes_are_those_of_TorchSharp(bool isVqgan)
+    {
+        var config = isVqgan ? Vqgan : Small;
+        using var tokenizer = Create(config);
+        using var managed = Open(tokenizer);
+        var size = config.ImageSide * config.ImageSide * 3;
+        byte[] pixels = [.. Enumerable.Range(0, 3 * size).Select(i => (byte)((i * 31) + (i / size * 77) + (i * (long)i % 191)))];
+        var (expected, actual) = (tokenizer.EncodePixels(pixels), new int[3 * config.CodesPerImage]);
+        managed.Encode(pixels, actual);
+        Assert.InRange(expected.Distinct().Count(), 5, config.CodebookSize);
+        Assert.Equal(expected, actual);
+        Assert.Equal(actual[..config.CodesPerImage], managed.Search<Simd1>(pixels.AsSpan(0, size), default));
+        Assert.Throws<ArgumentException>(() => managed.Encode(pixels.AsSpan(1), actual));
+    }
+
+    [Fact]
+    public void Codes_of_a_codebook_off_the_unit_sphere_are_the_nearest()
+    {
+        using var tokenizer = Create(Vqgan with { NormalizeCodes = false });
+        using var managed = Open(tokenizer);
+        byte[] pixels = [.. Enumerable.Range(0, 24 * 24 * 3).Select(i => (byte)(i * (long)i % 251))];
+        var actual = new int[Vqgan.CodesPerImage];
+        managed.Encode(pixels, actual);
+        Assert.Equal(tokenizer.EncodePixels(pixels), actual);
+    }
+
+    [Fact]
+    public void Planes_are_the_image_before_it_is_rounded()
+    {
+        using var tokenizer = Create(Small);
+        using var managed = Open(tokenizer);
+        Widths.AssertClose(tokenizer.DecodePlanes(Codes(Small, 2)), managed.DecodePlanes(Codes(Small, 2)), 1e-4);
+    }
+
     [Fact]
     public void An_image_does_not_depend_on_those_before_it()
     {
         using var tokenizer = Create(Vqgan);
         using var decoder = Open(tokenizer);
         var (codes, size) = (Codes(Vqgan, 3), Vqgan.ImageSide * Vqgan.ImageSide * 3);
-        Assert.Equal(decoder.DecodePixels(codes)[^size..], decoder.DecodePixels(codes.AsMemory(codes.Length - Vqgan.CodesPerImage)));
+        Assert.Equal(decoder.Decode(codes)[^size..], decoder.Decode(codes.AsMemory(codes.Length - Vqgan.CodesPerImage)));
     }
 
     [Fact]
@@ -71,18 +108,18 @@ public sealed class CpuTokenizerDecoderTests
     {
         using var tokenizer = Create(Small);
         var state = StateLoader.Capture(tokenizer).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value));
-        var error = Assert.Throws<NextPatchException>(() => CpuTokenizerDecoder.Open(state, Small with { Channels = [32, 64] }, "here", 1));
+        var error = Assert.Throws<NextPatchException>(() => CpuTokenizer.Open(state, Small with { Channels = [32, 64] }, "here", null, 1));
         Assert.Contains("here", error.Message, StringComparison.Ordinal);
         Assert.Contains(
             "'decoder.conv_in.weight' is Float32 [48, 8, 3, 3] but the tokenizer expects [64, 8, 3, 3]", error.Message, StringComparison.Ordinal);
         using var decoder = Open(tokenizer);
         Assert.Contains(
-            "Code 128", Assert.Throws<NextPatchException>(() => decoder.DecodePixels(new int[] { 128 }.Concat(new int[63]).ToArray())).Message,
+            "Code 128", Assert.Throws<NextPatchException>(() => decoder.Decode(new int[] { 128 }.Concat(new int[63]).ToArray())).Message,
             StringComparison.Ordinal);
-        Assert.Contains("65 codes", Assert.Throws<NextPatchException>(() => decoder.DecodePixels(new int[65])).Message, StringComparison.Ordinal);
+        Assert.Contains("65 codes", Assert.Throws<NextPatchException>(() => decoder.Decode(new int[65])).Message, StringComparison.Ordinal);
         using var cancellation = new CancellationTokenSource();
         cancellation.Cancel();
-        Assert.Throws<OperationCanceledException>(() => decoder.DecodePixels(new int[64], cancellation.Token));
+        Assert.Throws<OperationCanceledException>(() => decoder.Decode(new int[64], cancellation.Token));
     }
 
     private static VqTokenizer Create(TokenizerConfig config)
@@ -92,9 +129,9 @@ public sealed class CpuTokenizerDecoderTests
         return tokenizer;
     }
 
-    private static CpuTokenizerDecoder Open(VqTokenizer tokenizer)
-        => CpuTokenizerDecoder.Open(
-            StateLoader.Capture(tokenizer).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), tokenizer.Config, "test", 2);
+    private static CpuTokenizer Open(VqTokenizer tokenizer)
+        => CpuTokenizer.Open(
+            StateLoader.Capture(tokenizer).ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), tokenizer.Config, "test", null, 2);
 
     private static int[] Codes(TokenizerConfig config, int images)
         => [.. Enumerable.Range(0, images * config.CodesPerImage).Select(i => (i * 7919 % 104729) % config.CodebookSize)];

@@ -3,7 +3,7 @@ using System.Numerics;
 using NextPatch.Cpu.Memory;
 using NextPatch.Kernels.Threading;
 
-namespace NextPatch.Benchmarks.Decoding;
+namespace NextPatch.Cli.Benchmarking.Decoding;
 
 /// <summary>How fast all threads together read memory: they add up the floats of an array that no cache holds.</summary>
 internal sealed unsafe class ReadBandwidth : IDisposable

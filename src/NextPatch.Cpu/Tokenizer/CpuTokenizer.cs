@@ -1,0 +1,225 @@
+using System.Runtime.Intrinsics;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
+using NextPatch.Core.Tensors;
+using NextPatch.Kernels.Simd;
+using NextPatch.Kernels.Threading;
+
+namespace NextPatch.Cpu.Tokenizer;
+
+// Shape letters: N images, S pixels per side, T codes per image, g grid side, W code width.
+
+/// <summary>
+/// A VQ tokenizer in C# alone, one image at a time: the published ones and small ones. Pixels are within one level of TorchSharp's, whose sums have
+/// another order; codes differ where two code vectors are about equally near. One call at a time.
+/// </summary>
+public sealed class CpuTokenizer : IImageTokenizer
+{
+    private const int PixelsPerBatch = 64 * 32 * 32;
+
+    private readonly float[] _codebook; // [K, W], on the unit sphere where codes are compared there
+    private readonly List<ITokenizerLayer> _encoder; // laid out as it first runs, and so is the decoder
+    private readonly List<ITokenizerLayer> _decoder;
+    private readonly Lazy<CodeSearch> _search;
+    private readonly TokenizerMaps _maps = new();
+    private readonly ThreadTeam _team;
+
+    private CpuTokenizer(TokenizerConfig config, TokenizerState state, int threads)
+    {
+        Config = config;
+        _codebook = state.Get("quantize.embedding.weight", config.CodebookSize, config.CodeWidth).Read().ToSingles();
+        if (config.NormalizeCodes)
+        {
+            UnitVectors.Norm(_codebook, config.CodeWidth);
+        }
+
+        _decoder = TokenizerNetworks.Decoder(config, state);
+        _encoder = TokenizerNetworks.Encoder(config, state);
+        _search = new Lazy<CodeSearch>(() => new CodeSearch(_codebook, config.CodeWidth, config.NormalizeCodes));
+        _team = new ThreadTeam(threads);
+    }
+
+    public TokenizerConfig Config { get; }
+
+    /// <summary>Images are computed one by one; this many are asked for at a time.</summary>
+    public int EncodingBatch { get; private init; }
+
+    /// <summary>Reads a tokenizer; the file may be closed afterwards. Encoder and decoder are each laid out when first needed.</summary>
+    /// <param name="weights">Its weights.</param>
+    /// <param name="config">Its sizes.</param>
+    /// <param name="encodingBatch">What <see cref="EncodingBatch"/> says; codes do not depend on it.</param>
+    /// <param name="threads">How many compute, the caller's included; null = one per processor.</param>
+    /// <exception cref="NextPatchException">The weights do not fit the configuration.</exception>
+    public static CpuTokenizer Open(WeightsFile weights, TokenizerConfig config, int? encodingBatch = null, int? threads = null)
+        => Open(
+            weights.Tensors.ToDictionary(p => p.Key, p => StoredTensor.From(p.Value.Read())), config, weights.Path, encodingBatch, threads);
+
+    public void Encode(ReadOnlySpan<byte> pixels, Span<int> codes, CancellationToken cancellation = default)
+    {
+        var (size, length) = (Config.ImageSide * Config.ImageSide * 3, Config.CodesPerImage);
+        if (pixels.Length % size != 0)
+        {
+            throw new ArgumentException(
+                $"{pixels.Length} bytes are not a whole number of {Config.ImageSide}x{Config.ImageSide} RGB images ({size} bytes each).",
+                nameof(pixels));
+        }
+
+        for (var image = 0; image * size < pixels.Length; image++)
+        {
+            var one = pixels.Slice(image * size, size);
+            var found = Vector512.IsHardwareAccelerated ? Search<Simd16>(one, cancellation)
+                : Vector256.IsHardwareAccelerated ? Search<Simd8>(one, cancellation)
+                : Vector128.IsHardwareAccelerated ? Search<Simd4>(one, cancellation)
+                : Search<Simd1>(one, cancellation);
+            found.CopyTo(codes[(image * length)..]);
+        }
+    }
+
+    public byte[] Decode(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
+    {
+        var images = RequireCodes(codes.Span);
+        var size = Config.ImageSide * Config.ImageSide * 3;
+        var pixels = new byte[images * size];
+        for (var image = 0; image < images; image++)
+        {
+            var rendered = Render(codes.Span.Slice(image * Config.CodesPerImage, Config.CodesPerImage), cancellation);
+            for (var i = 0; i < size; i++)
+            {
+                pixels[(image * size) + i] = (byte)Math.Clamp((rendered[i] * 127.5f) + 128, 0, 255); // the published rule: truncation
+            }
+        }
+
+        return pixels;
+    }
+
+    public float[] DecodePlanes(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
+    {
+        var images = RequireCodes(codes.Span);
+        var area = Config.ImageSide * Config.ImageSide;
+        var planes = new float[images * 3 * area];
+        for (var image = 0; image < images; image++)
+        {
+            var rendered = Render(codes.Span.Slice(image * Config.CodesPerImage, Config.CodesPerImage), cancellation);
+            for (var i = 0; i < rendered.Length; i++)
+            {
+                planes[(((image * 3) + (i % 3)) * area) + (i / 3)] = rendered[i];
+            }
+        }
+
+        return planes;
+    }
+
+    public void Dispose()
+    {
+        _team.Dispose();
+        _maps.Dispose();
+        _encoder.ForEach(layer => layer.Dispose());
+        _decoder.ForEach(layer => layer.Dispose());
+        if (_search.IsValueCreated)
+        {
+            _search.Value.Dispose();
+        }
+    }
+
+    internal static CpuTokenizer Open(
+        IReadOnlyDictionary<string, StoredTensor> tensors, TokenizerConfig config, string source, int? encodingBatch, int? threads)
+    {
+        config.Validate();
+        return new CpuTokenizer(config, new TokenizerState(tensors, source), threads ?? Environment.ProcessorCount)
+        {
+            EncodingBatch = encodingBatch ?? Math.Clamp(PixelsPerBatch / (config.ImageSide * config.ImageSide), 1, 64),
+        };
+    }
+
+    /// <summary>One image with vectors of a given width, before it is rounded: float [S, S, 3], nominally in [-1, 1].</summary>
+    internal unsafe float[] Render<L>(ReadOnlySpan<int> codes, CancellationToken cancellation)
+        where L : unmanaged, ISimd<L>
+    {
+        var (grid, side) = (Config.GridSide, Config.ImageSide);
+        _maps.Current.Shape(grid, grid, Config.CodeWidth);
+        for (var i = 0; i < codes.Length; i++)
+        {
+            var vector = _codebook.AsSpan(codes[i] * Config.CodeWidth, Config.CodeWidth);
+            vector.CopyTo(new Span<float>(_maps.Current.At(i / grid, i % grid), Config.CodeWidth));
+        }
+
+        Run<L>(_decoder, cancellation);
+        var image = new float[side * side * 3];
+        for (var y = 0; y < side; y++)
+        {
+            new ReadOnlySpan<float>(_maps.Current.At(y, 0), side * 3).CopyTo(image.AsSpan(y * side * 3));
+        }
+
+        return image;
+    }
+
+    /// <summary>The encoder with vectors of a given width.</summary>
+    /// <param name="pixels">uint8 [S, S, 3].</param>
+    /// <param name="cancellation">Checked between layers.</param>
+    /// <returns>[T].</returns>
+    internal int[] Search<L>(ReadOnlySpan<byte> pixels, CancellationToken cancellation)
+        where L : unmanaged, ISimd<L>
+    {
+        var codes = new int[Config.CodesPerImage];
+        _search.Value.Run<L>(_team, Latents<L>(pixels, cancellation), codes);
+        return codes;
+    }
+
+    /// <summary>What is compared with the codebook, not normed.</summary>
+    /// <returns>[g, g, W], valid until the next call.</returns>
+    internal unsafe FeatureMap Latents<L>(ReadOnlySpan<byte> pixels, CancellationToken cancellation)
+        where L : unmanaged, ISimd<L>
+    {
+        var side = Config.ImageSide;
+        _maps.Current.Shape(side, side, 3);
+        for (var y = 0; y < side; y++)
+        {
+            var line = new Span<float>(_maps.Current.At(y, 0), side * 3);
+            for (var i = 0; i < line.Length; i++)
+            {
+                line[i] = (float)(pixels[(y * side * 3) + i] / 127.5) - 1;
+            }
+        }
+
+        Run<L>(_encoder, cancellation);
+        return _maps.Current;
+    }
+
+    private void Run<L>(List<ITokenizerLayer> layers, CancellationToken cancellation)
+        where L : unmanaged, ISimd<L>
+    {
+        foreach (var layer in layers)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            layer.Run<L>(_team, _maps);
+        }
+    }
+
+    private float[] Render(ReadOnlySpan<int> codes, CancellationToken cancellation)
+        => Vector512.IsHardwareAccelerated ? Render<Simd16>(codes, cancellation)
+            : Vector256.IsHardwareAccelerated ? Render<Simd8>(codes, cancellation)
+            : Vector128.IsHardwareAccelerated ? Render<Simd4>(codes, cancellation)
+            : Render<Simd1>(codes, cancellation);
+
+    /// <returns>Number of images.</returns>
+    private int RequireCodes(ReadOnlySpan<int> codes)
+    {
+        if (codes.Length % Config.CodesPerImage != 0)
+        {
+            throw new NextPatchException($"{codes.Length} codes are not a whole number of images of {Config.CodesPerImage} codes each.");
+        }
+
+        foreach (var code in codes)
+        {
+            if (code < 0 || code >= Config.CodebookSize)
+            {
+                throw new NextPatchException(
+                    $"Code {code} is outside the tokenizer's codebook of {Config.CodebookSize}; the codes probably belong to another tokenizer.");
+            }
+        }
+
+        return codes.Length / Config.CodesPerImage;
+    }
+}

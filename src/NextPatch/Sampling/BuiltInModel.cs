@@ -1,0 +1,45 @@
+using System.Reflection;
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
+
+namespace NextPatch.Sampling;
+
+/// <summary>The model that comes with the library (<c>BuiltIn/README.md</c>).</summary>
+internal static class BuiltInModel
+{
+    /// <summary>What stands for its path in names and messages.</summary>
+    public const string Name = "quickstart";
+
+    private const string Prefix = "BuiltIn/";
+
+    /// <param name="backend">Computes; null = C# alone.</param>
+    /// <param name="onConfig">Told the configuration before the weights load.</param>
+    public static SampleModel Load(IComputeBackend? backend = null, Action<CheckpointConfig>? onConfig = null)
+    {
+        // Weights are read from files; these exist while they are.
+        var folder = Directory.CreateTempSubdirectory("nextpatch-");
+        try
+        {
+            var assembly = Assembly.GetExecutingAssembly();
+            foreach (var name in assembly.GetManifestResourceNames().Where(name => name.StartsWith(Prefix, StringComparison.Ordinal)))
+            {
+                var path = Path.Combine(folder.FullName, name[Prefix.Length..].Replace('\\', '/'));
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                using var from = assembly.GetManifestResourceStream(name)!;
+                using var to = File.Create(path);
+                from.CopyTo(to);
+            }
+
+            return SampleModel.Load(folder.FullName, backend: backend, onConfig: onConfig);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NextPatchException($"The built-in model needs some megabytes of temporary files in '{folder.FullName}': {e.Message}", e);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+}
