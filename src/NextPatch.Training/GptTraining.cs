@@ -41,7 +41,8 @@ public static class GptTraining
             Model = request.FitsToCodes ? Fit(request.Model, store.Manifest) : request.Model,
             Training = request.Training,
             ClassNames = store.Manifest.ClassNames,
-            TokenizerHash = store.Manifest.TokenizerHash,
+            TokenizerHash = store.Manifest.TokenizerHash ?? (request.Tokenizer is { } named ? WeightsHash.ComputeForTokenizer(named) : null),
+            TokenizerPath = RecordedPath(request, store.Manifest),
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
         };
         var run = request.Run;
@@ -65,17 +66,39 @@ public static class GptTraining
         => model with { GridSide = codes.GridSide, VocabularySize = codes.VocabularySize, ClassCount = codes.ClassNames.Count };
 
     /// <summary>Where the tokenizer of codes lies.</summary>
-    /// <param name="chosen">What a person says; null: beside the codes.</param>
+    /// <param name="chosen">What a person says; null: where the codes say it lies, or beside them.</param>
     /// <param name="codes">Their folder.</param>
     /// <exception cref="ConfigException">There is none.</exception>
+    /// <exception cref="NextPatchException">It is not where it was recorded, or another one.</exception>
     internal static string FindTokenizer(string? chosen, string codes)
     {
-        var folder = chosen ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(codes))!, "tokenizer");
-        return Directory.Exists(folder) ? folder : throw new ConfigException(
-            $"SampleEvery and EvaluateEvery need the tokenizer of the codes, and {folder} does not exist. Name it with Tokenizer, or leave them out.")
+        var found = CodeTokenizer.Find(codes, chosen);
+        if (found is null || !Path.Exists(found))
         {
-            Settings = ["SampleEvery", "EvaluateEvery", "Tokenizer"],
-        };
+            throw new ConfigException(
+                $"SampleEvery and EvaluateEvery need the tokenizer of the codes, and {found ?? CodeTokenizer.PlaceBeside(codes)} does not exist. Name "
+                + "it with Tokenizer, or leave them out.")
+            {
+                Settings = ["SampleEvery", "EvaluateEvery", "Tokenizer"],
+            };
+        }
+
+        CodeTokenizer.RequireSame(codes, found);
+        return found;
+    }
+
+    /// <summary>Where the tokenizer lies now, so that the run finds it without being told; null where that is not known.</summary>
+    private static string? RecordedPath(GptTrainingRequest request, CodeManifest codes)
+    {
+        if (request.Tokenizer is { } named)
+        {
+            CodeTokenizer.Of(request.Codes, codes).RequireSame(named);
+            return Path.GetFullPath(named);
+        }
+
+        var beside = CodeTokenizer.PlaceBeside(request.Codes);
+        return codes.TokenizerPath ?? (codes.TokenizerHash is { } hash && File.Exists(Path.Combine(beside, "model.safetensors"))
+            && WeightsHash.ComputeForTokenizer(beside) == hash ? beside : null);
     }
 
     private static void Fill(GptModel model, GptTrainingRequest request)

@@ -165,6 +165,7 @@ internal sealed class QuickstartPipeline
             VocabularySize = tokenizer.Config.CodebookSize,
             ClassNames = data.Train.ClassNames,
             TokenizerHash = WeightsHash.ComputeForTokenizer(_folder.Tokenizer),
+            TokenizerPath = Path.GetFullPath(_folder.Tokenizer),
             ImageSide = data.Train.Side,
             Count = data.Train.Count + data.HeldOut.Count,
             HeldOutCount = data.HeldOut.Count,
@@ -193,6 +194,7 @@ internal sealed class QuickstartPipeline
             Training = _settings.Training,
             ClassNames = store.Manifest.ClassNames,
             TokenizerHash = store.Manifest.TokenizerHash,
+            TokenizerPath = store.Manifest.TokenizerPath,
             ImageSide = store.Manifest.ImageSide,
         };
         var options = new GptRunOptions

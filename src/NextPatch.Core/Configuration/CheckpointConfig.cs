@@ -16,6 +16,9 @@ public sealed record CheckpointConfig
     /// <summary>Hash of the tokenizer's weights whose codes the model was trained on; null when unknown.</summary>
     public string? TokenizerHash { get; init; }
 
+    /// <summary>Full path of that tokenizer when the run began; null when unknown.</summary>
+    public string? TokenizerPath { get; init; }
+
     /// <summary>Side of the images in pixels; null when unknown.</summary>
     public int? ImageSide { get; init; }
 }

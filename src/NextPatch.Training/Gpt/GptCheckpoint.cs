@@ -31,7 +31,11 @@ internal static class GptCheckpoint
     public static void RequireSame(string folder, CheckpointConfig config)
     {
         var type = ConfigJson.Default.CheckpointConfig;
-        ResumePoint.RequireSame(ConfigJson.Read(Path.Combine(folder, "config.json"), type), config, type, folder);
+        var stored = ConfigJson.Read(Path.Combine(folder, "config.json"), type);
+
+        // Where the tokenizer lies computes nothing, and codes may not say whose they are.
+        ResumePoint.RequireSame(
+            stored, config with { TokenizerPath = stored.TokenizerPath, TokenizerHash = config.TokenizerHash ?? stored.TokenizerHash }, type, folder);
     }
 
     /// <summary>Loads a checkpoint into a model and its optimiser.</summary>
