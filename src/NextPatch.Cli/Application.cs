@@ -86,6 +86,8 @@ internal static class Application
               nextpatch plan          what a run costs before it starts
               nextpatch encode        images into codes
               nextpatch train         train on your own codes
+              nextpatch report        the page of a run, made again; 'train' writes it at its end
+              nextpatch compare       runs beside each other: losses, cost, figures, samples
               nextpatch sample        images from a trained model
               nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
               nextpatch sweep         the same over a grid of guidance scales and filters, with curves and a picture
@@ -102,6 +104,8 @@ internal static class Application
         root.Add(PlanCommand.Create());
         root.Add(EncodeCommand.Create());
         root.Add(TrainCommand.Create());
+        root.Add(ReportCommand.Create());
+        root.Add(CompareCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(EvaluateCommand.Create());
         root.Add(SweepCommand.Create());

@@ -34,6 +34,7 @@ public static class GptTraining
         GptTrainingRequest request, IProgress<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
         NativeBackend.EnsureLoaded();
+        RunRecord.RequireCodes(request);
         using var store = CodeStore.Open(request.Codes);
         store.CheckVocabulary(cancellation);
         var config = new CheckpointConfig
@@ -46,6 +47,11 @@ public static class GptTraining
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
         };
         var run = request.Run;
+        if (run.Resume)
+        {
+            RunRecord.Read(run.Output)?.RequireSame(request.Codes, store.Manifest);
+        }
+
         using var tokenizer = run.SampleEvery > 0 && run.OnSample is null ? OpenTokenizer(request) : null;
         var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output);
         using var trainer = new GptTrainer(
@@ -53,13 +59,26 @@ public static class GptTraining
             store,
             run with
             {
-                OnSample = grids is null ? run.OnSample : grids.Write,
+                DrawGrid = grids is null ? null : grids.Write,
                 OnProgress = run.OnProgress + (progress is null ? null : new Action<TrainingProgress>(progress.Report)),
             },
             request.InitialWeights is null ? null : model => Fill(model, request));
+        RunRecord.From(request, trainer.Config, store.Manifest).Write(run.Output, run.OnNote);
         request.OnPlanned?.Invoke(trainer.Cost);
         return trainer.Run(cancellation);
     }
+
+    /// <summary>
+    /// The request that continues a run with the settings that it holds, from where its folder and its codes lie; change what surrounds it, such as
+    /// intervals, with <c>with</c>.
+    /// <code>GptTraining.Run(GptTraining.Continue("run"));</code>
+    /// </summary>
+    /// <param name="run">The run's folder.</param>
+    /// <exception cref="NextPatchException">
+    /// There is no run, or its codes are not where they were. One that was not begun by <see cref="Run"/> does not say where they are: set
+    /// <see cref="GptTrainingRequest.Codes"/>, which is empty then.
+    /// </exception>
+    public static GptTrainingRequest Continue(string run) => RunRecord.Request(run);
 
     /// <summary>A model for such codes.</summary>
     internal static GptConfig Fit(GptConfig model, CodeManifest codes)

@@ -84,10 +84,12 @@ internal sealed class RunSettings
         };
     }
 
+    public IReadOnlyList<Option> All =>
+        [_preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch];
+
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[
-            _preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch])
+        foreach (var option in All)
         {
             command.Add(option);
         }

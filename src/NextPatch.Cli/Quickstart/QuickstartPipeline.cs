@@ -16,6 +16,7 @@ using NextPatch.Models;
 using NextPatch.Sampling;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
+using NextPatch.Training;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Tokenizer;
 
@@ -209,6 +210,9 @@ internal sealed class QuickstartPipeline
             },
         };
         using var trainer = new GptTrainer(config, store, options);
+        RunRecord.From(
+            new GptTrainingRequest { Codes = _folder.Codes, Model = config.Model, Training = config.Training, Run = options }, config, store.Manifest)
+            .Write(_folder.Model, _note);
         foreach (var line in TrainingDisplay.Plan(_settings.Model, trainer.Cost))
         {
             _note(line);

@@ -42,4 +42,7 @@ public sealed record RunState
 
     /// <summary>Skipped steps in a row up to <see cref="Step"/>.</summary>
     public int SkippedInARow { get; init; }
+
+    /// <summary>What the run gave, once it is judged; null in checkpoints on the way.</summary>
+    public RunResult? Result { get; init; }
 }

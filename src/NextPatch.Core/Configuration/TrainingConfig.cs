@@ -122,6 +122,29 @@ public sealed record TrainingConfig
             stage => WarmupShare is { } share ? share * stage.StepCount : WarmupEpochs * stepsPerEpoch, DecayRatio);
     }
 
+    /// <summary>The settings of a run whose last stage goes on to another end; the other stages stay where they are.</summary>
+    /// <param name="steps">Optimiser steps of the longer run.</param>
+    /// <param name="images">Images of the training part.</param>
+    /// <exception cref="ConfigException">The run is as long already.</exception>
+    public TrainingConfig LengthenedTo(long steps, long images)
+    {
+        var schedule = CreateSchedule(images);
+        if (steps < schedule.TotalSteps)
+        {
+            throw new ConfigException(
+                $"ExtendTo {steps} is less than the {schedule.TotalSteps} steps that the run has; a run can only become longer.")
+            { Settings = ["ExtendTo"] };
+        }
+
+        return steps == schedule.TotalSteps ? this : this with
+        {
+            Steps = steps,
+            PatchSides = null,
+            Stages = [.. schedule.Stages.Select(s => new StageLength(
+                s.PatchSide, Steps: s.StepCount + (s.Index == schedule.Stages.Count - 1 ? steps - schedule.TotalSteps : 0)))],
+        };
+    }
+
     /// <exception cref="ConfigException">Some settings cannot work; every problem is listed.</exception>
     public TrainingConfig Validated(GptConfig model)
     {

@@ -99,6 +99,8 @@ public sealed class TokenizerRun : TrainingRun
 
     private protected override long TotalSteps => _config.Steps;
 
+    private protected override IReadOnlyDictionary<string, object> Parameters => TokenizerMetrics.ParametersOf(_config);
+
     private protected override double LearningRate => _config.Objective.LearningRate;
 
     /// <summary>Settings of the run that wrote a checkpoint.</summary>
