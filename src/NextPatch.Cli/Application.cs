@@ -71,7 +71,8 @@ internal static class Application
     private static string WordsOf(SymbolResult? command)
         => command is CommandResult { Command: not RootCommand and var own } ? $"{WordsOf(command.Parent)}{own.Name} " : "";
 
-    private static RootCommand CreateRoot()
+    /// <summary>The tree of commands.</summary>
+    internal static RootCommand CreateRoot()
     {
         var root = new RootCommand(
             """
@@ -114,6 +115,7 @@ internal static class Application
         root.Add(DatasetCommand.Create());
         root.Add(TokenizerCommand.Create());
         root.Add(BenchCommand.Create());
+        StrictNumbers.Apply(root);
         return root;
     }
 

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
@@ -42,15 +43,32 @@ internal static class ErrorBoundary
             case UnauthorizedAccessException e:
                 say($"The system does not allow it: {e.Message} Choose another folder, or change its permissions.");
                 return ExitCode.Failure;
+            case IOException when !HasFolder():
+                say("The folder that this was started in is not there any more; go to another one.");
+                return ExitCode.Failure;
             case IOException e:
                 say($"Reading or writing failed: {e.Message}");
                 return ExitCode.Failure;
             case OutOfMemoryException:
+            case ExternalException e when e.Message.Contains("not enough memory", StringComparison.OrdinalIgnoreCase): // libtorch's
                 say("There is not enough memory for this; take fewer or smaller images, or smaller batches.");
                 return ExitCode.Failure;
             default:
                 say($"This is a defect of NextPatch; please report it with the lines below.{Environment.NewLine}{exception}");
                 return ExitCode.Failure;
+        }
+    }
+
+    /// <summary>Whether there is a current folder: another program may have deleted it.</summary>
+    private static bool HasFolder()
+    {
+        try
+        {
+            return Directory.Exists(Directory.GetCurrentDirectory());
+        }
+        catch (IOException)
+        {
+            return false;
         }
     }
 

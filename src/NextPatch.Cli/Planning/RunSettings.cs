@@ -168,7 +168,7 @@ internal sealed class RunSettings
         var numbers = new List<int>();
         foreach (var part in sides.Split(',', StringSplitOptions.TrimEntries))
         {
-            numbers.Add(int.TryParse(part, out var side) && side > 0
+            numbers.Add(StrictNumber.TryParse(part, out int side) && side > 0
                 ? side
                 : throw new ConfigException($"--patch-sides '{sides}' is not a list of whole numbers; write it like 4,2,1."));
         }

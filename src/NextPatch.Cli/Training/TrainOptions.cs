@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
@@ -15,6 +14,7 @@ internal sealed class TrainOptions
 {
     private const string Uniform = "uniform";
     private const string Power = "power:";
+    private const double MostPower = 100; // of the number of codes in a patch, and still a float
 
     private readonly Option<double?> _learningRate = new("--lr")
     {
@@ -215,7 +215,7 @@ internal sealed class TrainOptions
         }
 
         var isPower = text.StartsWith(Power, StringComparison.Ordinal);
-        return isPower && double.TryParse(text[Power.Length..], CultureInfo.InvariantCulture, out var power) && double.IsFinite(power)
+        return isPower && StrictNumber.TryParse(text.AsSpan(Power.Length), out double power) && Math.Abs(power) <= MostPower
             ? power
             : throw new ConfigException($"--target-weights '{text}' is neither uniform nor power:A with a number A; write it like power:0.5.");
     }

@@ -4,7 +4,6 @@ using NextPatch.Cli.Reports;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Data.Codes;
-using NextPatch.Evaluation.Protocol;
 using NextPatch.Torch.Loading;
 using NextPatch.Training;
 using NextPatch.Training.Gpt;

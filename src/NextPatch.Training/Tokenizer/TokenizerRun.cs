@@ -75,7 +75,7 @@ public sealed class TokenizerRun : TrainingRun
             }
 
             var perturbation = _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null;
-            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, perturbation);
+            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, perturbation, _config.Frozen);
             _upkeep = new DeadCodeRevival(Tokenizer, _trainer, _config);
             _checkpoint = new TokenizerCheckpoint(Tokenizer, _discriminator, _trainer, _upkeep);
             _batches = new Prefetcher<byte[]>(images.Batch, BatchesAhead);

@@ -40,7 +40,7 @@ internal sealed class ModelSource : IDisposable
             return new ModelSource(weights)
             {
                 Folder = folder,
-                Config = folder is null ? null : ReadConfig(folder),
+                Config = (folder is null ? null : ReadConfig(folder)) ?? FileConfig.Read(weights),
                 Step = weights.Step ?? (folder is null ? null : ReadStep(folder)),
             };
         }
@@ -98,7 +98,10 @@ internal sealed class ModelSource : IDisposable
     {
         if (Folder is null)
         {
-            return [];
+            // Others may keep another model's tokenizer beside a file, so only the one that it remembers counts.
+            var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Weights.Path))!, "tokenizer");
+            return Config?.TokenizerHash is { } hash && File.Exists(Path.Combine(beside, "model.safetensors"))
+                && WeightsHash.ComputeForTokenizer(beside) == hash ? [beside] : [];
         }
 
         var own = Path.GetFullPath(Folder);
