@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
@@ -39,6 +40,11 @@ internal static class Application
                 return ExplainMistake(terminal, parsed, config);
             }
 
+            if (parsed.Action is not HelpAction && !HasFolder())
+            {
+                throw new NextPatchException("The folder that this was started in is not there any more; go to another one, and start again.");
+            }
+
             return await parsed.InvokeAsync(
                 new InvocationConfiguration
                 {
@@ -49,6 +55,19 @@ internal static class Application
                 },
                 cancellation);
         });
+    }
+
+    /// <summary>Whether there is a current folder: another program may have deleted it, and libraries end the process over that.</summary>
+    private static bool HasFolder()
+    {
+        try
+        {
+            return Directory.Exists(Directory.GetCurrentDirectory());
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     private static int ExplainMistake(Terminal terminal, ParseResult parsed, ConfigFile? config)

@@ -43,9 +43,6 @@ internal static class ErrorBoundary
             case UnauthorizedAccessException e:
                 say($"The system does not allow it: {e.Message} Choose another folder, or change its permissions.");
                 return ExitCode.Failure;
-            case IOException when !HasFolder():
-                say("The folder that this was started in is not there any more; go to another one.");
-                return ExitCode.Failure;
             case IOException e:
                 say($"Reading or writing failed: {e.Message}");
                 return ExitCode.Failure;
@@ -59,19 +56,6 @@ internal static class ErrorBoundary
         }
     }
 
-    /// <summary>Whether there is a current folder: another program may have deleted it.</summary>
-    private static bool HasFolder()
-    {
-        try
-        {
-            return Directory.Exists(Directory.GetCurrentDirectory());
-        }
-        catch (IOException)
-        {
-            return false;
-        }
-    }
-
     /// <summary>A terminal that is gone must not turn the exit code into a crash.</summary>
     private static void Say(Terminal terminal, string message)
     {
@@ -79,7 +63,7 @@ internal static class ErrorBoundary
         {
             terminal.WriteError(message);
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
         {
         }
     }

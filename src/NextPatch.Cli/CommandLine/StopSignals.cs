@@ -66,7 +66,7 @@ internal sealed class StopSignals : IDisposable
             Console.Error.WriteLine(
                 $"{Environment.NewLine}{(_isPatient ? "Stopping after the current step; once more ends it at once." : "Stopping.")}");
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
         {
             // The terminal is gone; what escapes here would end the process before it has saved.
         }
