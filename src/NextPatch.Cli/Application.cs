@@ -35,6 +35,7 @@ internal static class Application
             }
 
             var (parsed, config) = ConfigFile.Parse(CreateRoot(), args.Count == 0 ? ["--help"] : args);
+            RequireFlags(args, parsed.CommandResult.Command);
             if (parsed.Action is ParseErrorAction)
             {
                 return ExplainMistake(terminal, parsed, config);
@@ -55,6 +56,18 @@ internal static class Application
                 },
                 cancellation);
         });
+    }
+
+    /// <summary>The parser takes the value of '--json=maybe' for an argument of the command, such as a path.</summary>
+    private static void RequireFlags(IEnumerable<string> args, Command command)
+    {
+        foreach (var (name, value) in args.TakeWhile(a => a != "--").Select(a => a.Split('=', 2)).Where(p => p.Length == 2).Select(p => (p[0], p[1])))
+        {
+            if (command.Options.Any(o => o.Name == name && o.ValueType == typeof(bool)) && !bool.TryParse(value, out _))
+            {
+                throw new ConfigException($"{name} is a flag: say it alone, or with true or false, but not with '{value}'.");
+            }
+        }
     }
 
     /// <summary>Whether there is a current folder: another program may have deleted it, and libraries end the process over that.</summary>

@@ -52,7 +52,22 @@ internal static class StrictNumbers
             case Option<ulong> o: o.CustomParser = result => Seed(result, option.Name); break;
             case Option<double> o: o.CustomParser = result => Fraction(result, option.Name); break;
             case Option<double?> o: o.CustomParser = result => Fraction(result, option.Name); break;
-            default: break;
+            default:
+                if ((Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType) is { IsEnum: true } type)
+                {
+                    option.Validators.Add(result => RequireName(result, type)); // the parser takes the numbers behind the names too
+                }
+
+                break;
+        }
+    }
+
+    private static void RequireName(OptionResult result, Type type)
+    {
+        var names = Enum.GetNames(type);
+        if (result.Tokens is [.., { Value: var text }] && !names.Contains(text, StringComparer.OrdinalIgnoreCase))
+        {
+            result.AddError($"{result.Option.Name} '{text}' must be one of {string.Join(", ", names.Select(n => n.ToLowerInvariant()))}.");
         }
     }
 

@@ -163,15 +163,6 @@ internal sealed class TrainOptions
         {
             command.Add(option);
         }
-
-        command.Validators.Add(result =>
-        {
-            var isNamed = result.GetResult(Frame.Resume) is { Tokens: [{ Value: var value }, ..] } && !bool.TryParse(value, out _);
-            foreach (var missing in ((Option[])[Codes, Frame.Output]).Where(o => !isNamed && result.GetResult(o) is null))
-            {
-                result.AddError($"Option '{missing.Name}' is required.");
-            }
-        });
     }
 
     /// <summary>Recipe, data and options together.</summary>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Reports;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Data.Codes;
@@ -52,6 +53,14 @@ internal sealed class TrainingJob
 
     private GptTrainingRequest Fresh()
     {
+        Option[] needed = [_options.Codes, _options.Frame.Output];
+        if (needed.Where(o => _parsed.GetResult(o) is null).ToArray() is { Length: > 0 } missing)
+        {
+            throw new ConfigException(
+                $"{string.Join(" and ", missing.Select(o => o.Name))} must be given: the codes to train on and the folder of the run, or --resume with the "
+                + "folder of a run. 'nextpatch train --help' lists what there is.");
+        }
+
         var codes = _parsed.GetRequiredValue(_options.Codes)!;
         var (model, training) = Settings(codes);
         return new GptTrainingRequest

@@ -19,14 +19,13 @@ internal static class EventTrim
     public static bool CutAfter(string path, long lastStep, string resultPrefix, string endTag, string soughtTag)
     {
         using var file = new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite);
-        var isFound = false;
+        var (isFound, whole) = (false, 0L);
         var header = new byte[HeaderLength];
         while (file.ReadAtLeast(header, HeaderLength, throwOnEndOfStream: false) == HeaderLength)
         {
-            var (start, length) = (file.Position - HeaderLength, BinaryPrimitives.ReadUInt64LittleEndian(header));
+            var length = BinaryPrimitives.ReadUInt64LittleEndian(header);
             if (length > (ulong)(file.Length - file.Position))
             {
-                file.Position = start;
                 break;
             }
 
@@ -36,15 +35,15 @@ internal static class EventTrim
             var isResult = tag.StartsWith(resultPrefix, StringComparison.Ordinal) || tag == endTag;
             if (file.Length - file.Position < FooterLength || step > lastStep || (step == lastStep && isResult))
             {
-                file.Position = start;
                 break;
             }
 
             isFound |= tag == soughtTag;
             file.Position += FooterLength;
+            whole = file.Position;
         }
 
-        file.SetLength(Math.Min(file.Position, file.Length));
+        file.SetLength(whole);
         return isFound;
     }
 

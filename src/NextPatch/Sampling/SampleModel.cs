@@ -59,9 +59,9 @@ internal sealed class SampleModel : IDisposable
         onConfig?.Invoke(config);
         var hash = WeightsHash.ComputeForFile(source.Weights.Path);
         CheckpointSums.RequireIntact(source.Weights.Path, hash);
-        if (source.Config is not null)
+        if (source is { Config: not null, Folder: { } folder })
         {
-            CheckpointSums.RequireIntact(Path.Combine(source.Folder!, "config.json"));
+            CheckpointSums.RequireIntact(Path.Combine(folder, "config.json"));
         }
 
         var tokenizerFolder = tokenizer == NoTokenizer ? null : source.FindTokenizer(tokenizer);
