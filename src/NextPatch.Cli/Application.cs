@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
@@ -34,9 +35,15 @@ internal static class Application
             }
 
             var (parsed, config) = ConfigFile.Parse(CreateRoot(), args.Count == 0 ? ["--help"] : args);
+            RequireFlags(args, parsed.CommandResult.Command);
             if (parsed.Action is ParseErrorAction)
             {
                 return ExplainMistake(terminal, parsed, config);
+            }
+
+            if (parsed.Action is not HelpAction && !HasFolder())
+            {
+                throw new NextPatchException("The folder that this was started in is not there any more; go to another one, and start again.");
             }
 
             return await parsed.InvokeAsync(
@@ -49,6 +56,31 @@ internal static class Application
                 },
                 cancellation);
         });
+    }
+
+    /// <summary>The parser takes the value of '--json=maybe' for an argument of the command, such as a path.</summary>
+    private static void RequireFlags(IEnumerable<string> args, Command command)
+    {
+        foreach (var (name, value) in args.TakeWhile(a => a != "--").Select(a => a.Split('=', 2)).Where(p => p.Length == 2).Select(p => (p[0], p[1])))
+        {
+            if (command.Options.Any(o => o.Name == name && o.ValueType == typeof(bool)) && !bool.TryParse(value, out _))
+            {
+                throw new ConfigException($"{name} is a flag: say it alone, or with true or false, but not with '{value}'.");
+            }
+        }
+    }
+
+    /// <summary>Whether there is a current folder: another program may have deleted it, and libraries end the process over that.</summary>
+    private static bool HasFolder()
+    {
+        try
+        {
+            return Directory.Exists(Directory.GetCurrentDirectory());
+        }
+        catch (IOException)
+        {
+            return false;
+        }
     }
 
     private static int ExplainMistake(Terminal terminal, ParseResult parsed, ConfigFile? config)
@@ -71,7 +103,8 @@ internal static class Application
     private static string WordsOf(SymbolResult? command)
         => command is CommandResult { Command: not RootCommand and var own } ? $"{WordsOf(command.Parent)}{own.Name} " : "";
 
-    private static RootCommand CreateRoot()
+    /// <summary>The tree of commands.</summary>
+    internal static RootCommand CreateRoot()
     {
         var root = new RootCommand(
             """
@@ -86,6 +119,8 @@ internal static class Application
               nextpatch plan          what a run costs before it starts
               nextpatch encode        images into codes
               nextpatch train         train on your own codes
+              nextpatch report        the page of a run, made again; 'train' writes it at its end
+              nextpatch compare       runs beside each other: losses, cost, figures, samples
               nextpatch sample        images from a trained model
               nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
               nextpatch sweep         the same over a grid of guidance scales and filters, with curves and a picture
@@ -103,6 +138,8 @@ internal static class Application
         root.Add(PlanCommand.Create());
         root.Add(EncodeCommand.Create());
         root.Add(TrainCommand.Create());
+        root.Add(ReportCommand.Create());
+        root.Add(CompareCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(EvaluateCommand.Create());
         root.Add(SweepCommand.Create());
@@ -113,6 +150,7 @@ internal static class Application
         root.Add(DatasetCommand.Create());
         root.Add(TokenizerCommand.Create());
         root.Add(BenchCommand.Create());
+        StrictNumbers.Apply(root);
         return root;
     }
 

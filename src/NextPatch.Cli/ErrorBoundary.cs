@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
@@ -46,6 +47,7 @@ internal static class ErrorBoundary
                 say($"Reading or writing failed: {e.Message}");
                 return ExitCode.Failure;
             case OutOfMemoryException:
+            case ExternalException e when e.Message.Contains("not enough memory", StringComparison.OrdinalIgnoreCase): // libtorch's
                 say("There is not enough memory for this; take fewer or smaller images, or smaller batches.");
                 return ExitCode.Failure;
             default:
@@ -61,7 +63,7 @@ internal static class ErrorBoundary
         {
             terminal.WriteError(message);
         }
-        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
         {
         }
     }

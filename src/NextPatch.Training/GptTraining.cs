@@ -34,6 +34,7 @@ public static class GptTraining
         GptTrainingRequest request, IProgress<TrainingProgress>? progress = null, CancellationToken cancellation = default)
     {
         NativeBackend.EnsureLoaded();
+        RunRecord.RequireCodes(request);
         using var store = CodeStore.Open(request.Codes);
         store.CheckVocabulary(cancellation);
         var config = new CheckpointConfig
@@ -41,10 +42,16 @@ public static class GptTraining
             Model = request.FitsToCodes ? Fit(request.Model, store.Manifest) : request.Model,
             Training = request.Training,
             ClassNames = store.Manifest.ClassNames,
-            TokenizerHash = store.Manifest.TokenizerHash,
+            TokenizerHash = store.Manifest.TokenizerHash ?? (request.Tokenizer is { } named ? WeightsHash.ComputeForTokenizer(named) : null),
+            TokenizerPath = RecordedPath(request, store.Manifest),
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
         };
         var run = request.Run;
+        if (run.Resume)
+        {
+            RunRecord.Read(run.Output)?.RequireSame(request.Codes, store.Manifest);
+        }
+
         using var tokenizer = run.SampleEvery > 0 && run.OnSample is null ? OpenTokenizer(request) : null;
         var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output);
         using var trainer = new GptTrainer(
@@ -52,30 +59,65 @@ public static class GptTraining
             store,
             run with
             {
-                OnSample = grids is null ? run.OnSample : grids.Write,
+                DrawGrid = grids is null ? null : grids.Write,
                 OnProgress = run.OnProgress + (progress is null ? null : new Action<TrainingProgress>(progress.Report)),
             },
             request.InitialWeights is null ? null : model => Fill(model, request));
+        RunRecord.From(request, trainer.Config, store.Manifest).Write(run.Output, run.OnNote);
         request.OnPlanned?.Invoke(trainer.Cost);
         return trainer.Run(cancellation);
     }
+
+    /// <summary>
+    /// The request that continues a run with the settings that it holds, from where its folder and its codes lie; change what surrounds it, such as
+    /// intervals, with <c>with</c>.
+    /// <code>GptTraining.Run(GptTraining.Continue("run"));</code>
+    /// </summary>
+    /// <param name="run">The run's folder.</param>
+    /// <exception cref="NextPatchException">
+    /// There is no run, or its codes are not where they were. One that was not begun by <see cref="Run"/> does not say where they are: set
+    /// <see cref="GptTrainingRequest.Codes"/>, which is empty then.
+    /// </exception>
+    public static GptTrainingRequest Continue(string run) => RunRecord.Request(run);
 
     /// <summary>A model for such codes.</summary>
     internal static GptConfig Fit(GptConfig model, CodeManifest codes)
         => model with { GridSide = codes.GridSide, VocabularySize = codes.VocabularySize, ClassCount = codes.ClassNames.Count };
 
     /// <summary>Where the tokenizer of codes lies.</summary>
-    /// <param name="chosen">What a person says; null: beside the codes.</param>
+    /// <param name="chosen">What a person says; null: where the codes say it lies, or beside them.</param>
     /// <param name="codes">Their folder.</param>
     /// <exception cref="ConfigException">There is none.</exception>
+    /// <exception cref="NextPatchException">It is not where it was recorded, or another one.</exception>
     internal static string FindTokenizer(string? chosen, string codes)
     {
-        var folder = chosen ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(codes))!, "tokenizer");
-        return Directory.Exists(folder) ? folder : throw new ConfigException(
-            $"SampleEvery and EvaluateEvery need the tokenizer of the codes, and {folder} does not exist. Name it with Tokenizer, or leave them out.")
+        var found = CodeTokenizer.Find(codes, chosen);
+        if (found is null || !Path.Exists(found))
         {
-            Settings = ["SampleEvery", "EvaluateEvery", "Tokenizer"],
-        };
+            throw new ConfigException(
+                $"SampleEvery and EvaluateEvery need the tokenizer of the codes, and {found ?? CodeTokenizer.PlaceBeside(codes)} does not exist. Name "
+                + "it with Tokenizer, or leave them out.")
+            {
+                Settings = ["SampleEvery", "EvaluateEvery", "Tokenizer"],
+            };
+        }
+
+        CodeTokenizer.RequireSame(codes, found);
+        return found;
+    }
+
+    /// <summary>Where the tokenizer lies now, so that the run finds it without being told; null where that is not known.</summary>
+    private static string? RecordedPath(GptTrainingRequest request, CodeManifest codes)
+    {
+        if (request.Tokenizer is { } named)
+        {
+            CodeTokenizer.Of(request.Codes, codes).RequireSame(named);
+            return Path.GetFullPath(named);
+        }
+
+        var beside = CodeTokenizer.PlaceBeside(request.Codes);
+        return codes.TokenizerPath ?? (codes.TokenizerHash is { } hash && File.Exists(Path.Combine(beside, "model.safetensors"))
+            && WeightsHash.ComputeForTokenizer(beside) == hash ? beside : null);
     }
 
     private static void Fill(GptModel model, GptTrainingRequest request)

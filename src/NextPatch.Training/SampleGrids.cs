@@ -19,7 +19,8 @@ internal sealed class SampleGrids(IImageTokenizer tokenizer, CheckpointConfig co
     private const int MaxRows = 16;
 
     /// <summary>Draws and writes <c>step-00000500.png</c>.</summary>
-    public void Write(long step, GptModel model)
+    /// <returns>Its bytes.</returns>
+    public byte[] Write(long step, GptModel model)
     {
         var rows = Math.Min(config.Model.ClassCount, MaxRows);
         using var engine = new TorchGenerationEngine(model, ownsModel: false);
@@ -38,5 +39,6 @@ internal sealed class SampleGrids(IImageTokenizer tokenizer, CheckpointConfig co
         var folder = Directory.CreateDirectory(Path.Combine(run, "samples")).FullName;
         var picture = PngWriter.Encode(sheet.Compose());
         AtomicFile.Write(Path.Combine(folder, $"step-{step:D8}.png"), stream => stream.Write(picture), Path.Combine(folder, ".writing.png"));
+        return picture;
     }
 }

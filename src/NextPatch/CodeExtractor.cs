@@ -52,6 +52,7 @@ public sealed class CodeExtractor
             VocabularySize = config.CodebookSize,
             ClassNames = images.ClassNames,
             TokenizerHash = WeightsHash.ComputeForTokenizer(_options.Tokenizer),
+            TokenizerPath = Path.GetFullPath(_options.Tokenizer),
             CropPolicy = views.Policy,
             ImageSide = config.ImageSide,
             Count = images.Count,

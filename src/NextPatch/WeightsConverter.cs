@@ -52,11 +52,16 @@ public static class WeightsConverter
         switch (format)
         {
             case OutputFormat.PyTorch: PyTorchFile.Write(output, watched); break;
-            case OutputFormat.Safetensors: SafetensorsFile.Write(output, watched, MetadataOf(source)); break;
+            case OutputFormat.Safetensors: SafetensorsFile.Write(output, watched, WithConfig(MetadataOf(source), source)); break;
             case OutputFormat.Npz: NpzFile.Write(output, watched); break;
             default:
                 new ModelFolder(output, options.Tokenizer, options.License, options.MaxShardBytes)
                 .Write(source, watched, MetadataOf(source), cancellation); break;
+        }
+
+        if (format is OutputFormat.PyTorch or OutputFormat.Npz)
+        {
+            FileConfig.WriteBeside(output, FileConfig.Of(source)); // neither format has room for a text that others pass over
         }
 
         return new WeightsConversionResult(
@@ -129,6 +134,16 @@ public static class WeightsConverter
                 Settings = ["Type Float32"],
             };
         }
+    }
+
+    private static Dictionary<string, string> WithConfig(Dictionary<string, string> metadata, ModelSource source)
+    {
+        if (FileConfig.Of(source) is { } config)
+        {
+            metadata[FileConfig.MetadataKey] = FileConfig.Write(config);
+        }
+
+        return metadata;
     }
 
     /// <summary>What the input says about itself, and which weights these are.</summary>

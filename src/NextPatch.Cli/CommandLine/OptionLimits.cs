@@ -21,4 +21,25 @@ internal static class OptionLimits
         });
         return option;
     }
+
+    /// <summary>Makes numbers outside of a range, and NaN, a usage error.</summary>
+    public static TOption Between<TOption, T>(this TOption option, T least, T most)
+        where TOption : Option
+        where T : INumber<T>
+        => option.AtLeast(least).AtMost(most);
+
+    /// <summary>Makes larger numbers, and NaN, a usage error.</summary>
+    public static TOption AtMost<TOption, T>(this TOption option, T most)
+        where TOption : Option
+        where T : INumber<T>
+    {
+        option.Validators.Add(result =>
+        {
+            if (result.Tokens is [.., var given] && T.TryParse(given.Value, CultureInfo.InvariantCulture, out var value) && !(value <= most))
+            {
+                result.AddError(string.Create(CultureInfo.InvariantCulture, $"{option.Name} {given.Value} must be at most {most}."));
+            }
+        });
+        return option;
+    }
 }

@@ -10,6 +10,9 @@ internal sealed class StopSignals : IDisposable
 {
     private const int FileSizeSignal = 25; // of Linux and macOS
 
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(3);
+    private static volatile bool _isPatient;
+
     private readonly CancellationTokenSource _stop = new();
     private readonly PosixSignalRegistration[] _registrations;
 
@@ -19,14 +22,20 @@ internal sealed class StopSignals : IDisposable
 
     public CancellationToken Token => _stop.Token;
 
+    /// <summary>Lets the command finish its step and save, however long that takes: the first signal does not end it.</summary>
+    public static void LetFinish() => _isPatient = true;
+
     /// <summary>
     /// Until disposed, the process outlives its terminal (SIGHUP), and a file beyond the allowed size is an error that can be handled
     /// instead of the end (SIGXFSZ).
     /// </summary>
-    public static IDisposable OutliveTerminal() => new Registrations(
-        OperatingSystem.IsWindows()
+    public static IDisposable OutliveTerminal()
+    {
+        LetFinish();
+        return new Registrations(OperatingSystem.IsWindows()
             ? [PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore)]
             : [PosixSignalRegistration.Create(PosixSignal.SIGHUP, Ignore), PosixSignalRegistration.Create((PosixSignal)FileSizeSignal, Ignore)]);
+    }
 
     public void Dispose()
     {
@@ -46,15 +55,28 @@ internal sealed class StopSignals : IDisposable
         }
 
         context.Cancel = true;
+        if (!_isPatient)
+        {
+            new Thread(EndAfterGrace) { IsBackground = true }.Start();
+        }
+
         _stop.Cancel();
         try
         {
-            Console.Error.WriteLine($"{Environment.NewLine}Stopping after the current step; once more ends it at once.");
+            Console.Error.WriteLine(
+                $"{Environment.NewLine}{(_isPatient ? "Stopping after the current step; once more ends it at once." : "Stopping.")}");
         }
-        catch (IOException)
+        catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
         {
             // The terminal is gone; what escapes here would end the process before it has saved.
         }
+    }
+
+    /// <summary>A command that has nothing to save may be where no token is looked at: in a system call, in one long computation.</summary>
+    private static void EndAfterGrace()
+    {
+        Thread.Sleep(Grace);
+        Environment.Exit(ExitCode.Cancelled);
     }
 
     private static void Ignore(PosixSignalContext context) => context.Cancel = true;

@@ -133,7 +133,7 @@ internal static class BenchCommand
     }
 
     private static List<int> Numbers(string option, string list)
-        => [.. list.Split(',', StringSplitOptions.TrimEntries).Select(part => int.TryParse(part, out var n) && n > 0
+        => [.. list.Split(',', StringSplitOptions.TrimEntries).Select(part => StrictNumber.TryParse(part, out int n) && n is > 0 and <= 1 << 16
             ? n
             : throw new ConfigException($"{option} '{list}' is not a list of whole numbers; write it like 1,2,4."))];
 }

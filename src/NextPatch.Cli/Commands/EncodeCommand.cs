@@ -91,6 +91,7 @@ internal static class EncodeCommand
             """) { images, tokenizer, output, size, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError, json };
         command.SetAction((parsed, cancellation) =>
         {
+            StopSignals.LetFinish();
             var terminal = Terminal.From(parsed);
             CodeExtractionResult summary;
             PeakMemory.Reset();

@@ -29,7 +29,7 @@ internal static class EvaluateCommand
         part.AcceptOnlyFromAmong("train", "test");
         var tokenizer = new Option<string?>("--tokenizer")
         {
-            Description = "Tokenizer of codes or of a model. [default: tokenizer/ beside them]", HelpName = "path",
+            Description = "Tokenizer of codes or of a model. [default: the one that they remember, or tokenizer/ beside them]", HelpName = "path",
         };
         var count = new Option<int?>("--count")
         {
@@ -107,6 +107,7 @@ internal static class EvaluateCommand
                     ? rules.Fill(parsed, new ImageRequest { Count = images, Seed = parsed.GetValue(seed), RandomClasses = parsed.GetValue(random) })
                     : null,
             };
+            rules.Warn(parsed, terminal.Log);
             using var measured = path is null ? null : ImageEvaluator.Open(path, options, cancellation);
             if (measured is not null and not ModelImageSet)
             {

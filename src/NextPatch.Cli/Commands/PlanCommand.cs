@@ -4,6 +4,8 @@ using NextPatch.Cli.Planning;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Data.Codes;
+using NextPatch.Training;
 using Spectre.Console;
 
 namespace NextPatch.Cli.Commands;
@@ -23,6 +25,10 @@ internal static class PlanCommand
         {
             Description = "Images of the training set. [default: 1281167 (ImageNet) for the published recipes]", HelpName = "n",
         };
+        var codes = new Option<string?>("--codes")
+        {
+            Description = "Folder of codes to train on: grid, vocabulary, classes and number of images are theirs.", HelpName = "dir",
+        };
         var speed = new Option<double?>("--flops-per-second")
         {
             Description = "FLOPs per second that training reaches, e.g. 1e11. [default: 75 % of what matrix products of the model's width reach "
@@ -39,18 +45,21 @@ internal static class PlanCommand
             Examples:
               nextpatch plan --preset B --recipe paper
               nextpatch plan --preset XL --patch-level 3 --stage-rate 0.5 --flops-per-second 4e14
-              nextpatch plan --preset small --recipe cpu --grid 8 --vocabulary 512 --classes 12
+              nextpatch plan --preset small --recipe cpu --codes quickstart/codes --steps 2400
+              nextpatch plan --preset small --recipe cpu --grid 8 --vocabulary 512 --classes 12 --steps 2400
             """);
         settings.AddTo(command);
+        command.Add(codes);
         command.Add(images);
         command.Add(speed);
         command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            var (model, training) = settings.Resolve(parsed);
+            using var store = parsed.GetValue(codes) is { } folder ? CodeStore.Open(folder) : null;
+            var (model, training) = settings.Resolve(parsed, m => store is null ? m : GptTraining.Fit(m, store.Manifest));
             var recipe = settings.Recipe(parsed);
-            var count = DatasetImages(parsed.GetValue(images), training, recipe);
+            var count = DatasetImages(parsed.GetValue(images) ?? store?.TrainCount, training, recipe);
             var (flops, source) = Speed(parsed.GetValue(speed), model, cancellation);
             var plan = RunPlan.Create(settings.Preset(parsed), recipe, model, training, count, flops, source);
             if (parsed.GetValue(json))

@@ -58,6 +58,7 @@ internal static class QuickstartCommand
         command.Add(seed);
         command.SetAction((parsed, cancellation) =>
         {
+            StopSignals.LetFinish();
             var terminal = Terminal.From(parsed);
             var options = new QuickstartOptions(
                 parsed.GetRequiredValue(output), parsed.GetValue(data), parsed.GetValue(minutes), parsed.GetRequiredValue(level),

@@ -28,8 +28,8 @@ internal static class SampleCommand
         };
         var tokenizer = new Option<string?>("--tokenizer")
         {
-            Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt). [default: tokenizer/ in or beside the "
-                + "run; without one, codes are written instead of images]", HelpName = "path",
+            Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt). [default: the one the run remembers, "
+                + "or tokenizer/ in or beside it; without one, or with 'none', codes are written instead of images]", HelpName = "path",
         };
         var classes = new Option<string[]>("--class")
         {
@@ -141,12 +141,18 @@ internal static class SampleCommand
                     parsed.GetValue(imageSize), Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), backend, Resolve)
                 : BuiltInModel.Load(backend, Resolve);
             request = Keep(request, loaded, parsed.GetValue(picture), parsed.GetValue(mask), parsed.GetValue(keepRows));
+            rules.Warn(parsed, terminal.Log);
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
             var paths = parsed.GetValue(layout) == "published"
                 ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request))
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.Log.WriteLine(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
+            if (EarlierSamples.Describe(paths, request) is { } earlier)
+            {
+                terminal.Log.WriteLine(earlier);
+            }
+
             using (var progress = terminal.CreateProgress())
             {
                 new SampleWriter(loaded, size).Write(paths, request, progress.For("Sampling", request.Labels.Count), cancellation);
@@ -155,7 +161,7 @@ internal static class SampleCommand
             terminal.Data.WriteLine(loaded.Tokenizer is null ? paths.Archive : paths.Grid);
             if (loaded.Tokenizer is null)
             {
-                terminal.Log.WriteLine("No tokenizer was found, so codes were written instead of images; name one with --tokenizer.");
+                terminal.Log.WriteLine(parsed.GetValue(tokenizer) == SampleModel.NoTokenizer ? "Codes were written, as asked." : "No tokenizer was found, so codes were written instead of images; name one with --tokenizer.");
             }
 
             return Task.FromResult(ExitCode.Success);

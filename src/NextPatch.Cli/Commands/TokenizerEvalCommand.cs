@@ -78,7 +78,8 @@ internal static class TokenizerEvalCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            using var tokenizer = input.Load(parsed, backend: new TorchBackend()); // pFID perturbs latents, LPIPS needs libtorch anyway
+            // pFID perturbs latents, and LPIPS needs libtorch anyway.
+            using var tokenizer = input.Load(parsed, input.PathOf(parsed), backend: new TorchBackend());
             var perturbation = parsed.GetValue(perturbCodes) is { } share
                 ? new LatentPerturbationConfig { ImageShare = 1, CodeShare = share, Neighbours = parsed.GetValue(perturbNeighbours), EndRatio = 1 }
                 : null;
@@ -93,7 +94,7 @@ internal static class TokenizerEvalCommand
             var evaluator = new TokenizerEvaluator(
                 ((TorchTokenizer)tokenizer).Network, perception, perturbation, parsed.GetValue(seed),
                 features is null ? null : new ReconstructionDistance(features));
-            var hash = WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer));
+            var hash = WeightsHash.ComputeForTokenizer(input.PathOf(parsed));
             TokenizerEvaluation result;
             using (var progress = terminal.CreateProgress())
             {

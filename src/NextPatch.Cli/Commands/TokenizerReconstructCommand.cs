@@ -17,7 +17,7 @@ internal static class TokenizerReconstructCommand
 {
     public static Command Create()
     {
-        var input = new TokenizerImageInput();
+        var input = new TokenizerImageInput(isRequired: false);
         var images = new Option<string?>("--images")
         {
             Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files).", HelpName = "path",
@@ -45,14 +45,16 @@ internal static class TokenizerReconstructCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            var writer = new ReconstructionWriter(
-                parsed.GetRequiredValue(output), WeightsHash.ComputeForTokenizer(parsed.GetRequiredValue(input.Tokenizer)));
+            var tokenizer = parsed.GetValue(codes) is { } own && parsed.GetValue(images) is null
+                ? CodeTokenizer.Find(own, parsed.GetValue(input.Tokenizer)) ?? input.PathOf(parsed)
+                : input.PathOf(parsed);
+            var writer = new ReconstructionWriter(parsed.GetRequiredValue(output), WeightsHash.ComputeForTokenizer(tokenizer));
             using (var progress = terminal.CreateProgress())
             {
                 _ = (parsed.GetValue(images), parsed.GetValue(codes)) switch
                 {
-                    ({ } path, null) => FromImages(parsed, input, path, writer, progress, cancellation),
-                    (null, { } folder) => FromCodes(parsed, input, folder, writer, progress, cancellation),
+                    ({ } path, null) => FromImages(parsed, input, path, tokenizer, writer, progress, cancellation),
+                    (null, { } folder) => FromCodes(parsed, input, folder, tokenizer, writer, progress, cancellation),
                     _ => throw new ConfigException("Name either --images or --codes."),
                 };
             }
@@ -64,10 +66,10 @@ internal static class TokenizerReconstructCommand
     }
 
     private static int FromImages(
-        ParseResult parsed, TokenizerImageInput input, string path, ReconstructionWriter writer, ProgressReporter progress,
+        ParseResult parsed, TokenizerImageInput input, string path, string tokenizerPath, ReconstructionWriter writer, ProgressReporter progress,
         CancellationToken cancellation)
     {
-        using var tokenizer = input.Load(parsed);
+        using var tokenizer = input.Load(parsed, tokenizerPath);
         using var parts = DatasetReader.OpenParts(path, cancellation);
         var source = input.Choose(parsed, parts);
         var stream = new ReconstructionStream(tokenizer, source, input.OnErrorOf(parsed));
@@ -89,12 +91,12 @@ internal static class TokenizerReconstructCommand
     }
 
     private static int FromCodes(
-        ParseResult parsed, TokenizerImageInput input, string folder, ReconstructionWriter writer, ProgressReporter progress,
+        ParseResult parsed, TokenizerImageInput input, string folder, string tokenizerPath, ReconstructionWriter writer, ProgressReporter progress,
         CancellationToken cancellation)
     {
         using var store = CodeStore.Open(folder);
-        using var tokenizer = input.Load(parsed, store.Manifest.GridSide);
-        RequireFit(store.Manifest, tokenizer, folder, parsed.GetRequiredValue(input.Tokenizer));
+        using var tokenizer = input.Load(parsed, tokenizerPath, store.Manifest.GridSide);
+        RequireFit(store.Manifest, tokenizer, folder, tokenizerPath);
         var (side, count, size) =
             (tokenizer.Config.ImageSide, Math.Min(store.Count, input.CountOf(parsed) ?? store.Count),
             tokenizer.Config.ImageSide * tokenizer.Config.ImageSide * 3);

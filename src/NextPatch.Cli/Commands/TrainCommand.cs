@@ -15,18 +15,20 @@ internal static class TrainCommand
             "train",
             """
             Trains a transformer coarse to fine on a folder of codes (codes.npy, labels.npy, dataset.json). Prints the planned cost
-            before and the measured cost after. Ctrl+C finishes the step, writes a checkpoint and exits with 130; the same command
-            with --resume continues, and ends with the same bytes as a run that was never stopped. A closed terminal does not stop
-            it. A damaged checkpoint is set aside in favour of the one before.
+            before and the measured cost after. Ctrl+C finishes the step, writes a checkpoint and exits with 130; --resume RUN
+            continues, and ends with the same bytes as a run that was never stopped. A closed terminal does not stop it. A damaged
+            checkpoint is set aside in favour of the one before.
 
             Examples:
               nextpatch train --codes quickstart/codes --output run --steps 2400
               nextpatch train --codes imagenet-codes --output run-b --preset B --recipe paper --micro-batch 4 --checkpoint-every 1000
+              nextpatch train --resume run
+              nextpatch train --resume run --extend-to 4800
               nextpatch train --codes quickstart/codes --output run --steps 2400 --resume
               nextpatch train --config recipes/quickstart.json --batch-size 32
 
             In the output folder: step-00001200/ (config.json, model.safetensors, ema.safetensors, optimizer.safetensors, state.json,
-            SHA256SUMS), latest, metrics.jsonl, tensorboard/, samples/.
+            SHA256SUMS), latest, run.json (what --resume RUN continues with), metrics.jsonl, tensorboard/, samples/, report.html.
             """);
         options.AddTo(command);
         command.SetAction((parsed, cancellation) =>
@@ -34,8 +36,13 @@ internal static class TrainCommand
             var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
             using var outlives = StopSignals.OutliveTerminal();
-            var isComplete = new TrainingJob(options, parsed, progress).Run(cancellation);
-            return Task.FromResult(isComplete ? ExitCode.Success : ExitCode.Cancelled);
+            var result = new TrainingJob(options, parsed, progress).Run(cancellation);
+            if (parsed.GetValue(options.Json))
+            {
+                terminal.WriteJson(result.Outcome);
+            }
+
+            return Task.FromResult(result.IsComplete ? ExitCode.Success : ExitCode.Cancelled);
         });
         return command;
     }

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.Text.Json;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Core;
 
 namespace NextPatch.Cli.Configuration;
@@ -106,7 +107,9 @@ internal sealed class ConfigFile
         }
 
         var (type, isList) = option.ValueType.IsArray ? (option.ValueType.GetElementType()!, true) : (option.ValueType, false);
-        var (expected, kinds) = Expected(Nullable.GetUnderlyingType(type) ?? type);
+        var (expected, kinds) = option is ResumeOption
+            ? ("true, false or text", [JsonValueKind.True, JsonValueKind.False, JsonValueKind.String])
+            : Expected(Nullable.GetUnderlyingType(type) ?? type);
         JsonElement[] values = isList && member.Value.ValueKind == JsonValueKind.Array ? [.. member.Value.EnumerateArray()] : [member.Value];
         foreach (var value in values)
         {

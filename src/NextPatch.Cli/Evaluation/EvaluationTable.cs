@@ -21,7 +21,16 @@ internal static class EvaluationTable
         => FigureNames.From(result).Append(
             (Name: "IS, ten splits", Value: result.InceptionScoreTenSplits ?? double.NaN, Deviation: result.InceptionScoreTenSplitsDeviation))
             .Where(f => double.IsFinite(f.Value))
-            .Select(f => (f.Name, f.Deviation is { } deviation ? $"{Text(f.Value)} ± {Text(deviation)}" : Text(f.Value)));
+            .Select(f => (f.Name, Text(f.Value) + Spread(f.Deviation)
+                + (f.Name == FigureNames.Kernel(result.Protocol.Network) ? Subsets(result.Protocol) : "")));
+
+    /// <summary>Nothing where all subsets gave the same: they were the whole sets.</summary>
+    private static string Spread(double? deviation) => deviation is > 0 and var spread
+        ? $" ± {(spread < 1e-5 ? spread.ToString("0.0e0", CultureInfo.InvariantCulture) : Text(spread))}"
+        : "";
+
+    private static string Subsets(EvaluationProtocol protocol)
+        => string.Create(CultureInfo.InvariantCulture, $"  ({protocol.KidSubsets} subsets of {protocol.KidSubsetSize:N0} images)");
 
     private static IEnumerable<(string Name, string Value)> Facts(EvaluationProtocol p) =>
     [

@@ -41,7 +41,7 @@ internal sealed class SweepGrid
         var numbers = new List<double>();
         foreach (var part in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
         {
-            numbers.Add(double.TryParse(part, CultureInfo.InvariantCulture, out var number) ? number
+            numbers.Add(StrictNumber.TryParse(part, out double number) ? number
                 : throw new ConfigException($"{option.Name} {text}: '{part}' is no number; give numbers separated by commas, such as 1.5,1.75,2."));
         }
 

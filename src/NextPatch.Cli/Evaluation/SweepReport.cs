@@ -49,35 +49,27 @@ internal static class SweepReport
         var names = FigureNames.From(points[0].Result).Select(f => f.Name).ToList();
         var rows = points.Select(
             p => $"<tr><td>{Encode(p.Label)}</td>{string.Concat(FigureNames.From(p.Result).Select(f => Cell(f.Value)))}</tr>");
-        return $$"""
-            <!doctype html>
-            <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>NextPatch sweep</title>
-            <style>
-            body{font:15px/1.5 system-ui,sans-serif;max-width:940px;margin:2rem auto;padding:0 1rem;color:#0f172a}
-            table{border-collapse:collapse} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right}
-            td:first-child,th:first-child{text-align:left}
-            img{image-rendering:pixelated;max-width:100%}
-            </style></head><body>
+        return HtmlPage.Render("NextPatch sweep",
+            $$"""
             <h1>Sweep</h1>
             <p>{{Invariant($"{protocol.Images:N0} images per point, the same seeds and classes at each, ")}}
             {{Invariant($"against {Encode(protocol.Reference.Name)}; features of {Encode(protocol.Network)} ")}}
             {{Invariant($"(weights {protocol.WeightsHash[..12]}), ")}}
-            {{Invariant($"resize {protocol.Resize}, labels {protocol.Labels}.")}}</p>
-            {{Chart(points, FigureNames.Distance(protocol.Network), r => r.Fd)}}
-            {{Chart(points, FigureNames.Score(protocol.Network), r => r.InceptionScore)}}
-            <table><tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table>
+            {{Invariant($"resize {protocol.Resize}, labels {protocol.Labels}.")}} Rings mark the best point of each curve.</p>
+            {{HtmlPage.Charts(Chart(points, FigureNames.Distance(protocol.Network), r => r.Fd, BestPoint.Lowest),
+                Chart(points, FigureNames.Score(protocol.Network), r => r.InceptionScore, BestPoint.Highest))}}
+            <div class="wide"><table><tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table></div>
             {{string.Concat(points.SelectMany(p => p.Result.Warnings).Distinct().Select(w => $"<p>Warning: {Encode(w)}</p>"))}}
             <h2>Images</h2><img alt="one row per setting" src="data:image/png;base64,{{Convert.ToBase64String(picture)}}">
-            </body></html>
-            """;
+            """);
     }
 
-    private static string Chart(IReadOnlyList<SweepPoint> points, string name, Func<EvaluationResult, double?> figure)
+    private static string Chart(IReadOnlyList<SweepPoint> points, string name, Func<EvaluationResult, double?> figure, BestPoint best)
     {
         var chart = new SvgChart("guidance scale", name);
         foreach (var curve in points.Where(p => figure(p.Result) is not null).GroupBy(p => p.Curve))
         {
-            chart.AddLine(curve.Key, curve.OrderBy(p => p.Sampling.GuidanceScale).Select(p => (p.Sampling.GuidanceScale, figure(p.Result)!.Value)));
+            chart.AddLine(curve.Key, curve.OrderBy(p => p.Sampling.GuidanceScale).Select(p => (p.Sampling.GuidanceScale, figure(p.Result)!.Value)), best);
         }
 
         return chart.Render();

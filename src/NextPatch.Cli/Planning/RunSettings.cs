@@ -84,10 +84,12 @@ internal sealed class RunSettings
         };
     }
 
+    public IReadOnlyList<Option> All =>
+        [_preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch];
+
     public void AddTo(Command command)
     {
-        foreach (var option in (Option[])[
-            _preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch])
+        foreach (var option in All)
         {
             command.Add(option);
         }
@@ -166,7 +168,7 @@ internal sealed class RunSettings
         var numbers = new List<int>();
         foreach (var part in sides.Split(',', StringSplitOptions.TrimEntries))
         {
-            numbers.Add(int.TryParse(part, out var side) && side > 0
+            numbers.Add(StrictNumber.TryParse(part, out int side) && side > 0
                 ? side
                 : throw new ConfigException($"--patch-sides '{sides}' is not a list of whole numbers; write it like 4,2,1."));
         }

@@ -16,6 +16,7 @@ using NextPatch.Models;
 using NextPatch.Sampling;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
+using NextPatch.Training;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Tokenizer;
 
@@ -181,6 +182,7 @@ internal sealed class QuickstartPipeline
             VocabularySize = tokenizer.Config.CodebookSize,
             ClassNames = data.Train.ClassNames,
             TokenizerHash = WeightsHash.ComputeForTokenizer(_folder.Tokenizer),
+            TokenizerPath = Path.GetFullPath(_folder.Tokenizer),
             ImageSide = data.Train.Side,
             Count = data.Train.Count + data.HeldOut.Count,
             HeldOutCount = data.HeldOut.Count,
@@ -210,6 +212,7 @@ internal sealed class QuickstartPipeline
             Training = _settings.Training,
             ClassNames = store.Manifest.ClassNames,
             TokenizerHash = store.Manifest.TokenizerHash,
+            TokenizerPath = store.Manifest.TokenizerPath,
             ImageSide = store.Manifest.ImageSide,
         };
         var options = new GptRunOptions
@@ -225,6 +228,9 @@ internal sealed class QuickstartPipeline
             },
         };
         using var trainer = new GptTrainer(config, store, options);
+        RunRecord.From(
+            new GptTrainingRequest { Codes = _folder.Codes, Model = config.Model, Training = config.Training, Run = options }, config, store.Manifest)
+            .Write(_folder.Model, _note);
         foreach (var line in TrainingDisplay.Plan(_settings.Model, trainer.Cost))
         {
             _note(line);

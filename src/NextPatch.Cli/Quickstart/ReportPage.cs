@@ -32,32 +32,25 @@ internal sealed class ReportPage
         html.Append("<h2>Samples</h2><p>One row per requested class. Each sample links to its PNG file, which carries its seed and settings.</p>")
             .Append(SampleGrid());
         html.Append("<h2>Measured</h2>").Append(Measurements());
-        html.Append("<h2>Training</h2>").Append(LossChart()).Append(CostTable());
+        html.Append("<h2>Training</h2>").Append(HtmlPage.Charts(LossChart())).Append("<div class=\"wide\">")
+            .Append(CostTable()).Append("</div>");
         html.Append("<h2>Reconstructions</h2><p>Held-out originals above, what the tokenizer makes of their codes below.</p>")
             .Append(Reconstructions());
         html.Append("<h2>All samples</h2><p>Red frames: the classifier sees another class than the requested one.</p>").Append(AllSamples());
         _body = html.ToString();
     }
 
-    public string Render(double seconds, string settingsJson) =>
+    public string Render(double seconds, string settingsJson) => HtmlPage.Render("NextPatch quickstart",
         $$"""
-        <!doctype html>
-        <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>NextPatch quickstart</title>
-        <style>
-        body{font:15px/1.5 system-ui,sans-serif;max-width:940px;margin:2rem auto;padding:0 1rem;color:#0f172a}
-        h1{margin-bottom:0} h2{margin-top:2.2rem;border-bottom:1px solid #e2e8f0}
-        table{border-collapse:collapse;margin:.8rem 0} td,th{padding:.25rem .8rem;border-bottom:1px solid #e2e8f0;text-align:right}
-        td:first-child,th:first-child{text-align:left}
-        img{image-rendering:pixelated} .grid th{font-weight:500;padding-right:.6rem} .grid td{padding:1px;border:0}
-        .all img{width:48px;height:48px;margin:1px;border:2px solid transparent} .all img.miss{border-color:#dc2626}
-        pre{background:#f8fafc;padding:1rem;overflow:auto;font-size:12px} .lead{color:#475569}
-        </style></head><body>
         <h1>NextPatch quickstart</h1>
         <p class="lead">Next Patch Prediction from nothing to pictures in {{Encode(Quantity.Duration(seconds))}} on {{Encode(_result.Machine)}}.</p>
         {{_body}}
         <h2>Settings</h2><pre>{{Encode(settingsJson)}}</pre>
-        </body></html>
-        """;
+        """,
+        """
+        .grid{display:block;overflow-x:auto} .grid th{font-weight:500;padding-right:.6rem} .grid td{padding:1px;border:0} .grid img{max-width:none}
+        .all img{width:48px;height:48px;margin:1px;border:2px solid transparent} .all img.miss{border-color:#dc2626}
+        """);
 
     private string SampleGrid()
     {

@@ -4,33 +4,53 @@ using System.Text;
 
 namespace NextPatch.Cli.Reports;
 
+/// <summary>Which point of a line a chart marks.</summary>
+internal enum BestPoint
+{
+    None,
+
+    /// <summary>Of losses and distances.</summary>
+    Lowest,
+
+    /// <summary>Of scores.</summary>
+    Highest,
+}
+
 /// <summary>
 /// A line chart as inline SVG. Not a plotting library, because those draw text with system fonts, which slim systems lack (ScottPlot
-/// then leaves every label out); here the browser draws it.
+/// then leaves every label out); here the browser draws it. Axes begin and end where the data do; text and lines of the frame have the page's own
+/// colour, so that they show on light and dark; numbers are readable at a width of 360 pixels.
 /// </summary>
 internal sealed class SvgChart
 {
-    private const int Width = 860;
-    private const int Height = 300;
-    private const int Left = 52;
-    private const int Bottom = 34;
-    private const int Top = 22;
+    private const int Width = 460;
+    private const int PlotHeight = 200;
+    private const int Left = 58;
+    private const int Right = 14;
+    private const int Bottom = 42;
+    private const int LegendRow = 18;
+    private const int LegendColumns = 2;
     private static readonly int[] RoundFactors = [1, 2, 5, 10];
-    private static readonly string[] Colors = ["#2563eb", "#dc2626", "#059669", "#7c3aed"];
+    private static readonly string[] Colors = ["#3b82f6", "#ef4444", "#10b981", "#a855f7", "#f59e0b", "#06b6d4", "#ec4899", "#84cc16"];
 
     private readonly string _xLabel;
     private readonly string _yLabel;
-    private readonly List<(string Name, IReadOnlyList<(double X, double Y)> Points)> _lines = [];
+    private readonly List<(string Name, IReadOnlyList<(double X, double Y)> Points, BestPoint Best)> _lines = [];
     private readonly List<(double Start, double End, string Name)> _bands = [];
 
     public SvgChart(string xLabel, string yLabel) => (_xLabel, _yLabel) = (xLabel, yLabel);
 
     /// <summary>Adds a line, which is a dot where it has one point; points that are not finite are left out.</summary>
-    public void AddLine(string name, IEnumerable<(double X, double Y)> points) => _lines.Add((name, [.. points.Where(p => double.IsFinite(p.Y))]));
+    /// <param name="name">In the legend.</param>
+    /// <param name="points">In the order of x.</param>
+    /// <param name="best">The point that is marked and labelled with its value.</param>
+    public void AddLine(string name, IEnumerable<(double X, double Y)> points, BestPoint best = BestPoint.None)
+        => _lines.Add((name, [.. points.Where(p => double.IsFinite(p.X) && double.IsFinite(p.Y))], best));
 
     /// <summary>Marks a range of x with a name.</summary>
     public void AddBand(double start, double end, string name) => _bands.Add((start, end, name));
 
+    /// <summary>The chart; empty without points.</summary>
     public string Render()
     {
         var all = _lines.SelectMany(l => l.Points).ToList();
@@ -39,52 +59,71 @@ internal sealed class SvgChart
             return "";
         }
 
-        var maxX = Math.Max(all.Max(p => p.X), 1e-9);
-        double minY = Math.Min(0, all.Min(p => p.Y)), maxY = Math.Max(0, all.Max(p => p.Y)) * 1.05;
-        maxY = maxY > minY ? maxY : 1;
-        double X(double x) => Left + (x / maxX * (Width - Left - 12));
-        double Y(double y) => Height - Bottom - ((y - minY) / (maxY - minY) * (Height - Bottom - Top));
-        var svg = new StringBuilder(
-            Invariant($"<svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" font-size=\"11\" font-family=\"system-ui, sans-serif\">"));
+        var top = (LegendRow * ((_lines.Count + LegendColumns - 1) / LegendColumns)) + 8;
+        var height = top + PlotHeight + Bottom;
+        var (minX, maxX) = Range(all.Min(p => p.X), all.Max(p => p.X), margin: 0);
+        var (minY, maxY) = Range(all.Min(p => p.Y), all.Max(p => p.Y), margin: 0.06);
+        double X(double x) => Left + ((Math.Clamp(x, minX, maxX) - minX) / (maxX - minX) * (Width - Left - Right));
+        double Y(double y) => top + PlotHeight - ((y - minY) / (maxY - minY) * PlotHeight);
+        var svg = new StringBuilder(Invariant(
+            $"<svg class=\"chart\" viewBox=\"0 0 {Width} {height}\" role=\"img\" aria-label=\"{Encode(_yLabel)} by {Encode(_xLabel)}\" ")
+            + "font-size=\"14\" font-family=\"system-ui, sans-serif\" fill=\"currentColor\">");
         for (var i = 0; i < _bands.Count; i++)
         {
             var (start, end, name) = _bands[i];
-            svg.Append(string.Create(
-                CultureInfo.InvariantCulture,
-                $"<rect x=\"{X(start):F1}\" y=\"{Top}\" width=\"{X(end) - X(start):F1}\" height=\"{Height - Bottom - Top}\" "
-                + $"fill=\"{(i % 2 == 0 ? "#eef2ff" : "#f8fafc")}\"/>"));
-            svg.Append(Invariant(
-                $"<text x=\"{X((start + end) / 2):F1}\" y=\"{Top + 14}\" text-anchor=\"middle\" fill=\"#475569\">{Encode(name)}</text>"));
+            svg.Append(Invariant($"<rect x=\"{X(start):F1}\" y=\"{top}\" width=\"{X(end) - X(start):F1}\" height=\"{PlotHeight}\" "))
+                .Append(Invariant($"fill-opacity=\"{(i % 2 == 0 ? 0.07 : 0.02)}\"/><text x=\"{(X(start) + X(end)) / 2:F1}\" y=\"{top + 16}\" "))
+                .Append(Invariant($"text-anchor=\"middle\" fill-opacity=\".7\">{Encode(name)}</text>"));
         }
 
         foreach (var tick in Ticks(minY, maxY))
         {
-            svg.Append(string.Create(
-                CultureInfo.InvariantCulture,
-                $"<line x1=\"{Left}\" x2=\"{Width - 12}\" y1=\"{Y(tick):F1}\" y2=\"{Y(tick):F1}\" stroke=\"#e2e8f0\"/><text x=\"{Left - 6}\" "
-                + $"y=\"{Y(tick) + 4:F1}\" text-anchor=\"end\" fill=\"#475569\">{tick:0.###}</text>"));
+            svg.Append(Invariant($"<line x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(tick):F1}\" y2=\"{Y(tick):F1}\" stroke=\"currentColor\" "))
+                .Append(Invariant($"stroke-opacity=\".15\"/><text x=\"{Left - 6}\" y=\"{Y(tick) + 5:F1}\" text-anchor=\"end\">{Short(tick)}</text>"));
         }
 
-        foreach (var tick in Ticks(0, maxX))
+        foreach (var tick in Ticks(minX, maxX))
         {
-            svg.Append(Invariant(
-                $"<text x=\"{X(tick):F1}\" y=\"{Height - Bottom + 16}\" text-anchor=\"middle\" fill=\"#475569\">{tick:0.###}</text>"));
+            svg.Append(Invariant($"<text x=\"{X(tick):F1}\" y=\"{top + PlotHeight + 18}\" text-anchor=\"middle\">{Short(tick)}</text>"));
         }
 
         for (var i = 0; i < _lines.Count; i++)
         {
             var color = Colors[i % Colors.Length];
-            var path = string.Join(' ', _lines[i].Points.Select(p => Invariant($"{X(p.X):F1},{Y(p.Y):F1}")));
-            svg.Append(_lines[i].Points is [var (x, y)]
+            var (name, points, best) = _lines[i];
+            svg.Append(points is [var (x, y)]
                 ? Invariant($"<circle cx=\"{X(x):F1}\" cy=\"{Y(y):F1}\" r=\"3\" fill=\"{color}\"/>")
-                : Invariant($"<polyline points=\"{path}\" fill=\"none\" stroke=\"{color}\" stroke-width=\"1.5\"/>"));
-            svg.Append(Invariant($"<text x=\"{Left + (i * 160)}\" y=\"14\" fill=\"{color}\">{Encode(_lines[i].Name)}</text>"));
+                : Invariant($"<polyline points=\"{string.Join(' ', points.Select(p => Invariant($"{X(p.X):F1},{Y(p.Y):F1}")))}\" fill=\"none\" ")
+                    + Invariant($"stroke=\"{color}\" stroke-width=\"1.8\"/>"));
+            if (best != BestPoint.None && points.Count > 0)
+            {
+                var (bestX, bestY) = best == BestPoint.Lowest ? points.MinBy(p => p.Y) : points.MaxBy(p => p.Y);
+                var anchor = X(bestX) > Width * 0.7 ? "end" : "start";
+                svg.Append(Invariant($"<circle class=\"best\" cx=\"{X(bestX):F1}\" cy=\"{Y(bestY):F1}\" r=\"5\" fill=\"none\" stroke=\"{color}\" "))
+                    .Append(Invariant($"stroke-width=\"2\"/><text x=\"{X(bestX):F1}\" y=\"{Math.Max(Y(bestY) - 9, top + 12):F1}\" "))
+                    .Append(Invariant($"text-anchor=\"{anchor}\" fill=\"{color}\">{Short(bestY)}</text>"));
+            }
+
+            var column = (Width - Left) / LegendColumns;
+            svg.Append(Invariant($"<text x=\"{Left + (i % LegendColumns * column)}\" y=\"{14 + (i / LegendColumns * LegendRow)}\" fill=\"{color}\">"))
+                .Append(Encode(name)).Append("</text>");
         }
 
-        svg.Append(Invariant($"<text x=\"{Width / 2}\" y=\"{Height - 4}\" text-anchor=\"middle\" fill=\"#334155\">{Encode(_xLabel)}</text>"));
-        svg.Append(Invariant(
-            $"<text transform=\"translate(12 {Height / 2}) rotate(-90)\" text-anchor=\"middle\" fill=\"#334155\">{Encode(_yLabel)}</text></svg>"));
-        return svg.ToString();
+        return svg.Append(Invariant($"<text x=\"{(Left + Width) / 2}\" y=\"{height - 6}\" text-anchor=\"middle\">{Encode(_xLabel)}</text>"))
+            .Append(Invariant($"<text transform=\"translate(14 {top + (PlotHeight / 2)}) rotate(-90)\" text-anchor=\"middle\">{Encode(_yLabel)}</text>"))
+            .Append("</svg>").ToString();
+    }
+
+    /// <summary>A range that is not empty, with some room at its ends.</summary>
+    private static (double Min, double Max) Range(double min, double max, double margin)
+    {
+        if (max - min <= Math.Abs(max) * 1e-9)
+        {
+            var room = Math.Max(Math.Abs(max) * 0.5, 1e-9);
+            return (min - room, max + room);
+        }
+
+        return (min - ((max - min) * margin), max + ((max - min) * margin));
     }
 
     /// <summary>About five round numbers between two.</summary>
@@ -92,11 +131,29 @@ internal sealed class SvgChart
     {
         var rough = (max - min) / 5;
         var power = Math.Pow(10, Math.Floor(Math.Log10(rough)));
-        var step = RoundFactors.Select(m => m * power).First(s => s >= rough);
-        for (var tick = Math.Ceiling(min / step) * step; tick <= max; tick += step)
+        var step = RoundFactors.Select(m => m * power).First(s => s >= rough * (1 - 1e-9));
+        for (var tick = Math.Ceiling(min / step); tick * step <= max; tick++)
         {
-            yield return tick;
+            yield return tick * step;
         }
+    }
+
+    /// <summary>A number of at most six characters or so.</summary>
+    private static string Short(double value)
+    {
+        double[] thousands = [1e12, 1e9, 1e6, 1e3];
+        string[] letters = ["T", "G", "M", "k"];
+        for (var i = 0; i < thousands.Length; i++)
+        {
+            if (Math.Abs(value) >= thousands[i] * 10 || (Math.Abs(value) >= thousands[i] && i < thousands.Length - 1))
+            {
+                return (value / thousands[i]).ToString("0.##", CultureInfo.InvariantCulture) + letters[i];
+            }
+        }
+
+        return Math.Abs(value) is > 0 and < 0.001
+            ? value.ToString("0.##e0", CultureInfo.InvariantCulture)
+            : value.ToString("0.####", CultureInfo.InvariantCulture);
     }
 
     private static string Encode(string text) => WebUtility.HtmlEncode(text);

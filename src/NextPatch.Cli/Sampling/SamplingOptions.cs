@@ -84,5 +84,16 @@ internal sealed class SamplingOptions
         Greedy = parsed.GetValue(_greedy),
     };
 
+    /// <summary>Says that always taking the most probable code is not how images are drawn.</summary>
+    public void Warn(ParseResult parsed, TextWriter log)
+    {
+        if (parsed.GetValue(_greedy) || parsed.GetValue(_temperature) == 0)
+        {
+            log.WriteLine(
+                $"Warning: {(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0")} always takes the most probable code: images come out flat, zoomed or "
+                + "broken, and all of a class are the same. Figures of them say little; draw with --temperature 1.");
+        }
+    }
+
     private GuidanceShape Shape(ParseResult parsed) => Enum.Parse<GuidanceShape>(parsed.GetRequiredValue(_shape), ignoreCase: true);
 }

@@ -29,10 +29,16 @@ internal sealed class TokenizerImageInput
         Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail,
     };
 
-    public Option<string> Tokenizer { get; } = new("--tokenizer")
-    {
-        Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt).", HelpName = "path", Required = true,
-    };
+    /// <param name="isRequired">Whether the tokenizer must be named: codes remember theirs.</param>
+    public TokenizerImageInput(bool isRequired = true)
+        => Tokenizer = new("--tokenizer")
+        {
+            Description = "Tokenizer folder, or a weights file in the published layout (vq_ds16_c2i.pt)."
+                + (isRequired ? "" : " [default: of codes the one that they remember]"),
+            HelpName = "path", Required = isRequired,
+        };
+
+    public Option<string?> Tokenizer { get; }
 
     public void AddTo(Command command)
     {
@@ -66,11 +72,16 @@ internal sealed class TokenizerImageInput
             ? throw new ConfigException($"--count {count} must be at least 1.")
             : parsed.GetValue(_count);
 
-    /// <summary>Opens the tokenizer at the size that is asked for.</summary>
+    /// <summary>The tokenizer that is named.</summary>
+    /// <exception cref="ConfigException">None is.</exception>
+    public string PathOf(ParseResult parsed) => parsed.GetValue(Tokenizer) ?? throw new ConfigException("Name the tokenizer with --tokenizer.");
+
+    /// <summary>Opens a tokenizer at the size that is asked for.</summary>
     /// <param name="parsed">The command line.</param>
+    /// <param name="path">Where it lies.</param>
     /// <param name="gridSide">Codes per side, where codes are given instead of images.</param>
     /// <param name="backend">What computes; null: the engine in C#.</param>
     /// <exception cref="ConfigException">The size does not fit the tokenizer.</exception>
-    public IImageTokenizer Load(ParseResult parsed, int? gridSide = null, IComputeBackend? backend = null)
-        => TokenizerSource.Open(ComputeBackends.Find(backend), parsed.GetRequiredValue(Tokenizer), gridSide, parsed.GetValue(_imageSize));
+    public IImageTokenizer Load(ParseResult parsed, string path, int? gridSide = null, IComputeBackend? backend = null)
+        => TokenizerSource.Open(ComputeBackends.Find(backend), path, gridSide, parsed.GetValue(_imageSize));
 }

@@ -141,7 +141,7 @@ internal sealed class TokenizerModelOptions
         var numbers = new List<int>();
         foreach (var part in text.Split(',', StringSplitOptions.TrimEntries))
         {
-            numbers.Add(int.TryParse(part, out var number) && number is >= 0 and < 1 << 16 ? number : throw new ConfigException(
+            numbers.Add(StrictNumber.TryParse(part, out int number) && number is >= 0 and < 1 << 16 ? number : throw new ConfigException(
                 $"{option} is '{text}' but must be whole numbers with commas between them, like 1,2,4."));
         }
 

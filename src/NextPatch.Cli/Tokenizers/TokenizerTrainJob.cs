@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
@@ -32,7 +33,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var config = options.Resolve(parsed, tokenizer, images.Data, Precision(tokenizer));
         using var run = new TokenizerRun(
             config, images, GptRunOptions(tokenizer), perception,
-            initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
+            initial is null ? null : t => Fill(t, initial, config));
         Introduce(config, run, perception);
         var result = run.Run(cancellation);
         progress.Dispose();
@@ -53,6 +54,25 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
     private ComputePrecision Precision(TokenizerConfig tokenizer) => PrecisionChoice.ForRun(
         parsed, options.Precision, options.Frame, checkpoint => TokenizerRun.ReadConfig(checkpoint).Precision,
             asked => PrecisionChoice.Choose(asked, tokenizer, options.BatchSize(parsed)), progress);
+
+    /// <summary>Copies the initial weights, and says what that is and what it is not.</summary>
+    private void Fill(VqTokenizer tokenizer, VqTokenizer initial, TokenizerRunConfig config)
+    {
+        StateLoader.Load(tokenizer, StateLoader.Capture(initial).ToDictionary(), "--init-from");
+        var from = parsed.GetValue(options.InitFrom)!;
+        using var file = WeightsFile.Open(from);
+        var discriminator = config.Discriminator == DiscriminatorKind.None ? "" : "the discriminator, ";
+        progress.WriteLine(
+            $"Loaded from {file.Path}: encoder, codebook of {config.Tokenizer.CodebookSize:N0} codes and decoder, "
+            + $"{initial.parameters().Sum(p => p.NumberOfElements):N0} parameters{(file.Kind == WeightsKind.Ema ? " (their average, ema)" : "")}. Anew start "
+            + $"{discriminator}Adam's moments, the average of the weights and the steps, with the learning rate's warm-up.");
+        if (config.Frozen is { } frozen)
+        {
+            var names = frozen.Select(p => p.ToString().ToLowerInvariant());
+            var rest = Enum.GetValues<TokenizerPart>().Except(frozen).Select(p => p.ToString().ToLowerInvariant());
+            progress.WriteLine($"Frozen: {string.Join(", ", names)}. Trained: {string.Join(", ", rest)}.");
+        }
+    }
 
     private void Introduce(TokenizerRunConfig config, TokenizerRun run, IPerceptualLoss? perception)
     {

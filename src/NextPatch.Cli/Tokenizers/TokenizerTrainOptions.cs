@@ -14,6 +14,7 @@ namespace NextPatch.Cli.Tokenizers;
 internal sealed class TokenizerTrainOptions
 {
     private const int DefaultSteps = 5000;
+    private const int MostSteps = 1_000_000_000;
 
     private readonly Option<int?> _steps = new("--steps") { Description = "Optimiser steps. [default: 5000]", HelpName = "n" };
     private readonly Option<double?> _epochs = new("--epochs")
@@ -154,6 +155,14 @@ internal sealed class TokenizerTrainOptions
         HelpName = "path",
     };
 
+    /// <summary>Parts that are kept.</summary>
+    public Option<string?> Freeze { get; } = new("--freeze")
+    {
+        Description = "Parts of --init-from that stay as they are, separated by commas; the rest is trained. With encoder,codebook the codes stay what "
+            + "they are, and models trained on them remain good.",
+        HelpName = "encoder|codebook|decoder,..",
+    };
+
     public Option<string[]> Perceptual { get; } = new("--perceptual")
     {
         Description = "Weights of the perceptual loss: SqueezeNet 1.1 features, or VGG-16 and the heads of LPIPS (one file or two).",
@@ -180,7 +189,7 @@ internal sealed class TokenizerTrainOptions
         Frame.AddTo(command);
         Model.AddTo(command);
         foreach (var option in (Option[])[
-            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Precision, InitFrom,
+            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Precision, InitFrom, Freeze,
             _reconstruction, Perceptual, _perceptualWeight, _discriminator, _discriminatorLoss, _generatorLoss, _discriminatorStart,
             _discriminatorWeight, _adaptive,
             _continuous, _revive, UsageAlarm, _perturb, _perturbImages, _perturbCodes, _perturbNeighbours, _perturbEnd, _centreCrops, _noFlips,
@@ -204,6 +213,7 @@ internal sealed class TokenizerTrainOptions
     {
         var steps = Steps(parsed, data);
         var initFrom = parsed.GetValue(InitFrom);
+        var frozen = Frozen(parsed);
         return new TokenizerRunConfig
         {
             Tokenizer = tokenizer,
@@ -215,7 +225,10 @@ internal sealed class TokenizerTrainOptions
             WarmupSteps = parsed.GetValue(_warmup) ?? Math.Min(steps / 100, 200),
             DecayShare = parsed.GetRequiredValue(_decay),
             ContinuousSteps = parsed.GetValue(_continuous) ?? (initFrom is null ? Math.Min(steps / 20, 300) : 0),
-            RevivalInterval = parsed.GetRequiredValue(_revive),
+            RevivalInterval = frozen?.Contains(TokenizerPart.Codebook) == true && parsed.GetResult(_revive) is null or { Implicit: true }
+                ? 0
+                : parsed.GetRequiredValue(_revive),
+            Frozen = frozen,
             HasRandomCrops = !parsed.GetValue(_centreCrops),
             HasFlips = !parsed.GetValue(_noFlips),
             Seed = parsed.GetRequiredValue(_seed),
@@ -228,11 +241,22 @@ internal sealed class TokenizerTrainOptions
         }.Validated();
     }
 
+    private IReadOnlyList<TokenizerPart>? Frozen(ParseResult parsed)
+        => parsed.GetValue(Freeze) is not { } text ? null :
+        [
+            .. text.Split(',', StringSplitOptions.TrimEntries).Select(name =>
+                Enum.GetValues<TokenizerPart>().Where(p => string.Equals(p.ToString(), name, StringComparison.OrdinalIgnoreCase)) is { } found && found.Any()
+                    ? found.First()
+                    : throw new ConfigException($"--freeze '{text}': '{name}' is no part of a tokenizer; write encoder, codebook, decoder, separated by commas.")),
+        ];
+
     private int Steps(ParseResult parsed, TokenizerRunData data) => (parsed.GetValue(_steps), parsed.GetValue(_epochs)) switch
     {
         ({ }, { }) => throw new ConfigException("--steps and --epochs are both given; one decides the length."),
         ({ } steps, null) => steps,
-        (null, { } epochs) => checked((int)Math.Ceiling(epochs * data.TrainingCount / Math.Max(BatchSize(parsed), 1))),
+        (null, { } epochs) => Math.Ceiling(epochs * data.TrainingCount / Math.Max(BatchSize(parsed), 1)) is var needed and > 0 and <= MostSteps
+            ? (int)needed
+            : throw new ConfigException($"--epochs {epochs} of {data.TrainingCount:N0} images must be from one step to {MostSteps:N0} steps."),
         _ => DefaultSteps,
     };
 

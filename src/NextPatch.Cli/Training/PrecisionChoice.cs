@@ -35,7 +35,7 @@ internal static class PrecisionChoice
         (ComputePrecision Precision, string Reason)> choose, ProgressReporter progress)
     {
         var asked = parsed.GetRequiredValue(option);
-        var before = asked == Auto && parsed.GetValue(frame.Resume) ? OfRun(parsed.GetRequiredValue(frame.Output), ofCheckpoint) : null;
+        var before = asked == Auto && frame.Resume.IsGiven(parsed) ? OfRun(parsed.GetRequiredValue(frame.Output), ofCheckpoint) : null;
         var (precision, reason) = before is { } kept
             ? (kept, $"Precision: {(kept == ComputePrecision.Bf16 ? "bf16" : "fp32")}, as the run began.")
             : choose(asked);

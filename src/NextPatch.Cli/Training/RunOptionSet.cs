@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Configuration;
+using NextPatch.Core;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
@@ -30,9 +31,11 @@ internal sealed class RunOptionSet
     /// <param name="validation">What happens every so many steps, with the held-out images.</param>
     /// <param name="keepLast">Checkpoints that stay, by default.</param>
     /// <param name="logEvery">Steps between lines of metrics, by default.</param>
-    public RunOptionSet(string output, string validation, int keepLast, long logEvery)
+    /// <param name="resume">What <c>--resume</c> does where it may name a run; null: it is a flag, and <c>--output</c> is required.</param>
+    public RunOptionSet(string output, string validation, int keepLast, long logEvery, string? resume = null)
     {
-        Output = new("--output") { Description = output, HelpName = "dir", Required = true };
+        Output = new("--output") { Description = output, HelpName = "dir", Required = resume is null };
+        Resume = new ResumeOption(resume ?? "Continue the run in --output from its newest checkpoint, or start where there is none.");
         _keepLast = new Option<int>("--keep-last")
         {
             Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => keepLast,
@@ -49,10 +52,7 @@ internal sealed class RunOptionSet
 
     public Option<string> Output { get; }
 
-    public Option<bool> Resume { get; } = new("--resume")
-    {
-        Description = "Continue the run in --output from its newest checkpoint, or start where there is none.",
-    };
+    public ResumeOption Resume { get; }
 
     public void AddTo(Command command)
     {
@@ -67,7 +67,9 @@ internal sealed class RunOptionSet
     public T Fill<T>(ParseResult parsed, T frame)
         where T : RunOptions => frame with
         {
-            Resume = parsed.GetValue(Resume),
+            Resume = Resume.RunOf(parsed) is { } run
+                ? throw new ConfigException($"--resume is a flag here; name the run with --output {run} and say --resume beside it.")
+                : Resume.IsGiven(parsed),
             CheckpointEvery = parsed.GetRequiredValue(_checkpointEvery),
             KeepLast = parsed.GetRequiredValue(_keepLast),
             OnFullDisk = parsed.GetRequiredValue(_onFullDisk),
@@ -75,4 +77,21 @@ internal sealed class RunOptionSet
             ValidateEvery = parsed.GetRequiredValue(_validateEvery),
             LogEvery = parsed.GetRequiredValue(_logEvery),
         };
+
+    /// <summary>Changes of what a run remembers only what the command line gives.</summary>
+    public T FillGiven<T>(ParseResult parsed, T remembered)
+        where T : RunOptions
+    {
+        TValue Of<TValue>(Option<TValue> option, TValue value)
+            => parsed.GetResult(option) is { Implicit: false } ? parsed.GetRequiredValue(option) : value;
+        return remembered with
+        {
+            CheckpointEvery = Of(_checkpointEvery, remembered.CheckpointEvery),
+            KeepLast = Of(_keepLast, remembered.KeepLast),
+            OnFullDisk = Of(_onFullDisk, remembered.OnFullDisk),
+            StopAfterSkips = Of(_stopAfterSkips, remembered.StopAfterSkips),
+            ValidateEvery = Of(_validateEvery, remembered.ValidateEvery),
+            LogEvery = Of(_logEvery, remembered.LogEvery),
+        };
+    }
 }

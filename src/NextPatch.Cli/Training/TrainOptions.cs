@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Globalization;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Planning;
@@ -15,6 +14,7 @@ internal sealed class TrainOptions
 {
     private const string Uniform = "uniform";
     private const string Power = "power:";
+    private const double MostPower = 100; // of the number of codes in a patch, and still a float
 
     private readonly Option<double?> _learningRate = new("--lr")
     {
@@ -79,13 +79,31 @@ internal sealed class TrainOptions
     /// <summary>Model, recipe, length, patches.</summary>
     public RunSettings Settings { get; } = new(defaultPreset: "small", defaultRecipe: "cpu");
 
-    public Option<string> Codes { get; } = new("--codes")
+    public Option<string?> Codes { get; } = new("--codes")
     {
-        Description = "Folder with codes.npy, labels.npy and dataset.json.", HelpName = "dir", Required = true,
+        Description = "Folder with codes.npy, labels.npy and dataset.json. Needed, and --output with it, but to resume a run by its folder.", HelpName = "dir",
     };
 
     /// <summary>Folder, checkpoints, intervals.</summary>
-    public RunOptionSet Frame { get; } = new("Folder of the run.", "validations on the held-out images", keepLast: 3, logEvery: 20);
+    public RunOptionSet Frame { get; } = new(
+        "Folder of the run.", "validations on the held-out images", keepLast: 3, logEvery: 20,
+        "Continue a run from its newest checkpoint. With the run's folder no other option is needed: it holds its settings. Without one the run in "
+        + "--output is continued with the same options again, or started where there is none.");
+
+    public Option<long?> ExtendTo { get; } = new Option<long?>("--extend-to")
+    {
+        Description = "With --resume: a later end, in optimiser steps. The last stage goes on; what that does to the learning rate is told.",
+        HelpName = "steps",
+    }.AtLeast(1L);
+
+    public Option<bool> Json { get; } = new("--json") { Description = "Write the run's result as JSON: losses, cost planned and measured, figures." };
+
+    /// <summary>Options that decide what a run computes.</summary>
+    public IReadOnlyList<Option> Deciding =>
+    [
+        .. Settings.All, _seed, InitFrom, _grouping, _targetWeights, Step, Precision, _learningRate, _endLearningRate, _weightDecay, _clipNorm,
+        _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout,
+    ];
 
     public Option<string?> InitFrom { get; } = new("--init-from")
     {
@@ -106,7 +124,7 @@ internal sealed class TrainOptions
 
     public Option<string?> Tokenizer { get; } = new("--tokenizer")
     {
-        Description = "Tokenizer folder for sample grids. [default: tokenizer/ beside the codes]", HelpName = "dir",
+        Description = "Tokenizer folder for sample grids. [default: the one that the codes remember, or tokenizer/ beside them]", HelpName = "dir",
     };
 
     public Option<long> EvaluateEvery { get; } = new Option<long>("--evaluate-every")
@@ -139,7 +157,7 @@ internal sealed class TrainOptions
         Settings.AddTo(command);
         Measure.AddTo(command);
         foreach (var option in (Option[])[
-            _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step, Precision,
+            ExtendTo, Json, _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step, Precision,
             Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath,
                 _classDropout])
         {
@@ -188,7 +206,7 @@ internal sealed class TrainOptions
         }
 
         var isPower = text.StartsWith(Power, StringComparison.Ordinal);
-        return isPower && double.TryParse(text[Power.Length..], CultureInfo.InvariantCulture, out var power) && double.IsFinite(power)
+        return isPower && StrictNumber.TryParse(text.AsSpan(Power.Length), out double power) && Math.Abs(power) <= MostPower
             ? power
             : throw new ConfigException($"--target-weights '{text}' is neither uniform nor power:A with a number A; write it like power:0.5.");
     }

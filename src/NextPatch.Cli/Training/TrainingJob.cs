@@ -1,10 +1,10 @@
 using System.CommandLine;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Reports;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Data.Codes;
-using NextPatch.Evaluation;
-using NextPatch.Evaluation.Protocol;
 using NextPatch.Torch.Loading;
 using NextPatch.Training;
 using NextPatch.Training.Gpt;
@@ -21,25 +21,19 @@ internal sealed class TrainingJob
     public TrainingJob(TrainOptions options, ParseResult parsed, ProgressReporter progress)
         => (_options, _parsed, _progress) = (options, parsed, progress);
 
-    /// <returns>False when it was stopped before its last step.</returns>
-    public bool Run(CancellationToken cancellation)
+    /// <summary>Trains, and leaves the report in the run's folder.</summary>
+    public TrainingResult Run(CancellationToken cancellation)
     {
         NativeBackend.EnsureLoaded();
-        var codes = _parsed.GetRequiredValue(_options.Codes);
-        var (model, training) = Settings(codes);
-        using var metric = OpenMetric(codes, training.Seed, cancellation);
+        var request = _options.Frame.Resume.RunOf(_parsed) is { } run ? ResumedRun.Read(_options, _parsed, run) : Fresh();
+        var settings = MetricOptions.Read(_options, _parsed, request.Run.MetricSettings);
+        using var metric = request.Run.MeasureEvery == 0 ? null : settings.Open(request.Codes, request.Tokenizer, request.Training.Seed, _progress, cancellation);
         TrainingCost? cost = null;
         var result = GptTraining.Run(
-            new GptTrainingRequest
+            request with
             {
-                Codes = codes,
-                Model = model,
-                FitsToCodes = false, // --vocabulary and its like have the last word
-                Training = training,
-                InitialWeights = _parsed.GetValue(_options.InitFrom),
-                Tokenizer = _parsed.GetValue(_options.Tokenizer),
-                Run = RunOptions() with { Metric = metric },
-                OnPlanned = planned => ShowPlan(model, cost = planned),
+                Run = request.Run with { Metric = metric, MetricSettings = metric is null ? null : settings.ToRecord(), OnNote = _progress.WriteLine },
+                OnPlanned = planned => ShowPlan(request.Model, cost = planned),
             },
             new ProgressLine<TrainingProgress>(p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p))),
             cancellation);
@@ -51,8 +45,46 @@ internal sealed class TrainingJob
 
         _progress.WriteLine(result.IsComplete
             ? $"Finished after {result.Step:N0} steps. Checkpoint: {result.Checkpoint}"
-            : $"Stopped after step {result.Step:N0}. Continue with the same command and --resume. Checkpoint: {result.Checkpoint ?? "none yet"}");
-        return result.IsComplete;
+            : $"Stopped after step {result.Step:N0}. 'nextpatch train --resume {request.Run.Output}' continues, and so does the same command with "
+                + $"--resume. Checkpoint: {result.Checkpoint ?? "none yet"}");
+        WriteReport(request.Run.Output);
+        return result;
+    }
+
+    private GptTrainingRequest Fresh()
+    {
+        Option[] needed = [_options.Codes, _options.Frame.Output];
+        if (needed.Where(o => _parsed.GetResult(o) is null).ToArray() is { Length: > 0 } missing)
+        {
+            throw new ConfigException(
+                $"{string.Join(" and ", missing.Select(o => o.Name))} must be given: the codes to train on and the folder of the run, or --resume with the "
+                + "folder of a run. 'nextpatch train --help' lists what there is.");
+        }
+
+        var codes = _parsed.GetRequiredValue(_options.Codes)!;
+        var (model, training) = Settings(codes);
+        return new GptTrainingRequest
+        {
+            Codes = codes,
+            Model = model,
+            FitsToCodes = false, // --vocabulary and its like have the last word
+            Training = training,
+            InitialWeights = _parsed.GetValue(_options.InitFrom),
+            Tokenizer = _parsed.GetValue(_options.Tokenizer),
+            Run = RunOptions(),
+        };
+    }
+
+    private void WriteReport(string run)
+    {
+        try
+        {
+            _progress.WriteLine($"Report: {RunReport.Write(run)}");
+        }
+        catch (Exception e) when (DiskTrouble.Is(e))
+        {
+            _progress.WriteLine($"The report could not be written: {e.Message} 'nextpatch report {run}' makes it again.");
+        }
     }
 
     private (GptConfig Model, TrainingConfig Training) Settings(string codes)
@@ -70,7 +102,7 @@ internal sealed class TrainingJob
         ValidationImages = _parsed.GetRequiredValue(_options.ValidateImages),
         SampleEvery = _parsed.GetRequiredValue(_options.SampleEvery),
         MeasureEvery = _parsed.GetRequiredValue(_options.EvaluateEvery),
-        OnNote = _progress.WriteLine,
+        ExtendTo = _parsed.GetValue(_options.ExtendTo),
     });
 
     private void ShowPlan(GptConfig model, TrainingCost cost)
@@ -81,30 +113,9 @@ internal sealed class TrainingJob
         }
     }
 
-    /// <summary>What --evaluate-every asks for.</summary>
-    private TrainingMetric? OpenMetric(string codes, ulong seed, CancellationToken cancellation)
-    {
-        if (_parsed.GetRequiredValue(_options.EvaluateEvery) == 0)
-        {
-            return null;
-        }
-
-        var tokenizer = GptTraining.FindTokenizer(_parsed.GetValue(_options.Tokenizer), codes);
-        var count = _parsed.GetRequiredValue(_options.EvaluateCount);
-        if (count < 2 || _parsed.GetValue(_options.Measure.Reference) is not { } reference)
-        {
-            throw new ConfigException(count < 2
-                ? $"--evaluate-count {count} must be at least 2, and says something from some thousands on."
-                : "--evaluate-every needs something to measure against: name it with --reference, and the feature network with --weights.");
-        }
-
-        var options = _options.Measure.Read(_parsed) with { Drawing = new ImageRequest { Count = count, Seed = seed }, OnNote = _progress.WriteLine };
-        return ImageEvaluator.OpenMetric(reference, tokenizer, options, _progress.ForEvaluation(), cancellation);
-    }
-
     private StepImplementation Step(TrainingConfig training) => StepChoice.Choose(
         _parsed.GetRequiredValue(_options.Step), training.Grouping,
-        _parsed.GetValue(_options.Frame.Resume)
+        _options.Frame.Resume.IsGiven(_parsed)
             ? PrecisionChoice.OfRun(_parsed.GetRequiredValue(_options.Frame.Output), c => Stored(c)?.StepImplementation)
             : null,
         _progress);

@@ -109,6 +109,11 @@ public sealed class CheckpointFolder
             Directory.Delete(folder, recursive: true);
         }
 
+        foreach (var name in All())
+        {
+            CheckpointUpdate.Finish(At(name));
+        }
+
         File.Delete(At("latest.writing"));
         return [.. halfWritten.Select(f => Path.GetFileName(f))];
     }

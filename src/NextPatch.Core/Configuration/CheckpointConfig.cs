@@ -18,6 +18,9 @@ public sealed record CheckpointConfig
     /// <summary>Hash of the tokenizer's weights whose codes the model was trained on; null when unknown.</summary>
     public string? TokenizerHash { get; init; }
 
+    /// <summary>Full path of that tokenizer when the run began; null when unknown.</summary>
+    public string? TokenizerPath { get; init; }
+
     /// <summary>Side of the images in pixels; null when unknown.</summary>
     public int? ImageSide { get; init; }
 }
@@ -41,4 +44,7 @@ internal sealed record RunState
 
     /// <summary>Skipped steps in a row up to <see cref="Step"/>.</summary>
     public int SkippedInARow { get; init; }
+
+    /// <summary>What the run gave, once it is judged; null in checkpoints on the way.</summary>
+    public RunResult? Result { get; init; }
 }

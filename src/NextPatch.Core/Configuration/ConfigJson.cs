@@ -19,6 +19,7 @@ namespace NextPatch.Core.Configuration;
 [JsonSerializable(typeof(SamplingConfig))]
 [JsonSerializable(typeof(TokenizerConfig))]
 [JsonSerializable(typeof(RunState))]
+[JsonSerializable(typeof(RunResult))]
 internal sealed partial class ConfigJson : JsonSerializerContext
 {
     /// <summary>Reads a JSON file.</summary>

@@ -127,6 +127,29 @@ public sealed record TrainingConfig
             stage => WarmupShare is { } share ? share * stage.StepCount : WarmupEpochs * stepsPerEpoch, DecayRatio);
     }
 
+    /// <summary>The settings of a run whose last stage goes on to another end; the other stages stay where they are.</summary>
+    /// <param name="steps">Optimiser steps of the longer run.</param>
+    /// <param name="images">Images of the training part.</param>
+    /// <exception cref="ConfigException">The run is as long already.</exception>
+    public TrainingConfig LengthenedTo(long steps, long images)
+    {
+        var schedule = CreateSchedule(images);
+        if (steps < schedule.TotalSteps)
+        {
+            throw new ConfigException(
+                $"ExtendTo {steps} is less than the {schedule.TotalSteps} steps that the run has; a run can only become longer.")
+            { Settings = ["ExtendTo"] };
+        }
+
+        return steps == schedule.TotalSteps ? this : this with
+        {
+            Steps = steps,
+            PatchSides = null,
+            Stages = [.. schedule.Stages.Select(s => new StageLength(
+                s.PatchSide, Steps: s.StepCount + (s.Index == schedule.Stages.Count - 1 ? steps - schedule.TotalSteps : 0)))],
+        };
+    }
+
     /// <exception cref="ConfigException">Some settings cannot work; every problem is listed.</exception>
     public TrainingConfig Validated(GptConfig model)
     {
@@ -142,12 +165,12 @@ public sealed record TrainingConfig
         Require(BatchSize > 0, $"batchSize {BatchSize} must be at least 1");
         Require(Steps is null or > 0, $"steps {Steps} must be at least 1");
         Require(Steps is not null || Epochs > 0, $"epochs {Epochs} must be at least 1");
-        Require(LearningRate > 0, $"learningRate {LearningRate} must be greater than 0");
-        Require(EndLearningRate >= 0, $"endLearningRate {EndLearningRate} must be at least 0");
+        Require(LearningRate > 0 && double.IsFinite(LearningRate), $"learningRate {LearningRate} must be greater than 0 and finite");
+        Require(EndLearningRate >= 0 && double.IsFinite(EndLearningRate), $"endLearningRate {EndLearningRate} must be at least 0 and finite");
         Require(DecayRatio is >= 0 and <= 1, $"decayRatio {DecayRatio} must be between 0 and 1");
         Require(Beta1 is >= 0 and < 1 && Beta2 is >= 0 and < 1, $"betas ({Beta1}, {Beta2}) must be at least 0 and less than 1");
-        Require(WeightDecay >= 0, $"weightDecay {WeightDecay} must be at least 0");
-        Require(ClipNorm >= 0, $"clipNorm {ClipNorm} must be at least 0 (0 = no clipping)");
+        Require(WeightDecay >= 0 && double.IsFinite(WeightDecay), $"weightDecay {WeightDecay} must be at least 0 and finite");
+        Require(ClipNorm >= 0 && double.IsFinite(ClipNorm), $"clipNorm {ClipNorm} must be at least 0 (0 = no clipping)");
         Require(EmaDecay is >= 0 and < 1, $"emaDecay {EmaDecay} must be at least 0 and less than 1 (0 = no average)");
         Require(MicroBatch >= 0, $"microBatch {MicroBatch} must be at least 0 (0 = the whole batch)");
         Require(double.IsFinite(TargetPower), $"targetPower {TargetPower} must be a finite number (0 = all codes of a patch count the same)");

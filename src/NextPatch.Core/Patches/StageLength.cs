@@ -8,19 +8,21 @@ namespace NextPatch.Core.Patches;
 /// <param name="Steps">Optimiser steps.</param>
 public sealed record StageLength(int PatchSide, double? Percent = null, long? Steps = null)
 {
+    private const long MostSteps = 1_000_000_000_000;
+
     /// <summary>Reads a list such as <c>4:10%,2:30%,1:60%</c> or <c>4:500,2:1000,1:3000</c>.</summary>
     /// <exception cref="ConfigException">The text is no such list.</exception>
     public static IReadOnlyList<StageLength> ParseList(string text) => [.. text.Split(',').Select(part =>
     {
         var fields = part.Split(':', StringSplitOptions.TrimEntries);
-        if (fields.Length == 2 && int.TryParse(fields[0], CultureInfo.InvariantCulture, out var side))
+        if (fields.Length == 2 && StrictNumber.TryParse(fields[0], out int side))
         {
-            if (fields[1].EndsWith('%') && double.TryParse(fields[1][..^1], CultureInfo.InvariantCulture, out var percent))
+            if (fields[1].EndsWith('%') && StrictNumber.TryParse(fields[1].AsSpan(..^1), out double percent))
             {
                 return new StageLength(side, Percent: percent);
             }
 
-            if (long.TryParse(fields[1], CultureInfo.InvariantCulture, out var steps))
+            if (StrictNumber.TryParse(fields[1], out long steps) && steps <= MostSteps)
             {
                 return new StageLength(side, Steps: steps);
             }

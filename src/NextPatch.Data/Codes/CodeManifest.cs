@@ -26,6 +26,10 @@ public sealed record CodeManifest
     /// <summary>Identifies the tokenizer that made the codes and that must decode them; null if unknown.</summary>
     public string? TokenizerHash { get; init; }
 
+    /// <summary>Full path of the tokenizer when it made the codes; null if unknown.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? TokenizerPath { get; init; }
+
     /// <summary>How the stored variants of an image were made: "none", "flip", "ten-crop"; "unknown" without a manifest.</summary>
     public string CropPolicy { get; init; } = "none";
 

@@ -10,6 +10,9 @@ internal static class FigureNames
     /// <summary>Inception Score, or IS-resnet20.</summary>
     public static string Score(string network) => network == MetricChoice.FidNetwork ? "Inception Score" : $"IS-{network}";
 
+    /// <summary>KID, or KID-resnet20.</summary>
+    public static string Kernel(string network) => network == MetricChoice.FidNetwork ? "KID" : $"KID-{network}";
+
     /// <summary>The figures that were measured.</summary>
     public static IEnumerable<(string Name, double Value, double? Deviation)> From(EvaluationResult result)
     {
@@ -19,7 +22,7 @@ internal static class FigureNames
         [
             (Distance(network), result.Fd, null), (Named("sFID"), result.Sfid, null),
             (Score(network), result.InceptionScore, result.InceptionScoreDeviation),
-            (Named("precision"), result.Precision, null), (Named("recall"), result.Recall, null), (Named("KID"), result.Kid, result.KidDeviation),
+            (Named("precision"), result.Precision, null), (Named("recall"), result.Recall, null), (Kernel(network), result.Kid, result.KidDeviation),
         ];
         return figures.Where(f => f.Item2 is not null).Select(f => (f.Item1, f.Item2!.Value, f.Item3));
     }

@@ -78,15 +78,11 @@ internal static class ImageSetOpener
 
     private static CodeImageSet OpenCodes(string path, string? part, string? tokenizer)
     {
-        var named = tokenizer ?? Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, "tokenizer");
-        if (!Path.Exists(named))
+        var named = CodeTokenizer.Find(path, tokenizer) ?? throw new ConfigException(
+            $"'{path}' holds codes, and '{CodeTokenizer.PlaceBeside(path)}' does not exist; name the tokenizer that made them with Tokenizer.")
         {
-            throw new ConfigException($"'{path}' holds codes, and '{named}' does not exist; name the tokenizer that made them with Tokenizer.")
-            {
-                Settings = ["Tokenizer"],
-            };
-        }
-
+            Settings = ["Tokenizer"],
+        };
         return CodeImageSet.Open(path, named, WeightsHash.ComputeForTokenizer(named), part);
     }
 

@@ -35,6 +35,9 @@ internal static class MetricChoice
                 $"'{(unknown.Length > 0 ? unknown[0] : text)}' is no metric; choose among {string.Join(", ", Names.Keys)}, separated by commas.");
     }
 
+    /// <summary>As <see cref="Parse"/> reads it.</summary>
+    public static string NameOf(EvaluationMetric metric) => Names.First(p => p.Value == metric).Key;
+
     /// <summary>What will be computed.</summary>
     /// <param name="asked">What was asked for; null = everything that is possible.</param>
     /// <param name="network">The network.</param>

@@ -28,10 +28,23 @@ internal static class GptCheckpoint
     }
 
     /// <summary>Refuses a checkpoint of a run with other settings.</summary>
-    public static void RequireSame(string folder, CheckpointConfig config)
+    /// <param name="folder">The checkpoint's.</param>
+    /// <param name="config">The run's; it may be a longer one whose first steps these were.</param>
+    /// <param name="images">Images of the training part.</param>
+    public static void RequireSame(string folder, CheckpointConfig config, long images)
     {
         var type = ConfigJson.Default.CheckpointConfig;
-        ResumePoint.RequireSame(ConfigJson.Read(Path.Combine(folder, "config.json"), type), config, type, folder);
+        var stored = ConfigJson.Read(Path.Combine(folder, "config.json"), type);
+
+        if (config.Training is { Stages: not null, Steps: { } steps } && stored.Training is { } shorter
+            && steps > shorter.CreateSchedule(images).TotalSteps)
+        {
+            stored = stored with { Training = shorter.LengthenedTo(steps, images) };
+        }
+
+        // Where the tokenizer lies computes nothing, and codes may not say whose they are.
+        ResumePoint.RequireSame(
+            stored, config with { TokenizerPath = stored.TokenizerPath, TokenizerHash = config.TokenizerHash ?? stored.TokenizerHash }, type, folder);
     }
 
     /// <summary>Loads a checkpoint into a model and its optimiser.</summary>

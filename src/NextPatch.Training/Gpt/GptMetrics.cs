@@ -1,4 +1,6 @@
 using System.Text.Json;
+using System.Text.Json.Nodes;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Training.Runs;
 
@@ -18,6 +20,7 @@ internal static class GptMetrics
             json.WriteNumber("images", progress.Images);
             json.WriteNumber("imagesPerSecond", Math.Round(progress.ImagesPerSecond, 2));
             json.WriteNumber("tokensPerSecond", Math.Round(progress.TokensPerSecond, 1));
+            json.WriteNumber("seconds", Math.Round(progress.Seconds, 3));
             json.WriteNumber("dataWaitShare", Math.Round(progress.DataWaitShare, 4));
             if (progress.ValidationLoss is { } validation && double.IsFinite(validation))
             {
@@ -51,6 +54,34 @@ internal static class GptMetrics
             finite.ForEach(f => json.WriteNumber(f.Key, f.Value));
         });
         log.WriteEvents(step, finite.Select(f => ($"evaluation/{f.Key}", f.Value)));
+    }
+
+    /// <summary>What the run gave: a member of the last line, and TensorBoard's figures of the run.</summary>
+    public static void WriteResult(MetricsLog log, RunResult result)
+    {
+        log.Extend(result.Step, "result", JsonSerializer.SerializeToNode(result, ConfigJson.Default.RunResult)!);
+        (string Name, double? Value)[] figures =
+        [
+            ("held_out_loss", result.HeldOutLoss), ("ema_held_out_loss", result.EmaHeldOutLoss), ("uniform_loss", result.UniformLoss),
+            ("planned_flops", result.PlannedFlops), ("planned_relative_cost", result.PlannedRelativeCost),
+            ("measured_relative_cost", result.MeasuredRelativeCost), ("seconds", result.Seconds),
+            .. (result.Figures ?? new Dictionary<string, double>()).Select(f => (f.Key, (double?)f.Value)),
+        ];
+        log.Events.AddResult(result.Step, figures.Where(f => f.Value is { } value && double.IsFinite(value)).Select(f => (f.Name, f.Value!.Value)));
+    }
+
+    /// <summary>What TensorBoard shows as hyperparameters: the numbers, names and flags of model and training.</summary>
+    public static IReadOnlyDictionary<string, object> ParametersOf(CheckpointConfig config)
+    {
+        var all = JsonSerializer.SerializeToNode(config with { ClassNames = [] }, ConfigJson.Default.CheckpointConfig)!.AsObject();
+        return all.Where(part => part is { Key: "model" or "training", Value: JsonObject }).SelectMany(part => part.Value!.AsObject())
+            .Where(p => p.Value is not null).ToDictionary(p => p.Key, p => p.Value!.GetValueKind() switch
+            {
+                JsonValueKind.Number => p.Value.GetValue<double>(),
+                JsonValueKind.True or JsonValueKind.False => p.Value.GetValue<bool>(),
+                JsonValueKind.String => (object)p.Value.GetValue<string>(),
+                _ => p.Value.ToJsonString(),
+            });
     }
 
     private static IEnumerable<(string Tag, double Value)> Events(TrainingProgress progress)

@@ -25,6 +25,18 @@ public sealed record GptRunOptions : RunOptions
     /// <summary>Draws a sample grid; receives the step and the model in evaluation mode.</summary>
     public Action<long, GptModel>? OnSample { get; init; }
 
+    /// <summary>Draws a sample grid and returns its PNG file for TensorBoard.</summary>
+    internal Func<long, GptModel, byte[]>? DrawGrid { get; init; }
+
+    /// <summary>
+    /// A later end for a run that is resumed: its last stage goes on to so many optimiser steps. Null: the run's own length. What it does to the
+    /// learning rate is told by <see cref="RunOptions.OnNote"/>.
+    /// </summary>
+    public long? ExtendTo { get; init; }
+
+    /// <summary>How <see cref="Metric"/> was made, by names of the caller's own, for who makes it again when the run is resumed.</summary>
+    public IReadOnlyDictionary<string, string>? MetricSettings { get; init; }
+
     /// <summary>Measures images that the EMA weights draw (the trained ones where there is no EMA); null = none.</summary>
     public IGenerationMetric? Metric { get; init; }
 

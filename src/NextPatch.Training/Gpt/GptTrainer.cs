@@ -1,4 +1,6 @@
+using System.Text.Json;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Core.Patches;
@@ -15,7 +17,7 @@ namespace NextPatch.Training.Gpt;
 /// </summary>
 internal sealed class GptTrainer : TrainingRun
 {
-    private readonly CheckpointConfig _config;
+    private readonly CheckpointConfig _config; // with the run's own length
     private readonly TrainingConfig _training;
     private readonly CodeStore _store;
     private readonly GptRunOptions _options;
@@ -27,6 +29,8 @@ internal sealed class GptTrainer : TrainingRun
     private readonly GptEvaluation _evaluation;
     private GptStepResult _last;
     private double? _validation;
+    private (long Step, IReadOnlyDictionary<string, double> Values)? _figures;
+    private (double? Own, double? Average) _losses;
 
     /// <param name="config">Model and training settings; <see cref="CheckpointConfig.Training"/> must be set.</param>
     /// <param name="store">Codes; stays the caller's.</param>
@@ -37,21 +41,22 @@ internal sealed class GptTrainer : TrainingRun
     public GptTrainer(CheckpointConfig config, CodeStore store, GptRunOptions options, Action<GptModel>? initialWeights = null)
         : base(options)
     {
-        _config = config;
         var model = config.Model.Validated();
-        _training = (config.Training ?? throw new ArgumentException("The configuration has no training settings.", nameof(config))).Validated(model);
+        var given = (config.Training ?? throw new ArgumentException("The configuration has no training settings.", nameof(config))).Validated(model);
         _store = store;
         _options = options;
         RunChecks.RequireFit(store, model);
-        RunChecks.RequireStep(_training, options.Recompute);
-        _batches = new BatchSource(store, model, _training.Seed);
+        RunChecks.RequireStep(given, options.Recompute);
+        _batches = new BatchSource(store, model, given.Seed);
+        _training = RunExtension.Apply(given, options, _batches.TrainingCount);
+        config = _config = config with { Training = _training };
         _schedule = _training.CreateSchedule(_batches.TrainingCount);
         _learningRate = _training.CreateLearningRate(_schedule, _batches.TrainingCount);
         Cost = new TrainingCost(model, _schedule, _training.BatchSize);
         _times = new StageTimes(Cost);
         try
         {
-            var checkpoint = TakeFolder(folder => GptCheckpoint.RequireSame(folder, config));
+            var checkpoint = TakeFolder(folder => GptCheckpoint.RequireSame(folder, config, _batches.TrainingCount));
             Model = new GptModel(model);
             if (checkpoint is null)
             {
@@ -64,8 +69,10 @@ internal sealed class GptTrainer : TrainingRun
             {
                 var state = GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer);
                 _times.Restore(state.StageSeconds);
+                _figures = state.Result?.Figures is { } figures ? (state.Result.FiguresStep ?? state.Step, figures) : null;
                 _trainer.RefreshCopies();
                 Continue(checkpoint, state.Step, state.SkippedSteps, state.SkippedInARow);
+                RunExtension.Explain(given, _training, _batches.TrainingCount, state.Step, options.OnNote);
             }
         }
         catch
@@ -80,6 +87,9 @@ internal sealed class GptTrainer : TrainingRun
     /// <summary>Planned cost of the whole run.</summary>
     public TrainingCost Cost { get; }
 
+    /// <summary>The run's settings, with the length that <see cref="GptRunOptions.ExtendTo"/> gave it.</summary>
+    internal CheckpointConfig Config => _config;
+
     private PatchStage NextStage => _schedule.At(Step);
 
     private PatchStage LastStage => _schedule.At(Step - 1);
@@ -87,6 +97,8 @@ internal sealed class GptTrainer : TrainingRun
     private protected override long TotalSteps => _schedule.TotalSteps;
 
     private protected override double LearningRate => _training.LearningRate;
+
+    private protected override IReadOnlyDictionary<string, object> Parameters => GptMetrics.ParametersOf(_config);
 
     /// <summary>
     /// Trains to the end or until cancelled; either way it writes a checkpoint. After the end it validates, unless cancelled: then the losses are
@@ -100,11 +112,10 @@ internal sealed class GptTrainer : TrainingRun
     public TrainingResult Run(CancellationToken cancellation = default)
     {
         var isComplete = TakeSteps(cancellation);
-        var loss = isComplete ? _evaluation.Loss(cancellation: cancellation) : null;
-        var averageLoss = isComplete ? _evaluation.AverageLoss(cancellation) : null;
-        return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(), loss, averageLoss)
+        return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(), _losses.Own, _losses.Average)
         {
             SkippedSteps = Skipped.Total,
+            Outcome = Outcome(isComplete),
         };
     }
 
@@ -138,7 +149,7 @@ internal sealed class GptTrainer : TrainingRun
             Step, TotalSteps, LastStage, _last.Loss, _learningRate.At(Step - 1), _last.Norm, Step * _training.BatchSize,
             speed.ImagesPerSecond, speed.TokensPerSecond, _times.SecondsLeft(Step), _validation)
         {
-            SkippedSteps = Skipped.Total, DataWaitShare = speed.DataWaitShare,
+            SkippedSteps = Skipped.Total, DataWaitShare = speed.DataWaitShare, Seconds = _times.Seconds.Sum(),
         };
         _validation = null;
         GptMetrics.Write(log, progress);
@@ -149,11 +160,7 @@ internal sealed class GptTrainer : TrainingRun
 
     private protected override void Save(int keep)
     {
-        var state = new RunState
-        {
-            Step = Step, Images = Step * _training.BatchSize, StageSeconds = _times.Seconds,
-            SkippedSteps = Skipped.Total, SkippedInARow = Skipped.InARow,
-        };
+        var state = State(result: null);
         Checkpoints.Save(Step, folder => GptCheckpoint.Write(folder, _config, state, Model, _trainer.Optimizer), keep);
     }
 
@@ -161,23 +168,101 @@ internal sealed class GptTrainer : TrainingRun
     {
         if (IsDue(_options.SampleEvery))
         {
-            Sample();
+            Sample(log);
         }
 
-        if (_options.Metric is { } metric && IsDue(_options.MeasureEvery) && _evaluation.Measure(metric, cancellation) is { } figures)
+        if (IsDue(_options.MeasureEvery))
         {
+            Measure(log, cancellation);
+        }
+    }
+
+    /// <summary>The last images are measured too, and a finished run tells what it gave.</summary>
+    private protected override void Conclude(MetricsLog log, bool isComplete, CancellationToken cancellation)
+    {
+        if (!isComplete)
+        {
+            return;
+        }
+
+        _losses = (_evaluation.Loss(cancellation: cancellation), _evaluation.AverageLoss(cancellation));
+        if (_figures?.Step != Step && !cancellation.IsCancellationRequested)
+        {
+            Measure(log, cancellation);
+        }
+
+        if (cancellation.IsCancellationRequested)
+        {
+            return;
+        }
+
+        var outcome = Outcome(isComplete: true);
+        GptMetrics.WriteResult(log, outcome);
+        try
+        {
+            CheckpointUpdate.Replace(
+                Checkpoints.Latest!, "state.json", JsonSerializer.Serialize(State(outcome), ConfigJson.Default.RunState));
+        }
+        catch (Exception e) when (DiskTrouble.Is(e))
+        {
+            _options.OnNote?.Invoke($"The result could not be written into the last checkpoint: {e.Message}");
+        }
+    }
+
+    private void Measure(MetricsLog log, CancellationToken cancellation)
+    {
+        if (_options.Metric is { } metric && _evaluation.Measure(metric, cancellation) is { } figures)
+        {
+            _figures = (Step, figures);
             GptMetrics.WriteMeasured(log, Step, LastStage, _trainer.Optimizer.HasAverage, figures);
         }
+    }
+
+    private RunState State(RunResult? result) => new()
+    {
+        Step = Step, Images = Step * _training.BatchSize, StageSeconds = _times.Seconds,
+        SkippedSteps = Skipped.Total, SkippedInARow = Skipped.InARow, Result = result,
+    };
+
+    private RunResult Outcome(bool isComplete)
+    {
+        var (images, last) = (StageImages(), Cost.Stages.Count - 1);
+        return new RunResult
+        {
+            Step = Step,
+            Images = Step * _training.BatchSize,
+            IsComplete = isComplete,
+            HeldOutLoss = _losses.Own,
+            EmaHeldOutLoss = _losses.Average,
+            UniformLoss = Math.Log(_config.Model.VocabularySize),
+            PlannedFlops = Cost.TotalFlops,
+            PlannedRelativeCost = Cost.RelativeCost,
+            Seconds = _times.Seconds.Sum(),
+            MeasuredRelativeCost = images[last] > 0 && _times.Seconds[last] > 0
+                ? _times.Seconds.Sum() / (images.Sum() * (_times.Seconds[last] / images[last]))
+                : null,
+            SkippedSteps = Skipped.Total,
+            Figures = _figures?.Values.Where(f => double.IsFinite(f.Value)).ToDictionary(),
+            FiguresStep = _figures?.Step,
+            Stages = [.. Cost.Stages.Select((s, i) => new RunStageResult(s.Stage.PatchSide, images[i], _times.Seconds[i], s.FlopsPerImage))],
+        };
     }
 
     private void Initialize(GptModel model)
         => GptInitializer.Initialize(model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
 
-    private void Sample()
+    private void Sample(MetricsLog log)
     {
         try
         {
-            _evaluation.Lend(model => _options.OnSample?.Invoke(Step, model));
+            _evaluation.Lend(model =>
+            {
+                _options.OnSample?.Invoke(Step, model);
+                if (_options.DrawGrid?.Invoke(Step, model) is { } png)
+                {
+                    log.Events.AddImage(Step, "samples", png);
+                }
+            });
         }
         catch (Exception e) when (DiskTrouble.Is(e))
         {

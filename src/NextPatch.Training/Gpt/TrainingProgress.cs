@@ -23,4 +23,7 @@ public sealed record TrainingProgress(
 
     /// <summary>Share of the time since the line before in which training waited for data.</summary>
     public double DataWaitShare { get; init; }
+
+    /// <summary>Seconds in training steps so far, over all sessions of the run.</summary>
+    public double Seconds { get; init; }
 }

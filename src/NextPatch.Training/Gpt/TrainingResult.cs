@@ -1,3 +1,5 @@
+using NextPatch.Core.Configuration;
+
 namespace NextPatch.Training.Gpt;
 
 /// <summary>How a run ended.</summary>
@@ -15,6 +17,9 @@ public sealed record TrainingResult(
 {
     /// <summary>Steps that were not taken, because their loss or gradient was not finite.</summary>
     public long SkippedSteps { get; init; }
+
+    /// <summary>All of it in one record, as the run's files hold it.</summary>
+    public RunResult? Outcome { get; init; }
 
     /// <summary>
     /// Seconds per image of each stage, weighed by its images, against the seconds per image of the last stage (p = 1): the measured counterpart of

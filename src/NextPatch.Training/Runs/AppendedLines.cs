@@ -20,9 +20,15 @@ internal sealed class AppendedLines : IDisposable
         {
             var bytes = new byte[_file.Length];
             _file.ReadExactly(bytes);
-            for (int end; (end = Array.IndexOf(bytes, (byte)'\n', (int)_whole)) >= 0 && isKept(
-                Encoding.UTF8.GetString(bytes.AsSpan((int)_whole..end))); _whole = end + 1)
+            for (int end; (end = Array.IndexOf(bytes, (byte)'\n', (int)_whole)) >= 0; _whole = end + 1)
             {
+                var line = Encoding.UTF8.GetString(bytes.AsSpan((int)_whole..end));
+                if (!isKept(line))
+                {
+                    break;
+                }
+
+                Last = line;
             }
 
             _file.SetLength(_whole);
@@ -34,12 +40,29 @@ internal sealed class AppendedLines : IDisposable
         }
     }
 
+    /// <summary>The last line, also where it still waits; null where there is none.</summary>
+    public string? Last { get; private set; }
+
     /// <summary>Appends a line and those that wait.</summary>
     /// <exception cref="IOException">The disk did not take it; the line waits for the next call.</exception>
     public void Write(string line)
     {
+        Last = line;
         _waiting.Append(line).Append('\n');
         WriteWaiting();
+    }
+
+    /// <summary>Writes a line in place of the last one; where that still waits for the disk, behind it.</summary>
+    /// <exception cref="IOException">The disk did not take it; the line waits for the next call.</exception>
+    public void ReplaceLast(string line)
+    {
+        if (_waiting.Length == 0 && Last is not null)
+        {
+            _whole -= Encoding.UTF8.GetByteCount(Last) + 1;
+            _file.SetLength(_whole);
+        }
+
+        Write(line);
     }
 
     public void Dispose()

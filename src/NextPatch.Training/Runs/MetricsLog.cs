@@ -1,8 +1,7 @@
 using System.Text;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using NextPatch.Core.Files;
-using TorchSharp;
-using TorchSharp.Modules;
 
 namespace NextPatch.Training.Runs;
 
@@ -13,8 +12,7 @@ namespace NextPatch.Training.Runs;
 internal sealed class MetricsLog : IDisposable
 {
     private readonly AppendedLines _lines;
-    private readonly SummaryWriter _events;
-    private readonly string _eventFile;
+    private readonly EventFile _events;
     private readonly Action<string>? _note;
     private bool _isFailing;
 
@@ -25,12 +23,25 @@ internal sealed class MetricsLog : IDisposable
     {
         _note = note;
         _lines = new AppendedLines(Path.Combine(run, "metrics.jsonl"), line => StepOf(line) is { } step && step <= startStep);
-        var events = Path.Combine(run, "tensorboard");
-        _events = torch.utils.tensorboard.SummaryWriter(events);
-        _eventFile = Directory.GetFiles(events).MaxBy(File.GetCreationTimeUtc)!;
+        try
+        {
+            _events = new EventFile(Path.Combine(run, "tensorboard"), startStep);
+        }
+        catch
+        {
+            _lines.Dispose();
+            throw;
+        }
     }
 
-    public void Dispose() => _lines.Dispose();
+    /// <summary>TensorBoard events that are no lines of metrics.</summary>
+    public EventFile Events => _events;
+
+    public void Dispose()
+    {
+        _lines.Dispose();
+        _events.Dispose();
+    }
 
     /// <summary>Adds a line.</summary>
     /// <param name="write">Writes its members, "step" among them.</param>
@@ -44,9 +55,14 @@ internal sealed class MetricsLog : IDisposable
             json.WriteEndObject();
         }
 
+        Try(() => _lines.Write(Encoding.UTF8.GetString(buffer.ToArray())));
+    }
+
+    private void Try(Action write)
+    {
         try
         {
-            _lines.Write(Encoding.UTF8.GetString(buffer.ToArray()));
+            write();
         }
         catch (Exception e) when (DiskTrouble.Is(e))
         {
@@ -70,22 +86,18 @@ internal sealed class MetricsLog : IDisposable
     /// <summary>Adds TensorBoard events.</summary>
     /// <param name="step">Steps done.</param>
     /// <param name="values">By tag: "train/loss".</param>
-    public void WriteEvents(long step, params IEnumerable<(string Tag, double Value)> values)
+    public void WriteEvents(long step, params IEnumerable<(string Tag, double Value)> values) => _events.AddScalars(step, values);
+
+    /// <summary>Writes the last line again with a member more, where it is the line of this step; else a line of its own.</summary>
+    /// <param name="step">Steps done.</param>
+    /// <param name="name">The member; one of this name is replaced.</param>
+    /// <param name="value">What it holds.</param>
+    public void Extend(long step, string name, JsonNode value)
     {
-        var length = new FileInfo(_eventFile).Length;
-        try
-        {
-            foreach (var (tag, value) in values)
-            {
-                _events.add_scalar(tag, (float)value, (int)step);
-            }
-        }
-        catch (Exception e) when (DiskTrouble.Is(e))
-        {
-            // Readers stop at a torn record.
-            using var file = new FileStream(_eventFile, FileMode.Open, FileAccess.Write, FileShare.ReadWrite);
-            file.SetLength(length);
-        }
+        var isSame = _lines.Last is { } last && StepOf(last) == step;
+        var line = isSame ? JsonNode.Parse(_lines.Last!)!.AsObject() : new JsonObject { ["step"] = step };
+        line[name] = value;
+        Try(() => (isSame ? (Action<string>)_lines.ReplaceLast : _lines.Write)(line.ToJsonString()));
     }
 
     /// <summary>The step of a line, or null for one that a kill cut short or that is none of ours.</summary>

@@ -66,6 +66,7 @@ public abstract class TrainingRun : IDisposable
     private protected bool TakeSteps(CancellationToken cancellation)
     {
         using var log = new MetricsLog(_options.Output, Step, _options.OnNote);
+        log.Events.AddParameters(Parameters);
         var saver = new CheckpointSaver(_options, Checkpoints, Save, Step);
         var speed = new SpeedWindow();
         while (Step < TotalSteps && !cancellation.IsCancellationRequested)
@@ -89,6 +90,7 @@ public abstract class TrainingRun : IDisposable
         }
 
         saver.AtEnd(Step, Skipped.InARow > 0, cancellation);
+        Conclude(log, Step >= TotalSteps, cancellation);
         return Step >= TotalSteps;
     }
 
@@ -116,6 +118,14 @@ public abstract class TrainingRun : IDisposable
 
     /// <summary>Draws and measures what is due.</summary>
     private protected abstract void AfterStep(MetricsLog log, CancellationToken cancellation);
+
+    /// <summary>What TensorBoard shows as the run's hyperparameters: numbers, texts, flags.</summary>
+    private protected abstract IReadOnlyDictionary<string, object> Parameters { get; }
+
+    /// <summary>Judges what came of the run, after its last checkpoint.</summary>
+    private protected virtual void Conclude(MetricsLog log, bool isComplete, CancellationToken cancellation)
+    {
+    }
 
     private void CountSkips(string? problem)
     {

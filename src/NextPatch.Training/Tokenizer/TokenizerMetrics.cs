@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using NextPatch.Training.Runs;
 
@@ -42,6 +43,16 @@ internal static class TokenizerMetrics
         json.WriteBoolean("skipped", true);
         json.WriteNumber("skippedSteps", skippedSteps);
     });
+
+    /// <summary>What TensorBoard shows as hyperparameters.</summary>
+    public static IReadOnlyDictionary<string, object> ParametersOf(TokenizerRunConfig config) => new Dictionary<string, object>
+    {
+        ["imageSide"] = config.Tokenizer.ImageSide, ["codebookSize"] = config.Tokenizer.CodebookSize, ["codeWidth"] = config.Tokenizer.CodeWidth,
+        ["architecture"] = config.Tokenizer.Architecture.ToString(), ["batchSize"] = config.BatchSize, ["steps"] = config.Steps,
+        ["learningRate"] = config.Objective.LearningRate, ["emaDecay"] = config.Objective.EmaDecay,
+        ["discriminator"] = config.Discriminator.ToString(), ["precision"] = config.Precision.ToString(),
+        ["seed"] = config.Seed.ToString(CultureInfo.InvariantCulture),
+    };
 
     private static void WriteJudgement(Utf8JsonWriter json, TokenizerValidation heldOut)
     {

@@ -75,7 +75,7 @@ public sealed class TokenizerRun : TrainingRun
             }
 
             var perturbation = _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null;
-            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, perturbation);
+            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, perturbation, _config.Frozen);
             _upkeep = new DeadCodeRevival(Tokenizer, _trainer, _config);
             _checkpoint = new TokenizerCheckpoint(Tokenizer, _discriminator, _trainer, _upkeep);
             _batches = new Prefetcher<byte[]>(images.Batch, BatchesAhead);
@@ -98,6 +98,8 @@ public sealed class TokenizerRun : TrainingRun
     public VqTokenizer Tokenizer { get; }
 
     private protected override long TotalSteps => _config.Steps;
+
+    private protected override IReadOnlyDictionary<string, object> Parameters => TokenizerMetrics.ParametersOf(_config);
 
     private protected override double LearningRate => _config.Objective.LearningRate;
 

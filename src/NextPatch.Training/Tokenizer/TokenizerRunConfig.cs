@@ -61,8 +61,39 @@ public sealed record TokenizerRunConfig
     /// <summary>Where the weights come from that the run starts with; null = drawn from the seed.</summary>
     public string? InitialWeights { get; init; }
 
+    /// <summary>Parts that stay as the initial weights have them; null = all are trained.</summary>
+    public IReadOnlyList<TokenizerPart>? Frozen { get; init; }
+
     /// <summary>File of the perceptual loss; null = none.</summary>
     public string? Perception { get; init; }
+
+    private IEnumerable<string> FrozenProblems()
+    {
+        if (Frozen is not { } frozen)
+        {
+            yield break;
+        }
+
+        if (frozen.Distinct().Count() == Enum.GetValues<TokenizerPart>().Length)
+        {
+            yield return "Freeze names encoder, codebook and decoder: nothing is left to train.";
+        }
+
+        if (InitialWeights is null)
+        {
+            yield return "Freeze keeps weights as they are, and without InitialWeights they are random; name the tokenizer that they are of.";
+        }
+
+        if (frozen.Contains(TokenizerPart.Codebook) && (ContinuousSteps > 0 || RevivalInterval > 0))
+        {
+            yield return "Freeze keeps the codebook, so ContinuousSteps and RevivalInterval, which replace codes, must be 0.";
+        }
+
+        if (frozen.Contains(TokenizerPart.Decoder) && Objective.IsAdaptive)
+        {
+            yield return "The adaptive weight is measured at the decoder's last layer, which Freeze keeps; leave one of the two out.";
+        }
+    }
 
     /// <exception cref="ConfigException">Names every value that cannot work.</exception>
     public TokenizerRunConfig Validated()
@@ -100,6 +131,7 @@ public sealed record TokenizerRunConfig
             problems.Add($"Tokenizer training LearningRate is {Objective.LearningRate} but must be a positive finite number.");
         }
 
+        problems.AddRange(FrozenProblems());
         if (!(Objective.EmaDecay is >= 0 and < 1))
         {
             problems.Add($"Tokenizer training EmaDecay is {Objective.EmaDecay} but must lie in [0, 1).");

@@ -23,13 +23,20 @@ internal sealed class TokenizerStep
     /// <param name="discriminator">Trained along; null: none. Stays the caller's.</param>
     /// <param name="perception">Null: no perceptual loss. Stays the caller's.</param>
     /// <param name="perturbation">Null: the decoder sees the codes as they are.</param>
+    /// <param name="frozen">Parts that are not trained; null: none.</param>
     public TokenizerStep(
         VqTokenizer tokenizer, VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator = null, IPerceptualLoss? perception = null,
-        LatentPerturbation? perturbation = null)
+        LatentPerturbation? perturbation = null, IReadOnlyList<TokenizerPart>? frozen = null)
     {
         (_tokenizer, _discriminator, _perturbation) = (tokenizer, discriminator, perturbation);
         _objective = new VqganObjective(config, discriminator, perception, tokenizer.ComputeType);
-        Optimizer = new AdamW(tokenizer.named_parameters(), config.Optimizer(hasAverage: true));
+        var trained = tokenizer.named_parameters().ToLookup(p => frozen?.Contains(TokenizerParts.Of(p.name)) != true);
+        foreach (var (_, parameter) in trained[false])
+        {
+            parameter.requires_grad_(false);
+        }
+
+        Optimizer = new AdamW(trained[true], config.Optimizer(hasAverage: true));
         DiscriminatorOptimizer = discriminator is null ? null : new AdamW(discriminator.named_parameters(), config.Optimizer(hasAverage: false));
     }
 

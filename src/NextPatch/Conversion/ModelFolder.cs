@@ -41,7 +41,9 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
         {
             Directory.CreateDirectory(partial);
             SafetensorsIndex.Write(partial, tensors, maxShardBytes, metadata);
-            WriteText(Path.Combine(partial, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
+            // The copy lies beside the weights, wherever the folder goes.
+            var written = tokenizerFolder is null ? config : config with { TokenizerPath = null };
+            WriteText(Path.Combine(partial, "config.json"), JsonSerializer.Serialize(written, ConfigJson.Default.CheckpointConfig));
             if (tokenizerFolder is not null)
             {
                 CopyFolder(tokenizerFolder, Path.Combine(partial, "tokenizer"));
@@ -73,7 +75,7 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
 
     private string? TokenizerOf(ModelSource source, CheckpointConfig config)
     {
-        var folder = tokenizer ?? source.FindTokenizer();
+        var folder = tokenizer ?? Found(source);
         if (folder is null)
         {
             return null;
@@ -94,6 +96,19 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
             {
                 Settings = ["Tokenizer"],
             };
+    }
+
+    /// <summary>Where there is one: a tokenizer that has moved, or is a file, does not keep the weights from being written.</summary>
+    private static string? Found(ModelSource source)
+    {
+        try
+        {
+            return source.FindTokenizer() is { } folder && Directory.Exists(folder) ? folder : null;
+        }
+        catch (NextPatchException)
+        {
+            return null;
+        }
     }
 
     /// <summary>Weights that stay behind would be read instead of, or with, the new ones.</summary>

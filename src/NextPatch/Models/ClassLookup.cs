@@ -19,7 +19,11 @@ internal sealed class ClassLookup
     {
         _names = names;
         _count = count;
-        _synonyms = [.. names.SelectMany((name, label) => name.Split(',', StringSplitOptions.TrimEntries).Select(synonym => (synonym, label)))];
+        _synonyms =
+        [
+            .. names.SelectMany((name, label) => new[] { name, ImageNetClasses.NameOf(name) }.Distinct()
+                .SelectMany(known => known.Split(',', StringSplitOptions.TrimEntries)).Select(synonym => (synonym, label))),
+        ];
     }
 
     /// <summary>The first synonym of a name.</summary>

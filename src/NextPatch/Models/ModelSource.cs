@@ -40,7 +40,7 @@ internal sealed class ModelSource : IDisposable
             return new ModelSource(weights)
             {
                 Folder = folder,
-                Config = folder is null ? null : ReadConfig(folder),
+                Config = (folder is null ? null : ReadConfig(folder)) ?? FileConfig.Read(weights),
                 Step = weights.Step ?? (folder is null ? null : ReadStep(folder)),
             };
         }
@@ -86,22 +86,28 @@ internal sealed class ModelSource : IDisposable
     }
 
     /// <summary>
-    /// The folder <c>tokenizer/</c> in the model's folder; of a checkpoint also in its run and beside the run. Null if there is none.
+    /// The tokenizer to draw with: the one that is named, the recorded one, or the folder <c>tokenizer/</c> in the model's folder, of a checkpoint
+    /// also in its run and beside the run. Null if there is none.
     /// </summary>
-    public string? FindTokenizer()
+    /// <param name="given">What a person names.</param>
+    /// <exception cref="NextPatchException">It is not where it was recorded; says where that is.</exception>
+    public string? FindTokenizer(string? given = null)
+        => new RecordedTokenizer($"the weights in {Weights.Path}", Config?.TokenizerPath, Config?.TokenizerHash).Find(given, TokenizerPlaces());
+
+    private IEnumerable<string> TokenizerPlaces()
     {
         if (Folder is null)
         {
-            return null;
+            // Others may keep another model's tokenizer beside a file, so only the one that it remembers counts.
+            var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Weights.Path))!, "tokenizer");
+            return Config?.TokenizerHash is { } hash && File.Exists(Path.Combine(beside, "model.safetensors"))
+                && WeightsHash.ComputeForTokenizer(beside) == hash ? [beside] : [];
         }
 
         var own = Path.GetFullPath(Folder);
         var run = Path.GetDirectoryName(own);
         string?[] places = File.Exists(Path.Combine(own, "state.json")) ? [own, run, Path.GetDirectoryName(run)] : [own];
-        return places
-            .Where(folder => folder is not null)
-            .Select(folder => Path.Combine(folder!, "tokenizer"))
-            .FirstOrDefault(folder => File.Exists(Path.Combine(folder, "model.safetensors")));
+        return places.Where(folder => folder is not null).Select(folder => Path.Combine(folder!, "tokenizer"));
     }
 
     public void Dispose() => Weights.Dispose();

@@ -9,6 +9,9 @@ namespace NextPatch.Sampling;
 /// <summary>A trained model ready to draw, with the tokenizer that turns its codes into images.</summary>
 internal sealed class SampleModel : IDisposable
 {
+    /// <summary>Instead of a tokenizer's path: codes are wanted, not images.</summary>
+    public const string NoTokenizer = "none";
+
     private SampleModel(IGenerationEngine engine, CheckpointConfig config, IImageTokenizer? tokenizer, string kindName, string hash)
     {
         Engine = engine;
@@ -31,8 +34,15 @@ internal sealed class SampleModel : IDisposable
     /// <summary><see cref="WeightsHash"/> of the weights in use.</summary>
     public string Hash { get; }
 
+    /// <summary>Where <see cref="Tokenizer"/> lies; without one, where the tokenizer of the codes lay, null when unknown.</summary>
+    public string? TokenizerPath { get; private init; }
+
+    /// <summary>Hash of its weights; null when unknown.</summary>
+    public string? TokenizerHash { get; private init; }
+
     /// <param name="model">Whatever <see cref="ModelSource"/> opens.</param>
-    /// <param name="tokenizer">Tokenizer folder or weights file; null = <c>tokenizer/</c> in or beside the run, where there is one.</param>
+    /// <param name="tokenizer">Tokenizer folder or weights file, or <see cref="NoTokenizer"/>; null = the recorded one, or <c>tokenizer/</c> in or
+    /// beside the run, where there is one.</param>
     /// <param name="kind">Which weights, where there is a choice.</param>
     /// <param name="imageSize">Side of the images in pixels, for files that do not say it; null = 256.</param>
     /// <param name="precision">Arithmetic of the transformer; bfloat16 halves its memory.</param>
@@ -49,12 +59,12 @@ internal sealed class SampleModel : IDisposable
         onConfig?.Invoke(config);
         var hash = WeightsHash.ComputeForFile(source.Weights.Path);
         CheckpointSums.RequireIntact(source.Weights.Path, hash);
-        if (source.Config is not null)
+        if (source is { Config: not null, Folder: { } folder })
         {
-            CheckpointSums.RequireIntact(Path.Combine(source.Folder!, "config.json"));
+            CheckpointSums.RequireIntact(Path.Combine(folder, "config.json"));
         }
 
-        var tokenizerFolder = tokenizer ?? source.FindTokenizer();
+        var tokenizerFolder = tokenizer == NoTokenizer ? null : source.FindTokenizer(tokenizer);
         backend = ComputeBackends.Find(backend);
         var engine = backend.OpenEngine(config.Model, source.Weights, precision);
         IImageTokenizer? decoder = null;
@@ -66,7 +76,11 @@ internal sealed class SampleModel : IDisposable
                 RequireFit(config, decoder.Config, tokenizerFolder);
             }
 
-            return new SampleModel(engine, config, decoder, source.KindName, hash);
+            return new SampleModel(engine, config, decoder, source.KindName, hash)
+            {
+                TokenizerPath = tokenizerFolder is null ? config.TokenizerPath : Path.GetFullPath(tokenizerFolder),
+                TokenizerHash = tokenizerFolder is null ? config.TokenizerHash : WeightsHash.ComputeForTokenizer(tokenizerFolder),
+            };
         }
         catch
         {
@@ -98,8 +112,9 @@ internal sealed class SampleModel : IDisposable
         {
             throw new NextPatchException(
                 $"The tokenizer in {folder} has the hash {found[..12]}, "
-                + $"but the model was trained on codes of {expected[..Math.Min(12, expected.Length)]}: images would be noise. Name the right one "
-                    + $"with Tokenizer.")
+                + $"but the model was trained on codes of {expected[..Math.Min(12, expected.Length)]}"
+                + $"{(config.TokenizerPath is { } was ? $", whose tokenizer lay in {was}" : "")}: images would be noise. Name the right one with "
+                + "Tokenizer.")
             { Settings = ["Tokenizer"] };
         }
     }

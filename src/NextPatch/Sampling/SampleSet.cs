@@ -22,6 +22,14 @@ internal sealed record SampleSet
 
     public required string ModelHash { get; init; }
 
+    /// <summary>Hash of the tokenizer that made images of the codes, or whose codes these are; null when unknown.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? TokenizerHash { get; init; }
+
+    /// <summary>Its full path when they were drawn; null when unknown.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? TokenizerPath { get; init; }
+
     public required string Engine { get; init; }
 
     /// <summary>Side in pixels at which images are drawn; null where there are only codes.</summary>

@@ -20,7 +20,7 @@ internal sealed class SampleSheet
 
     /// <summary>The name of a class without its further synonyms, or its number where it has none.</summary>
     public static string NameOf(int label, IReadOnlyList<string> classNames)
-        => label < classNames.Count ? ClassLookup.ShortName(classNames[label]) : label.ToString(CultureInfo.InvariantCulture);
+        => label < classNames.Count ? ClassLookup.ShortName(ImageNetClasses.NameOf(classNames[label])) : label.ToString(CultureInfo.InvariantCulture);
 
     /// <summary>Keeps the image if its row has room.</summary>
     public void Add(int label, RgbImage image)

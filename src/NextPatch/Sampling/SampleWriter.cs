@@ -128,6 +128,8 @@ internal sealed class SampleWriter
         Sampling = request.Sampling,
         Weights = _model.KindName,
         ModelHash = _model.Hash,
+        TokenizerHash = _model.TokenizerHash,
+        TokenizerPath = _model.TokenizerPath,
         Engine = _model.Engine.Name,
         ImageSize = _model.Tokenizer?.Config.ImageSide,
         ImageSizeEval = _size?.Side,

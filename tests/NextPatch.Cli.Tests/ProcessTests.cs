@@ -1,0 +1,61 @@
+using System.Diagnostics;
+
+namespace NextPatch.Cli.Tests;
+
+/// <summary>How the program stands what callers do to processes: closed streams, a folder that is gone, signals.</summary>
+public sealed class ProcessTests
+{
+    [Theory]
+    [InlineData("2>&-", 0)]
+    [InlineData(">&- 2>&-", 1)]
+    [InlineData(">&-", 1)]
+    [InlineData("<&- 2>&-", 0)]
+    public async Task Closed_streams_lose_what_went_there_and_nothing_else(string redirection, int exit)
+    {
+        using var folder = new TemporaryFolder();
+        SmallModel.Write(folder);
+        var process = await Shell(folder.Path, $"{Program} sample --model model --count 1 --output samples {redirection}");
+        Assert.Equal(exit, process.ExitCode);
+        Assert.True(File.Exists(folder["samples/000000.png"]));
+        Assert.DoesNotContain("Sampling"u8.ToArray(), File.ReadAllBytes(folder["samples/samples.json"]));
+    }
+
+    [Fact]
+    public async Task A_folder_that_is_gone_is_said()
+    {
+        using var folder = new TemporaryFolder();
+        var process = await Shell(folder.Path, $"mkdir gone && cd gone && rmdir ../gone && {Program} plan --preset tiny --flops-per-second 1e9");
+        Assert.Equal(1, process.ExitCode);
+        Assert.Contains("not there any more", process.Error, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("INT")]
+    [InlineData("TERM")]
+    public async Task The_first_signal_ends_a_command(string signal)
+    {
+        using var folder = new TemporaryFolder();
+        SmallModel.Write(folder);
+        var process = await Shell(
+            folder.Path,
+            $"{Program} sample --model model --count 1000000 --output samples & p=$!; while ! [ -e samples/000000.png ]; do sleep 0.1; done; "
+            + $"kill -{signal} $p; wait $p");
+        Assert.Equal(130, process.ExitCode);
+    }
+
+    private static string Program => $"dotnet '{Path.Combine(AppContext.BaseDirectory, "NextPatch.Cli.dll")}'";
+
+    private static async Task<(int ExitCode, string Error)> Shell(string folder, string command)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux() || OperatingSystem.IsMacOS(), "a shell of Unix");
+        using var process = Process.Start(new ProcessStartInfo("/bin/sh", ["-mc", command])
+        {
+            WorkingDirectory = folder, RedirectStandardError = true, RedirectStandardOutput = true,
+        })!;
+        var output = process.StandardOutput.ReadToEndAsync();
+        var error = await process.StandardError.ReadToEndAsync();
+        await output;
+        await process.WaitForExitAsync();
+        return (process.ExitCode, error);
+    }
+}
