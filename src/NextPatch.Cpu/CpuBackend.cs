@@ -15,8 +15,10 @@ namespace NextPatch.Cpu;
 /// <summary>Engines and tokenizers in C# alone, one thread per processor (<c>DOTNET_PROCESSOR_COUNT</c> says another number).</summary>
 public sealed class CpuBackend : IComputeBackend
 {
+    /// <inheritdoc/>
     public string Name => "C# (CPU)";
 
+    /// <inheritdoc/>
     public int ThreadCount => Environment.ProcessorCount;
 
     /// <summary>

@@ -41,6 +41,7 @@ public sealed class CpuTokenizer : IImageTokenizer
         _team = new ThreadTeam(threads);
     }
 
+    /// <inheritdoc/>
     public TokenizerConfig Config { get; }
 
     /// <summary>Images are computed one by one; this many are asked for at a time.</summary>
@@ -56,6 +57,7 @@ public sealed class CpuTokenizer : IImageTokenizer
         => Open(
             weights.Tensors.ToDictionary(p => p.Key, p => StoredTensor.From(p.Value.Read())), config, weights.Path, encodingBatch, threads);
 
+    /// <inheritdoc/>
     public void Encode(ReadOnlySpan<byte> pixels, Span<int> codes, CancellationToken cancellation = default)
     {
         var (size, length) = (Config.ImageSide * Config.ImageSide * 3, Config.CodesPerImage);
@@ -77,6 +79,7 @@ public sealed class CpuTokenizer : IImageTokenizer
         }
     }
 
+    /// <inheritdoc/>
     public byte[] Decode(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
     {
         var images = RequireCodes(codes.Span);
@@ -94,6 +97,7 @@ public sealed class CpuTokenizer : IImageTokenizer
         return pixels;
     }
 
+    /// <inheritdoc/>
     public float[] DecodePlanes(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
     {
         var images = RequireCodes(codes.Span);
@@ -111,6 +115,7 @@ public sealed class CpuTokenizer : IImageTokenizer
         return planes;
     }
 
+    /// <inheritdoc/>
     public void Dispose()
     {
         _team.Dispose();
