@@ -22,8 +22,8 @@ public sealed class CpuBackend : IComputeBackend
     public int ThreadCount => Environment.ProcessorCount;
 
     /// <summary>
-    /// A transformer ready to draw. It always computes in float; <paramref name="precision"/> says how weights are kept. Those that are stored in eight
-    /// bits stay so where fp32 is asked for: more bytes would hold the same numbers.
+    /// A transformer ready to draw. It always computes in float; <paramref name="precision"/> says how weights are kept. Those that are stored in
+    /// eight bits stay so where fp32 is asked for: more bytes would hold the same numbers.
     /// </summary>
     /// <param name="config">Its sizes.</param>
     /// <param name="weights">Read here, and not needed afterwards.</param>

@@ -82,8 +82,8 @@ public sealed class ImageGenerator : IDisposable
     }
 
     /// <summary>
-    /// Opens the model that comes with the library: ten classes of shapes in 32x32 pixels, trained by <c>nextpatch quickstart</c>. Takes a fraction of a
-    /// second.
+    /// Opens the model that comes with the library: ten classes of shapes in 32x32 pixels, trained by <c>nextpatch quickstart</c>. Takes a fraction of
+    /// a second.
     /// </summary>
     /// <exception cref="NextPatchException">No temporary file can be written.</exception>
     public static ImageGenerator LoadBuiltIn() => new(BuiltInModel.Load());
@@ -110,7 +110,7 @@ public sealed class ImageGenerator : IDisposable
         var all = (request ?? new ImageRequest { Count = 1 }).For(Model.Config);
         return all.Labels.Count <= Model.Engine.BatchSize
             ? DrawRowsAsync(all, cancellation)
-            : throw new ConfigException($"Count {all.Labels.Count} must be at most {Model.Engine.BatchSize}, the images that are drawn side by side.");
+            : throw new ConfigException($"Count {all.Labels.Count} must be at most {Model.Engine.BatchSize}, as many as are drawn together.");
     }
 
     /// <summary>Frees the weights, after the images that are being drawn.</summary>

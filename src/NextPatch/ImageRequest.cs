@@ -57,8 +57,8 @@ public sealed record ImageRequest
     public bool Greedy { get; init; }
 
     /// <summary>
-    /// Codes that stay in every image, [T] row-major over the grid, -1 where one is drawn; null: all are drawn. <see cref="ImageTokenizer"/> gives those
-    /// of a picture. What stays right of a drawn code and below is not seen as that code is drawn.
+    /// Codes that stay in every image, [T] row-major over the grid, -1 where one is drawn; null: all are drawn. <see cref="ImageTokenizer"/> gives
+    /// those of a picture. What stays right of a drawn code and below is not seen as that code is drawn.
     /// </summary>
     public IReadOnlyList<int>? GivenCodes { get; init; }
 

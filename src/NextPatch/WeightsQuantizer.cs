@@ -115,7 +115,9 @@ public static class WeightsQuantizer
 /// <summary>How <see cref="WeightsQuantizer"/> works.</summary>
 public sealed record QuantizationOptions
 {
-    /// <summary><see cref="ComputePrecision.Int8"/>: products in eight bits, embeddings in bf16, norms in float; or <see cref="ComputePrecision.Bf16"/>.</summary>
+    /// <summary>
+    /// <see cref="ComputePrecision.Int8"/>: products in eight bits, embeddings in bf16, norms in float; or <see cref="ComputePrecision.Bf16"/>.
+    /// </summary>
     public ComputePrecision To { get; init; } = ComputePrecision.Int8;
 
     /// <summary>Which weights, where there is a choice: by default the EMA weights where there are any.</summary>
@@ -144,4 +146,11 @@ public sealed record QuantizationOptions
 /// <param name="Divergence">Mean Kullback-Leibler divergence of the predicted distributions from the original's, in nats per code.</param>
 /// <param name="EqualGreedy">Share of codes where both find the same one most probable, given the same codes before.</param>
 public sealed record QuantizationReport(
-    string Path, ComputePrecision To, long OriginalBytes, long Bytes, bool IsOnRealCodes, int Images, double Divergence, double EqualGreedy);
+    string Path, ComputePrecision To, long OriginalBytes, long Bytes, bool IsOnRealCodes, int Images, double Divergence, double EqualGreedy)
+{
+    /// <summary>Fréchet distance of images that the quantised model draws from a reference; null where it was not measured.</summary>
+    public double? Distance { get; init; }
+
+    /// <summary>The same of the original's images, drawn from the same random numbers.</summary>
+    public double? OriginalDistance { get; init; }
+}

@@ -4,6 +4,8 @@ using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Evaluation;
+using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Cli.Commands;
 
@@ -39,6 +41,15 @@ internal static class QuantizeCommand
         };
         var count = new Option<int>("--count") { Description = "Images to measure on.", HelpName = "n", DefaultValueFactory = _ => 64 };
         count.AtLeast(1);
+        var reference = new Option<string?>("--reference")
+        {
+            Description = "Images or statistics: how much farther from them are images that the quantised model draws? Needs --network or "
+                + "--network-weights as evaluate does.", HelpName = "path",
+        };
+        var network = new Option<string?>("--network") { Description = "Features to compare in, as in evaluate.", HelpName = "name" };
+        var features = new Option<string?>("--network-weights") { Description = "Weights of that network.", HelpName = "file" };
+        var draw = new Option<int>("--draw") { Description = "Images to draw for it.", HelpName = "n", DefaultValueFactory = _ => 1000 };
+        draw.AtLeast(2);
         var json = new Option<bool>("--json") { Description = "Write the report as JSON." };
         var command = new Command(
             "quantize",
@@ -49,7 +60,7 @@ internal static class QuantizeCommand
             Examples:
               nextpatch quantize quickstart/model small --codes quickstart/codes
               nextpatch quantize c2i_B_256.pt npp-b-int8 --to int8
-            """) { model, output, to, weights, imageSize, tokenizer, codes, count, json };
+            """) { model, output, to, weights, imageSize, tokenizer, codes, count, reference, network, features, draw, json };
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
@@ -62,6 +73,25 @@ internal static class QuantizeCommand
                 Codes = parsed.GetValue(codes),
                 Count = parsed.GetValue(count),
             }, cancellation);
+            if (parsed.GetValue(reference) is { } target)
+            {
+                var options = new ImageEvaluationOptions
+                {
+                    Metrics = new HashSet<EvaluationMetric> { EvaluationMetric.Fd },
+                    Network = parsed.GetValue(network),
+                    Weights = parsed.GetValue(features),
+                    Tokenizer = parsed.GetValue(tokenizer),
+                    ModelWeights = Enum.Parse<WeightsKind>(parsed.GetRequiredValue(weights), ignoreCase: true),
+                    ImageSize = parsed.GetValue(imageSize),
+                    Drawing = new ImageRequest { Count = parsed.GetValue(draw) },
+                };
+                double? Distance(string path) => ImageEvaluator.Measure(path, target, options, cancellation: cancellation).Fd;
+                report = report with
+                {
+                    OriginalDistance = Distance(parsed.GetRequiredValue(model)), Distance = Distance(parsed.GetRequiredValue(output)),
+                };
+            }
+
             if (parsed.GetValue(json))
             {
                 terminal.WriteJson(report);
@@ -83,5 +113,9 @@ internal static class QuantizeCommand
         output.WriteLine($"measured on  {report.Images} images' {(report.IsOnRealCodes ? "codes" : "codes that the model drew")}");
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"divergence   {report.Divergence:0.000000} nats per code"));
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"same greedy  {report.EqualGreedy:0.00%} of codes"));
+        if (report.Distance is { } distance)
+        {
+            output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"distance     {distance:0.000}, was {report.OriginalDistance:0.000}"));
+        }
     }
 }

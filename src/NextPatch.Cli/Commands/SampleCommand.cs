@@ -87,8 +87,8 @@ internal static class SampleCommand
         };
         var mask = new Option<string?>("--mask")
         {
-            Description = "A picture that is white where --image is drawn anew: every code whose square has a white pixel. Codes are drawn row by row; "
-                + "what stays right of one and below it is not seen.", HelpName = "file",
+            Description = "A picture that is white where --image is drawn anew: every code whose square has a white pixel. Codes are drawn row by "
+                + "row; what stays right of one and below it is not seen.", HelpName = "file",
         };
         var keepRows = new Option<int?>("--keep-rows")
         {
@@ -118,8 +118,8 @@ internal static class SampleCommand
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
             """)
         {
-            model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, engine, picture, mask, keepRows,
-            layout, output,
+            model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, engine,
+            picture, mask, keepRows, layout, output,
         };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
@@ -144,7 +144,8 @@ internal static class SampleCommand
             rules.Warn(parsed, terminal.Log);
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
             var paths = parsed.GetValue(layout) == "published"
-                ? SamplePaths.Published(parsed.GetRequiredValue(output), PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request))
+                ? SamplePaths.Published(
+                    parsed.GetRequiredValue(output), PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request))
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.Log.WriteLine(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
@@ -173,8 +174,9 @@ internal static class SampleCommand
     {
         if (picture is null)
         {
-            return (mask, rows) is (null, null) ? request : throw new ConfigException("--mask and --keep-rows say what stays of a picture; name it with "
-                + "--image.");
+            return (mask, rows) is (null, null)
+                ? request
+                : throw new ConfigException("--mask and --keep-rows say what stays of a picture; name it with --image.");
         }
 
         var codes = KeptCodes.From(

@@ -48,7 +48,7 @@ internal static class GenerationRequests
 
             foreach (var code in given.Distinct().Where(c => c < Drawn || c >= config.VocabularySize))
             {
-                problems.Add($"There is no code {code}; this model has codes 0 to {config.VocabularySize - 1}, and {Drawn} for those that are drawn.");
+                problems.Add($"There is no code {code}; this model has codes 0 to {config.VocabularySize - 1}, and {Drawn} stands for one to draw.");
             }
         }
 

@@ -43,8 +43,8 @@ public sealed record GenerationRequest
     public SamplingConfig Sampling { get; init; } = new();
 
     /// <summary>
-    /// Codes that are given instead of drawn, [images, T], -1 where one is drawn; null: all are drawn. A code depends on those before it, above and to
-    /// its left: what is given right of it and below is not seen.
+    /// Codes that are given instead of drawn, [images, T], -1 where one is drawn; null: all are drawn. A code depends on those before it, above and
+    /// to its left: what is given right of it and below is not seen.
     /// </summary>
     public IReadOnlyList<int>? GivenCodes { get; init; }
 

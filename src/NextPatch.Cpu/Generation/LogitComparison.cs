@@ -30,7 +30,8 @@ internal sealed record LogitComparison(double Divergence, double EqualGreedy, in
                 for (var i = 0; i < count; i++)
                 {
                     var input = position == 0 ? labels[image + i] : codes.Span[((image + i) * length) + position - 1];
-                    (rows[i], others[i]) = (rows[i] with { Position = position, Input = input }, others[i] with { Position = position, Input = input });
+                    rows[i] = rows[i] with { Position = position, Input = input };
+                    others[i] = others[i] with { Position = position, Input = input };
                 }
 
                 first.Run(rows);

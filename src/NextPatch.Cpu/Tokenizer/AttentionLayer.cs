@@ -7,7 +7,8 @@ namespace NextPatch.Cpu.Tokenizer;
 // Shape letters: h and w rows and columns, P positions (h * w), C channels.
 
 /// <summary>x + proj(attention(norm(x))) over all positions, one head of width C, scale 1 / sqrt(C).</summary>
-internal sealed unsafe class AttentionLayer(GroupNorm norm, IConvolution query, IConvolution key, IConvolution value, IConvolution output) : ITokenizerLayer
+internal sealed unsafe class AttentionLayer(GroupNorm norm, IConvolution query, IConvolution key, IConvolution value, IConvolution output)
+    : ITokenizerLayer
 {
     public void Run<L>(ThreadTeam team, TokenizerMaps maps)
         where L : unmanaged, ISimd<L>

@@ -10,8 +10,8 @@ namespace NextPatch.Cpu.Tokenizer;
 // Shape letters: O and I channels out and in, h and w rows and columns.
 
 /// <summary>
-/// A convolution as products: for every line of its window the pixels of some rows, shifted, times that line's weights, added up in place. Pixels of a
-/// line lie with their channels together, so nothing is laid out for it.
+/// A convolution as products: for every line of its window the pixels of some rows, shifted, times that line's weights, added up in place. Pixels
+/// of a line lie with their channels together, so nothing is laid out for it.
 /// </summary>
 internal sealed unsafe class Convolution : IConvolution
 {

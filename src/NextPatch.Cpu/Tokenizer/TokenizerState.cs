@@ -38,7 +38,8 @@ internal sealed class TokenizerState(IReadOnlyDictionary<string, StoredTensor> t
     }
 
     /// <summary>32 groups, epsilon 1e-6.</summary>
-    public GroupNorm VqganNorm(string name, int channels) => new(Get($"{name}.weight", channels).Read(), Get($"{name}.bias", channels).Read(), 32, 1e-6);
+    public GroupNorm VqganNorm(string name, int channels) => new(
+        Get($"{name}.weight", channels).Read(), Get($"{name}.bias", channels).Read(), 32, 1e-6);
 
     /// <summary>Groups of eight channels, epsilon 1e-5.</summary>
     public GroupNorm SmallNorm(string name, int channels) => new(

@@ -3,7 +3,7 @@ using NextPatch.Kernels.Simd;
 
 namespace NextPatch.Kernels.Convolutions;
 
-/// <summary>The transforms of <typeparamref name="TTile"/> in two dimensions. Each lane is a channel, so bits do not depend on their number.</summary>
+/// <summary>The transforms of <typeparamref name="TTile"/> in two dimensions. A lane is a channel, so bits do not depend on their number.</summary>
 /// <typeparam name="L">Channels computed at once.</typeparam>
 /// <typeparam name="TTile">Size of a tile.</typeparam>
 internal static unsafe class WinogradKernel<L, TTile>

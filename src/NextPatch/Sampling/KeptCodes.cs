@@ -42,7 +42,9 @@ internal static class KeptCodes
             }
         }
 
-        return codes.Contains(GenerationRequests.Drawn) ? codes : throw Wrong("The mask is black all over, so nothing is drawn; white is drawn anew.");
+        return codes.Contains(GenerationRequests.Drawn)
+            ? codes
+            : throw Wrong("The mask is black all over, so nothing is drawn; white is drawn anew.");
     }
 
     private static bool IsWhite(byte[] mask, int side, int top, int left, int size)

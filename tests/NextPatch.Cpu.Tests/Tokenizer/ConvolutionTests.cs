@@ -19,7 +19,8 @@ public sealed class ConvolutionTests
         var (weight, bias, image) = (Values(outputs * inputs * 9, 0.1), Values(outputs, 1), Values(height * width * inputs, 1));
         var kernel = StoredTensor.From(HostTensor.FromSingles([outputs, inputs, 3, 3], weight));
         var scale = isUpsampling ? 2 : 1;
-        var expected = Plain(weight, bias, (y, x, c) => image[((((y / scale) * width) + (x / scale)) * inputs) + c], scale * height, scale * width, inputs);
+        var expected = Plain(
+            weight, bias, (y, x, c) => image[((((y / scale) * width) + (x / scale)) * inputs) + c], scale * height, scale * width, inputs);
         using var small = new WinogradConvolution<WinogradTile2>(kernel, HostTensor.FromSingles([outputs], bias), isUpsampling);
         using var large = new WinogradConvolution<WinogradTile4>(kernel, HostTensor.FromSingles([outputs], bias), isUpsampling);
         Widths.AssertClose(expected, Widths.AssertSame(new Computation(small, height, width, image)), 1e-5);

@@ -82,7 +82,8 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
     }
 
     private void MeasurePixels(
-        VqTokenizer network, IReadOnlyDictionary<string, StoredTensor> tensors, Dictionary<string, StoredTensor> state, CancellationToken cancellation)
+        VqTokenizer network, IReadOnlyDictionary<string, StoredTensor> tensors, IReadOnlyDictionary<string, StoredTensor> state,
+        CancellationToken cancellation)
     {
         var config = network.Config;
         using var rate = new MultiplyAddRate();
