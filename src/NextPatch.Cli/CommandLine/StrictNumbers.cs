@@ -18,7 +18,7 @@ internal static class StrictNumbers
         ["--base-channels"] = 1 << 16, ["--batch-size"] = 1 << 16, ["--beta2"] = 0.999999, ["--cfg-interval"] = 1 << 20, ["--cfg-power"] = 1000,
         ["--cfg-scale"] = 1000, ["--channels"] = 1 << 16, ["--classes"] = 1e7, ["--clip-norm"] = 1e9, ["--codebook-dim"] = 1 << 16,
         ["--codebook-size"] = 1 << 22, ["--count"] = 1e8, ["--downsample"] = 1024, ["--end-lr"] = 1000, ["--epochs"] = 1e6,
-        ["--evaluate-count"] = 1e8, ["--flops-per-second"] = 1e24, ["--grid"] = 1024, ["--image-size"] = 1 << 14, ["--image-size-eval"] = 1e6,
+        ["--evaluate-count"] = 1e8, ["--flops-per-second"] = 1e24, ["--grid"] = 1 << 20, ["--image-size"] = 1 << 14, ["--image-size-eval"] = 1e6,
         ["--keep-last"] = 1e6, ["--latent-channels"] = 1 << 16, ["--lr"] = 1000, ["--micro-batch"] = 1 << 16, ["--patch-level"] = 1e6,
         ["--perturb-neighbours"] = 1 << 22, ["--rounds"] = 1e6, ["--temperature"] = 1000, ["--top-k"] = 1 << 22, ["--vocabulary"] = 1 << 22,
         ["--weight-decay"] = 1000,
