@@ -87,7 +87,8 @@ public static class WeightsQuantizer
         {
             throw new ConfigException(
                 $"The codes in '{folder}' are {store.CodesPerImage} of {store.Manifest.VocabularySize} per image, but the model draws "
-                + $"{config.CodesPerImage} of {config.VocabularySize}.") { Settings = ["Codes"] };
+                + $"{config.CodesPerImage} of {config.VocabularySize}.")
+            { Settings = ["Codes"] };
         }
 
         count = Math.Min(count, store.Count);

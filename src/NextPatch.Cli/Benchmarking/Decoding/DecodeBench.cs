@@ -59,7 +59,9 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
         var weights = (_config.BlockMatrixWeights * _config.LayerCount) + ((long)_config.VocabularySize * _config.Width);
         var bytes = weights * storage switch
         {
-            WeightStorage.Float32 => 4, WeightStorage.BFloat16 => 2, _ => 1 + ((double)sizeof(float) / Int8Quantization.BlockLength),
+            WeightStorage.Float32 => 4,
+            WeightStorage.BFloat16 => 2,
+            _ => 1 + ((double)sizeof(float) / Int8Quantization.BlockLength),
         };
         using var decoder = GptDecoders.Create(_config, state, storage, 2 * plan.Images.Max(), Environment.ProcessorCount);
         foreach (var images in plan.Images)
