@@ -88,7 +88,8 @@ internal static class QuantizeCommand
                 double? Distance(string path) => ImageEvaluator.Measure(path, target, options, cancellation: cancellation).Fd;
                 report = report with
                 {
-                    OriginalDistance = Distance(parsed.GetRequiredValue(model)), Distance = Distance(parsed.GetRequiredValue(output)),
+                    OriginalDistance = Distance(parsed.GetRequiredValue(model)),
+                    Distance = Distance(parsed.GetRequiredValue(output)),
                 };
             }
 
