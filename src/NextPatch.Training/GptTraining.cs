@@ -35,6 +35,11 @@ public static class GptTraining
     {
         NativeBackend.EnsureLoaded();
         RunRecord.RequireCodes(request);
+        if (request.Tokenizer is { } named && !Path.Exists(named))
+        {
+            throw NoTokenizer(named);
+        }
+
         using var store = CodeStore.Open(request.Codes);
         store.CheckVocabulary(cancellation);
         var config = new CheckpointConfig
@@ -42,7 +47,7 @@ public static class GptTraining
             Model = request.FitsToCodes ? Fit(request.Model, store.Manifest) : request.Model,
             Training = request.Training,
             ClassNames = store.Manifest.ClassNames,
-            TokenizerHash = store.Manifest.TokenizerHash ?? (request.Tokenizer is { } named ? WeightsHash.ComputeForTokenizer(named) : null),
+            TokenizerHash = store.Manifest.TokenizerHash ?? (request.Tokenizer is { } given ? WeightsHash.ComputeForTokenizer(given) : null),
             TokenizerPath = RecordedPath(request, store.Manifest),
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
         };
@@ -94,17 +99,18 @@ public static class GptTraining
         var found = CodeTokenizer.Find(codes, chosen);
         if (found is null || !Path.Exists(found))
         {
-            throw new ConfigException(
-                $"SampleEvery and EvaluateEvery need the tokenizer of the codes, and {found ?? CodeTokenizer.PlaceBeside(codes)} does not exist. Name "
-                + "it with Tokenizer, or leave them out.")
-            {
-                Settings = ["SampleEvery", "EvaluateEvery", "Tokenizer"],
-            };
+            throw NoTokenizer(found ?? CodeTokenizer.PlaceBeside(codes));
         }
 
         CodeTokenizer.RequireSame(codes, found);
         return found;
     }
+
+    private static ConfigException NoTokenizer(string place) => new(
+        $"SampleEvery and EvaluateEvery need the tokenizer of the codes, and {place} does not exist. Name it with Tokenizer, or leave them out.")
+    {
+        Settings = ["SampleEvery", "EvaluateEvery", "Tokenizer"],
+    };
 
     /// <summary>Where the tokenizer lies now, so that the run finds it without being told; null where that is not known.</summary>
     private static string? RecordedPath(GptTrainingRequest request, CodeManifest codes)
