@@ -102,6 +102,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
                 }
 
                 var image = done + row - slot;
+                LogitsProcessor.RequireFinite(own, request.FirstIndex + image, position);
                 var code = processor.Draw(own, random.Uniform(request.FirstIndex + image, position));
                 codes[(image * Config.CodesPerImage) + position] = code;
                 inputs[row] = code;
