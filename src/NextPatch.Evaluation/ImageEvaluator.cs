@@ -116,7 +116,7 @@ public static class ImageEvaluator
 
         NativeBackend.EnsureLoaded();
         using var network = options.OpenNetwork();
-        var origin = samples is null ? null : FeatureOrigin.From(network, samples);
+        var origin = samples is null ? null : FeatureOrigin.From(network, samples) with { IsGrey = samples.LookForColour(cancellation) };
         var opened = OpenReference(reference, options, network, origin, samples is DatasetImageSet, progress, cancellation);
         if (statistics is not null)
         {
@@ -163,7 +163,8 @@ public static class ImageEvaluator
             { Settings = ["ImageSize"] };
         }
 
-        if (images is not null && samples?.DifferencesFrom(FeatureOrigin.From(network, images)).ToArray() is { Length: > 0 } problems)
+        if (images is not null && samples?.DifferencesFrom(
+            FeatureOrigin.From(network, images) with { IsGrey = samples.IsGrey is null ? null : images.LookForColour(cancellation) }).ToArray() is { Length: > 0 } problems)
         {
             throw new ConfigException(problems) { Settings = FeatureOrigin.Settings };
         }

@@ -80,6 +80,12 @@ internal sealed class IdxFiles
                 $"'{path}' claims the shape [{string.Join(", ", shape)}], more than can be read; the file is probably damaged.");
         }
 
+        if (size > Math.Max(CompressedFile.LimitOf(path), header.Length))
+        {
+            throw new DataFormatException(
+                $"'{path}' claims the shape [{string.Join(", ", shape)}], {size:N0} bytes, far more than its size can hold; the file is damaged.");
+        }
+
         var data = new byte[size];
         CompressedFile.ReadExactly(source, data, path, header.Length);
         return source.ReadByte() < 0

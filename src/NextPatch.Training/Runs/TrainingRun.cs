@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 

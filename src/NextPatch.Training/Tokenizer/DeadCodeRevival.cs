@@ -1,3 +1,4 @@
+using NextPatch.Core;
 using NextPatch.Core.Sampling;
 using NextPatch.Core.Tensors;
 using NextPatch.Torch.Tokenizer;
