@@ -1,6 +1,7 @@
-using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine;
 using System.Text.Json;
+using NextPatch.Core.Files;
 using NextPatch.Core;
 
 namespace NextPatch.Cli.Configuration;
@@ -79,13 +80,13 @@ internal sealed class ConfigFile
     {
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path));
+            return JsonDocument.Parse(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson));
         }
         catch (JsonException e)
         {
             throw new ConfigException($"{OptionName} '{path}' is no JSON: {e.Message}", e);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NextPatchException)
         {
             throw new ConfigException($"{OptionName} '{path}' cannot be read: {e.Message}", e);
         }

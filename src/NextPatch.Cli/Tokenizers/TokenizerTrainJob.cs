@@ -34,6 +34,11 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
             config, images, GptRunOptions(tokenizer), perception,
             initial is null ? null : t => StateLoader.Load(t, StateLoader.Capture(initial).ToDictionary(), "--init-from"));
         Introduce(config, run, perception);
+        if (images.LeftOut is { } leftOut)
+        {
+            progress.WriteLine(leftOut);
+        }
+
         var result = run.Run(cancellation);
         progress.Dispose();
         Conclude(result, images);
