@@ -43,6 +43,38 @@ public sealed class LogitsProcessorTests
             return below <= uniform + 1e-12 && (uniform < below + probabilities[code] + 1e-12);
         });
 
+    /// <summary>At every border between two codes, exactly: no share of the probabilities is lost or added.</summary>
+    [Fact]
+    public void A_draw_changes_where_the_cumulative_sum_does_to_the_last_bit()
+        => Gen.Select(Gen.Float[-4, 4].Array[2, 40], Gen.OneOfConst(0, 3), Gen.OneOfConst(1, 0.8)).Sample((logits, topK, topP) =>
+        {
+            var processor = new LogitsProcessor(new SamplingConfig { TopK = topK, TopP = topP }, logits.Length);
+            var probabilities = processor.Probabilities(logits).ToArray();
+            int[] codes = [.. Enumerable.Range(0, logits.Length).Where(i => probabilities[i] > 0)];
+            var sum = 0.0;
+            for (var i = 0; i < codes.Length - 1; i++)
+            {
+                sum += probabilities[codes[i]];
+                if (processor.Draw(logits, Math.BitDecrement(sum)) != codes[i] || processor.Draw(logits, sum) != codes[i + 1])
+                {
+                    return false;
+                }
+            }
+
+            return processor.Draw(logits, 0) == codes[0] && processor.Draw(logits, Math.BitDecrement(1.0)) == codes[^1];
+        });
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    [InlineData(float.NegativeInfinity)]
+    public void Logits_that_are_not_finite_are_refused_with_their_position(float bad)
+    {
+        LogitsProcessor.RequireFinite([1, float.MaxValue, float.MinValue], 0, 0);
+        var message = Assert.Throws<NextPatchException>(() => LogitsProcessor.RequireFinite([1, 2, bad], 12, 34)).Message;
+        Assert.StartsWith("Drawing stops at position 34 of image 12: the logit of code 2 is ", message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Greedy_takes_the_first_largest()
         => Assert.Equal(1, new LogitsProcessor(new SamplingConfig { Greedy = true }, 3).Draw([0f, 2f, 2f], 0.99));

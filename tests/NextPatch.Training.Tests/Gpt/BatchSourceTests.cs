@@ -18,6 +18,16 @@ public sealed class BatchSourceTests
     }
 
     [Fact]
+    public void No_epoch_has_the_order_of_another()
+    {
+        using var folder = new TemporaryFolder();
+        using var store = CodeStore.Open(TinyRun.WriteCodes(folder["codes"]));
+        var source = new BatchSource(store, TinyRun.Model, 3);
+        Assert.Equal(
+            100, Enumerable.Range(0, 100).Select(epoch => string.Join(",", Enumerable.Range(epoch * 32, 32).Select(p => source.ImageAt(p)))).Distinct().Count());
+    }
+
+    [Fact]
     public void A_batch_is_the_same_whole_or_in_parts()
     {
         using var folder = new TemporaryFolder();
