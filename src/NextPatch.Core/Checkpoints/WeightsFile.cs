@@ -86,7 +86,7 @@ public sealed class WeightsFile : IDisposable
     }
 
     /// <summary>The format of a file: what its first bytes say, else what its extension promises; null for none of these.</summary>
-    /// <exception cref="NextPatchException">It cannot be read, or is a damaged archive.</exception>
+    /// <exception cref="NextPatchException">It cannot be read, is a damaged archive, or plainly something else.</exception>
     internal static WeightsFormat? FormatOf(string path)
     {
         var extension = System.IO.Path.GetExtension(path).ToUpperInvariant();
@@ -97,7 +97,9 @@ public sealed class WeightsFile : IDisposable
             case FileContent.Pickle: return WeightsFormat.PyTorch;
             case FileContent.Zip when IsPyTorch(path): return WeightsFormat.PyTorch;
             case FileContent.Zip: return WeightsFormat.Npz;
-            default: break;
+            case FileContent.Unknown: break;
+            case FileContent.Json when extension == ".JSON": break;
+            default: throw new DataFormatException($"'{path}' holds no weights.{FileContents.Remark(path)} {Understood}.");
         }
 
         return extension switch

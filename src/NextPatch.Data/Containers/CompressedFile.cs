@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using NextPatch.Core;
 using NextPatch.Core.Files;
 
@@ -23,7 +22,7 @@ internal static class CompressedFile
     {
         var isCompressed = FileContents.Of(path) == FileContent.Gzip;
         var file = TextFile.Open(path);
-        return isCompressed ? new GZipStream(file, CompressionMode.Decompress) : file;
+        return isCompressed ? new GzipFile(file) : file;
     }
 
     /// <summary>Fills the span, or says how many bytes were missing.</summary>
@@ -53,7 +52,7 @@ internal static class CompressedFile
         try
         {
             var got = source.ReadAtLeast(destination, destination.Length, throwOnEndOfStream: false);
-            return source is not GZipStream || offset + got <= LimitOf(path)
+            return source is not GzipFile || offset + got <= LimitOf(path)
                 ? got
                 : throw new DataFormatException(
                     $"'{path}' unpacks to more than {MaxInflation} times its size; it is refused. Unpack it by hand if it is sound.");

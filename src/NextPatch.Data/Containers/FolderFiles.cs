@@ -71,7 +71,8 @@ internal sealed class FolderFiles : IFileSet
         if (entry.LinkTarget is not null && entry.ResolveLinkTarget(returnFinalTarget: true)?.FullName is { } target
             && $"{entry.FullName}/".StartsWith($"{Path.TrimEndingDirectorySeparator(target)}/", StringComparison.Ordinal))
         {
-            throw new NextPatchException($"'{entry.FullName}' is a link back to '{target}', a folder above itself; remove the link.");
+            throw new NextPatchException($"'{entry.FullName}' is a link back to '{target}', a folder above itself, so that it is endlessly many folders deep; remove the "
+                + $"link.");
         }
     }
 }

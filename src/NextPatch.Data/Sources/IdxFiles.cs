@@ -88,7 +88,7 @@ internal sealed class IdxFiles
 
         var data = new byte[size];
         CompressedFile.ReadExactly(source, data, path, header.Length);
-        return source.ReadByte() < 0
+        return CompressedFile.ReadUpTo(source, new byte[1], path, header.Length + size) == 0
             ? (data, shape)
             : throw new DataFormatException($"'{path}' is longer than its header says: expected {header.Length + size} bytes (unpacked).");
     }

@@ -17,6 +17,20 @@ public sealed class LogitsProcessorTests
         Assert.Equal(Logits.Select(l => Math.Exp(l) / sum), Probabilities(new SamplingConfig(), Logits), (a, b) => Math.Abs(a - b) < 1e-12);
     }
 
+    /// <summary>Temperature divides, and below 1e-5 counts as 1e-5, as published.</summary>
+    [Theory]
+    [InlineData(2.0, 2.0)]
+    [InlineData(1e-5, 1e-5)]
+    [InlineData(0.0, 1e-5)]
+    public void Temperature_divides_the_logits(double temperature, double divisor)
+    {
+        float[] logits = [0f, 3e-5f, 1e-5f];
+        var sum = logits.Sum(l => Math.Exp(l / divisor));
+        Assert.Equal(
+            logits.Select(l => Math.Exp(l / divisor) / sum), Probabilities(new SamplingConfig { Temperature = temperature }, logits),
+            (a, b) => Math.Abs(a - b) < 1e-5);
+    }
+
     [Fact]
     public void Large_logits_do_not_overflow() => Assert.Equal(1.0, Probabilities(new SamplingConfig(), [1e4f, 0f])[0]);
 
@@ -46,7 +60,7 @@ public sealed class LogitsProcessorTests
     /// <summary>At every border between two codes, exactly: no share of the probabilities is lost or added.</summary>
     [Fact]
     public void A_draw_changes_where_the_cumulative_sum_does_to_the_last_bit()
-        => Gen.Select(Gen.Float[-4, 4].Array[2, 40], Gen.OneOfConst(0, 3), Gen.OneOfConst(1, 0.8)).Sample((logits, topK, topP) =>
+        => Gen.Select(Gen.Float[-4, 4].Array[2, 40], Gen.OneOf(Gen.Const(0), Gen.Const(3)), Gen.OneOf(Gen.Const(1.0), Gen.Const(0.8))).Sample((logits, topK, topP) =>
         {
             var processor = new LogitsProcessor(new SamplingConfig { TopK = topK, TopP = topP }, logits.Length);
             var probabilities = processor.Probabilities(logits).ToArray();

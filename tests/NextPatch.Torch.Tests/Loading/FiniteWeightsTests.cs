@@ -8,11 +8,11 @@ using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 using NextPatch.Core.Tensors;
 using NextPatch.Torch.Generation;
-using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tests.Gpt;
 using NextPatch.Torch.Tokenizer;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Tests.Loading;
