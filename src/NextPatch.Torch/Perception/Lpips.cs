@@ -46,8 +46,17 @@ public sealed class Lpips : IPerceptualLoss
             return (weight, Take(features, source, [channels], Names("bias")));
         }
 
-        _convolutions = [.. Groups.Select((group, slice) => group.Select(position => Convolution(slice, position)).ToArray())];
-        _heads = [.. Groups.Select((_, i) => Take(heads, source, [1, widths[i], 1, 1], $"lin{i}.model.1.weight", $"lin{i}.weight"))];
+        try
+        {
+            _convolutions = [.. Groups.Select((group, slice) => group.Select(position => Convolution(slice, position)).ToArray())];
+            _heads = [.. Groups.Select((_, i) => Take(heads, source, [1, widths[i], 1, 1], $"lin{i}.model.1.weight", $"lin{i}.weight"))];
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
         _shift = _tensors.Keep(tensor(Shift).view(1, 3, 1, 1));
         _scale = _tensors.Keep(tensor(Scale).view(1, 3, 1, 1));
     }
