@@ -187,7 +187,7 @@ public sealed class CodeAppender : IDisposable
     {
         if (journal is null || !Enum.IsDefined(journal.Layout) || journal.Progress is not { Next: >= 0, Count: >= 0, SkippedCount: >= 0 } progress
             || progress.Count > progress.Next || progress.HeldOutCount < 0 || progress.HeldOutCount > progress.Count
-            || progress.Skipped.Any(bad => bad is null))
+            || progress.Skipped is not { } skipped || skipped.Any(bad => bad is null))
         {
             throw new DataFormatException(
                 $"'{path}' does not say how the codes beside it were begun: its counts or layout cannot be. Remove the folder and encode again.");

@@ -1,7 +1,7 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Training.Optimization;
+using TorchSharp.Modules;
 using static TorchSharp.torch;
-using static TorchSharp.torch.nn;
 
 namespace NextPatch.Training.Tests.Optimization;
 
