@@ -164,7 +164,10 @@ public static class ImageEvaluator
         }
 
         if (images is not null && samples?.DifferencesFrom(
-            FeatureOrigin.From(network, images) with { IsGrey = samples.IsGrey is null ? null : images.LookForColour(cancellation) }).ToArray() is { Length: > 0 } problems)
+            FeatureOrigin.From(network, images) with
+            {
+                IsGrey = samples.IsGrey is null ? null : images.LookForColour(cancellation),
+            }).ToArray() is { Length: > 0 } problems)
         {
             throw new ConfigException(problems) { Settings = FeatureOrigin.Settings };
         }

@@ -141,7 +141,8 @@ public sealed class WeightsFile : IDisposable
         if (kind == WeightsKind.Auto && CheckpointSums.MissingIn(folder).Contains("ema.safetensors"))
         {
             throw new DataFormatException(
-                $"'{folder}' lacks ema.safetensors, the EMA weights, which its {CheckpointSums.FileName} lists; restore it, take another checkpoint, or "
+                $"'{folder}' lacks ema.safetensors, the EMA weights, which its {CheckpointSums.FileName} lists; restore it, take another "
+                    + $"checkpoint, or "
                 + $"ask for the model weights.");
         }
 
@@ -167,7 +168,9 @@ public sealed class WeightsFile : IDisposable
         return Guarded(file, () => new WeightsFile(file.Path, isAverage ? WeightsKind.Ema : WeightsKind.Model, file.Tensors, file)
         {
             Metadata = file.Metadata,
-            Step = long.TryParse(file.Metadata.GetValueOrDefault("step"), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null,
+            Step = long.TryParse(file.Metadata.GetValueOrDefault("step"), NumberStyles.None, CultureInfo.InvariantCulture, out var step)
+                ? step
+                : null,
         });
     }
 

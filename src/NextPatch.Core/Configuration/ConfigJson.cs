@@ -32,7 +32,8 @@ public sealed partial class ConfigJson : JsonSerializerContext
     {
         try
         {
-            return JsonSerializer.Deserialize(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), type) ?? throw new DataFormatException($"{path} holds 'null' instead of a {typeof(T).Name}.");
+            return JsonSerializer.Deserialize(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), type)
+                ?? throw new DataFormatException($"{path} holds 'null' instead of a {typeof(T).Name}.");
         }
         catch (JsonException e)
         {

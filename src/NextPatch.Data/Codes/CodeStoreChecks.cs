@@ -42,7 +42,8 @@ internal static class CodeStoreChecks
             foreach (var code in buffer)
             {
                 largest = code is >= 0 and < CodeManifest.MaxVocabulary ? Math.Max(largest, code) : throw new DataFormatException(
-                    $"'{codes.Path}': image {image} has the code {code}, which is none: codes go from 0 to {CodeManifest.MaxVocabulary - 1}. The file is "
+                    $"'{codes.Path}': image {image} has the code {code}, which is none: codes go from 0 to {CodeManifest.MaxVocabulary - 1}. The "
+                        + $"file is "
                     + $"damaged, or holds something else.");
             }
         }

@@ -76,7 +76,8 @@ internal sealed class ArchivePaths
         var parts = unified.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(p => p != ".").ToArray();
         return unified.StartsWith('/') || parts.Contains("..") || parts.Any(p => p.Contains(':') || p.Contains('\0'))
             ? throw new DataFormatException(
-                $"'{_archive}' holds a file named {StoredFile.Quote(name)}, which leads out of the archive; it is hostile or was packed with absolute "
+                $"'{_archive}' holds a file named {StoredFile.Quote(name)}, which leads out of the archive; it is hostile or was packed with "
+                    + $"absolute "
                 + $"paths.")
             : parts;
     }

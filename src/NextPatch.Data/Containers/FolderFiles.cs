@@ -41,7 +41,8 @@ internal sealed class FolderFiles : IFileSet
         if (depth > MaxDepth || _folders.Count > MaxFolders)
         {
             throw new NextPatchException(
-                $"'{Path.Combine(_root, folder)}' lies more than {MaxDepth} folders deep, or there are more than {MaxFolders} of them; a link probably "
+                $"'{Path.Combine(_root, folder)}' lies more than {MaxDepth} folders deep, or there are more than {MaxFolders} of them; a link "
+                    + $"probably "
                 + $"leads back to a folder above itself.");
         }
 
@@ -71,7 +72,8 @@ internal sealed class FolderFiles : IFileSet
         if (entry.LinkTarget is not null && entry.ResolveLinkTarget(returnFinalTarget: true)?.FullName is { } target
             && $"{entry.FullName}/".StartsWith($"{Path.TrimEndingDirectorySeparator(target)}/", StringComparison.Ordinal))
         {
-            throw new NextPatchException($"'{entry.FullName}' is a link back to '{target}', a folder above itself, so that it is endlessly many folders deep; remove the "
+            throw new NextPatchException(
+                $"'{entry.FullName}' is a link back to '{target}', a folder above itself, so that it is endlessly many folders deep; remove the "
                 + $"link.");
         }
     }

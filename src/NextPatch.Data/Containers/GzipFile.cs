@@ -2,7 +2,9 @@ using System.IO.Compression;
 
 namespace NextPatch.Data.Containers;
 
-/// <summary>A gzip file, unpacked as it is read, which is told from one that was cut short: the platform's reader takes any end for the end.</summary>
+/// <summary>
+/// A gzip file, unpacked as it is read, which is told from one that was cut short: the platform's reader takes any end for the end.
+/// </summary>
 /// <remarks>
 /// A member of known content is read behind the file, as gzip allows. Where it does not come out last, the file ended within a member, or something
 /// else lies behind its end. The checksums are the platform's work.

@@ -99,7 +99,8 @@ internal sealed class TarFiles : IFileSet
                     break;
                 default:
                     throw new DataFormatException(
-                        $"'{_path}' holds {StoredFile.Quote(entry.Name)}, which is a {entry.EntryType} and no file; archives with links or devices are refused. "
+                        $"'{_path}' holds {StoredFile.Quote(entry.Name)}, which is a {entry.EntryType} and no file; archives with links or devices "
+                            + $"are refused. "
                         + $"Pack it again, with tar --dereference.");
             }
         }

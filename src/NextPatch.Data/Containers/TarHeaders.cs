@@ -45,7 +45,8 @@ internal static class TarHeaders
             if (Number(header.Slice(ChecksumAt, ChecksumLength)) is not { } stated || !IsSumOf(header, stated))
             {
                 throw new DataFormatException(
-                    $"'{path}' is not a sound tar archive: the header at byte {at} does not match its checksum; the file is damaged, fetch or pack it "
+                    $"'{path}' is not a sound tar archive: the header at byte {at} does not match its checksum; the file is damaged, fetch or pack "
+                        + $"it "
                     + $"again.");
             }
 

@@ -103,13 +103,15 @@ internal sealed class ZipFiles : IFileSet
             if (kind is not null)
             {
                 throw new DataFormatException(
-                    $"'{_path}' holds {StoredFile.Quote(entry.FullName)}, which is {kind}; archives with links, pipes or devices are refused. Pack it "
+                    $"'{_path}' holds {StoredFile.Quote(entry.FullName)}, which is {kind}; archives with links, pipes or devices are refused. Pack "
+                        + $"it "
                     + $"again without --symlinks, of files alone.");
             }
 
             if (entry.IsEncrypted)
             {
-                throw new DataFormatException($"'{_path}' holds {StoredFile.Quote(entry.FullName)}, which is encrypted; pack it again without a password.");
+                throw new DataFormatException(
+                    $"'{_path}' holds {StoredFile.Quote(entry.FullName)}, which is encrypted; pack it again without a password.");
             }
 
             if (entry.FullName.EndsWith('/'))

@@ -103,7 +103,8 @@ public static class DatasetReader
         var content = FileContents.Of(path);
         return content is FileContent.Tar or FileContent.Gzip || (content == FileContent.Unknown && Ends(".tar", ".tar.gz", ".tgz"))
                 ? OpenArchive(TarFiles.Open(path, cancellationToken), path, name, "tar archive")
-            : Ends(".npz") || (content == FileContent.Zip && !Ends(".zip") && HoldsArrays(path)) ? new DatasetParts(ArrayImages.Open(path, name), null)
+            : Ends(".npz") || (content == FileContent.Zip && !Ends(".zip") && HoldsArrays(path))
+                ? new DatasetParts(ArrayImages.Open(path, name), null)
             : content == FileContent.Zip || Ends(".zip") ? OpenArchive(ZipFiles.Open(path), path, name, "zip archive")
             : Ends(".csv", ".jsonl", ".ndjson") ? new DatasetParts(ImageList.Open(path, name), null)
             : throw Unknown(path, $"It is a file of another kind.{FileContents.Remark(path)}");

@@ -113,7 +113,8 @@ internal sealed class ArrayImages : ImageSource
         return labels is not null && labels.Length == count && labels.All(l => l >= 0 && l < classes)
             ? Array.ConvertAll(labels, l => (int)l)
             : throw new DataFormatException(
-                $"'{path}' has labels {name} {stored}; expected {count} integers from 0 to {classes - 1}, of shape [{count}]. Reshape them, or give the "
+                $"'{path}' has labels {name} {stored}; expected {count} integers from 0 to {classes - 1}, of shape [{count}]. Reshape them, or "
+                    + $"give the "
                 + $"array another name if it holds something else.");
     }
 

@@ -73,7 +73,8 @@ internal sealed class ImageList : IFileSet
         if (Array.FindIndex(texts, LooksLikeNumber) is var odd and >= 0 && texts.All(t => LooksLikeNumber(t) || IsWhole(t)))
         {
             throw new DataFormatException(
-                $"'{path}' has the label {StoredFile.Quote(texts[odd])} (image {odd + 1}): labels are whole numbers from 0 on, without sign, point or "
+                $"'{path}' has the label {StoredFile.Quote(texts[odd])} (image {odd + 1}): labels are whole numbers from 0 on, without sign, point "
+                    + $"or "
                 + $"separators, or names.");
         }
 

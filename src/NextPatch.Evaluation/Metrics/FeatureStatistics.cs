@@ -62,7 +62,8 @@ public sealed class FeatureStatistics
     /// <remarks>Cost: that of a Cholesky decomposition, D^3 / 3 operations.</remarks>
     internal static string? ProblemOf(double[] mean, double[] covariance)
     {
-        if (!mean.All(m => Math.Abs(m) <= FeatureRows.Largest) || !covariance.All(c => Math.Abs(c) <= (double)FeatureRows.Largest * FeatureRows.Largest))
+        if (!mean.All(m => Math.Abs(m) <= FeatureRows.Largest)
+            || !covariance.All(c => Math.Abs(c) <= (double)FeatureRows.Largest * FeatureRows.Largest))
         {
             return $"hold values that are not finite or are of features beyond {FeatureRows.Largest}";
         }

@@ -52,7 +52,9 @@ public abstract class ImageSet : IDisposable
     /// <exception cref="DataFormatException">Data are damaged, or images differ in size.</exception>
     public abstract IEnumerable<ImageBatch> Read(CancellationToken cancellation = default);
 
-    /// <summary>Whether no image has a colour, seen before any of them goes through a network; null where they would have to be made for it.</summary>
+    /// <summary>
+    /// Whether no image has a colour, seen before any of them goes through a network; null where they would have to be made for it.
+    /// </summary>
     /// <remarks>Stops at the first batch with a colour; grey images are read twice in the end.</remarks>
     internal bool? LookForColour(CancellationToken cancellation)
     {

@@ -124,7 +124,8 @@ public static class StatisticsFile
             || covariance.Shape.Any(extent => extent != mean.Shape[0]) || !mean.Type.IsFloating() || !covariance.Type.IsFloating())
         {
             throw new DataFormatException(
-                $"'{file.Path}' has {meanName} {mean?.ToString() ?? "missing"} and {covarianceName} {covariance?.ToString() ?? "missing"}; expected a mean of D features "
+                $"'{file.Path}' has {meanName} {mean?.ToString() ?? "missing"} and {covarianceName} {covariance?.ToString() ?? "missing"}; "
+                    + $"expected a mean of D features "
                 + $"and a covariance [D, D].");
         }
 
@@ -160,7 +161,8 @@ public static class StatisticsFile
             $"'{file.Path}' does not say its '{key}', as every file of statistics does that was written here; make it again with SaveStatistics.")
         { Settings = ["SaveStatistics"] };
 
-    private static int Number(TensorFile file, string key) => int.TryParse(Text(file, key), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+    private static int Number(TensorFile file, string key)
+        => int.TryParse(Text(file, key), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
         ? number
         : throw new DataFormatException($"'{file.Path}' says {key} = {Text(file, key)}; expected a whole number.");
 

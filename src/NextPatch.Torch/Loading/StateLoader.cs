@@ -108,7 +108,8 @@ public static class StateLoader
         if (FiniteNumbers.FirstNotFinite(type, elements) is var bad and >= 0)
         {
             throw new DataFormatException(
-                $"The weights in {file} cannot be used: '{key}' holds a number that is not finite (element {bad}, as {type}). The file is damaged, or "
+                $"The weights in {file} cannot be used: '{key}' holds a number that is not finite (element {bad}, as {type}). The file is damaged, "
+                    + $"or "
                 + $"its training diverged; take another checkpoint.");
         }
     }

@@ -32,7 +32,8 @@ public sealed class Lpips : IPerceptualLoss
     /// <param name="heads">Linear heads by the published keys (<c>lin0.model.1.weight</c>).</param>
     /// <param name="source">What messages call the weights.</param>
     /// <exception cref="NextPatchException">A tensor is missing.</exception>
-    /// <exception cref="DataFormatException">One is of a shape that does not follow those before it, or holds numbers that are not finite.</exception>
+    /// <exception cref="DataFormatException">One is of a shape that does not follow those before it, or holds numbers that are not
+    /// finite.</exception>
     public Lpips(IReadOnlyDictionary<string, StoredTensor> features, IReadOnlyDictionary<string, StoredTensor> heads, string source)
     {
         using var scope = NewDisposeScope();

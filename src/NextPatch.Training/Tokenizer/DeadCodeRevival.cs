@@ -112,7 +112,8 @@ internal sealed class DeadCodeRevival
             && counts.Shape is [var length] && length == _config.Tokenizer.CodebookSize
             ? counts.AsSpan<long>()
             : throw new DataFormatException(
-                $"The checkpoint's '{name}' is {counts?.ToString() ?? "missing"}; expected {ElementType.Int64} [{_config.Tokenizer.CodebookSize}]. It is "
+                $"The checkpoint's '{name}' is {counts?.ToString() ?? "missing"}; expected {ElementType.Int64} [{_config.Tokenizer.CodebookSize}]. "
+                    + $"It is "
                 + $"damaged or belongs to another tokenizer.");
 
     private void Replace(long[] codes, Tensor vectors)

@@ -139,7 +139,10 @@ internal sealed class ModelSource : IDisposable
         try
         {
             using var json = JsonDocument.Parse(
-                TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+                TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), new JsonDocumentOptions
+                {
+                    CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true,
+                });
             return json.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("model", out var model)
                 && model.ValueKind == JsonValueKind.Object;
         }

@@ -49,7 +49,9 @@ public sealed class HostileTextTests : IDisposable
         "../../victim.npy", "../x", "con", " ", "step-00000004/", "step-99999999999999999999",
     ];
 
-    /// <summary>A dataset of images, tokenizer, codes in both layouts, a run of two checkpoints, a model folder of several files; and decoys.</summary>
+    /// <summary>
+    /// A dataset of images, tokenizer, codes in both layouts, a run of two checkpoints, a model folder of several files; and decoys.
+    /// </summary>
     private async Task Make()
     {
         Directory.CreateDirectory(Place);
@@ -96,7 +98,8 @@ public sealed class HostileTextTests : IDisposable
             var what = $"{seed}: {file}: {change}, then {string.Join(' ', command)}: exit {result.ExitCode}\n{result.Error}";
             Assert.True(result.ExitCode is 0 or 1 or 2, what);
             Assert.False(result.Error.Contains("defect of NextPatch", StringComparison.Ordinal), what);
-            Assert.False(result.Error.Contains('\u001b', StringComparison.Ordinal) || result.Output.Contains('\u001b', StringComparison.Ordinal), what);
+            Assert.False(
+                result.Error.Contains('\u001b', StringComparison.Ordinal) || result.Output.Contains('\u001b', StringComparison.Ordinal), what);
             var after = Contents();
             Assert.True(before.All(f => after.GetValueOrDefault(f.Key) == f.Value), what + string.Join(", ", before.Keys.Except(after.Keys)));
             Assert.True(after.Keys.All(before.ContainsKey), what + string.Join(", ", after.Keys.Except(before.Keys)));
@@ -194,7 +197,8 @@ public sealed class HostileTextTests : IDisposable
     private static IEnumerable<(JsonNode Parent, string Key, bool IsName)> Texts(JsonNode node) => node switch
     {
         JsonObject map => map.SelectMany(p => (IEnumerable<(JsonNode, string, bool)>)
-            [(map, p.Key, true), .. p.Value is JsonValue v && v.TryGetValue<string>(out _) ? [(map, p.Key, false)] : Array.Empty<(JsonNode, string, bool)>(),
+            [(map, p.Key, true), .. p.Value is JsonValue v && v.TryGetValue<string>(
+                out _) ? [(map, p.Key, false)] : Array.Empty<(JsonNode, string, bool)>(),
                 .. p.Value is null ? [] : Texts(p.Value)]),
         JsonArray list => list.SelectMany((item, i) => (IEnumerable<(JsonNode, string, bool)>)
             [.. item is JsonValue v && v.TryGetValue<string>(out _) ? [(list, $"{i}", false)] : Array.Empty<(JsonNode, string, bool)>(),

@@ -24,7 +24,8 @@ public sealed class OddFilesTests
         using var folder = new TemporaryFolder();
         WriteCheckpoint(folder["a.pt"], Pickle(kind));
         var watch = Stopwatch.StartNew();
-        foreach (var command in new string[][] { ["info", folder["a.pt"]], ["info", folder["a.pt"], "--json"], ["convert", folder["a.pt"], folder["b.npz"]] })
+        foreach (var command in new string[][] { ["info", folder["a.pt"]], ["info", folder["a.pt"], "--json"],
+            ["convert", folder["a.pt"], folder["b.npz"]] })
         {
             var result = await CommandLine.RunAsync(command);
             Assert.True(result.ExitCode is 0 or 1 or 2, result.Error);
@@ -76,8 +77,10 @@ public sealed class OddFilesTests
         File.WriteAllBytes(folder[$"set/{Evil}/{Evil}.png"], [1]);
         foreach (var command in new string[][]
         {
-            ["info", folder["a.safetensors"]], ["info", folder["a.safetensors"], "--json"], ["info", folder[Evil]], ["dataset", "inspect", folder["set"]],
-            ["dataset", "inspect", folder["set"], "--json"], ["convert", folder["a.safetensors"], folder["a.pt"]], ["sample", "--model", folder[Evil]],
+            ["info", folder["a.safetensors"]], ["info", folder["a.safetensors"], "--json"], ["info", folder[Evil]],
+            ["dataset", "inspect", folder["set"]],
+            ["dataset", "inspect", folder["set"], "--json"], ["convert", folder["a.safetensors"], folder["a.pt"]],
+            ["sample", "--model", folder[Evil]],
             [Evil], ["info", "--" + Evil], ["train", "--codes", Evil, "--output", folder["x"]],
         })
         {
@@ -102,7 +105,8 @@ public sealed class OddFilesTests
             {
                 ["info", folder[name]], ["convert", folder[name], folder["out.npz"]], ["dataset", "inspect", folder[name]],
                 ["sample", "--model", folder[name]], ["sample", "--model", run, "--tokenizer", folder[name], "--count", "1"],
-                ["train", "--codes", folder[name], "--output", folder["x"]], ["train", "--config", folder[name], "--codes", "c", "--output", folder["x"]],
+                ["train", "--codes", folder[name], "--output", folder["x"]],
+                ["train", "--config", folder[name], "--codes", "c", "--output", folder["x"]],
                 ["encode", "--images", folder[name], "--tokenizer", folder["tokenizer"], "--output", folder["x"]],
                 ["evaluate", "--samples", folder[name], "--reference", folder[name], "--weights", folder[name]],
                 ["tokenizer", "train", "--images", folder[name], "--output", folder["x"]],
@@ -138,13 +142,15 @@ public sealed class OddFilesTests
     /// <summary>A dictionary with one tensor-free member of the kind.</summary>
     private static byte[] Pickle(string kind) => kind switch
     {
-        "itself" => [0x80, 2, .. EmptyDict, (byte)'q', 0, .. Text("self"), (byte)'h', 0, (byte)'s', .. EmptyList, (byte)'q', 1, (byte)'h', 1, (byte)'a',
+        "itself" => [0x80, 2, .. EmptyDict, (byte)'q', 0, .. Text("self"), (byte)'h', 0, (byte)'s', .. EmptyList, (byte)'q', 1, (byte)'h', 1,
+            (byte)'a',
             (byte)'0', (byte)'.'],
         "nested" => [0x80, 2, .. EmptyDict, .. Text("deep"), .. Enumerable.Repeat(EmptyList[0], 200_000), .. Enumerable.Repeat((byte)'a', 199_999),
             (byte)'s', (byte)'.'],
         "shared" => [0x80, 2, .. EmptyDict, .. Text("laughs"), .. EmptyList, (byte)'q', 0, .. Laughs(), (byte)'s', (byte)'.'],
         "wide" => [0x80, 2, .. EmptyDict, .. Text("wide"), .. EmptyList, (byte)'q', 0, .. Mark, .. Enumerable.Repeat((byte)'N', 200_000), (byte)'e',
-            .. EmptyList, (byte)'q', 1, .. Mark, .. Enumerable.Range(0, 100_000).SelectMany(_ => new byte[] { (byte)'h', 0 }), (byte)'e', (byte)'s', (byte)'.'],
+            .. EmptyList, (byte)'q', 1, .. Mark, .. Enumerable.Range(0, 100_000).SelectMany(_ => new byte[] { (byte)'h', 0 }), (byte)'e', (byte)'s',
+                (byte)'.'],
         _ => [0x80, 2, .. EmptyDict, .. Text(new string('k', 100_000)), (byte)'N', (byte)'s', (byte)'.'],
     };
 

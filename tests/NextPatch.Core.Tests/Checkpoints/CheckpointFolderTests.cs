@@ -99,7 +99,8 @@ public sealed class CheckpointFolderTests
         File.WriteAllText(sums, lines[0].Replace("config.json", "../../victim", StringComparison.Ordinal) + "\n");
         Assert.Contains("no file or folder beside it", CheckpointSums.ProblemOf(step), StringComparison.Ordinal);
         File.WriteAllText(sums, lines[0][..40]);
-        Assert.Throws<DataFormatException>(() => CheckpointSums.RequireIntact(Path.Combine(step, "config.json"))); // and not: no sum, so nothing to compare
+        // and not: no sum, so nothing to compare
+        Assert.Throws<DataFormatException>(() => CheckpointSums.RequireIntact(Path.Combine(step, "config.json")));
     }
 
     [Fact]

@@ -23,7 +23,8 @@ public sealed class TextFileTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["a"], "x\n" + new string('y', (1 << 20) + 1));
-        Assert.Contains(", line 2:", Assert.Throws<DataFormatException>(() => TextFile.ReadLines(folder["a"]).ToList()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            ", line 2:", Assert.Throws<DataFormatException>(() => TextFile.ReadLines(folder["a"]).ToList()).Message, StringComparison.Ordinal);
         Assert.Contains("at most 5", Assert.Throws<DataFormatException>(() => TextFile.Read(folder["a"], 5)).Message, StringComparison.Ordinal);
     }
 

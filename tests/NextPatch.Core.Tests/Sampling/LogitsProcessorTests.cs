@@ -60,7 +60,8 @@ public sealed class LogitsProcessorTests
     /// <summary>At every border between two codes, exactly: no share of the probabilities is lost or added.</summary>
     [Fact]
     public void A_draw_changes_where_the_cumulative_sum_does_to_the_last_bit()
-        => Gen.Select(Gen.Float[-4, 4].Array[2, 40], Gen.OneOf(Gen.Const(0), Gen.Const(3)), Gen.OneOf(Gen.Const(1.0), Gen.Const(0.8))).Sample((logits, topK, topP) =>
+        => Gen.Select(Gen.Float[-4, 4].Array[2, 40], Gen.OneOf(Gen.Const(0), Gen.Const(3)), Gen.OneOf(Gen.Const(1.0), Gen.Const(0.8)))
+            .Sample((logits, topK, topP) =>
         {
             var processor = new LogitsProcessor(new SamplingConfig { TopK = topK, TopP = topP }, logits.Length);
             var probabilities = processor.Probabilities(logits).ToArray();

@@ -28,7 +28,8 @@ public sealed class SeekablePermutationTests
     {
         long[] epochs = [.. Enumerable.Range(0, 300), 1 << 20, int.MaxValue];
         Assert.Equal(
-            epochs.Length, epochs.Select(epoch => string.Join(",", Enumerable.Range(0, 30).Select(i => new SeekablePermutation(30, 7, epoch)[i]))).Distinct().Count());
+            epochs.Length, epochs.Select(
+                epoch => string.Join(",", Enumerable.Range(0, 30).Select(i => new SeekablePermutation(30, 7, epoch)[i]))).Distinct().Count());
     }
 
     [Fact]

@@ -26,7 +26,8 @@ public sealed class HostileStoreTests
         File.WriteAllText(folder["victim"], "precious");
         File.WriteAllText(folder["victim.partial"], "other");
         Edit(folder["codes/encoding.json"], json => json["finished"]!.AsArray().Add(name));
-        Assert.Contains("no file or folder beside it", Assert.Throws<DataFormatException>(() => Open(folder["codes"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no file or folder beside it", Assert.Throws<DataFormatException>(() => Open(folder["codes"])).Message, StringComparison.Ordinal);
         Assert.Equal(("precious", "other"), (File.ReadAllText(folder["victim"]), File.ReadAllText(folder["victim.partial"])));
         Edit(folder["codes/dataset.json"], json => json["fileHashes"]![name] = "00");
         using var store = CodeStore.Open(folder["codes"]);
@@ -57,7 +58,8 @@ public sealed class HostileStoreTests
             () => CodeAppender.Open(folder["codes"], Planned with { Name = name }, CodeLayout.Published, new Dictionary<string, string>()));
         Assert.Throws<ArgumentException>(() => new LlamaGenCodeWriter(folder["codes"], name));
         Assert.Equal([folder["codes"]], Directory.GetFileSystemEntries(folder.Path));
-        using var store = CodeAppender.Open(folder["store"], Planned with { Name = name }, CodeLayout.Store, new Dictionary<string, string>()); // a title
+        // a title
+        using var store = CodeAppender.Open(folder["store"], Planned with { Name = name }, CodeLayout.Store, new Dictionary<string, string>());
     }
 
     /// <summary>A killed writer of the published layout removes the files of numbers it will write again, and no others.</summary>
@@ -77,7 +79,8 @@ public sealed class HostileStoreTests
         }
 
         using var again = CodeAppender.Open(folder["codes"], Planned, CodeLayout.Published, new Dictionary<string, string>());
-        Assert.Equal(["-1.npy", "7.txt", "notes.txt", "x.npy"], Directory.GetFiles(part).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
+        Assert.Equal(
+            ["-1.npy", "7.txt", "notes.txt", "x.npy"], Directory.GetFiles(part).Select(f => Path.GetFileName(f)).Order(StringComparer.Ordinal));
     }
 
     [Theory]
@@ -137,7 +140,8 @@ public sealed class HostileStoreTests
         foreach (var label in new[] { 2_000_000_000, 1 << 20 })
         {
             NpyFile.Write(folder["labels.npy"], HostTensor.From<int>(ElementType.Int32, [1], [label]));
-            Assert.Contains("labels go from 0", Assert.Throws<DataFormatException>(() => CodeStore.Open(folder.Path)).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "labels go from 0", Assert.Throws<DataFormatException>(() => CodeStore.Open(folder.Path)).Message, StringComparison.Ordinal);
         }
 
         NpyFile.Write(folder["labels.npy"], HostTensor.From<bool>(ElementType.Bool, [1], [true]));

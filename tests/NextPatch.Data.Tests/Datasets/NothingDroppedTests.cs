@@ -18,7 +18,8 @@ public sealed class NothingDroppedTests
         SamplePictures.Write(folder["cat/1.png"], 0);
         SamplePictures.Write(folder["dog/1.png"], 1);
         SamplePictures.Write(folder["beside.png"], 2);
-        foreach (var name in new[] { "cat/2.tif", "cat/3.TIF", "dog/4.jfif", "cat/.DS_Store", "dog/README", "cat/@eaDir/1.png", "dog/@eaDir/1.png", ".git/x.png" })
+        foreach (var name in new[] { "cat/2.tif", "cat/3.TIF", "dog/4.jfif", "cat/.DS_Store", "dog/README", "cat/@eaDir/1.png", "dog/@eaDir/1.png",
+            ".git/x.png" })
         {
             SamplePictures.Write(folder[name], 3);
         }
@@ -46,7 +47,8 @@ public sealed class NothingDroppedTests
         using var folder = new TemporaryFolder();
         using (var archive = ZipFile.Open(folder["a.zip"], ZipArchiveMode.Create))
         {
-            foreach (var name in new[] { "set/train/cat/1.png", "set/test/cat/1.png", "set/val/cat/1.png", "set/extra.png", "set/train/cat/x.avif", "__MACOSX/a" })
+            foreach (var name in new[] { "set/train/cat/1.png", "set/test/cat/1.png", "set/val/cat/1.png", "set/extra.png", "set/train/cat/x.avif",
+                "__MACOSX/a" })
             {
                 using var entry = archive.CreateEntry(name).Open();
                 entry.Write(SamplePictures.Png(0));
@@ -100,7 +102,8 @@ public sealed class NothingDroppedTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["l.csv"], text);
-        Assert.Contains(expected, Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["l.csv"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected, Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["l.csv"])).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -112,7 +115,8 @@ public sealed class NothingDroppedTests
     {
         using var folder = new TemporaryFolder();
         File.WriteAllText(folder["l.jsonl"], text);
-        Assert.Contains(expected, Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["l.jsonl"])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            expected, Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["l.jsonl"])).Message, StringComparison.Ordinal);
     }
 
     [Theory]
@@ -151,7 +155,8 @@ public sealed class NothingDroppedTests
                     writer.Add(name, labels);
                 }
 
-                Assert.Contains(name, Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.npz"])).Message, StringComparison.Ordinal);
+                Assert.Contains(
+                    name, Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.npz"])).Message, StringComparison.Ordinal);
             }
 
             Assert.True(i >= 0);
@@ -182,6 +187,7 @@ public sealed class NothingDroppedTests
         }
 
         Assert.Contains(
-            "times its size", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["b.bin.gz"])).Message, StringComparison.Ordinal);
+            "times its size", Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["b.bin.gz"])).Message,
+                StringComparison.Ordinal);
     }
 }

@@ -79,9 +79,15 @@ public sealed class OddArchivesTests
         using var folder = new TemporaryFolder();
         using (var writer = new TarWriter(File.Create(folder["a.tar"])))
         {
-            var attributes = new Dictionary<string, string> { ["GNU.sparse.major"] = "1", ["GNU.sparse.minor"] = "0", ["GNU.sparse.name"] = "cat/1.png" };
+            var attributes = new Dictionary<string, string>
+            {
+                ["GNU.sparse.major"] = "1", ["GNU.sparse.minor"] = "0", ["GNU.sparse.name"] = "cat/1.png",
+            };
             writer.WriteEntry(
-                new PaxTarEntry(TarEntryType.RegularFile, "cat/GNUSparseFile.0/1.png", attributes) { DataStream = new MemoryStream(SamplePictures.Png(0)) });
+                new PaxTarEntry(TarEntryType.RegularFile, "cat/GNUSparseFile.0/1.png", attributes)
+                {
+                    DataStream = new MemoryStream(SamplePictures.Png(0)),
+                });
         }
 
         Assert.Contains("sparse", Refusal(folder["a.tar"]), StringComparison.Ordinal);

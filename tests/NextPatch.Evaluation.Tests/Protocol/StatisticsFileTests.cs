@@ -87,7 +87,8 @@ public sealed class StatisticsFileTests
         using var folder = new TemporaryFolder();
         Write(folder["a.npz"], ("mu", [1, 2], [2]), ("sigma", [1, 0, 0, 1], [2, 2]), ("sigma_s", [4], [1, 1]));
         Assert.Contains(
-            "mu_s missing", Assert.Throws<DataFormatException>(() => StatisticsFile.TryRead(folder["a.npz"], null)).Message, StringComparison.Ordinal);
+            "mu_s missing", Assert.Throws<DataFormatException>(() => StatisticsFile.TryRead(folder["a.npz"], null)).Message,
+                StringComparison.Ordinal);
     }
 
     [Theory]

@@ -54,7 +54,8 @@ public sealed class FiniteWeightsTests
     public void A_tokenizer_with_one_is_refused()
     {
         using var folder = new TemporaryFolder();
-        using (var tokenizer = new VqTokenizer(new TokenizerConfig { ImageSide = 8, CodebookSize = 8, Channels = [16, 16], BlockCounts = [0, 1] }, seed: 1))
+        using (var tokenizer = new VqTokenizer(
+            new TokenizerConfig { ImageSide = 8, CodebookSize = 8, Channels = [16, 16], BlockCounts = [0, 1] }, seed: 1))
         {
             tokenizer.SaveTo(folder.Path);
             SafetensorsFile.Write(folder["model.safetensors"], Broken(StateLoader.Capture(tokenizer), "quantize.embedding.weight", 5, float.NaN));
@@ -95,14 +96,17 @@ public sealed class FiniteWeightsTests
         new Lpips(Vgg(), Vgg(), "file").Dispose();
         foreach (var (name, tensor) in new (string, HostTensor)[]
         {
-            ("features.7.bias", HostTensor.FromSingles([4], [0, 0, float.NaN, 0])), ("lin2.weight", HostTensor.FromSingles([1, 5, 1, 1], new float[5])),
-            ("features.12.weight", HostTensor.FromSingles([4, 3, 3, 3], new float[108])), ("features.0.weight", HostTensor.FromSingles([108], new float[108])),
+            ("features.7.bias", HostTensor.FromSingles([4], [0, 0, float.NaN, 0])),
+            ("lin2.weight", HostTensor.FromSingles([1, 5, 1, 1], new float[5])),
+            ("features.12.weight", HostTensor.FromSingles([4, 3, 3, 3], new float[108])),
+            ("features.0.weight", HostTensor.FromSingles([108], new float[108])),
             ("features.2.bias", HostTensor.From<int>(ElementType.Int32, [4], [0, 0, 0, 0])),
         })
         {
             var tensors = Vgg((name, StoredTensor.From(tensor)));
             Assert.Contains(
-                $"'{name}'", Assert.Throws<DataFormatException>(() => new Lpips(tensors, tensors, "file").Dispose()).Message, StringComparison.Ordinal);
+                $"'{name}'", Assert.Throws<DataFormatException>(() => new Lpips(tensors, tensors, "file").Dispose()).Message,
+                    StringComparison.Ordinal);
         }
     }
 

@@ -25,7 +25,8 @@ public sealed class BatchSourceTests
         using var store = CodeStore.Open(TinyRun.WriteCodes(folder["codes"]));
         var source = new BatchSource(store, TinyRun.Model, 3);
         Assert.Equal(
-            100, Enumerable.Range(0, 100).Select(epoch => string.Join(",", Enumerable.Range(epoch * 32, 32).Select(p => source.ImageAt(p)))).Distinct().Count());
+            100, Enumerable.Range(0, 100).Select(epoch => string.Join(
+                ",", Enumerable.Range(epoch * 32, 32).Select(p => source.ImageAt(p)))).Distinct().Count());
     }
 
     [Fact]
@@ -50,7 +51,8 @@ public sealed class BatchSourceTests
         using var folder = new TemporaryFolder();
         var manifest = new CodeManifest
         {
-            Name = "v", GridSide = 1, VocabularySize = 12 * Variants, ClassNames = ["a", "b", "c"], Count = 12, Augmentations = Variants, HeldOutCount = 2,
+            Name = "v", GridSide = 1, VocabularySize = 12 * Variants, ClassNames = ["a", "b", "c"], Count = 12, Augmentations = Variants,
+            HeldOutCount = 2,
         };
         CodeStore.Write(folder["codes"], manifest, [.. Enumerable.Range(0, 12 * Variants)], [.. Enumerable.Range(0, 12).Select(i => i % 3)]);
         using var store = CodeStore.Open(folder["codes"]);

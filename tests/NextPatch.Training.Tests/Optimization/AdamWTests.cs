@@ -1,6 +1,6 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Training.Optimization;
-using TorchSharp.Modules;
+using Parameter = TorchSharp.Modules.Parameter;
 using static TorchSharp.torch;
 
 namespace NextPatch.Training.Tests.Optimization;

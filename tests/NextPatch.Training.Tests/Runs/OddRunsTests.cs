@@ -47,12 +47,15 @@ public sealed class OddRunsTests
             state[1] = new(name, HostTensor.FromSingles(tensor.Shape, [float.NaN, .. tensor.ToSingles()[1..]]));
             SafetensorsFile.Write(path, state);
             Assert.Contains(
-                "not finite", Assert.Throws<DataFormatException>(() => TinyRun.Train(codes, new GptRunOptions { Output = folder[file], Resume = true })).Message,
+                "not finite", Assert.Throws<DataFormatException>(
+                    () => TinyRun.Train(codes, new GptRunOptions { Output = folder[file], Resume = true })).Message,
                 StringComparison.Ordinal);
         }
     }
 
-    /// <summary>What an editor adds to the start of metrics.jsonl does not cost the lines behind it; a file called as the program's test stays.</summary>
+    /// <summary>
+    /// What an editor adds to the start of metrics.jsonl does not cost the lines behind it; a file called as the program's test stays.
+    /// </summary>
     [Fact]
     public void What_a_person_put_into_a_run_stays()
     {

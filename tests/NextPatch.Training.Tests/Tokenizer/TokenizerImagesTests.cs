@@ -72,7 +72,8 @@ public sealed class TokenizerImagesTests
         using var images = TokenizerImages.Open(TinyTokenizerRun.WriteImages(folder["data"]), TinyTokenizerRun.ImageOptions);
         var count = images.Data.TrainingCount;
         Assert.Equal(
-            60, Enumerable.Range(0, 60).Select(epoch => string.Join(",", Enumerable.Range(epoch * count, count).Select(p => images.PathAt(p)))).Distinct().Count());
+            60, Enumerable.Range(0, 60).Select(
+                epoch => string.Join(",", Enumerable.Range(epoch * count, count).Select(p => images.PathAt(p)))).Distinct().Count());
     }
 
     [Fact]
