@@ -116,8 +116,8 @@ public static class ImageEvaluator
 
         NativeBackend.EnsureLoaded();
         using var network = options.OpenNetwork();
-        var origin = samples is null ? null : FeatureOrigin.From(network, samples);
-        var opened = OpenReference(reference, options, network, origin, samples is DatasetImageSet, progress, cancellation, samples);
+        var origin = samples is null ? null : FeatureOrigin.From(network, samples) with { IsGrey = samples.LookForColour(cancellation) };
+        var opened = OpenReference(reference, options, network, origin, samples is DatasetImageSet, progress, cancellation);
         if (statistics is not null)
         {
             WriteStatistics(statistics, opened);
@@ -137,11 +137,10 @@ public static class ImageEvaluator
     /// <param name="areSamplesCropped">Whether the samples are a dataset, which <see cref="ImageEvaluationOptions.ImageSize"/> crops.</param>
     /// <param name="progress">Told after every batch.</param>
     /// <param name="cancellation">Checked between batches.</param>
-    /// <param name="sampleImages">The samples themselves, where they can be looked at before the work.</param>
     /// <exception cref="ConfigException">Not to be compared with the samples, or the image size crops neither side.</exception>
     internal static EvaluationReference OpenReference(
         string path, ImageEvaluationOptions options, IFeatureNetwork network, FeatureOrigin? samples, bool areSamplesCropped,
-        IProgress<EvaluationProgress>? progress, CancellationToken cancellation, ImageSet? sampleImages = null)
+        IProgress<EvaluationProgress>? progress, CancellationToken cancellation)
     {
         var (part, metrics) = (options.ReferencePart, options.Metrics);
         MetricChoice.RequireNetwork(metrics, network);
@@ -164,14 +163,13 @@ public static class ImageEvaluator
             { Settings = ["ImageSize"] };
         }
 
-        if (images is not null && samples?.DifferencesFrom(FeatureOrigin.From(network, images)).ToArray() is { Length: > 0 } problems)
+        if (images is not null && samples?.DifferencesFrom(
+            FeatureOrigin.From(network, images) with
+            {
+                IsGrey = samples.IsGrey is null ? null : images.LookForColour(cancellation),
+            }).ToArray() is { Length: > 0 } problems)
         {
             throw new ConfigException(problems) { Settings = FeatureOrigin.Settings };
-        }
-
-        if (samples is not null && sampleImages is not null)
-        {
-            GreyCheck.Require(samples, sampleImages, images, stored?.Features?.IsGrey, cancellation);
         }
 
         var keepsRows = samples is not null && MetricChoice.NeedsImages(metrics);

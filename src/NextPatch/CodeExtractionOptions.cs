@@ -1,9 +1,10 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
-using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
+using NextPatch.Core;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
@@ -79,13 +80,16 @@ public sealed record CodeExtractionOptions
             .. Precision is ComputePrecision.Fp32 or ComputePrecision.Bf16
                 ? Array.Empty<string>()
                 : [$"Precision {Precision} is not known here; take Fp32 or Bf16."],
+            .. Layout == CodeLayout.Published && Name is not null && PathComponent.ProblemOf(Name) is { } problem
+                ? [$"Name '{PrintableText.Of(Name)}' names the folders of the published layout, and is no name of a folder: {problem}."]
+                : Array.Empty<string>(),
             .. Part == DatasetPart.Val && HeldOut > 0
                 ? ["HeldOut is a share of the training images, which Part Val leaves out."]
                 : Array.Empty<string>(),
         ];
         return problems.Length == 0 ? this : throw new ConfigException(problems)
         {
-            Settings = ["BatchSize", "ImageSize", "HeldOut", "CropRange", "Part Val", "Crops"],
+            Settings = ["BatchSize", "ImageSize", "HeldOut", "CropRange", "Part Val", "Crops", "Name"],
         };
     }
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using NextPatch.Core;
 using NextPatch.Core.Generation;
+using NextPatch.Core;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
@@ -148,6 +148,11 @@ public sealed class CodeExtractor
             + $"{planned.ClassNames.Count} classes; "
             + $"{planned.Augmentations} squares of {planned.ImageSide}x{planned.ImageSide} each, {planned.GridSide}x{planned.GridSide} codes of "
                 + $"{planned.VocabularySize:N0}.");
+        if (LeftOutFiles.Describe(images.Name, images.LeftOut) is { } leftOut)
+        {
+            note(leftOut);
+        }
+
         if (codes.IsComplete)
         {
             note($"'{_options.Output}' is complete; nothing is left to do.");

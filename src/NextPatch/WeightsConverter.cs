@@ -12,6 +12,9 @@ namespace NextPatch;
 /// <summary>Writes weights in another format, part by part: memory does not grow with their size.</summary>
 public static class WeightsConverter
 {
+    // In an archive a name is a path and takes at most 64 KiB.
+    private const int LongestName = 10_000;
+
     /// <summary>Converts weights. Several threads may each write an output of their own.</summary>
     /// <param name="input">A run (its newest checkpoint), a checkpoint or model folder, or a file: .pt, .pth, .th, .bin, .ckpt, .safetensors,
     /// .safetensors.index.json, .npz, .npy.</param>
@@ -31,6 +34,7 @@ public static class WeightsConverter
         using var source = ModelSource.Open(input, options.Weights);
         RequireOther(input, output, source);
         var tensors = source.Weights.Tensors.Select(p => KeyValuePair.Create(p.Key, options.Type is { } type ? p.Value.As(type) : p.Value)).ToList();
+        RequireNames(tensors.Select(t => t.Key), output, format);
         if (format == OutputFormat.Npz)
         {
             RequireKnownToNumPy(tensors, output);
@@ -120,6 +124,19 @@ public static class WeightsConverter
         var full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
         FileSystemInfo info = Directory.Exists(full) ? new DirectoryInfo(full) : new FileInfo(full);
         return info.Exists && info.ResolveLinkTarget(returnFinalTarget: true) is { } target ? target.FullName : full;
+    }
+
+    /// <summary>Refuses names that the output cannot hold.</summary>
+    private static void RequireNames(IEnumerable<string> names, string output, OutputFormat format)
+    {
+        var isSafetensors = format is OutputFormat.Safetensors or OutputFormat.Folder;
+        if (names.FirstOrDefault(n => n.Length > LongestName || (isSafetensors && n == "__metadata__")) is { } name)
+        {
+            throw new ConfigException(
+                $"The tensor name {StoredFile.Quote(name)} cannot be kept in '{output}': "
+                + $"{(name.Length > LongestName ? $"it has more than {LongestName} characters" : "safetensors files keep their own notes under it")}; "
+                + $"give the tensor another name, or convert to another format.");
+        }
     }
 
     private static void RequireKnownToNumPy(List<KeyValuePair<string, StoredTensor>> tensors, string output)

@@ -44,6 +44,28 @@ public sealed class ImageEvaluatorTests : IDisposable
         Assert.Equal(0, ImageEvaluator.Measure(_reference, _reference, _options).Fd!.Value, 4);
     }
 
+    /// <summary>In either direction, and also where the reference is statistics: before any image goes through the network.</summary>
+    [Fact]
+    public void Grey_against_colour_is_refused_before_the_work()
+    {
+        var grey = _folder["grey.npz"];
+        Pictures.Npz(grey, 70, Side, seed: 3, grey: true).Dispose();
+        var done = new List<string>();
+        var progress = new Watch(p => done.Add(p.Work));
+        foreach (var (samples, reference) in new[] { (grey, _reference), (_reference, grey) })
+        {
+            Assert.Contains(
+                "is grey", Assert.Throws<ConfigException>(() => ImageEvaluator.Measure(samples, reference, _options, progress)).Message,
+                StringComparison.Ordinal);
+        }
+
+        Assert.Empty(done);
+        ImageEvaluator.SaveStatistics(_reference, _folder["colours.safetensors"], _options);
+        Assert.Throws<ConfigException>(() => ImageEvaluator.Measure(grey, _folder["colours.safetensors"], _options, progress));
+        Assert.Empty(done);
+        Assert.True(ImageEvaluator.Measure(grey, grey, _options, progress).Fd >= 0);
+    }
+
     [Fact]
     public void Statistics_stand_for_the_images_that_they_were_made_of()
     {
@@ -130,5 +152,10 @@ public sealed class ImageEvaluatorTests : IDisposable
         public List<EvaluationProgress> All { get; } = [];
 
         public void Report(EvaluationProgress value) => All.Add(value);
+    }
+
+    private sealed class Watch(Action<EvaluationProgress> seen) : IProgress<EvaluationProgress>
+    {
+        public void Report(EvaluationProgress value) => seen(value);
     }
 }

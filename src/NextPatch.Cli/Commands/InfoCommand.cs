@@ -105,6 +105,7 @@ internal static class InfoCommand
                 ? $"{names.Count}: {string.Join(", ", names.Take(ShownNames))}{(names.Count > ShownNames ? ", …" : "")}"
                 : null),
             ("files", summary.Files is { } files ? string.Join(", ", files.Select(f => $"{f.Key} ({Quantity.Bytes(f.Value)})")) : null),
+            ("missing", summary.Missing is { } missing ? $"{string.Join(", ", missing)}: listed in {CheckpointSums.FileName}, but not there" : null),
         };
         facts.AddRange((summary.Text ?? new Dictionary<string, string>()).Select(t => (t.Key, (string?)t.Value)));
         foreach (var (name, value) in facts.Where(f => !string.IsNullOrEmpty(f.Value)))

@@ -4,6 +4,7 @@ using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Reconstruction;
 using NextPatch.Models;
@@ -87,6 +88,11 @@ internal static class TokenizerEvalCommand
             using var perception = PerceptualWeights.Open(parsed.GetRequiredValue(lpips));
             using var parts = DatasetReader.OpenParts(parsed.GetRequiredValue(images), cancellation);
             var source = input.Choose(parsed, parts);
+            if (LeftOutFiles.Describe(parts.Train.Name, parts.Train.LeftOut) is { } leftOut)
+            {
+                terminal.Log.WriteLine(leftOut);
+            }
+
             var stream = new ReconstructionStream(tokenizer, source, input.OnErrorOf(parsed));
             using var features = parsed.GetValue(network) is null && parsed.GetValue(weights) is null
                 ? null

@@ -2,11 +2,12 @@ using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Tokenizers;
-using NextPatch.Core;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
+using NextPatch.Core;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 using NextPatch.Models;
 using NextPatch.Reconstruction;
 
@@ -72,6 +73,11 @@ internal static class TokenizerReconstructCommand
         using var tokenizer = input.Load(parsed, tokenizerPath);
         using var parts = DatasetReader.OpenParts(path, cancellation);
         var source = input.Choose(parsed, parts);
+        if (LeftOutFiles.Describe(parts.Train.Name, parts.Train.LeftOut) is { } leftOut)
+        {
+            progress.WriteLine(leftOut);
+        }
+
         var stream = new ReconstructionStream(tokenizer, source, input.OnErrorOf(parsed));
         var side = tokenizer.Config.ImageSide;
         foreach (var batch in stream.Read(progress.For("Reconstructing", source.Count), cancellation))

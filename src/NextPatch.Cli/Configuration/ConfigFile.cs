@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.Text.Json;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Cli.Configuration;
 
@@ -80,13 +81,13 @@ internal sealed class ConfigFile
     {
         try
         {
-            return JsonDocument.Parse(File.ReadAllBytes(path));
+            return JsonDocument.Parse(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson));
         }
         catch (JsonException e)
         {
             throw new ConfigException($"{OptionName} '{path}' is no JSON: {e.Message}", e);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or NextPatchException)
         {
             throw new ConfigException($"{OptionName} '{path}' cannot be read: {e.Message}", e);
         }

@@ -40,6 +40,7 @@ internal static class DatasetInspection
         Imbalance = Imbalance(survey.ClassCounts),
         Sizes = survey.ReadCount == 0 ? null : Sizes(survey.Sizes),
         BadCount = survey.BadCount,
+        LeftOut = survey.LeftOut.Count > 0 ? survey.LeftOut : null,
         Bad = [.. survey.Bad.Select(b => new DatasetSummary.BadFile(b.Path, b.Reason))],
     };
 

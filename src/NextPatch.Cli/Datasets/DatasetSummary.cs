@@ -1,3 +1,5 @@
+using NextPatch.Data.Sources;
+
 namespace NextPatch.Cli.Datasets;
 
 /// <summary>What <c>nextpatch dataset inspect</c> says; the JSON it writes.</summary>
@@ -20,6 +22,9 @@ internal sealed record DatasetSummary
     public int? BadCount { get; init; }
 
     public IReadOnlyList<BadFile>? Bad { get; init; }
+
+    /// <summary>What lies beside the images and is not used, by reason.</summary>
+    public IReadOnlyList<LeftOutFiles>? LeftOut { get; init; }
 
     /// <summary>The part that the data keeps apart.</summary>
     public DatasetSummary? Test { get; init; }

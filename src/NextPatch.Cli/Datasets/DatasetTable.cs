@@ -40,6 +40,11 @@ internal static class DatasetTable
             output.WriteLine($"  bad: {bad.Reason}");
         }
 
+        foreach (var leftOut in summary.LeftOut ?? [])
+        {
+            output.WriteLine($"  left out: {leftOut}");
+        }
+
         foreach (var changed in summary.ChangedFiles ?? [])
         {
             output.WriteLine($"  changed: {changed}");

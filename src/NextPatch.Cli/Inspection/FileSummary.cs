@@ -36,6 +36,9 @@ internal sealed record FileSummary
     /// <summary>Files of a folder with their sizes in bytes.</summary>
     public IReadOnlyDictionary<string, long>? Files { get; init; }
 
+    /// <summary>Files that the sums of a checkpoint list and that are not there.</summary>
+    public IReadOnlyList<string>? Missing { get; init; }
+
     /// <summary>Free text in the file: metadata of safetensors and PNG.</summary>
     public IReadOnlyDictionary<string, string>? Text { get; init; }
 

@@ -1,10 +1,11 @@
-using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
+using NextPatch.Core;
 using NextPatch.Data.Codes;
 using NextPatch.Models;
 
@@ -30,14 +31,18 @@ internal static class Inspector
             throw new NextPatchException($"'{path}' does not exist.");
         }
 
-        return Path.GetExtension(path).ToUpperInvariant() switch
+        if (FileContents.Of(path) == FileContent.Image || Path.GetExtension(path).Equals(".png", StringComparison.OrdinalIgnoreCase))
         {
-            ".SAFETENSORS" or ".JSON" => Weights("safetensors", path),
-            ".PT" or ".PTH" or ".TH" or ".BIN" or ".CKPT" => PyTorch(path),
-            ".NPZ" => Weights("npz", path),
-            ".NPY" => Weights("npy", path),
-            ".PNG" => Png(path),
-            _ => throw new NextPatchException($"'{path}' is of no known kind. {Understood}"),
+            return Png(path);
+        }
+
+        return WeightsFile.FormatOf(path) switch
+        {
+            WeightsFormat.Safetensors => Weights("safetensors", path),
+            WeightsFormat.PyTorch => PyTorch(path),
+            WeightsFormat.Npz => Weights("npz", path),
+            WeightsFormat.Npy => Weights("npy", path),
+            _ => throw new NextPatchException($"'{path}' is of no known kind.{FileContents.Remark(path)} {Understood}"),
         };
     }
 
@@ -67,6 +72,7 @@ internal static class Inspector
         {
             Path = folder,
             Files = FilesOf(folder),
+            Missing = CheckpointSums.MissingIn(folder) is { Count: > 0 } missing ? missing : null,
         };
         var config = Path.Combine(folder, "config.json");
         return described.Tensors!.Any(t => t.Name.StartsWith("quantize.", StringComparison.Ordinal)) && File.Exists(config)
@@ -153,8 +159,15 @@ internal static class Inspector
 
     private static FileSummary Png(string path)
     {
-        using var stream = File.OpenRead(path);
-        return new FileSummary { Format = "png", Path = path, Text = PngText.Read(stream) };
+        using var stream = StoredFile.OpenRead(path);
+        try
+        {
+            return new FileSummary { Format = "png", Path = path, Text = PngText.Read(stream) };
+        }
+        catch (DataFormatException e)
+        {
+            throw new DataFormatException($"'{path}': {e.Message}", e);
+        }
     }
 
     private static FileSummary SummarizeTensors(string format, string path, IEnumerable<TensorSummary> tensors)
@@ -168,7 +181,7 @@ internal static class Inspector
 
     private static TensorSummary NpyTensor(string path)
     {
-        using var stream = File.OpenRead(path);
+        using var stream = StoredFile.OpenRead(path);
         var header = NpyFile.ReadHeader(stream, path);
         return new TensorSummary(Path.GetFileNameWithoutExtension(path), header.Shape, header.Type);
     }

@@ -51,7 +51,9 @@ internal sealed class ProgressReporter : IDisposable
     {
         if (_lineLength > 0)
         {
-            _terminal.Log.Write($"\r{new string(' ', _lineLength)}\r");
+            _terminal.ReturnToLineStart();
+            _terminal.Log.Write(new string(' ', _lineLength));
+            _terminal.ReturnToLineStart();
             _lineLength = 0;
         }
 
@@ -109,7 +111,7 @@ internal sealed class ProgressReporter : IDisposable
         var used = _label.Length + 1 + BarWidth;
         rest = rest[..Math.Max(0, Math.Min(rest.Length, width - used))];
         var padding = new string(' ', Math.Max(0, _lineLength - used - rest.Length));
-        _terminal.Log.Write("\r");
+        _terminal.ReturnToLineStart();
         _terminal.Error.Markup(
             $"{Markup.Escape(_label)} "
             + $"[green]{new string('━', filled)}[/][grey]{new string('─', BarWidth - filled)}[/]{Markup.Escape(rest + padding)}");

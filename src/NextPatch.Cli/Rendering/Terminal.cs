@@ -11,6 +11,8 @@ internal sealed class Terminal
 {
     private const int WidthOfFiles = 160;
 
+    private readonly TextWriter _error;
+
     private static readonly JsonSerializerOptions JsonFormat = new(JsonSerializerDefaults.Web)
     {
         WriteIndented = true,
@@ -23,18 +25,19 @@ internal sealed class Terminal
     /// <param name="error">Progress, logs and errors.</param>
     public Terminal(TextWriter output, TextWriter error)
     {
-        Data = output;
-        Log = error;
+        Data = new PrintableWriter(output);
+        Log = new PrintableWriter(error);
+        _error = error;
         Output = CreateConsole(output, ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected);
         var watched = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected;
         Error = CreateConsole(error, watched);
         IsLive = watched && !IsSet("NO_COLOR") && !IsSet("CI") && Error.Profile.Capabilities.Ansi;
     }
 
-    /// <summary>Plain text of stdout: JSON and the like.</summary>
+    /// <summary>Plain text of stdout, JSON and the like; control characters are escaped.</summary>
     public TextWriter Data { get; }
 
-    /// <summary>Plain text of stderr.</summary>
+    /// <summary>Plain text of stderr; control characters are escaped.</summary>
     public TextWriter Log { get; }
 
     /// <summary>Tables and colours on stdout; plain text where it is no terminal.</summary>
@@ -50,6 +53,9 @@ internal sealed class Terminal
     public static Terminal From(ParseResult parsed) => new(parsed.InvocationConfiguration.Output, parsed.InvocationConfiguration.Error);
 
     public ProgressReporter CreateProgress() => new(this);
+
+    /// <summary>Moves to the start of the line on stderr, over what stands there.</summary>
+    public void ReturnToLineStart() => _error.Write('\r');
 
     /// <summary>A message in red on stderr.</summary>
     public void WriteError(string message)
@@ -80,6 +86,7 @@ internal sealed class Terminal
             ColorSystem = isTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.No,
         });
+        console.Pipeline.Attach(new PrintableSegments());
         if (!isTerminal)
         {
             console.Profile.Width = WidthOfFiles;

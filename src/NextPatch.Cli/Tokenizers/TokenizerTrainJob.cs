@@ -35,6 +35,11 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
             config, images, GptRunOptions(tokenizer), perception,
             initial is null ? null : t => Fill(t, initial, config));
         Introduce(config, run, perception);
+        if (images.LeftOut is { } leftOut)
+        {
+            progress.WriteLine(leftOut);
+        }
+
         var result = run.Run(cancellation);
         progress.Dispose();
         Conclude(result, images);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using NextPatch.Core.Files;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints;
 
@@ -9,9 +10,16 @@ namespace NextPatch.Core.Checkpoints;
 /// written under another name, flushed to the disk, renamed, and only then named in <c>latest</c>: whatever kills the process, the last
 /// one stays whole.
 /// </summary>
+/// <remarks>
+/// Only folders of such names are touched, and only files that a checkpoint has are deleted: what else lies in a run is not the program's, and what
+/// <c>latest</c> says is a name among those that are there, never a path.
+/// </remarks>
 public sealed class CheckpointFolder
 {
     private const string Prefix = "step-";
+    private const int Digits = 8;
+    private const int MostDigits = 18;
+    private const int LongestPointer = 1 << 12;
     private const string Writing = ".writing-";
     private const string Replaced = ".replaced-";
     private const string Removing = ".removing-";
@@ -21,7 +29,7 @@ public sealed class CheckpointFolder
     public CheckpointFolder(string run) => _run = run;
 
     /// <summary>Folder of the newest checkpoint, or null when there is none.</summary>
-    /// <exception cref="DataFormatException">The file <c>latest</c> names a folder that is not there.</exception>
+    /// <exception cref="DataFormatException">The file <c>latest</c> names no checkpoint that is there.</exception>
     public string? Latest
     {
         get
@@ -34,8 +42,8 @@ public sealed class CheckpointFolder
             return All().Contains(pointer)
                 ? At(pointer)
                 : throw new DataFormatException(
-                    $"{At("latest")} names the checkpoint '{pointer}', which is not in {_run}. Write the name of one that is there into the file: "
-                    + $"{string.Join(", ", All())}.");
+                    $"{At("latest")} names the checkpoint {StoredFile.Quote(pointer)}, which is not in {_run}. Write the name of one that is there "
+                    + $"into the file: {string.Join(", ", All())}.");
         }
     }
 
@@ -56,7 +64,7 @@ public sealed class CheckpointFolder
 
     /// <summary>Names of the checkpoints, oldest first.</summary>
     public IReadOnlyList<string> All() => Directory.Exists(_run)
-        ? [.. Directory.GetDirectories(_run, Prefix + "*").Select(d => Path.GetFileName(d)).Order(StringComparer.Ordinal)]
+        ? [.. Directory.GetDirectories(_run, Prefix + "*").Select(d => Path.GetFileName(d)).Where(IsCheckpoint).OrderBy(StepOf)]
         : [];
 
     /// <summary>Writes a checkpoint and removes the oldest beyond <paramref name="keep"/>.</summary>
@@ -67,7 +75,7 @@ public sealed class CheckpointFolder
     /// <exception cref="IOException">The disk did not take it; nothing of it is left, and the last checkpoint is as it was.</exception>
     public string Save(long step, Action<string> write, int keep)
     {
-        var name = Prefix + step.ToString("D8", CultureInfo.InvariantCulture);
+        var name = Prefix + step.ToString($"D{Digits}", CultureInfo.InvariantCulture);
         try
         {
             Write(At(Writing + name), write);
@@ -80,7 +88,7 @@ public sealed class CheckpointFolder
         }
 
         // Later ones are of a session before a step back; `latest` names this one.
-        foreach (var old in All().Where(other => string.CompareOrdinal(other, name) <= 0).SkipLast(Math.Max(keep, 1)))
+        foreach (var old in All().Where(other => StepOf(other) <= step).SkipLast(Math.Max(keep, 1)).Where(old => ForeignIn(At(old)) is null))
         {
             Try(() => Directory.Move(At(old), At(Removing + old)));
             Try(() => DeleteIfThere(At(Removing + old)));
@@ -93,7 +101,7 @@ public sealed class CheckpointFolder
     /// <returns>Names of the half-written checkpoints that were removed.</returns>
     internal IReadOnlyList<string> CleanUp()
     {
-        foreach (var folder in Directory.GetDirectories(_run, Replaced + "*"))
+        foreach (var folder in Remains(Replaced))
         {
             var original = At(Path.GetFileName(folder)[Replaced.Length..]);
             if (!Directory.Exists(original))
@@ -102,11 +110,10 @@ public sealed class CheckpointFolder
             }
         }
 
-        string[] halfWritten = [.. Directory.GetDirectories(_run, Writing + "*")];
-        foreach (var folder in halfWritten.Concat(Directory.GetDirectories(_run, Replaced + "*")).Concat(
-            Directory.GetDirectories(_run, Removing + "*")))
+        string[] halfWritten = [.. Remains(Writing).Where(folder => ForeignIn(folder) is null)];
+        foreach (var folder in halfWritten.Concat(Remains(Replaced)).Concat(Remains(Removing)).Where(folder => ForeignIn(folder) is null))
         {
-            Directory.Delete(folder, recursive: true);
+            DeleteIfThere(folder);
         }
 
         foreach (var name in All())
@@ -127,10 +134,11 @@ public sealed class CheckpointFolder
         var damaged = new List<(string, string)>();
         if (pointer is not null && !All().Contains(pointer))
         {
-            damaged.Add((pointer, "the file 'latest' names it, but it is not there"));
+            damaged.Add((StoredFile.Quote(pointer), "the file 'latest' names it, but it is not there"));
         }
 
-        foreach (var name in All().Reverse().OrderBy(n => pointer is not null && string.CompareOrdinal(n, pointer) > 0))
+        var last = pointer is not null && IsCheckpoint(pointer) ? StepOf(pointer) : long.MaxValue;
+        foreach (var name in All().Reverse().OrderBy(n => StepOf(n) > last))
         {
             if (CheckpointSums.ProblemOf(At(name)) is not { } problem)
             {
@@ -155,11 +163,11 @@ public sealed class CheckpointFolder
     {
         PointTo(name);
         var renamed = new List<string>();
-        foreach (var bad in damaged.Where(bad => Directory.Exists(At(bad))))
+        foreach (var bad in damaged.Where(All().Contains))
         {
-            DeleteIfThere(At("damaged-" + bad));
-            Directory.Move(At(bad), At("damaged-" + bad));
-            renamed.Add("damaged-" + bad);
+            var free = Enumerable.Range(1, int.MaxValue).Select(n => "damaged-" + bad + (n == 1 ? "" : $"-{n}")).First(to => !Path.Exists(At(to)));
+            Directory.Move(At(bad), At(free));
+            renamed.Add(free);
         }
 
         return renamed;
@@ -193,21 +201,54 @@ public sealed class CheckpointFolder
         Try(() => DeleteIfThere(At(Replaced + name)));
     }
 
-    /// <summary>What the file <c>latest</c> says; null where it says nothing that could be a checkpoint.</summary>
+    private static bool IsCheckpoint(string name)
+        => name.Length >= Prefix.Length + Digits && name.Length <= Prefix.Length + MostDigits && name.StartsWith(Prefix, StringComparison.Ordinal)
+            && name.AsSpan(Prefix.Length).ContainsAnyExceptInRange('0', '9') is false;
+
+    private static long StepOf(string name) => long.Parse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture);
+
+    /// <summary>What the file <c>latest</c> says, without the slash that completion adds; null where it says nothing.</summary>
     private string? Pointer()
     {
-        var name = File.Exists(At("latest")) ? File.ReadAllText(At("latest")).Trim() : "";
+        var name = File.Exists(At("latest")) ? TextFile.Read(At("latest"), LongestPointer).Trim() : "";
+        name = name.EndsWith('/') || name.EndsWith('\\') ? name[..^1] : name;
         return name.Length == 0 ? null : name;
+    }
+
+    /// <summary>Folders that a killed run left under one of the names between.</summary>
+    private string[] Remains(string prefix)
+        => [.. Directory.GetDirectories(_run, prefix + "*").Where(f => Path.GetFileName(f)[prefix.Length..] is var name
+            && (IsCheckpoint(name) || name == "tokenizer"))];
+
+    /// <summary>Something in a checkpoint's folder that no checkpoint has; null where there is nothing of the kind.</summary>
+    private static string? ForeignIn(string folder)
+    {
+        var listed = File.Exists(Path.Combine(folder, CheckpointSums.FileName)) ? CheckpointSums.NamesIn(folder) : [];
+        return Directory.EnumerateFileSystemEntries(folder).Select(e => Path.GetFileName(e)).FirstOrDefault(
+            name => !listed.Contains(name) && !IsOwn(name, Path.Combine(folder, name)));
+    }
+
+    private static bool IsOwn(string name, string path)
+    {
+        var whole = name.EndsWith(".partial", StringComparison.Ordinal) ? name[..^".partial".Length] : name;
+        return !Directory.Exists(path) && (whole == CheckpointSums.FileName || Path.GetExtension(whole) is ".json" or ".safetensors");
     }
 
     private void PointTo(string name) => AtomicFile.WriteText(At("latest"), name + "\n", At("latest.writing"));
 
     private static void DeleteIfThere(string folder)
     {
-        if (Directory.Exists(folder))
+        if (!Directory.Exists(folder))
         {
-            Directory.Delete(folder, recursive: true);
+            return;
         }
+
+        if (ForeignIn(folder) is { } foreign)
+        {
+            throw new IOException($"The folder '{folder}' holds '{foreign}', which no checkpoint does, so it is not removed; move it elsewhere.");
+        }
+
+        Directory.Delete(folder, recursive: true);
     }
 
     /// <summary>For tidying, which the next start repeats.</summary>

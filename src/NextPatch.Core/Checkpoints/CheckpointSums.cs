@@ -1,5 +1,6 @@
 using System.Text.Json;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Core.Checkpoints;
 
@@ -10,6 +11,7 @@ namespace NextPatch.Core.Checkpoints;
 internal static class CheckpointSums
 {
     public const string FileName = "SHA256SUMS";
+    private const int HexDigits = 64;
     private static readonly string[] Required = ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"];
 
     /// <summary>Adds the sums of all files of a folder to it.</summary>
@@ -56,14 +58,19 @@ internal static class CheckpointSums
         }
     }
 
+    /// <summary>Files that a folder's sums list and that are not there; none where it has no sums.</summary>
+    /// <exception cref="DataFormatException">The sums are cut short or garbled.</exception>
+    public static IReadOnlyList<string> MissingIn(string folder)
+        => File.Exists(Path.Combine(folder, FileName)) ? [.. NamesIn(folder).Where(name => !File.Exists(Path.Combine(folder, name)))] : [];
+
+    /// <summary>The names of the files that a folder's sums list.</summary>
+    internal static IReadOnlyCollection<string> NamesIn(string folder) => Read(folder).Keys;
+
     private static void RequireSum(string file, string? sum)
     {
         var folder = Path.GetDirectoryName(Path.GetFullPath(file))!;
         var sums = Path.Combine(folder, FileName);
-        var expected = File.Exists(sums)
-            ? File.ReadLines(sums).Select(line => line.Split("  ", 2))
-                .FirstOrDefault(parts => parts.Length == 2 && parts[1] == Path.GetFileName(file))?[0]
-            : null;
+        var expected = File.Exists(sums) ? Read(folder).GetValueOrDefault(Path.GetFileName(file)) : null;
         if (expected is not null && !string.Equals(expected, sum ?? FileHash.Compute(file), StringComparison.OrdinalIgnoreCase))
         {
             throw new DataFormatException(
@@ -74,15 +81,9 @@ internal static class CheckpointSums
 
     private static string? Mismatch(string folder)
     {
-        var listed = new HashSet<string>();
-        foreach (var line in File.ReadLines(Path.Combine(folder, FileName)))
+        var listed = Read(folder);
+        foreach (var (name, sum) in listed)
         {
-            if (line.Split("  ", 2) is not [var sum, var name] || name != Path.GetFileName(name))
-            {
-                return $"{FileName} is cut short or garbled";
-            }
-
-            listed.Add(name);
             var path = Path.Combine(folder, name);
             if (!File.Exists(path))
             {
@@ -95,14 +96,33 @@ internal static class CheckpointSums
             }
         }
 
-        return listed.IsSupersetOf(Required) ? null : $"{FileName} is cut short or garbled";
+        return Required.All(listed.ContainsKey) ? null : $"{FileName} is cut short or garbled";
+    }
+
+    /// <summary>Sums in hexadecimal by file name, as <c>sha256sum</c> writes them, of text or binary files.</summary>
+    /// <exception cref="DataFormatException">A line is no such line, or the name is no file of the folder.</exception>
+    private static Dictionary<string, string> Read(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        var sums = new Dictionary<string, string>();
+        foreach (var (number, line) in TextFile.ReadLines(path).Where(line => line.Text.Length > 0))
+        {
+            if (line.Length < HexDigits + 3 || line[HexDigits] != ' ' || line[HexDigits + 1] is not (' ' or '*')
+                || !line.AsSpan(0, HexDigits).ToArray().All(char.IsAsciiHexDigit)
+                || !sums.TryAdd(PathComponent.Require(line[(HexDigits + 2)..], path), line[..HexDigits]))
+            {
+                throw new DataFormatException($"{FileName} is cut short or garbled (line {number} of '{path}')");
+            }
+        }
+
+        return sums;
     }
 
     private static string? Malformed(string folder)
     {
         foreach (var file in Directory.GetFiles(folder, "*.json"))
         {
-            using var _ = JsonDocument.Parse(File.ReadAllBytes(file));
+            using var _ = JsonDocument.Parse(TextFile.ReadUtf8(file, TextFile.MostBytesOfJson));
         }
 
         foreach (var file in Directory.GetFiles(folder, "*.safetensors"))

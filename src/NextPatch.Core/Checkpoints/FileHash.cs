@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Core.Checkpoints;
 
@@ -23,12 +24,12 @@ internal static class FileHash
         var buffer = new byte[BufferBytes];
         foreach (var path in paths)
         {
-            if (!File.Exists(path))
+            if (!Path.Exists(path))
             {
                 throw new NextPatchException($"'{path}' does not exist; check the path.");
             }
 
-            using var stream = File.OpenRead(path);
+            using var stream = TextFile.Open(path);
             for (int read; (read = stream.Read(buffer)) > 0;)
             {
                 cancellation.ThrowIfCancellationRequested();

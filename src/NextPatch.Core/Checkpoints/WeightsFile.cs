@@ -1,6 +1,9 @@
+using System.Globalization;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints;
@@ -10,7 +13,8 @@ namespace NextPatch.Core.Checkpoints;
 /// Understood: <c>.pt</c>, <c>.pth</c>, <c>.th</c>, <c>.bin</c> and <c>.ckpt</c> of torch.save with the weights under "model" (LlamaGen, NPP),
 /// "module" (DeepSpeed), "state_dict" or at the top (FSDP); <c>.safetensors</c> and their <c>.index.json</c>; <c>.npz</c> and <c>.npy</c>; folders
 /// with
-/// <c>model.safetensors</c> (and <c>ema.safetensors</c>) or <c>pytorch_model.bin</c>.
+/// <c>model.safetensors</c> (and <c>ema.safetensors</c>) or <c>pytorch_model.bin</c>. What a file is its first bytes say; its extension counts
+/// only where they say nothing.
 /// </remarks>
 public sealed class WeightsFile : IDisposable
 {
@@ -68,20 +72,50 @@ public sealed class WeightsFile : IDisposable
             return OpenFolder(path, kind);
         }
 
-        switch (System.IO.Path.GetExtension(path).ToUpperInvariant())
+        return FormatOf(path) switch
         {
-            case ".PT" or ".PTH" or ".TH" or ".BIN" or ".CKPT":
-                return OpenPyTorch(path, kind);
-            case ".SAFETENSORS" or ".JSON":
-                return From(SafetensorsFile.Open(path), kind);
-            case ".NPZ":
-                return From(NpzFile.Open(path), kind);
-            case ".NPY":
-                return From(NpyFile.Open(path), kind);
-            default:
-                throw new NextPatchException(
-                    File.Exists(path) ? $"'{path}' is of no known kind. {Understood}." : $"File '{path}' does not exist; check the path.");
+            WeightsFormat.PyTorch => OpenPyTorch(path, kind),
+            WeightsFormat.Safetensors => From(SafetensorsFile.Open(path), kind),
+            WeightsFormat.Npz => From(NpzFile.Open(path), kind),
+            WeightsFormat.Npy => From(NpyFile.Open(path), kind),
+            _ => throw new NextPatchException(
+                File.Exists(path)
+                    ? $"'{path}' is of no known kind.{FileContents.Remark(path)} {Understood}."
+                    : $"File '{path}' does not exist; check the path."),
+        };
+    }
+
+    /// <summary>The format of a file: what its first bytes say, else what its extension promises; null for none of these.</summary>
+    /// <exception cref="NextPatchException">It cannot be read, is a damaged archive, or plainly something else.</exception>
+    internal static WeightsFormat? FormatOf(string path)
+    {
+        var extension = System.IO.Path.GetExtension(path).ToUpperInvariant();
+        switch (File.Exists(path) ? FileContents.Of(path) : FileContent.Unknown)
+        {
+            case FileContent.Safetensors: return WeightsFormat.Safetensors;
+            case FileContent.Npy: return WeightsFormat.Npy;
+            case FileContent.Pickle: return WeightsFormat.PyTorch;
+            case FileContent.Zip when IsPyTorch(path): return WeightsFormat.PyTorch;
+            case FileContent.Zip: return WeightsFormat.Npz;
+            case FileContent.Unknown: break;
+            case FileContent.Json when extension == ".JSON": break;
+            default: throw new DataFormatException($"'{path}' holds no weights.{FileContents.Remark(path)} {Understood}.");
         }
+
+        return extension switch
+        {
+            ".PT" or ".PTH" or ".TH" or ".BIN" or ".CKPT" => WeightsFormat.PyTorch,
+            ".SAFETENSORS" or ".JSON" => WeightsFormat.Safetensors,
+            ".NPZ" => WeightsFormat.Npz,
+            ".NPY" => WeightsFormat.Npy,
+            _ => null,
+        };
+    }
+
+    private static bool IsPyTorch(string path)
+    {
+        using var zip = new StoredZip(path);
+        return zip.Names.Any(name => name == "data.pkl" || name.EndsWith("/data.pkl", StringComparison.Ordinal));
     }
 
     /// <summary>The files that make up the weights of a folder: one, or an index of several; null if there is none of this kind.</summary>
@@ -105,6 +139,14 @@ public sealed class WeightsFile : IDisposable
             kind == WeightsKind.Ema && FindIn(folder, WeightsKind.Model) is not null
                 ? $"'{folder}' has no ema.safetensors, the EMA weights; ask for its model weights instead."
                 : $"The folder '{folder}' holds no weights. {Understood}.");
+        if (kind == WeightsKind.Auto && CheckpointSums.MissingIn(folder).Contains("ema.safetensors"))
+        {
+            throw new DataFormatException(
+                $"'{folder}' lacks ema.safetensors, the EMA weights, which its {CheckpointSums.FileName} lists; restore it, take another "
+                    + $"checkpoint, or "
+                + $"ask for the model weights.");
+        }
+
         var isAverage = System.IO.Path.GetFileName(file).StartsWith("ema", StringComparison.Ordinal);
         return file.EndsWith(".bin", StringComparison.Ordinal)
             ? OpenPyTorch(file, kind)
@@ -127,7 +169,9 @@ public sealed class WeightsFile : IDisposable
         return Guarded(file, () => new WeightsFile(file.Path, isAverage ? WeightsKind.Ema : WeightsKind.Model, file.Tensors, file)
         {
             Metadata = file.Metadata,
-            Step = long.TryParse(file.Metadata.GetValueOrDefault("step"), out var step) ? step : null,
+            Step = long.TryParse(file.Metadata.GetValueOrDefault("step"), NumberStyles.None, CultureInfo.InvariantCulture, out var step)
+                ? step
+                : null,
         });
     }
 
@@ -162,6 +206,15 @@ public sealed class WeightsFile : IDisposable
             throw;
         }
     }
+}
+
+/// <summary>How weights are stored.</summary>
+internal enum WeightsFormat
+{
+    PyTorch,
+    Safetensors,
+    Npz,
+    Npy,
 }
 
 /// <summary>Which weights of a training checkpoint are meant.</summary>

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using NextPatch.Core.Files;
 using NextPatch.Core.Sampling;
 
 namespace NextPatch.Core.Configuration;
@@ -11,6 +12,8 @@ namespace NextPatch.Core.Configuration;
     UseStringEnumConverter = true,
     DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
     IgnoreReadOnlyProperties = true,
+    RespectNullableAnnotations = true,
+    Converters = [typeof(NamesConverter)],
     ReadCommentHandling = JsonCommentHandling.Skip,
     AllowTrailingCommas = true)]
 [JsonSerializable(typeof(CheckpointConfig))]
@@ -23,20 +26,21 @@ namespace NextPatch.Core.Configuration;
 internal sealed partial class ConfigJson : JsonSerializerContext
 {
     /// <summary>Reads a JSON file.</summary>
+    /// <exception cref="NextPatchException">The file cannot be read.</exception>
     /// <exception cref="DataFormatException">The file is missing, or not what its name says.</exception>
     public static T Read<T>(string path, System.Text.Json.Serialization.Metadata.JsonTypeInfo<T> type)
         where T : class
     {
         try
         {
-            using var stream = File.OpenRead(path);
-            return JsonSerializer.Deserialize(stream, type) ?? throw new DataFormatException($"{path} holds 'null' instead of a {typeof(T).Name}.");
+            return JsonSerializer.Deserialize(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), type)
+                ?? throw new DataFormatException($"{path} holds 'null' instead of a {typeof(T).Name}.");
         }
         catch (JsonException e)
         {
             throw new DataFormatException($"{path} is not a valid {typeof(T).Name}: {e.Message}", e);
         }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        catch (NextPatchException e) when (e.InnerException is FileNotFoundException or DirectoryNotFoundException)
         {
             throw new DataFormatException($"{path} does not exist.", e);
         }

@@ -80,7 +80,7 @@ public sealed record GptConfig
     public int CodesPerImage => GridSide * GridSide;
 
     /// <summary>Head width D.</summary>
-    public int HeadWidth => Width / HeadCount;
+    public int HeadWidth => HeadCount > 0 ? Width / HeadCount : 0;
 
     /// <summary>Effective number of key/value heads.</summary>
     public int KvHeads => KvHeadCount ?? HeadCount;
@@ -99,7 +99,7 @@ public sealed record GptConfig
                 hidden = (int)(multiplier * hidden);
             }
 
-            return (hidden + FfnMultipleOf - 1) / FfnMultipleOf * FfnMultipleOf;
+            return FfnMultipleOf > 0 ? (hidden + FfnMultipleOf - 1) / FfnMultipleOf * FfnMultipleOf : hidden;
         }
     }
 

@@ -52,8 +52,8 @@ public sealed record TokenizerConfig
     /// <summary>Weight of the commitment loss (latents drawn to their codes) against the codebook loss, whose weight is 1.</summary>
     public double CommitmentWeight { get; init; } = 0.25;
 
-    /// <summary>Codes per side of the grid.</summary>
-    public int GridSide => ImageSide / DownsamplingFactor;
+    /// <summary>Codes per side of the grid; 0 before <see cref="Validate"/> for what cannot be divided.</summary>
+    public int GridSide => DownsamplingFactor > 0 ? ImageSide / DownsamplingFactor : 0;
 
     /// <summary>Codes per image T.</summary>
     public int CodesPerImage => GridSide * GridSide;

@@ -1,3 +1,6 @@
+using System.Globalization;
+using NextPatch.Core.Tensors;
+
 namespace NextPatch.Core.Sampling;
 
 /// <summary>
@@ -38,6 +41,22 @@ internal sealed class LogitsProcessor
         for (var i = 0; i < conditional.Length; i++)
         {
             conditional[i] = unconditional[i] + ((conditional[i] - unconditional[i]) * s);
+        }
+    }
+
+    /// <summary>Refuses logits that are not finite: what would be drawn from them is one code everywhere, and looks like a result.</summary>
+    /// <param name="logits">[V], guided already.</param>
+    /// <param name="image">Index of the image, for the message.</param>
+    /// <param name="position">Of the code that is to be drawn.</param>
+    /// <exception cref="NextPatchException">One is not.</exception>
+    internal static void RequireFinite(ReadOnlySpan<float> logits, long image, int position)
+    {
+        if (FiniteNumbers.FirstNotFinite(logits) is var bad and >= 0)
+        {
+            throw new NextPatchException(string.Create(
+                CultureInfo.InvariantCulture,
+                $"Drawing stops at position {position} of image {image}: the logit of code {bad} is {logits[bad]}, so there is nothing to draw from. "
+                + $"The weights are damaged or their training diverged, or guidance is too strong for their range; take an earlier checkpoint."));
         }
     }
 

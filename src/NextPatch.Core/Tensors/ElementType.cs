@@ -65,4 +65,9 @@ internal static class ElementTypes
     public static bool IsFloating(this ElementType type)
         => type is ElementType.Float16 or ElementType.BFloat16 or ElementType.Float32 or ElementType.Float64
         or ElementType.Float8E4M3 or ElementType.Float8E5M2;
+
+    /// <summary>Whether elements are whole numbers; truth values are not.</summary>
+    public static bool IsInteger(this ElementType type)
+        => type is ElementType.UInt8 or ElementType.Int8 or ElementType.UInt16 or ElementType.Int16 or ElementType.UInt32 or ElementType.Int32
+        or ElementType.UInt64 or ElementType.Int64;
 }

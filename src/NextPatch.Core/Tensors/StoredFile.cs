@@ -8,21 +8,7 @@ internal static class StoredFile
     private const int GrowthStep = 1 << 20;
 
     /// <exception cref="NextPatchException">The file is missing or unreadable.</exception>
-    public static FileStream OpenRead(string path, FileOptions options = FileOptions.None)
-    {
-        try
-        {
-            return new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 4096, options);
-        }
-        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
-        {
-            throw new NextPatchException($"File '{path}' does not exist; check the path.", e);
-        }
-        catch (Exception e) when (e is UnauthorizedAccessException or IOException)
-        {
-            throw new NextPatchException($"File '{path}' cannot be opened for reading: {e.Message}", e);
-        }
-    }
+    public static FileStream OpenRead(string path, FileOptions options = FileOptions.None) => TextFile.Open(path, options);
 
     /// <exception cref="NextPatchException">The folder is missing or not writable.</exception>
     public static FileStream Create(string path)
@@ -83,7 +69,7 @@ internal static class StoredFile
     public static string Quote(string text)
     {
         var shown = text.Length <= 120 ? text : text[..120] + "...";
-        return $"'{string.Concat(shown.Select(c => char.IsControl(c) ? '?' : c))}'";
+        return $"'{string.Concat(shown.Select(c => char.IsControl(c) || PrintableText.IsHarmful(c) ? '?' : c))}'";
     }
 
     private static DataFormatException Truncated(string name, string what, long expected, long actual)

@@ -76,6 +76,7 @@ internal sealed class Sequence
             LogitsProcessor.Guide(logits, unconditional, _request.Sampling.ScaleAt(Position, _codes.Length));
         }
 
+        LogitsProcessor.RequireFinite(logits, _request.Image, Position);
         _codes[Position] = _processor!.Draw(logits, _random.Uniform(_request.Image, Position));
         Position++;
     }

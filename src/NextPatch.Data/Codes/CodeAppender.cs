@@ -1,7 +1,7 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
-using NextPatch.Core;
+using System.Text.Json;
 using NextPatch.Core.Files;
+using NextPatch.Core;
 using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Codes;
@@ -171,13 +171,34 @@ internal sealed class CodeAppender : IDisposable
         var path = Path.Combine(folder, CodeJournal.Name);
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize(File.ReadAllBytes(path), CodeManifestJson.Default.CodeJournal) : null;
+            return File.Exists(path)
+                ? Checked(JsonSerializer.Deserialize(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), CodeManifestJson.Default.CodeJournal), path)
+                : null;
         }
         catch (JsonException e)
         {
             throw new DataFormatException(
                 $"'{path}' does not say how the codes beside it were begun: {e.Message} Remove the folder and encode again.", e);
         }
+    }
+
+    /// <summary>A journal whose names are files and folders beside it, and whose counts can be.</summary>
+    private static CodeJournal? Checked(CodeJournal? journal, string path)
+    {
+        if (journal is null || !Enum.IsDefined(journal.Layout) || journal.Progress is not { Next: >= 0, Count: >= 0, SkippedCount: >= 0 } progress
+            || progress.Count > progress.Next || progress.HeldOutCount < 0 || progress.HeldOutCount > progress.Count
+            || progress.Skipped is not { } skipped || skipped.Any(bad => bad is null))
+        {
+            throw new DataFormatException(
+                $"'{path}' does not say how the codes beside it were begun: its counts or layout cannot be. Remove the folder and encode again.");
+        }
+
+        foreach (var name in journal.Finished ?? [])
+        {
+            PathComponent.Require(name, path);
+        }
+
+        return journal;
     }
 
     private static void RequireSame(string folder, CodeJournal found, CodeJournal wanted)

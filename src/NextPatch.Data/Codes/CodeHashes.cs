@@ -1,5 +1,6 @@
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Files;
+using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
 
@@ -13,12 +14,7 @@ internal static class CodeHashes
         foreach (var (name, hash) in expected)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            if (name.AsSpan().ContainsAny('/', '\\') || name == "..")
-            {
-                throw new DataFormatException($"{CodeStore.ManifestName} of '{folder}' records a hash of '{name}', which is no file of the folder.");
-            }
-
-            var path = Path.Combine(folder, name);
+            var path = Path.Combine(folder, PathComponent.Require(name, Path.Combine(folder, CodeStore.ManifestName)));
             if (!File.Exists(path))
             {
                 changed.Add($"{name}: missing");

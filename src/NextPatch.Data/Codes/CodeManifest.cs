@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using NextPatch.Core.Configuration;
 
 namespace NextPatch.Data.Codes;
 
@@ -7,6 +8,15 @@ public sealed record CodeManifest
 {
     /// <summary>The version that this code writes and reads.</summary>
     public const int CurrentVersion = 1;
+
+    /// <summary>Far above every published codebook; what is larger is damage, and memory would be made for it.</summary>
+    internal const int MaxVocabulary = 1 << 24;
+
+    /// <summary>As of lists of images.</summary>
+    internal const int MaxClasses = 1 << 20;
+
+    /// <summary>Largest side of a grid of codes.</summary>
+    internal const int MaxSide = 1024;
 
     /// <summary>Version of the folder's layout.</summary>
     public int FormatVersion { get; init; } = CurrentVersion;
@@ -50,7 +60,8 @@ public sealed record CodeManifest
 }
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, RespectNullableAnnotations = true, UseStringEnumConverter = true)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, RespectNullableAnnotations = true, UseStringEnumConverter = true,
+    Converters = [typeof(NamesConverter)])]
 [JsonSerializable(typeof(CodeManifest))]
 [JsonSerializable(typeof(CodeJournal))]
 internal sealed partial class CodeManifestJson : JsonSerializerContext;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NextPatch.Core.Files;
 using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
@@ -149,7 +150,7 @@ public sealed class CodeStore : IDisposable
         {
             throw new DataFormatException(
                 $"'{_codes.Path}': image {image}, variant {variant} has code {codes[bad]} at position {bad}, "
-                + $"but the vocabulary has {Manifest.VocabularySize} codes; they were made by another tokenizer than {ManifestName} says.");
+                + $"but the vocabulary has {Manifest.VocabularySize} codes; they are damaged, or were made by another tokenizer.");
         }
     }
 
@@ -157,7 +158,7 @@ public sealed class CodeStore : IDisposable
     {
         try
         {
-            var manifest = JsonSerializer.Deserialize(File.ReadAllBytes(path), CodeManifestJson.Default.CodeManifest)
+            var manifest = JsonSerializer.Deserialize(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), CodeManifestJson.Default.CodeManifest)
                 ?? throw new DataFormatException($"'{path}' holds null instead of a manifest.");
 
             // It describes its own folder, and the sibling brings as many variants again.

@@ -11,14 +11,14 @@ internal static class CodeStoreChecks
     public static int[] ReadLabels(string path)
     {
         var tensor = NpyFile.Read(path);
-        if (tensor.Shape.Count != 1 || tensor.Type is ElementType.Float16 or ElementType.BFloat16 or ElementType.Float32 or ElementType.Float64)
+        if (tensor.Shape.Count != 1 || !tensor.Type.IsInteger())
         {
             throw new DataFormatException($"'{path}' holds {tensor}; expected integer labels of shape [images].");
         }
 
-        return Array.ConvertAll(tensor.ToInt64(), l => l is >= 0 and < int.MaxValue
+        return Array.ConvertAll(tensor.ToInt64(), l => l is >= 0 and < CodeManifest.MaxClasses
             ? (int)l
-            : throw new DataFormatException($"'{path}' has the label {l}; labels start at 0 and fit 31 bits."));
+            : throw new DataFormatException($"'{path}' has the label {l}; labels go from 0 to {CodeManifest.MaxClasses - 1}."));
     }
 
     /// <summary>
@@ -41,8 +41,10 @@ internal static class CodeStoreChecks
             codes.ReadVariants(image, buffer);
             foreach (var code in buffer)
             {
-                // A negative code becomes a huge one, which Agree and the reads refuse.
-                largest = Math.Max(largest, code);
+                largest = code is >= 0 and < CodeManifest.MaxVocabulary ? Math.Max(largest, code) : throw new DataFormatException(
+                    $"'{codes.Path}': image {image} has the code {code}, which is none: codes go from 0 to {CodeManifest.MaxVocabulary - 1}. The "
+                        + $"file is "
+                    + $"damaged, or holds something else.");
             }
         }
 
@@ -50,7 +52,7 @@ internal static class CodeStoreChecks
         {
             Name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder))),
             GridSide = side,
-            VocabularySize = Math.Max(largest == int.MaxValue ? largest : largest + 1, codes is LlamaGenCodes ? LlamaGenCodes.VocabularySize : 1),
+            VocabularySize = Math.Max(largest + 1, codes is LlamaGenCodes ? LlamaGenCodes.VocabularySize : 1),
             ClassNames = [.. Enumerable.Range(0, labels.DefaultIfEmpty().Max() + 1).Select(k => k.ToString(CultureInfo.InvariantCulture))],
             CropPolicy = codes is LlamaGenCodes published ? published.CropPolicy : "unknown",
             Count = codes.Count,
@@ -89,6 +91,14 @@ internal static class CodeStoreChecks
             return $"count, augmentations, gridSide, vocabularySize and the number of classNames in {CodeStore.ManifestName} must be at least 1, "
                 + $"but are {manifest.Count}, {manifest.Augmentations}, {manifest.GridSide}, {manifest.VocabularySize} and "
                     + $"{manifest.ClassNames.Count}.";
+        }
+
+        if (manifest.VocabularySize > CodeManifest.MaxVocabulary || manifest.ClassNames.Count > CodeManifest.MaxClasses
+            || manifest.GridSide > CodeManifest.MaxSide || manifest.ImageSide is < 0 or > CodeManifest.MaxSide * 64)
+        {
+            return $"vocabularySize, the number of classNames, gridSide and imageSide in {CodeStore.ManifestName} are {manifest.VocabularySize}, "
+                + $"{manifest.ClassNames.Count}, {manifest.GridSide} and {manifest.ImageSide}; expected at most {CodeManifest.MaxVocabulary}, "
+                + $"{CodeManifest.MaxClasses}, {CodeManifest.MaxSide} and {CodeManifest.MaxSide * 64}.";
         }
 
         if (manifest.HeldOutCount < 0 || manifest.HeldOutCount >= manifest.Count)

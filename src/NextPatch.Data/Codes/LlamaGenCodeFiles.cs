@@ -22,7 +22,7 @@ internal sealed class LlamaGenCodeFiles : CodeFiles
     public LlamaGenCodeFiles(string folder, CodeManifest planned, int count)
     {
         (_planned, _next) = (planned, count);
-        var name = $"{planned.Name}{planned.ImageSide}";
+        var name = LlamaGenCodes.FolderName(planned.Name, planned.ImageSide);
         (_codes, _labels) = (Path.Combine(folder, name + LlamaGenCodes.CodesSuffix), Path.Combine(folder, name + LlamaGenCodes.LabelsSuffix));
         _manifest = Path.Combine(folder, CodeStore.ManifestName);
         foreach (var part in (ReadOnlySpan<string>)[AtomicFile.PartialOf(_codes), AtomicFile.PartialOf(_labels)])
@@ -31,7 +31,7 @@ internal sealed class LlamaGenCodeFiles : CodeFiles
             foreach (var file in Directory.GetFiles(part))
             {
                 // Written after the journal: if the run now ends with fewer images, they must not stay.
-                if (!int.TryParse(Path.GetFileNameWithoutExtension(file), out var number) || number >= count)
+                if (LlamaGenCodes.NumberOf(file) >= count)
                 {
                     File.Delete(file);
                 }

@@ -1,6 +1,7 @@
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
+using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
 
@@ -17,9 +18,15 @@ internal sealed class LlamaGenCodeWriter
 
     /// <param name="folder">Made if it is missing; files of the same numbers are replaced.</param>
     /// <param name="name">Name of the dataset and side of its images: "imagenet256", as the published training expects it.</param>
+    /// <exception cref="ArgumentException">The name is none of a folder.</exception>
     /// <exception cref="NextPatchException">The folder cannot be written.</exception>
     public LlamaGenCodeWriter(string folder, string name)
     {
+        if (PathComponent.ProblemOf(name) is { } problem)
+        {
+            throw new ArgumentException($"'{name}' is no name of a folder: {problem}.", nameof(name));
+        }
+
         (_codes, _labels) = (Path.Combine(folder, name + "_codes"), Path.Combine(folder, name + "_labels"));
         Try(folder, () =>
         {

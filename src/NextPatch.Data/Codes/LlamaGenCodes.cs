@@ -1,7 +1,8 @@
 using System.Globalization;
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
+using NextPatch.Core;
 using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Codes;
@@ -112,6 +113,25 @@ internal sealed class LlamaGenCodes : StoredCodes
 
     internal static string FileOf(string folder, long image)
         => System.IO.Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{image}.npy"));
+
+    /// <summary>What the two folders of a dataset are called, but for their endings.</summary>
+    /// <exception cref="ConfigException">The name would lead out of the folder they lie in.</exception>
+    internal static string FolderName(string name, int imageSide) => PathComponent.ProblemOf(name) is { } problem
+        ? throw new ConfigException(
+            $"Name '{PrintableText.Of(name)}' names the folders of the published layout, and is no name of a folder: {problem}.")
+        {
+            Settings = ["Name"],
+        }
+        : string.Create(CultureInfo.InvariantCulture, $"{name}{imageSide}");
+
+    /// <summary>The number of a file <c>12.npy</c>, or of one that is being written; -1 for every other.</summary>
+    internal static int NumberOf(string path)
+    {
+        var name = System.IO.Path.GetFileName(path);
+        name = name.EndsWith(".tmp", StringComparison.Ordinal) ? name[..^4] : name;
+        return name.EndsWith(".npy", StringComparison.Ordinal)
+            && int.TryParse(name.AsSpan(0, name.Length - 4), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : -1;
+    }
 
     private static string LabelsOf(string codes) => codes[..^CodesSuffix.Length] + LabelsSuffix;
 

@@ -1,7 +1,8 @@
 using System.IO.MemoryMappedFiles;
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
+using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
 
@@ -86,7 +87,7 @@ internal sealed class MappedCodes : StoredCodes
     {
         try
         {
-            using var stream = File.OpenRead(path);
+            using var stream = TextFile.Open(path);
             return (NpyFile.ReadHeader(stream, path), stream.Length);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Tensors;
 
 namespace NextPatch.Data.Containers;
 
@@ -7,6 +8,7 @@ internal sealed class ArchivePaths
 {
     private readonly string _archive;
     private readonly List<string> _files = [];
+    private readonly List<string> _passedOver = [];
     private readonly HashSet<string> _seen = new(StringComparer.Ordinal);
     private readonly HashSet<string> _folders = new(StringComparer.Ordinal);
 
@@ -16,27 +18,38 @@ internal sealed class ArchivePaths
 
     public IReadOnlyCollection<string> Folders => _folders;
 
+    /// <summary>Files in folders that are passed over.</summary>
+    public IReadOnlyList<string> PassedOver => _passedOver;
+
     /// <returns>False for a file in a hidden folder, which is passed over.</returns>
     /// <exception cref="DataFormatException">The name leaves the archive, or comes twice.</exception>
     public bool AddFile(string name)
     {
-        if (Parts(name) is not { Length: > 0 } parts || !AddFolders(parts.AsSpan(0, parts.Length - 1)))
+        if (Parts(name) is not { Length: > 0 } parts)
         {
+            return false;
+        }
+
+        if (!AddFolders(parts.AsSpan(0, parts.Length - 1)))
+        {
+            _passedOver.Add(string.Join('/', parts));
             return false;
         }
 
         var path = string.Join('/', parts);
         if (!_seen.Add(path))
         {
-            throw new DataFormatException($"'{_archive}' holds two files named '{path}'; pack it again.");
+            throw new DataFormatException($"'{_archive}' holds two files named {StoredFile.Quote(path)}; pack it again.");
         }
 
         _files.Add(path);
         return true;
     }
 
-    /// <summary>Folders that are no classes: hidden ones, and what macOS adds to archives.</summary>
-    public static bool IsPassedOver(string folderName) => folderName.StartsWith('.') || folderName == "__MACOSX";
+    /// <summary>Folders that are no classes: hidden ones, and what macOS, Windows, and the disk stations of Synology and QNAP add.</summary>
+    public static bool IsPassedOver(string folderName)
+        => folderName.StartsWith('.') || folderName is "__MACOSX" or "@eaDir" or "#recycle" or "@Recycle" or "$RECYCLE.BIN"
+            or "System Volume Information" or "lost+found";
 
     public void AddFolder(string name) => AddFolders(Parts(name));
 
@@ -63,7 +76,9 @@ internal sealed class ArchivePaths
         var parts = unified.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(p => p != ".").ToArray();
         return unified.StartsWith('/') || parts.Contains("..") || parts.Any(p => p.Contains(':') || p.Contains('\0'))
             ? throw new DataFormatException(
-                $"'{_archive}' holds a file named '{name}', which leads out of the archive; it is hostile or was packed with absolute paths.")
+                $"'{_archive}' holds a file named {StoredFile.Quote(name)}, which leads out of the archive; it is hostile or was packed with "
+                    + $"absolute "
+                + $"paths.")
             : parts;
     }
 }

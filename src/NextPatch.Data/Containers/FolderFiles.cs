@@ -3,15 +3,17 @@ using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Containers;
 
-/// <summary>The files of a folder tree. Links to folders are followed, as torchvision follows them.</summary>
+/// <summary>The files of a folder tree. Links to folders are followed, as torchvision follows them, but not in circles.</summary>
 internal sealed class FolderFiles : IFileSet
 {
-    // A link to a folder above itself would never end.
+    // A link to a folder above itself would never end; two links to one folder in each of many would double at each.
     private const int MaxDepth = 32;
+    private const int MaxFolders = 250_000;
 
     private readonly string _root;
     private readonly List<string> _paths = [];
     private readonly List<string> _folders = [];
+    private readonly List<string> _passedOver = [];
 
     public FolderFiles(string root, CancellationToken cancellationToken = default)
     {
@@ -22,6 +24,8 @@ internal sealed class FolderFiles : IFileSet
     public IReadOnlyList<string> Paths => _paths;
 
     public IReadOnlyCollection<string> Folders => _folders;
+
+    public IReadOnlyList<string> PassedOver => _passedOver;
 
     public string Describe(int file) => Path.Combine(_root, _paths[file].Replace('/', Path.DirectorySeparatorChar));
 
@@ -34,10 +38,12 @@ internal sealed class FolderFiles : IFileSet
     private void Walk(string folder, int depth, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
-        if (depth > MaxDepth)
+        if (depth > MaxDepth || _folders.Count > MaxFolders)
         {
             throw new NextPatchException(
-                $"'{Path.Combine(_root, folder)}' lies more than {MaxDepth} folders deep; a link probably leads back to a folder above itself.");
+                $"'{Path.Combine(_root, folder)}' lies more than {MaxDepth} folders deep, or there are more than {MaxFolders} of them; a link "
+                    + $"probably "
+                + $"leads back to a folder above itself.");
         }
 
         foreach (var entry in new DirectoryInfo(Path.Combine(_root, folder)).EnumerateFileSystemInfos())
@@ -47,11 +53,28 @@ internal sealed class FolderFiles : IFileSet
             {
                 _paths.Add(path);
             }
-            else if (!ArchivePaths.IsPassedOver(entry.Name))
+            else if (ArchivePaths.IsPassedOver(entry.Name))
             {
+                _passedOver.Add(path);
+            }
+            else
+            {
+                RequireNoCircle(entry);
                 _folders.Add(path);
                 Walk(path, depth + 1, cancellationToken);
             }
+        }
+    }
+
+    /// <summary>Refuses a link to a folder that it lies in.</summary>
+    private static void RequireNoCircle(FileSystemInfo entry)
+    {
+        if (entry.LinkTarget is not null && entry.ResolveLinkTarget(returnFinalTarget: true)?.FullName is { } target
+            && $"{entry.FullName}/".StartsWith($"{Path.TrimEndingDirectorySeparator(target)}/", StringComparison.Ordinal))
+        {
+            throw new NextPatchException(
+                $"'{entry.FullName}' is a link back to '{target}', a folder above itself, so that it is endlessly many folders deep; remove the "
+                + $"link.");
         }
     }
 }

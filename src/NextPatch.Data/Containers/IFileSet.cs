@@ -9,6 +9,10 @@ internal interface IFileSet : IDisposable
     /// <summary>Folders, relative, separated by '/', also those without files.</summary>
     IReadOnlyCollection<string> Folders { get; }
 
+    /// <summary>Folders that were not looked into, or files in such folders of an archive, relative; see
+    /// <see cref="ArchivePaths.IsPassedOver"/>.</summary>
+    IReadOnlyList<string> PassedOver => [];
+
     /// <summary>What messages call a file.</summary>
     string Describe(int file);
 

@@ -1,7 +1,8 @@
 using System.Formats.Tar;
-using System.IO.Compression;
 using Microsoft.Win32.SafeHandles;
 using NextPatch.Core;
+using NextPatch.Core.Files;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Containers;
@@ -11,10 +12,6 @@ namespace NextPatch.Data.Containers;
 /// </summary>
 internal sealed class TarFiles : IFileSet
 {
-    // Photographs hardly shrink; small files grow by the padding between them.
-    private const int MaxInflation = 64;
-    private const long AlwaysAllowed = 64 << 20;
-
     private readonly string _path;
     private readonly SafeFileHandle _handle;
     private readonly ArchivePaths _paths;
@@ -26,14 +23,17 @@ internal sealed class TarFiles : IFileSet
 
     public IReadOnlyCollection<string> Folders => _paths.Folders;
 
+    public IReadOnlyList<string> PassedOver => _paths.PassedOver;
+
     /// <exception cref="DataFormatException">Damaged, or it holds a link or a name that leads out of it.</exception>
     public static TarFiles Open(string path, CancellationToken cancellationToken)
     {
-        var isCompressed = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase) || path.EndsWith(".tgz", StringComparison.OrdinalIgnoreCase);
+        var isCompressed = FileContents.Of(path) == FileContent.Gzip;
         var handle = isCompressed ? Unpack(path, cancellationToken) : File.OpenHandle(path, options: FileOptions.RandomAccess);
         var files = new TarFiles(path, handle);
         try
         {
+            TarHeaders.Check(handle, path, cancellationToken);
             files.List(cancellationToken);
             return files;
         }
@@ -84,6 +84,10 @@ internal sealed class TarFiles : IFileSet
                 case TarEntryType.Directory:
                     _paths.AddFolder(entry.Name);
                     break;
+                case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile when IsSparse(entry):
+                    throw new DataFormatException(
+                        $"'{_path}' holds {StoredFile.Quote(entry.Name)}, of which only parts are stored (a sparse file), which is not read. Pack it "
+                        + $"again, without --sparse.");
                 case TarEntryType.RegularFile or TarEntryType.V7RegularFile or TarEntryType.ContiguousFile:
                     if (_paths.AddFile(entry.Name))
                     {
@@ -95,25 +99,34 @@ internal sealed class TarFiles : IFileSet
                     break;
                 default:
                     throw new DataFormatException(
-                        $"'{_path}' holds '{entry.Name}', which is a {entry.EntryType} and no file; archives with links or devices are refused. "
+                        $"'{_path}' holds {StoredFile.Quote(entry.Name)}, which is a {entry.EntryType} and no file; archives with links or devices "
+                            + $"are refused. "
                         + $"Pack it again, with tar --dereference.");
             }
         }
     }
 
+    /// <summary>The extended headers by which GNU tar keeps the holes of a file out of the archive, in its formats 0.0 to 1.0.</summary>
+    private static bool IsSparse(TarEntry entry)
+        => entry is PaxTarEntry pax && pax.ExtendedAttributes.Keys.Any(key => key.StartsWith("GNU.sparse.", StringComparison.Ordinal));
+
     private static SafeFileHandle Unpack(string path, CancellationToken cancellationToken)
     {
-        using var source = new GZipStream(File.OpenRead(path), CompressionMode.Decompress);
-        var limit = Math.Max(AlwaysAllowed, MaxInflation * new FileInfo(path).Length);
+        using var source = CompressedFile.Open(path);
         var temporary = Path.Combine(Path.GetTempPath(), $"nextpatch-{Path.GetRandomFileName()}.tar");
         var handle = File.OpenHandle(temporary, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None, FileOptions.DeleteOnClose);
         try
         {
+            if (!OperatingSystem.IsWindows())
+            {
+                File.Delete(temporary); // without a name it ends with the process, however that ends; Windows does so with its own
+            }
+
             var buffer = new byte[1 << 20];
             for (var written = 0L; ;)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                var got = CompressedFile.ReadUpTo(source, buffer, path);
+                var got = CompressedFile.ReadUpTo(source, buffer, path, written);
                 if (got == 0)
                 {
                     return handle;
@@ -121,11 +134,6 @@ internal sealed class TarFiles : IFileSet
 
                 RandomAccess.Write(handle, buffer.AsSpan(0, got), written);
                 written += got;
-                if (written > limit)
-                {
-                    throw new DataFormatException(
-                        $"'{path}' unpacks to more than {MaxInflation} times its size; it is refused. Unpack it by hand if it is sound.");
-                }
             }
         }
         catch

@@ -1,5 +1,8 @@
 using System.IO.Compression;
+using System.IO.Hashing;
 using NextPatch.Core;
+using NextPatch.Core.Files;
+using NextPatch.Core.Tensors;
 using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Containers;
@@ -23,11 +26,14 @@ internal sealed class ZipFiles : IFileSet
 
     public IReadOnlyCollection<string> Folders => _paths.Folders;
 
+    public IReadOnlyList<string> PassedOver => _paths.PassedOver;
+
     /// <exception cref="DataFormatException">Damaged, or it holds a link or a name that leads out of it.</exception>
     public static ZipFiles Open(string path)
     {
         try
         {
+            RegularFile.Require(path);
             var files = new ZipFiles(path, ZipFile.OpenRead(path));
             try
             {
@@ -66,9 +72,15 @@ internal sealed class ZipFiles : IFileSet
             {
                 using var stream = entry.Open();
                 stream.ReadExactly(bytes);
+                if (stream.ReadByte() >= 0)
+                {
+                    throw new InvalidDataException("it is longer than the archive's directory says");
+                }
             }
 
-            return bytes;
+            return Crc32.HashToUInt32(bytes) == entry.Crc32
+                ? bytes
+                : throw new DataFormatException($"'{Describe(file)}' does not match its checksum (CRC-32); the archive is damaged.");
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException or NotSupportedException)
         {
@@ -86,10 +98,20 @@ internal sealed class ZipFiles : IFileSet
     {
         foreach (var entry in _archive.Entries)
         {
-            if (((entry.ExternalAttributes >> 16) & UnixTypeMask) == UnixLink)
+            var mode = entry.ExternalAttributes >> 16;
+            var kind = (mode & UnixTypeMask) == UnixLink ? "a link" : RegularFile.KindOf(mode);
+            if (kind is not null)
             {
                 throw new DataFormatException(
-                    $"'{_path}' holds '{entry.FullName}', which is a link; archives with links are refused. Pack it again without --symlinks.");
+                    $"'{_path}' holds {StoredFile.Quote(entry.FullName)}, which is {kind}; archives with links, pipes or devices are refused. Pack "
+                        + $"it "
+                    + $"again without --symlinks, of files alone.");
+            }
+
+            if (entry.IsEncrypted)
+            {
+                throw new DataFormatException(
+                    $"'{_path}' holds {StoredFile.Quote(entry.FullName)}, which is encrypted; pack it again without a password.");
             }
 
             if (entry.FullName.EndsWith('/'))

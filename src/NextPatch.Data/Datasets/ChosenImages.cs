@@ -13,7 +13,7 @@ internal sealed class ChosenImages : ImageSource
     [SetsRequiredMembers]
     private ChosenImages(ImageSource first, IEnumerable<(ImageSource Source, int Index)> train, IEnumerable<(ImageSource Source, int Index)> heldOut)
     {
-        (Name, Layout, ClassNames) = (first.Name, first.Layout, first.ClassNames);
+        (Name, Layout, ClassNames, LeftOut) = (first.Name, first.Layout, first.ClassNames, first.LeftOut);
         var learnt = train.ToArray();
         (_images, TrainCount) = ([.. learnt, .. heldOut], learnt.Length);
     }

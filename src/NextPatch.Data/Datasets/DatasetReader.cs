@@ -1,4 +1,6 @@
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints.Zip;
+using NextPatch.Core.Files;
 using NextPatch.Data.Containers;
 using NextPatch.Data.Sources;
 
@@ -66,6 +68,7 @@ public static class DatasetReader
 
         try
         {
+            RegularFile.Require(path);
             return Find(path, Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path))), cancellationToken);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -96,11 +99,21 @@ public static class DatasetReader
                 : throw Unknown(path, $"It holds no subfolders and {files.Paths.Count} files.");
         }
 
-        return Ends(".tar", ".tar.gz", ".tgz") ? OpenArchive(TarFiles.Open(path, cancellationToken), path, name, "tar archive")
-            : Ends(".zip") ? OpenArchive(ZipFiles.Open(path), path, name, "zip archive")
-            : Ends(".npz") ? new DatasetParts(ArrayImages.Open(path, name), null)
+        // What the first bytes say counts more than the extension.
+        var content = FileContents.Of(path);
+        return content is FileContent.Tar or FileContent.Gzip || (content == FileContent.Unknown && Ends(".tar", ".tar.gz", ".tgz"))
+                ? OpenArchive(TarFiles.Open(path, cancellationToken), path, name, "tar archive")
+            : Ends(".npz") || (content == FileContent.Zip && !Ends(".zip") && HoldsArrays(path))
+                ? new DatasetParts(ArrayImages.Open(path, name), null)
+            : content == FileContent.Zip || Ends(".zip") ? OpenArchive(ZipFiles.Open(path), path, name, "zip archive")
             : Ends(".csv", ".jsonl", ".ndjson") ? new DatasetParts(ImageList.Open(path, name), null)
-            : throw Unknown(path, "It is a file of another kind.");
+            : throw Unknown(path, $"It is a file of another kind.{FileContents.Remark(path)}");
+    }
+
+    private static bool HoldsArrays(string path)
+    {
+        using var zip = new StoredZip(path);
+        return zip.Names.Count > 0 && zip.Names.All(member => member.EndsWith(".npy", StringComparison.Ordinal));
     }
 
     private static DatasetParts OpenArchive(IFileSet files, string path, string name, string layout)

@@ -12,7 +12,7 @@ internal sealed class DatasetSurvey
 
     private DatasetSurvey(ImageSource source)
     {
-        (Name, Layout, ClassNames, ListedCount) = (source.Name, source.Layout, source.ClassNames, source.Count);
+        (Name, Layout, ClassNames, ListedCount, LeftOut) = (source.Name, source.Layout, source.ClassNames, source.Count, source.LeftOut);
         ClassCounts = new int[source.ClassNames.Count];
     }
 
@@ -24,6 +24,9 @@ internal sealed class DatasetSurvey
 
     /// <summary>Images that the source lists.</summary>
     public int ListedCount { get; }
+
+    /// <summary>What lies beside the images and is not used, by reason.</summary>
+    public IReadOnlyList<LeftOutFiles> LeftOut { get; }
 
     /// <summary>Images that were decoded.</summary>
     public int ReadCount { get; private set; }

@@ -9,6 +9,7 @@ namespace NextPatch.Data.Datasets;
 /// </summary>
 internal sealed class ImageTree
 {
+    private const int MaxReasons = 20;
     private static readonly string[] TestNames = ["test", "val", "validation"];
     private readonly IFileSet _files;
     private readonly string _place;
@@ -31,13 +32,15 @@ internal sealed class ImageTree
         var folders = SubfoldersOf(root);
         if (!folders.Contains("train") || SubfoldersOf(Join(root, "train")).Length == 0)
         {
-            return new DatasetParts(Source(List(root, name), name, layout), null);
+            var all = List(root, name);
+            return new DatasetParts(Source(all, name, layout, LeftOut(all.Images, "lie beside the class folders")), null);
         }
 
+        const string Elsewhere = "lie outside of the class folders of train/ and test/";
         var train = List(Join(root, "train"), name);
         if (TestNames.FirstOrDefault(folders.Contains) is not { } testName)
         {
-            return new DatasetParts(Source(train, name, layout), null);
+            return new DatasetParts(Source(train, name, layout, LeftOut(train.Images, Elsewhere)), null);
         }
 
         var test = List(Join(root, testName), name);
@@ -49,7 +52,8 @@ internal sealed class ImageTree
                     + $"{string.Join(", ", odd)}.");
         }
 
-        return new DatasetParts(Source(train, name, layout), Source(test, name, layout));
+        return new DatasetParts(
+            Source(train, name, layout, LeftOut(train.Images.Concat(test.Images), Elsewhere)), Source(test, name, layout, []));
     }
 
     /// <summary>
@@ -81,8 +85,31 @@ internal sealed class ImageTree
                     + $"file{(empty.Length > 1 ? $" (and {empty.Length - 1} more)" : "")}. Fill or remove it.");
     }
 
-    private ImageFiles Source((string[] ClassNames, (int File, int Label)[] Images) part, string name, string layout)
-        => new(_files, part.Images) { Name = name, Layout = layout, ClassNames = part.ClassNames };
+    private ImageFiles Source(
+        (string[] ClassNames, (int File, int Label)[] Images) part, string name, string layout, IReadOnlyList<LeftOutFiles> leftOut)
+        => new(_files, part.Images) { Name = name, Layout = layout, ClassNames = part.ClassNames, LeftOut = leftOut };
+
+    /// <summary>All files that are none of these, by reason, most frequent first.</summary>
+    private List<LeftOutFiles> LeftOut(IEnumerable<(int File, int Label)> used, string elsewhere)
+    {
+        var isUsed = new bool[_files.Paths.Count];
+        foreach (var (file, _) in used)
+        {
+            isUsed[file] = true;
+        }
+
+        var files = _files.Paths.Index().Where(p => !isUsed[p.Index]).Select(p => (Reason: IsImage(p.Item) ? elsewhere : ReasonOf(p.Item), p.Item));
+        var folders = _files.PassedOver.Select(path => (
+            Reason: $"lie in or are folders called '{path.Split('/').First(ArchivePaths.IsPassedOver)}', which is no class", Item: path));
+        return [.. files.Concat(folders).GroupBy(f => f.Reason).Select(g => new LeftOutFiles(g.Key, g.Count(), g.First().Item))
+            .OrderByDescending(l => l.Count).ThenBy(l => l.Reason, StringComparer.Ordinal).Take(MaxReasons)];
+    }
+
+    private static string ReasonOf(string path) => Path.GetFileName(path) is var name && name.StartsWith('.')
+        ? "are hidden"
+#pragma warning disable CA1308 // Extensions are shown in lower case.
+        : Path.GetExtension(name) is { Length: > 0 } extension ? $"end in {extension.ToLowerInvariant()}, which is not read" : "have no extension";
+#pragma warning restore CA1308
 
     /// <summary>By folder first, then by name: not the order of the whole paths, because '/' is larger than '-' or '.'.</summary>
     private static int CompareInClass(ReadOnlySpan<char> a, ReadOnlySpan<char> b)

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.IO.Hashing;
 using System.Runtime.Intrinsics;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using SkiaSharp;
 
@@ -76,6 +77,7 @@ public static class ImageDecoder
     {
         try
         {
+            RegularFile.Require(path);
             var length = new FileInfo(path).Length;
             return length <= MaxFileBytes
                 ? File.ReadAllBytes(path)

@@ -1,8 +1,8 @@
 using System.Globalization;
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
+using NextPatch.Core;
 
 namespace NextPatch.Data.Sources;
 
@@ -103,15 +103,19 @@ internal sealed class ArrayImages : ImageSource
     /// <exception cref="DataFormatException">They are not N integers from 0 on.</exception>
     public static int[]? ReadLabels(string path, TensorFile file, long count, int classes)
     {
-        if (LabelNames.Select(n => file.Tensors.GetValueOrDefault(n)).FirstOrDefault(t => t is { Shape.Count: 1 }) is not { } stored)
+        if (LabelNames.FirstOrDefault(file.Tensors.ContainsKey) is not { } name)
         {
             return null;
         }
 
-        var labels = stored.Type.IsFloating() ? null : stored.Read().ToInt64();
+        var stored = file.Tensors[name];
+        var labels = stored.Shape.Count == 1 && stored.Type.IsInteger() ? stored.Read().ToInt64() : null;
         return labels is not null && labels.Length == count && labels.All(l => l >= 0 && l < classes)
             ? Array.ConvertAll(labels, l => (int)l)
-            : throw new DataFormatException($"'{path}' has labels {stored}; expected {count} integers from 0 to {classes - 1}, one per image.");
+            : throw new DataFormatException(
+                $"'{path}' has labels {name} {stored}; expected {count} integers from 0 to {classes - 1}, of shape [{count}]. Reshape them, or "
+                    + $"give the "
+                + $"array another name if it holds something else.");
     }
 
     private static bool IsImages(StoredTensor tensor)

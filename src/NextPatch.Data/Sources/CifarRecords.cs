@@ -83,7 +83,7 @@ internal sealed class CifarRecords
         for (var bytes = 0L; ; bytes += record.Length)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var got = CompressedFile.ReadUpTo(source, record, path);
+            var got = CompressedFile.ReadUpTo(source, record, path, bytes);
             if (got == 0)
             {
                 return;

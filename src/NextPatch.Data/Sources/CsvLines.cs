@@ -1,4 +1,6 @@
 using System.Text;
+using NextPatch.Core.Files;
+using NextPatch.Core.Tensors;
 using NextPatch.Core;
 
 namespace NextPatch.Data.Sources;
@@ -8,40 +10,48 @@ namespace NextPatch.Data.Sources;
 /// </summary>
 internal static class CsvLines
 {
-    /// <exception cref="DataFormatException">A line has another number of fields than the header.</exception>
+    /// <exception cref="DataFormatException">A line has another number of fields than the header or a quote without an end, or two columns have
+    /// one name.</exception>
     public static IEnumerable<(int Line, Dictionary<string, string> Fields)> Read(string path)
     {
         string[]? header = null;
-        foreach (var (index, text) in File.ReadLines(path).Index())
+        foreach (var (line, text) in TextFile.ReadLines(path))
         {
             if (text.Length == 0)
             {
                 continue;
             }
 
-            var fields = Split(text);
+            var fields = Split(text) ?? throw new DataFormatException(
+                $"'{path}', line {line}: a double quote without its end; fields that go over several lines are not read.");
             if (header is null)
             {
-                header = fields;
+                header = Array.ConvertAll(fields, field => field.Trim());
+                if (header.GroupBy(name => name, StringComparer.OrdinalIgnoreCase).FirstOrDefault(g => g.Count() > 1) is { Key: var twice })
+                {
+                    throw new DataFormatException($"'{path}': two columns are called {StoredFile.Quote(twice)}; which one is meant?");
+                }
+
                 continue;
             }
 
             if (fields.Length != header.Length)
             {
-                throw new DataFormatException($"'{path}', line {index + 1}: {fields.Length} fields, but the header has {header.Length}.");
+                throw new DataFormatException($"'{path}', line {line}: {fields.Length} fields, but the header has {header.Length}.");
             }
 
             var named = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
             for (var i = 0; i < fields.Length; i++)
             {
-                named[header[i].Trim()] = fields[i];
+                named[header[i]] = fields[i];
             }
 
-            yield return (index + 1, named);
+            yield return (line, named);
         }
     }
 
-    private static string[] Split(string line)
+    /// <returns>Null where a quote has no end.</returns>
+    private static string[]? Split(string line)
     {
         var (fields, field, isQuoted) = (new List<string>(), new StringBuilder(), false);
         for (var i = 0; i < line.Length; i++)
@@ -67,6 +77,6 @@ internal static class CsvLines
             }
         }
 
-        return [.. fields, field.ToString()];
+        return isQuoted ? null : [.. fields, field.ToString()];
     }
 }

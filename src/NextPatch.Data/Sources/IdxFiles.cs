@@ -80,9 +80,15 @@ internal sealed class IdxFiles
                 $"'{path}' claims the shape [{string.Join(", ", shape)}], more than can be read; the file is probably damaged.");
         }
 
+        if (size > Math.Max(CompressedFile.LimitOf(path), header.Length))
+        {
+            throw new DataFormatException(
+                $"'{path}' claims the shape [{string.Join(", ", shape)}], {size:N0} bytes, far more than its size can hold; the file is damaged.");
+        }
+
         var data = new byte[size];
         CompressedFile.ReadExactly(source, data, path, header.Length);
-        return source.ReadByte() < 0
+        return CompressedFile.ReadUpTo(source, new byte[1], path, header.Length + size) == 0
             ? (data, shape)
             : throw new DataFormatException($"'{path}' is longer than its header says: expected {header.Length + size} bytes (unpacked).");
     }

@@ -1,5 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
+using NextPatch.Core.Files;
+using NextPatch.Core.Tensors;
 using NextPatch.Core;
 using NextPatch.Data.Containers;
 using NextPatch.Data.Imaging;
@@ -23,12 +25,12 @@ internal sealed class ImageList : IFileSet
     public IReadOnlyCollection<string> Folders => [];
 
     /// <summary>Reads the list; the images are looked for when they are decoded.</summary>
-    /// <remarks>Labels that are all whole numbers are taken as they are; others become classes in ordinal order. Without labels there is one
-    /// class.</remarks>
+    /// <remarks>Labels that are all whole numbers are taken as they are; others become classes in ordinal order, unless one of them is a number of
+    /// another kind: 1.0, -1 and 1_000 are not taken for names. Without labels there is one class.</remarks>
     /// <exception cref="DataFormatException">A line is not understood; names it.</exception>
     public static ImageFiles Open(string path, string name)
     {
-        var isCsv = path.EndsWith(".csv", StringComparison.OrdinalIgnoreCase);
+        var isCsv = FileContents.Of(path) != FileContent.Json; // whatever its name ends in
         var rows = (isCsv ? CsvLines.Read(path).Select(r => Pick(r.Fields, path, r.Line)) : ReadJsonLines(path)).ToArray();
         if (rows.Length == 0)
         {
@@ -68,10 +70,24 @@ internal sealed class ImageList : IFileSet
                 : throw new DataFormatException($"'{path}' has the label {count - 1}; labels go from 0 to {MaxClasses - 1}.");
         }
 
+        if (Array.FindIndex(texts, LooksLikeNumber) is var odd and >= 0 && texts.All(t => LooksLikeNumber(t) || IsWhole(t)))
+        {
+            throw new DataFormatException(
+                $"'{path}' has the label {StoredFile.Quote(texts[odd])} (image {odd + 1}): labels are whole numbers from 0 on, without sign, point "
+                    + $"or "
+                + $"separators, or names.");
+        }
+
         var names = texts.Distinct().Order(StringComparer.Ordinal).ToArray();
         var places = names.Index().ToDictionary(n => n.Item, n => n.Index, StringComparer.Ordinal);
         return (names, Array.ConvertAll(texts, t => places[t]));
     }
+
+    private static bool IsWhole(string text) => int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out _);
+
+    /// <summary>A number, but none that a label can be: with a sign, a fraction, an exponent or separators.</summary>
+    private static bool LooksLikeNumber(string text)
+        => !IsWhole(text) && text.Any(char.IsAsciiDigit) && text.All(c => char.IsAsciiDigit(c) || "+-.,_ eE".Contains(c, StringComparison.Ordinal));
 
     private static (string Path, string? Label) Pick(IReadOnlyDictionary<string, string> fields, string path, int line)
     {
@@ -83,11 +99,11 @@ internal sealed class ImageList : IFileSet
 
     private static IEnumerable<(string Path, string? Label)> ReadJsonLines(string path)
     {
-        foreach (var (index, text) in File.ReadLines(path).Index())
+        foreach (var (line, text) in TextFile.ReadLines(path))
         {
             if (!string.IsNullOrWhiteSpace(text))
             {
-                yield return Pick(JsonFields(text, path, index + 1), path, index + 1);
+                yield return Pick(JsonFields(text, path, line), path, line);
             }
         }
     }
@@ -97,8 +113,22 @@ internal sealed class ImageList : IFileSet
         try
         {
             using var document = JsonDocument.Parse(text);
-            return document.RootElement.EnumerateObject().Where(p => p.Value.ValueKind is JsonValueKind.String or JsonValueKind.Number)
-                .DistinctBy(p => p.Name.ToLowerInvariant()).ToDictionary(p => p.Name, p => p.Value.ToString(), StringComparer.OrdinalIgnoreCase);
+            var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
+            foreach (var member in document.RootElement.EnumerateObject())
+            {
+                var isMeant = PathNames.Concat(LabelNames).Contains(member.Name, StringComparer.OrdinalIgnoreCase);
+                if (isMeant && member.Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Number or JsonValueKind.Null))
+                {
+                    throw new DataFormatException($"'{path}', line {line}: '{member.Name}' is {member.Value.ValueKind}; expected text or a number.");
+                }
+
+                if (isMeant && member.Value.ValueKind != JsonValueKind.Null && !fields.TryAdd(member.Name, member.Value.ToString()))
+                {
+                    throw new DataFormatException($"'{path}', line {line}: '{member.Name}' is there twice.");
+                }
+            }
+
+            return fields;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {

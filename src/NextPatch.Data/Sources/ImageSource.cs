@@ -15,6 +15,9 @@ public abstract class ImageSource : IDisposable
     /// <summary>Names of the classes; label k is entry k.</summary>
     public required IReadOnlyList<string> ClassNames { get; init; }
 
+    /// <summary>What lies beside the images and is not used, by reason.</summary>
+    public IReadOnlyList<LeftOutFiles> LeftOut { get; init; } = [];
+
     /// <summary>Number of images.</summary>
     public abstract int Count { get; }
 

@@ -13,6 +13,9 @@ namespace NextPatch.Evaluation.Metrics;
 /// </remarks>
 public sealed class FeatureStatistics
 {
+    // Of the sum of all variances: what float32 leaves of eigenvalues that are zero, and far below what moves a distance.
+    private const double Rounding = 1e-6;
+    private const string NotPositive = "hold a covariance with a negative eigenvalue, which none has";
     private const int BlockRows = 1024;
     private const int BlockColumns = 512;
 
@@ -41,21 +44,59 @@ public sealed class FeatureStatistics
     /// <summary>Statistics that were made elsewhere. They can be compared, and nothing can be added to them.</summary>
     /// <param name="mean">[D], kept.</param>
     /// <param name="covariance">[D, D], unbiased, kept.</param>
-    /// <exception cref="NextPatchException">The sizes do not fit, or <see cref="AreUsable"/> says no.</exception>
+    /// <exception cref="NextPatchException">The sizes do not fit, or <see cref="ProblemOf"/> finds one.</exception>
     public static FeatureStatistics From(double[] mean, double[] covariance)
         => (long)mean.Length * mean.Length != covariance.Length || mean.Length == 0
             ? throw new NextPatchException(
                 $"A covariance of {covariance.Length} values does not fit a mean of {mean.Length} features; expected "
                 + $"{(long)mean.Length * mean.Length}.")
-            : AreUsable(mean, covariance)
-                ? new FeatureStatistics(mean, covariance)
-                : throw new NextPatchException(
-                    $"The given statistics of {mean.Length} features hold values that are not finite or are of features beyond "
-                    + $"{FeatureRows.Largest}; make them again.");
+            : ProblemOf(mean, covariance) is { } problem
+                ? throw new NextPatchException($"The given statistics of {mean.Length} features {problem}; make them again.")
+                : new FeatureStatistics(mean, covariance);
 
-    /// <summary>Whether these are finite, and of features no larger than <see cref="FeatureRows.Largest"/>: beyond, a distance is rounding.</summary>
-    internal static bool AreUsable(double[] mean, double[] covariance)
-        => mean.All(m => Math.Abs(m) <= FeatureRows.Largest) && covariance.All(c => Math.Abs(c) <= (double)FeatureRows.Largest * FeatureRows.Largest);
+    /// <summary>
+    /// Why these are no mean and covariance of features that a distance can be computed of; null where they are. Values are finite and of features
+    /// no larger than <see cref="FeatureRows.Largest"/>, beyond which a distance is rounding; a covariance is symmetric and has no negative
+    /// eigenvalue, but for rounding.
+    /// </summary>
+    /// <remarks>Cost: that of a Cholesky decomposition, D^3 / 3 operations.</remarks>
+    internal static string? ProblemOf(double[] mean, double[] covariance)
+    {
+        if (!mean.All(m => Math.Abs(m) <= FeatureRows.Largest)
+            || !covariance.All(c => Math.Abs(c) <= (double)FeatureRows.Largest * FeatureRows.Largest))
+        {
+            return $"hold values that are not finite or are of features beyond {FeatureRows.Largest}";
+        }
+
+        var width = mean.Length;
+        var trace = Enumerable.Range(0, width).Sum(i => covariance[((long)i * width) + i]);
+        var rounding = Rounding * trace;
+        for (var i = 0; i < width; i++)
+        {
+            if (trace < 0 || covariance[((long)i * width) + i] < -rounding)
+            {
+                return $"hold a covariance with a negative variance (feature {i}: {covariance[((long)i * width) + i]})";
+            }
+
+            for (var j = 0; j < i; j++)
+            {
+                if (Math.Abs(covariance[((long)i * width) + j] - covariance[((long)j * width) + i]) > rounding)
+                {
+                    return $"hold a covariance that is not symmetric (features {i} and {j})";
+                }
+            }
+        }
+
+        return trace == 0 ? covariance.All(c => c == 0) ? null : NotPositive : IsPositive(covariance, width, rounding) ? null : NotPositive;
+    }
+
+    private static bool IsPositive(double[] covariance, int width, double rounding)
+    {
+        using var noGradient = no_grad();
+        using var scope = NewDisposeScope();
+        var shifted = frombuffer(covariance, ScalarType.Float64).view(width, width) + (eye(width, dtype: ScalarType.Float64) * rounding);
+        return linalg.cholesky_ex(shifted).info.item<int>() == 0;
+    }
 
     /// <summary>Adds rows.</summary>
     /// <param name="rows">[N, D].</param>

@@ -21,7 +21,7 @@ public static class FrechetDistance
     private const double Epsilon = 1e-6;
     private const int OnePieceBelow = 128;
 
-    /// <summary>The squared distance, as it is published; tiny negative values are rounding.</summary>
+    /// <summary>The squared distance, as it is published; what rounding leaves below zero is zero.</summary>
     /// <exception cref="NextPatchException">The widths differ, or one has fewer than two rows.</exception>
     public static double Between(FeatureStatistics a, FeatureStatistics b)
     {
@@ -43,7 +43,7 @@ public static class FrechetDistance
             }
         }
 
-        return mean + traces - (2 * RootTrace(first, second, width));
+        return Math.Max(0, mean + traces - (2 * RootTrace(first, second, width)));
     }
 
     private static double RootTrace(double[] first, double[] second, int width)

@@ -18,6 +18,8 @@ internal sealed class ArrayImageSet : ImageSet
 
     public override int Count => _shape.Count;
 
+    public override bool IsStored => true;
+
     public override (int Height, int Width) Size => (_shape.Height, _shape.Width);
 
     /// <summary>Looks at the headers.</summary>

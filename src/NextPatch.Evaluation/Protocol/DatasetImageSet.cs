@@ -1,6 +1,6 @@
 using System.Globalization;
-using NextPatch.Core;
 using NextPatch.Core.Imaging;
+using NextPatch.Core;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
 
@@ -22,9 +22,14 @@ internal sealed class DatasetImageSet : ImageSet
 
     public override int Count => _source.Count;
 
+    public override bool IsStored => true;
+
     public override (int Height, int Width) Size => _size.Value;
 
     public override IReadOnlyList<string> Warnings
+        => [.. LeftOutFiles.Describe(Name, _source.LeftOut) is { } leftOut ? [leftOut] : Array.Empty<string>(), .. CompressionWarning];
+
+    private IReadOnlyList<string> CompressionWarning
         => Enumerable.Range(0, Count).Count(i => IsJpeg(_source.PathOf(i))) is var jpegs and > 0
             ? [string.Create(
                 CultureInfo.InvariantCulture, $"{jpegs:N0} of the {Count:N0} images of {Name} are JPEG files, whose compression moves every figure; ")

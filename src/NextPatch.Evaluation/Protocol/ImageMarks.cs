@@ -31,7 +31,8 @@ internal sealed class ImageMarks : IDisposable
 
     public void Dispose() => _hash.Dispose();
 
-    private static bool IsAllGrey(ReadOnlySpan<byte> pixels)
+    /// <summary>Whether R = G = B in every pixel.</summary>
+    public static bool IsAllGrey(ReadOnlySpan<byte> pixels)
     {
         for (var i = 0; i < pixels.Length; i += 3)
         {

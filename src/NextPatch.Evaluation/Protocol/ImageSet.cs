@@ -41,6 +41,9 @@ internal abstract class ImageSet : IDisposable
     /// <summary>Whether the images are originals that went through a tokenizer.</summary>
     public bool IsReconstruction { get; init; }
 
+    /// <summary>Whether the images lie on disk, so that looking at them first costs little; else a network makes each.</summary>
+    public virtual bool IsStored => false;
+
     /// <summary>Sentences about what makes figures of these images questionable; complete after the images were read.</summary>
     public virtual IReadOnlyList<string> Warnings => [];
 
@@ -48,6 +51,29 @@ internal abstract class ImageSet : IDisposable
     /// <exception cref="NextPatchException">An image cannot be read; names it.</exception>
     /// <exception cref="DataFormatException">Data are damaged, or images differ in size.</exception>
     public abstract IEnumerable<ImageBatch> Read(CancellationToken cancellation = default);
+
+    /// <summary>
+    /// Whether no image has a colour, seen before any of them goes through a network; null where they would have to be made for it.
+    /// </summary>
+    /// <remarks>Stops at the first batch with a colour; grey images are read twice in the end.</remarks>
+    internal bool? LookForColour(CancellationToken cancellation)
+    {
+        if (!IsStored)
+        {
+            return null;
+        }
+
+        foreach (var batch in Read(cancellation))
+        {
+            cancellation.ThrowIfCancellationRequested();
+            if (!ImageMarks.IsAllGrey(batch.Pixels))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
 
     public void Dispose()
     {

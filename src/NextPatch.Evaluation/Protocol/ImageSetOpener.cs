@@ -1,6 +1,7 @@
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
+using NextPatch.Core;
 using NextPatch.Data.Codes;
 using NextPatch.Models;
 using NextPatch.Sampling;
@@ -28,7 +29,7 @@ internal static class ImageSetOpener
         if (File.Exists(path) && path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase))
         {
             var beside = Path.ChangeExtension(path, ".json");
-            return File.Exists(beside) && File.ReadAllText(beside).Contains("\"modelHash\"", StringComparison.Ordinal)
+            return File.Exists(beside) && TextFile.Read(beside, TextFile.MostBytesOfJson).Contains("\"modelHash\"", StringComparison.Ordinal)
                 ? OpenSamples(path, beside, part)
                 : ArrayImageSet.Open(path, part: part);
         }

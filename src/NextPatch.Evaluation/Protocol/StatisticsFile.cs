@@ -1,10 +1,12 @@
 using System.Globalization;
-using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
+using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
+using NextPatch.Core;
 using NextPatch.Evaluation.Metrics;
+using NextPatch.Torch.Loading;
 
 namespace NextPatch.Evaluation.Protocol;
 
@@ -29,6 +31,7 @@ internal static class StatisticsFile
     /// <exception cref="DataFormatException">Damaged, or mean and covariance do not fit each other.</exception>
     public static StoredStatistics? TryRead(string path, string? part)
     {
+        NativeBackend.EnsureLoaded(); // before libtorch looks at the covariance
         using var file = Open(path);
         if (file is null || Prefixes(file) is not { Length: > 0 } prefixes)
         {
@@ -37,7 +40,8 @@ internal static class StatisticsFile
 
         var prefix = Choose(path, prefixes, part);
         var (mean, covariance) = ReadPair(file, prefix + MeanName, prefix + CovarianceName);
-        var hasSpatial = file.Tensors.ContainsKey(prefix + MeanName + SpatialEnding);
+        var hasSpatial = file.Tensors.ContainsKey(prefix + MeanName + SpatialEnding)
+            || file.Tensors.ContainsKey(prefix + CovarianceName + SpatialEnding);
         var (spatialMean, spatialCovariance) = hasSpatial
             ? ReadPair(file, prefix + MeanName + SpatialEnding, prefix + CovarianceName + SpatialEnding)
             : default;
@@ -87,9 +91,15 @@ internal static class StatisticsFile
 
     private static TensorFile? Open(string path)
         => !File.Exists(path) ? null
-            : path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase) ? NpzFile.Open(path)
-            : path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) ? SafetensorsFile.Open(path)
-            : null;
+            : FileContents.Of(path) switch
+            {
+                FileContent.Zip when path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase) || WeightsFile.FormatOf(path) == WeightsFormat.Npz
+                    => NpzFile.Open(path),
+                FileContent.Safetensors => SafetensorsFile.Open(path),
+                _ => path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase) ? NpzFile.Open(path)
+                    : path.EndsWith(".safetensors", StringComparison.OrdinalIgnoreCase) ? SafetensorsFile.Open(path)
+                    : null,
+            };
 
     /// <summary>What stands before "mu" where "sigma" is there too: "" or "train_".</summary>
     private static string[] Prefixes(TensorFile file)
@@ -109,21 +119,21 @@ internal static class StatisticsFile
 
     private static (double[] Mean, double[] Covariance) ReadPair(TensorFile file, string meanName, string covarianceName)
     {
-        var mean = file.Tensors[meanName];
-        if (!file.Tensors.TryGetValue(covarianceName, out var covariance) || mean.Shape is not [> 0] || covariance.Shape.Count != 2
+        var (mean, covariance) = (file.Tensors.GetValueOrDefault(meanName), file.Tensors.GetValueOrDefault(covarianceName));
+        if (mean is null || covariance is null || mean.Shape is not [> 0] || covariance.Shape.Count != 2
             || covariance.Shape.Any(extent => extent != mean.Shape[0]) || !mean.Type.IsFloating() || !covariance.Type.IsFloating())
         {
             throw new DataFormatException(
-                $"'{file.Path}' has {meanName} {mean} and {covarianceName} {covariance?.ToString() ?? "missing"}; expected a mean of D features "
+                $"'{file.Path}' has {meanName} {mean?.ToString() ?? "missing"} and {covarianceName} {covariance?.ToString() ?? "missing"}; "
+                    + $"expected a mean of D features "
                 + $"and a covariance [D, D].");
         }
 
         var pair = (Mean: mean.Read().ToDoubles(), Covariance: covariance.Read().ToDoubles());
-        return FeatureStatistics.AreUsable(pair.Mean, pair.Covariance)
-            ? pair
-            : throw new DataFormatException(
-                $"'{file.Path}' holds statistics that are not finite or are of features beyond {FeatureRows.Largest} ({meanName}, "
-                + $"{covarianceName}); make them again with the weights of a trained network.");
+        return FeatureStatistics.ProblemOf(pair.Mean, pair.Covariance) is { } problem
+            ? throw new DataFormatException(
+                $"'{file.Path}': the statistics {meanName} and {covarianceName} {problem}; make them again with the weights of a trained network.")
+            : pair;
     }
 
     private static void Add(List<KeyValuePair<string, HostTensor>> tensors, string ending, double[] mean, double[] covariance)
@@ -151,7 +161,8 @@ internal static class StatisticsFile
             $"'{file.Path}' does not say its '{key}', as every file of statistics does that was written here; make it again with SaveStatistics.")
         { Settings = ["SaveStatistics"] };
 
-    private static int Number(TensorFile file, string key) => int.TryParse(Text(file, key), CultureInfo.InvariantCulture, out var number)
+    private static int Number(TensorFile file, string key)
+        => int.TryParse(Text(file, key), NumberStyles.None, CultureInfo.InvariantCulture, out var number)
         ? number
         : throw new DataFormatException($"'{file.Path}' says {key} = {Text(file, key)}; expected a whole number.");
 

@@ -108,6 +108,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
 
                 var image = done + row - slot;
                 var place = (image * Config.CodesPerImage) + position;
+                LogitsProcessor.RequireFinite(own, request.FirstIndex + image, position);
                 var code = request.GivenAt(place) ?? processor.Draw(own, random.Uniform(request.FirstIndex + image, position));
                 codes[place] = code;
                 if (request.OnRow is { } onRow && (position + 1) % Config.GridSide == 0)

@@ -15,6 +15,7 @@ public static class StateLoader
     /// <param name="state">Tensors by state key; floating-point types are converted to the module's own.</param>
     /// <param name="source">File name for messages.</param>
     /// <exception cref="NextPatchException">Keys are missing, unexpected or mis-shaped: all of them in one message.</exception>
+    /// <exception cref="DataFormatException">A number is not finite, in the file or in the module's type.</exception>
     public static void Load(Module module, IReadOnlyDictionary<string, StoredTensor> state, string source)
     {
         using var scope = NewDisposeScope();
@@ -40,7 +41,7 @@ public static class StateLoader
         {
             if (target.numel() > 0)
             {
-                Fill(target, state[key].As(ToElementType(target.dtype)));
+                Fill(key, target, state[key].As(ToElementType(target.dtype)), source);
             }
         }
     }
@@ -86,16 +87,30 @@ public static class StateLoader
             .Concat(module.named_buffers(recurse: false).Select(b => KeyValuePair.Create(prefix + b.name, b.buffer)))
             .Concat(module.named_children().SelectMany(child => StateOf(child.module, $"{prefix}{child.name}.")));
 
-    private static void Fill(Tensor target, StoredTensor source)
+    private static void Fill(string key, Tensor target, StoredTensor source, string file)
     {
         if (target.is_contiguous() && source.ByteCount <= Array.MaxLength)
         {
             source.CopyTo(0, target.bytes);
+            RequireFinite(key, source.Type, target.bytes, file);
         }
         else
         {
             using var inner = NewDisposeScope();
-            target.copy_(ToTensor(source.Read()));
+            var read = source.Read();
+            RequireFinite(key, source.Type, read.Bytes.Span, file);
+            target.copy_(ToTensor(read));
+        }
+    }
+
+    private static void RequireFinite(string key, ElementType type, ReadOnlySpan<byte> elements, string file)
+    {
+        if (FiniteNumbers.FirstNotFinite(type, elements) is var bad and >= 0)
+        {
+            throw new DataFormatException(
+                $"The weights in {file} cannot be used: '{key}' holds a number that is not finite (element {bad}, as {type}). The file is damaged, "
+                    + $"or "
+                + $"its training diverged; take another checkpoint.");
         }
     }
 

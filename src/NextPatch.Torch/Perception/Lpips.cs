@@ -11,6 +11,8 @@ namespace NextPatch.Torch.Perception;
 /// <summary>LPIPS: how different two images look, as VGG-16 features see it (Zhang et al., arXiv 1801.03924).</summary>
 internal sealed class Lpips : IPerceptualLoss
 {
+    private const long Any = -1;
+
     // Halved four times, and something must be left.
     private const int LeastSide = 16;
 
@@ -30,13 +32,32 @@ internal sealed class Lpips : IPerceptualLoss
     /// <param name="heads">Linear heads by the published keys (<c>lin0.model.1.weight</c>).</param>
     /// <param name="source">What messages call the weights.</param>
     /// <exception cref="NextPatchException">A tensor is missing.</exception>
+    /// <exception cref="DataFormatException">One is of a shape that does not follow those before it, or holds numbers that are not
+    /// finite.</exception>
     public Lpips(IReadOnlyDictionary<string, StoredTensor> features, IReadOnlyDictionary<string, StoredTensor> heads, string source)
     {
         using var scope = NewDisposeScope();
-        _convolutions = [.. Groups.Select((group, slice) => group.Select(position => (
-            Take(features, source, $"features.{position}.weight", $"net.slice{slice + 1}.{position}.weight"),
-            Take(features, source, $"features.{position}.bias", $"net.slice{slice + 1}.{position}.bias"))).ToArray())];
-        _heads = [.. Groups.Select((_, i) => Take(heads, source, $"lin{i}.model.1.weight", $"lin{i}.weight"))];
+        var channels = 3L;
+        var widths = new long[Groups.Length];
+        (Tensor Weight, Tensor Bias) Convolution(int slice, int position)
+        {
+            string[] Names(string part) => [$"features.{position}.{part}", $"net.slice{slice + 1}.{position}.{part}"];
+            var weight = Take(features, source, [Any, channels, 3, 3], Names("weight"));
+            channels = widths[slice] = weight.size(0);
+            return (weight, Take(features, source, [channels], Names("bias")));
+        }
+
+        try
+        {
+            _convolutions = [.. Groups.Select((group, slice) => group.Select(position => Convolution(slice, position)).ToArray())];
+            _heads = [.. Groups.Select((_, i) => Take(heads, source, [1, widths[i], 1, 1], $"lin{i}.model.1.weight", $"lin{i}.weight"))];
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+
         _shift = _tensors.Keep(tensor(Shift).view(1, 3, 1, 1));
         _scale = _tensors.Keep(tensor(Scale).view(1, 3, 1, 1));
     }
@@ -101,13 +122,25 @@ internal sealed class Lpips : IPerceptualLoss
 
     private static Tensor Unit(Tensor features) => features / (features.square().sum(1, keepdim: true).sqrt() + 1e-10);
 
-    private Tensor Take(IReadOnlyDictionary<string, StoredTensor> tensors, string source, params string[] names)
+    private Tensor Take(IReadOnlyDictionary<string, StoredTensor> tensors, string source, long[] shape, params string[] names)
     {
-        var found = names.Select(tensors.GetValueOrDefault).FirstOrDefault(tensor => tensor is not null)
+        var name = names.FirstOrDefault(tensors.ContainsKey)
             ?? throw new NextPatchException(
                 $"The LPIPS weights in {source} have no tensor {string.Join(" or ", names)}; torchvision's VGG-16 and the linear heads of LPIPS "
                 + $"are expected.");
-        return _tensors.Keep(StateLoader.ToTensor(found.As(ElementType.Float32).Read()));
+        var found = tensors[name].As(ElementType.Float32);
+        if (found.Type != ElementType.Float32 || found.Shape.Count != shape.Length
+            || found.Shape.Zip(shape).Any(pair => pair.First < 1 || (pair.Second != Any && pair.First != pair.Second)))
+        {
+            throw new DataFormatException(
+                $"The LPIPS weights in {source} have '{name}' {found}; expected {ElementType.Float32} "
+                + $"{HostTensor.Describe(shape).Replace("-1", "any", StringComparison.Ordinal)}.");
+        }
+
+        var read = found.Read();
+        return FiniteNumbers.FirstNotFinite(read.AsSpan<float>()) < 0
+            ? _tensors.Keep(StateLoader.ToTensor(read))
+            : throw new DataFormatException($"The LPIPS weights in {source} hold a number that is not finite in '{name}'; the file is damaged.");
     }
 
     /// <summary>Tensors that live as long as their owner.</summary>

@@ -49,7 +49,7 @@ internal sealed class PretrainedWeights
         _taken.Add(key);
         var values = new float[found.Count];
         found.CopyTo(0, MemoryMarshal.AsBytes(values.AsSpan()));
-        return values.AsSpan().ContainsAnyExceptInRange(float.MinValue, float.MaxValue)
+        return FiniteNumbers.FirstNotFinite(values) >= 0
             ? throw Mismatch($"'{key}' holds numbers that are not finite")
             : values;
     }

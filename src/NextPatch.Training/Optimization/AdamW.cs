@@ -165,6 +165,13 @@ internal sealed class AdamW
                 + $"The checkpoint is damaged or belongs to another model.");
         }
 
+        if (tensor.Type != ElementType.Float32 || FiniteNumbers.FirstNotFinite(tensor.AsSpan<float>()) >= 0)
+        {
+            throw new DataFormatException(
+                $"{source}: '{key}' is {tensor.Type} or holds a number that is not finite; expected finite {ElementType.Float32}. The checkpoint is "
+                + $"damaged; take an earlier one.");
+        }
+
         tensor.AsSpan<float>().CopyTo(to);
     }
 

@@ -15,11 +15,13 @@ internal sealed class AppendedLines : IDisposable
     /// off.</param>
     public AppendedLines(string path, Func<string, bool> isKept)
     {
+        RegularFile.Require(path);
         _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
         try
         {
             var bytes = new byte[_file.Length];
             _file.ReadExactly(bytes);
+            _whole = bytes.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? Encoding.UTF8.Preamble.Length : 0; // editors add a mark
             for (int end; (end = Array.IndexOf(bytes, (byte)'\n', (int)_whole)) >= 0; _whole = end + 1)
             {
                 var line = Encoding.UTF8.GetString(bytes.AsSpan((int)_whole..end));

@@ -39,8 +39,8 @@ internal static class ResumePoint
         var renamed = checkpoints.FallBack(newest, damaged.Select(d => d.Name));
         foreach (var (name, problem) in damaged)
         {
-            options.OnNote?.Invoke(
-                $"The checkpoint {name} is damaged: {problem}.{(renamed.Contains("damaged-" + name) ? $" It is now called damaged-{name}." : "")}");
+            var kept = renamed.FirstOrDefault(r => r.StartsWith("damaged-" + name, StringComparison.Ordinal));
+            options.OnNote?.Invoke($"The checkpoint {name} is damaged: {problem}.{(kept is null ? "" : $" It is now called {kept}.")}");
         }
 
         if (damaged.Count > 0)

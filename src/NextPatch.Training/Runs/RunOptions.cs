@@ -41,7 +41,7 @@ public abstract record RunOptions
         try
         {
             Directory.CreateDirectory(Output);
-            var test = Path.Combine(Output, ".write-test");
+            var test = Path.Combine(Output, $".write-test-{Path.GetRandomFileName()}"); // a name that nobody else has
             File.WriteAllText(test, "");
             File.Delete(test);
         }

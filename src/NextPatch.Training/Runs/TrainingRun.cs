@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 
@@ -63,6 +64,7 @@ public abstract class TrainingRun : IDisposable
 
     /// <summary>Trains to the end or until cancelled; either way the last thing it does is to write a checkpoint.</summary>
     /// <returns>Whether the run is complete.</returns>
+    /// <exception cref="NextPatchException">It is, and all of its steps were skipped.</exception>
     private protected bool TakeSteps(CancellationToken cancellation)
     {
         using var log = new MetricsLog(_options.Output, Step, _options.OnNote);
@@ -90,6 +92,13 @@ public abstract class TrainingRun : IDisposable
         }
 
         saver.AtEnd(Step, Skipped.InARow > 0, cancellation);
+        if (Step >= TotalSteps && Step > 0 && Skipped.Total >= Step)
+        {
+            throw new NextPatchException(
+                $"None of the run's {Step} steps was taken, because no loss was finite: the weights are those it began with, and nothing was learnt. "
+                + $"Lower the learning rate ({LearningRate}), raise the warm-up, or begin from other weights.");
+        }
+
         Conclude(log, Step >= TotalSteps, cancellation);
         return Step >= TotalSteps;
     }

@@ -1,3 +1,4 @@
+using NextPatch.Core;
 using NextPatch.Core.Sampling;
 using NextPatch.Core.Tensors;
 using NextPatch.Torch.Tokenizer;
@@ -102,9 +103,18 @@ internal sealed class DeadCodeRevival
 
     public void Restore(IReadOnlyDictionary<string, HostTensor> captured)
     {
-        _sinceRevival.Restore(captured["usage.since_revival"].AsSpan<long>());
-        SinceReport.Restore(captured["usage.since_report"].AsSpan<long>());
+        _sinceRevival.Restore(Counts(captured, "usage.since_revival"));
+        SinceReport.Restore(Counts(captured, "usage.since_report"));
     }
+
+    private ReadOnlySpan<long> Counts(IReadOnlyDictionary<string, HostTensor> captured, string name)
+        => captured.TryGetValue(name, out var counts) && counts.Type == ElementType.Int64
+            && counts.Shape is [var length] && length == _config.Tokenizer.CodebookSize
+            ? counts.AsSpan<long>()
+            : throw new DataFormatException(
+                $"The checkpoint's '{name}' is {counts?.ToString() ?? "missing"}; expected {ElementType.Int64} [{_config.Tokenizer.CodebookSize}]. "
+                    + $"It is "
+                + $"damaged or belongs to another tokenizer.");
 
     private void Replace(long[] codes, Tensor vectors)
     {

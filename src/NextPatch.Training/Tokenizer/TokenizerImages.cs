@@ -1,6 +1,6 @@
-using NextPatch.Core;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
+using NextPatch.Core;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
 
@@ -41,6 +41,9 @@ public sealed class TokenizerImages : IDisposable
 
     /// <summary>What the run remembers of the images.</summary>
     public TokenizerRunData Data { get; }
+
+    /// <summary>A sentence on what lies beside the images and is not used; null where nothing is left out.</summary>
+    public string? LeftOut => LeftOutFiles.Describe(_parts.Train.Name, _parts.Train.LeftOut);
 
     /// <summary>Images of the training part that could not be read so far, and were replaced by the next ones.</summary>
     public int BadCount => _prepared.BadCount;

@@ -1,10 +1,10 @@
-using System.Text;
 using System.Text.Json;
-using NextPatch.Core;
+using System.Text;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
+using NextPatch.Core;
 using NextPatch.Models;
 
 namespace NextPatch.Conversion;
@@ -36,6 +36,7 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
 
         // Made whole under another name, then moved.
         var partial = AtomicFile.PartialOf(folder);
+        RequireOwn(partial);
         DeleteIfThere(partial);
         try
         {
@@ -46,7 +47,7 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
             WriteText(Path.Combine(partial, "config.json"), JsonSerializer.Serialize(written, ConfigJson.Default.CheckpointConfig));
             if (tokenizerFolder is not null)
             {
-                CopyFolder(tokenizerFolder, Path.Combine(partial, "tokenizer"));
+                CopyTokenizer(tokenizerFolder, Path.Combine(partial, "tokenizer"));
             }
 
             var card = new ModelCard
@@ -132,12 +133,24 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
         }
     }
 
-    private static void CopyFolder(string from, string to)
+    /// <summary>Refuses to replace what an interrupted conversion cannot have left.</summary>
+    private static void RequireOwn(string partial)
+    {
+        if (Directory.Exists(partial) && Directory.GetFileSystemEntries(partial).Select(e => Path.GetFileName(e)).FirstOrDefault(
+            e => e is not ("config.json" or "README.md" or "tokenizer") && !e.StartsWith("model", StringComparison.Ordinal)) is { } foreign)
+        {
+            throw new ConfigException($"The folder '{partial}' is in the way and holds '{foreign}', which no conversion writes; move it elsewhere.");
+        }
+    }
+
+    /// <summary>What a tokenizer consists of; what else lies in its folder stays there.</summary>
+    private static void CopyTokenizer(string from, string to)
     {
         Directory.CreateDirectory(to);
-        foreach (var file in Directory.GetFiles(from))
+        foreach (var name in (string[])["config.json", "model.safetensors"])
         {
-            File.Copy(file, Path.Combine(to, Path.GetFileName(file)));
+            RegularFile.Require(Path.Combine(from, name));
+            File.Copy(Path.Combine(from, name), Path.Combine(to, name));
         }
     }
 

@@ -1,7 +1,8 @@
 using System.Text.Json;
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
+using NextPatch.Core;
 
 namespace NextPatch.Models;
 
@@ -144,7 +145,10 @@ internal sealed class ModelSource : IDisposable
         try
         {
             using var json = JsonDocument.Parse(
-                File.ReadAllText(path), new JsonDocumentOptions { CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true });
+                TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), new JsonDocumentOptions
+                {
+                    CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true,
+                });
             return json.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("model", out var model)
                 && model.ValueKind == JsonValueKind.Object;
         }

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 
 namespace NextPatch.Sampling;
@@ -45,6 +46,7 @@ internal sealed record SampleSet
 }
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true, IgnoreReadOnlyProperties = true)]
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true, IgnoreReadOnlyProperties = true,
+    RespectNullableAnnotations = true, Converters = [typeof(NamesConverter)])]
 [JsonSerializable(typeof(SampleSet))]
 internal sealed partial class SampleSetJson : JsonSerializerContext;

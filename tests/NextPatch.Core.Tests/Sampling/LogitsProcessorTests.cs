@@ -17,6 +17,20 @@ public sealed class LogitsProcessorTests
         Assert.Equal(Logits.Select(l => Math.Exp(l) / sum), Probabilities(new SamplingConfig(), Logits), (a, b) => Math.Abs(a - b) < 1e-12);
     }
 
+    /// <summary>Temperature divides, and below 1e-5 counts as 1e-5, as published.</summary>
+    [Theory]
+    [InlineData(2.0, 2.0)]
+    [InlineData(1e-5, 1e-5)]
+    [InlineData(0.0, 1e-5)]
+    public void Temperature_divides_the_logits(double temperature, double divisor)
+    {
+        float[] logits = [0f, 3e-5f, 1e-5f];
+        var sum = logits.Sum(l => Math.Exp(l / divisor));
+        Assert.Equal(
+            logits.Select(l => Math.Exp(l / divisor) / sum), Probabilities(new SamplingConfig { Temperature = temperature }, logits),
+            (a, b) => Math.Abs(a - b) < 1e-5);
+    }
+
     [Fact]
     public void Large_logits_do_not_overflow() => Assert.Equal(1.0, Probabilities(new SamplingConfig(), [1e4f, 0f])[0]);
 
@@ -42,6 +56,39 @@ public sealed class LogitsProcessorTests
             var below = probabilities.Take(code).Sum();
             return below <= uniform + 1e-12 && (uniform < below + probabilities[code] + 1e-12);
         });
+
+    /// <summary>At every border between two codes, exactly: no share of the probabilities is lost or added.</summary>
+    [Fact]
+    public void A_draw_changes_where_the_cumulative_sum_does_to_the_last_bit()
+        => Gen.Select(Gen.Float[-4, 4].Array[2, 40], Gen.OneOf(Gen.Const(0), Gen.Const(3)), Gen.OneOf(Gen.Const(1.0), Gen.Const(0.8)))
+            .Sample((logits, topK, topP) =>
+        {
+            var processor = new LogitsProcessor(new SamplingConfig { TopK = topK, TopP = topP }, logits.Length);
+            var probabilities = processor.Probabilities(logits).ToArray();
+            int[] codes = [.. Enumerable.Range(0, logits.Length).Where(i => probabilities[i] > 0)];
+            var sum = 0.0;
+            for (var i = 0; i < codes.Length - 1; i++)
+            {
+                sum += probabilities[codes[i]];
+                if (processor.Draw(logits, Math.BitDecrement(sum)) != codes[i] || processor.Draw(logits, sum) != codes[i + 1])
+                {
+                    return false;
+                }
+            }
+
+            return processor.Draw(logits, 0) == codes[0] && processor.Draw(logits, Math.BitDecrement(1.0)) == codes[^1];
+        });
+
+    [Theory]
+    [InlineData(float.NaN)]
+    [InlineData(float.PositiveInfinity)]
+    [InlineData(float.NegativeInfinity)]
+    public void Logits_that_are_not_finite_are_refused_with_their_position(float bad)
+    {
+        LogitsProcessor.RequireFinite([1, float.MaxValue, float.MinValue], 0, 0);
+        var message = Assert.Throws<NextPatchException>(() => LogitsProcessor.RequireFinite([1, 2, bad], 12, 34)).Message;
+        Assert.StartsWith("Drawing stops at position 34 of image 12: the logit of code 2 is ", message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public void Greedy_takes_the_first_largest()

@@ -22,6 +22,16 @@ public sealed class SeekablePermutationTests
         Assert.Equal(4, orders.Distinct().Count());
     }
 
+    /// <summary>Hundreds of epochs, also far apart: none repeats another.</summary>
+    [Fact]
+    public void No_epoch_repeats_another()
+    {
+        long[] epochs = [.. Enumerable.Range(0, 300), 1 << 20, int.MaxValue];
+        Assert.Equal(
+            epochs.Length, epochs.Select(
+                epoch => string.Join(",", Enumerable.Range(0, 30).Select(i => new SeekablePermutation(30, 7, epoch)[i]))).Distinct().Count());
+    }
+
     [Fact]
     public void Places_are_evenly_filled()
     {

@@ -6,6 +6,18 @@ namespace NextPatch.Data.Tests.Datasets;
 
 public sealed class DatasetReaderTests
 {
+    /// <summary>The nearest whole number of a share, at least one in each part of a class of two or more.</summary>
+    [Theory]
+    [InlineData(16, 0.1, 2)]
+    [InlineData(14, 0.1, 1)]
+    [InlineData(3, 0.01, 1)]
+    [InlineData(3, 0.99, 2)]
+    [InlineData(2, 0.5, 1)]
+    [InlineData(1, 0.5, 0)]
+    [InlineData(1000, 0.25, 250)]
+    public void A_share_of_a_class_is_rounded_to_the_nearest(int count, double share, int expected)
+        => Assert.Equal(expected, HeldOutChoice.Choose([.. Enumerable.Repeat(0, count)], 3, share).Count(h => h));
+
     [Fact]
     public void Missing_path_is_named()
         => Assert.Equal(

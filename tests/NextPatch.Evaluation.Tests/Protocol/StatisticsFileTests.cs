@@ -52,6 +52,45 @@ public sealed class StatisticsFileTests
         Assert.Contains("train_mu, test_mu", error.Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Not symmetric, a negative variance, a negative eigenvalue, correlations beyond one.</summary>
+    [Theory]
+    [InlineData(new[] { 1.0, 1, 0, 1 }, "not symmetric")]
+    [InlineData(new[] { -1.0, 0, 0, -1 }, "negative variance")]
+    [InlineData(new[] { 1.0, 0, 0, -0.1 }, "negative variance")]
+    [InlineData(new[] { 1.0, 2, 2, 1 }, "negative eigenvalue")]
+    [InlineData(new[] { 0.0, 1, 1, 0 }, "negative eigenvalue")]
+    public void A_matrix_that_is_no_covariance_is_refused(double[] covariance, string reason)
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { "bad.npz", "bad.safetensors" })
+        {
+            Write(folder[name], ("mu", [1, 2], [2]), ("sigma", covariance, [2, 2]));
+            Assert.Contains(
+                reason, Assert.Throws<DataFormatException>(() => StatisticsFile.TryRead(folder[name], null)).Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Theory]
+    [InlineData(new[] { 1.0, 1, 1, 1 })] // of rank one
+    [InlineData(new[] { 0.0, 0, 0, 0 })] // of equal images
+    [InlineData(new[] { 1.0, 0.3, 0.3000001, 1 })] // rounded
+    public void A_covariance_without_full_rank_or_with_rounding_is_one(double[] covariance)
+    {
+        using var folder = new TemporaryFolder();
+        Write(folder["a.npz"], ("mu", [1, 2], [2]), ("sigma", covariance, [2, 2]));
+        Assert.Equal(covariance, StatisticsFile.TryRead(folder["a.npz"], null)!.Covariance);
+    }
+
+    [Fact]
+    public void Half_of_a_pair_is_not_dropped()
+    {
+        using var folder = new TemporaryFolder();
+        Write(folder["a.npz"], ("mu", [1, 2], [2]), ("sigma", [1, 0, 0, 1], [2, 2]), ("sigma_s", [4], [1, 1]));
+        Assert.Contains(
+            "mu_s missing", Assert.Throws<DataFormatException>(() => StatisticsFile.TryRead(folder["a.npz"], null)).Message,
+                StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(new[] { 1.0, 2 }, new[] { 1.0, 0, 0 }, new long[] { 3, 1 }, "expected a mean")]
     [InlineData(new[] { 1.0, double.NaN }, new[] { 1.0, 0, 0, 1 }, new long[] { 2, 2 }, "not finite")]

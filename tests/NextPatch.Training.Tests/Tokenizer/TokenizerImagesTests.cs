@@ -66,6 +66,17 @@ public sealed class TokenizerImagesTests
     }
 
     [Fact]
+    public void No_epoch_has_the_order_of_another()
+    {
+        using var folder = new TemporaryFolder();
+        using var images = TokenizerImages.Open(TinyTokenizerRun.WriteImages(folder["data"]), TinyTokenizerRun.ImageOptions);
+        var count = images.Data.TrainingCount;
+        Assert.Equal(
+            60, Enumerable.Range(0, 60).Select(
+                epoch => string.Join(",", Enumerable.Range(epoch * count, count).Select(p => images.PathAt(p)))).Distinct().Count());
+    }
+
+    [Fact]
     public void Each_epoch_shows_every_training_image_once_and_no_held_out_one()
     {
         using var folder = new TemporaryFolder();

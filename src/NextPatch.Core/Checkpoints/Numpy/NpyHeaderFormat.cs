@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Numpy;
@@ -23,7 +24,8 @@ internal static class NpyHeaderFormat
         var start = StoredFile.ReadBytes(stream, 8, name, "the NumPy header");
         if (!start.AsSpan(0, 6).SequenceEqual(Magic))
         {
-            throw new DataFormatException($"'{name}' is not a NumPy array: it does not start with the .npy magic bytes.");
+            throw new DataFormatException($"'{name}' is not a NumPy array: it does not start with the .npy magic bytes."
+                + $"{(FileContents.Describe(FileContents.Of(start)) is { } found ? $" By its first bytes it is {found}." : "")}");
         }
 
         var version = start[6];

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using NextPatch.Core.Checkpoints.Pickle;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.PyTorch;
@@ -108,6 +109,6 @@ public static class PyTorchFile
             ? new TorchLegacyContainer(path)
             : throw new DataFormatException(
                 $"'{path}' is not a PyTorch checkpoint: it is neither a zip archive nor a pickle ({stream.Length} bytes). Was a web page or an "
-                + $"incomplete download saved?");
+                + $"incomplete download saved?{FileContents.Remark(path)}");
     }
 }

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Safetensors;
@@ -100,7 +101,8 @@ public static class SafetensorsFile
         if (length > MaxHeaderBytes)
         {
             throw new DataFormatException(
-                $"'{path}' is not a safetensors file: it declares a header of {length} bytes, at most {MaxHeaderBytes} are allowed.");
+                $"'{path}' is not a safetensors file: it declares a header of {length} bytes, at most {MaxHeaderBytes} are "
+                + $"allowed.{FileContents.Remark(path)}");
         }
 
         var json = StoredFile.ReadBytes(stream, (int)length, path, "the safetensors header");

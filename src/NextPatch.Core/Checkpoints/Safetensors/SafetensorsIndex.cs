@@ -1,4 +1,5 @@
 using System.Text.Json;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Safetensors;
@@ -110,19 +111,12 @@ internal static class SafetensorsIndex
 
     private static Dictionary<string, string> ReadMap(string path)
     {
-        using var stream = StoredFile.OpenRead(path);
-        if (stream.Length > MaxIndexBytes)
-        {
-            throw new DataFormatException($"'{path}' has {stream.Length} bytes; an index has at most {MaxIndexBytes}.");
-        }
-
         try
         {
-            using var json = JsonDocument.Parse(stream, new JsonDocumentOptions { MaxDepth = 8 });
+            using var json = JsonDocument.Parse(TextFile.ReadUtf8(path, MaxIndexBytes), new JsonDocumentOptions { MaxDepth = 8 });
             var map = json.RootElement.GetProperty("weight_map").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString() ?? "");
             return map.Values.FirstOrDefault(
-                file => file is "" or "." or ".." || file != Path.GetFileName(file) || file.Contains(
-                '\\', StringComparison.Ordinal) || !file.EndsWith(".safetensors", StringComparison.Ordinal)) is { } outside
+                file => PathComponent.ProblemOf(file) is not null || !file.EndsWith(".safetensors", StringComparison.Ordinal)) is { } outside
                 ? throw new DataFormatException(
                     $"'{path}' names the file {StoredFile.Quote(outside)}; only .safetensors files beside the index are opened.")
                 : map.Count > 0 ? map : throw new DataFormatException($"'{path}' lists no tensors.");

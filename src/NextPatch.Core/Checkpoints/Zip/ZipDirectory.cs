@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Checkpoints.Zip;
@@ -204,7 +205,8 @@ internal sealed class ZipDirectory
         return members.ConvertAll(member => member with { Limit = limits[member.Name] });
     }
 
-    private DataFormatException Bad(string problem) => new($"'{_file.Path}' is not a readable zip archive: {problem}; fetch or write it again.");
+    private DataFormatException Bad(string problem)
+        => new($"'{_file.Path}' is not a readable zip archive: {problem}; fetch or write it again.{FileContents.Remark(_file.Path)}");
 }
 
 /// <summary>One member of a zip archive as the directory describes it.</summary>

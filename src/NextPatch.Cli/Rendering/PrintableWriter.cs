@@ -1,0 +1,33 @@
+using System.Text;
+using NextPatch.Core;
+
+namespace NextPatch.Cli.Rendering;
+
+/// <summary>
+/// Passes text on with its control characters escaped: names, metadata and paths come from files, and would else write to a terminal's title, its
+/// colours, or over the lines above. The one place where this is done for plain text.
+/// </summary>
+internal sealed class PrintableWriter(TextWriter inner) : TextWriter(inner.FormatProvider)
+{
+    public override Encoding Encoding => inner.Encoding;
+
+    public override void Write(char value) => inner.Write(PrintableText.Of(value.ToString()));
+
+    public override void Write(string? value) => inner.Write(value is null ? null : Escaped(value));
+
+    public override void Write(char[] buffer, int index, int count) => Write(new string(buffer, index, count));
+
+    public override void Write(ReadOnlySpan<char> buffer) => Write(buffer.ToString());
+
+    public override void WriteLine() => inner.WriteLine();
+
+    public override void WriteLine(string? value) => inner.WriteLine(value is null ? null : Escaped(value));
+
+    public override void WriteLine(ReadOnlySpan<char> buffer) => WriteLine(buffer.ToString());
+
+    public override void Flush() => inner.Flush();
+
+    /// <summary>Windows ends lines with two characters, of which the first acts on a terminal elsewhere.</summary>
+    private static string Escaped(string text)
+        => PrintableText.Of(Environment.NewLine == "\n" ? text : text.Replace(Environment.NewLine, "\n", StringComparison.Ordinal));
+}
