@@ -43,7 +43,9 @@ public sealed record RunHistory
         get
         {
             var onTheWay = Points.Where(p => p.HeldOutLoss is not null).Select(p => (p, p.HeldOutLoss!.Value));
-            return Result?.HeldOutLoss is { } last && Points is [.., var end] ? onTheWay.Where(p => p.p.Step < end.Step).Append((end, last)) : onTheWay;
+            return Result?.HeldOutLoss is { } last && Points is [.., var end]
+                ? onTheWay.Where(p => p.p.Step < end.Step).Append((end, last))
+                : onTheWay;
         }
     }
 
@@ -84,7 +86,8 @@ public sealed record RunHistory
         return File.Exists(Path.Combine(newest, "state.json")) && !File.Exists(Path.Combine(newest, "training.json"))
             ? ConfigJson.Read(Path.Combine(newest, "config.json"), ConfigJson.Default.CheckpointConfig)
             : throw new NextPatchException(
-                $"{folder} is no run of 'train': it has neither run.json nor a checkpoint of a transformer. (A tokenizer's run has no report yet; its "
+                $"{folder} is no run of 'train': it has neither run.json nor a checkpoint of a transformer. (A tokenizer's run has no report yet; "
+                    + $"its "
                 + "figures are in metrics.jsonl and tensorboard/.)");
     }
 

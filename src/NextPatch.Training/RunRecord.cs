@@ -83,7 +83,8 @@ internal sealed record RunRecord
         try
         {
             AtomicFile.WriteText(
-                Path.Combine(run, FileName), JsonSerializer.Serialize(this, RunRecordJson.Default.RunRecord), Path.Combine(run, FileName + ".writing"));
+                Path.Combine(run, FileName), JsonSerializer.Serialize(this, RunRecordJson.Default.RunRecord),
+                    Path.Combine(run, FileName + ".writing"));
         }
         catch (Exception e) when (DiskTrouble.Is(e))
         {
@@ -97,7 +98,8 @@ internal sealed record RunRecord
         if (request.Run.Resume && !Directory.Exists(request.Codes) && Read(request.Run.Output) is { } record)
         {
             throw new NextPatchException(
-                $"The run in {request.Run.Output} was trained on the codes in {record.Codes}, which are not there any more; say with Codes where they are.")
+                $"The run in {request.Run.Output} was trained on the codes in {record.Codes}, which are not there any more; say with Codes where "
+                    + $"they are.")
             { Settings = ["Codes"] };
         }
     }
@@ -109,7 +111,8 @@ internal sealed record RunRecord
         if (CodesHash is { } expected && HashOf(codes) is { } found && found != expected)
         {
             throw new ConfigException(
-                $"The run was trained on the codes that lay in {Codes} (SHA-256 {expected[..Math.Min(12, expected.Length)]}), but those in {folder} are others "
+                $"The run was trained on the codes that lay in {Codes} (SHA-256 {expected[..Math.Min(12, expected.Length)]}), but those in "
+                    + $"{folder} are others "
                 + $"({found[..12]}); name the right ones with Codes, or start another run from its weights with InitialWeights.")
             { Settings = ["Codes", "InitialWeights"] };
         }

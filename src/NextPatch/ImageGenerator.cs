@@ -82,8 +82,8 @@ public sealed class ImageGenerator : IDisposable
     }
 
     /// <summary>
-    /// Opens the model that comes with the library: ten classes of shapes in 32x32 pixels, trained by <c>nextpatch quickstart</c>. Takes a fraction of
-    /// a second.
+    /// Opens the model that comes with the library: ten classes of shapes in 32x32 pixels, trained by <c>nextpatch quickstart</c>. Takes a fraction
+    /// of a second.
     /// </summary>
     /// <exception cref="NextPatchException">No temporary file can be written.</exception>
     public static ImageGenerator LoadBuiltIn() => new(BuiltInModel.Load());

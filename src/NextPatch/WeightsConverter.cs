@@ -132,10 +132,11 @@ public static class WeightsConverter
         var isSafetensors = format is OutputFormat.Safetensors or OutputFormat.Folder;
         if (names.FirstOrDefault(n => n.Length > LongestName || (isSafetensors && n == "__metadata__")) is { } name)
         {
+            var reason = name.Length > LongestName
+                ? $"it has more than {LongestName} characters"
+                : "safetensors files keep their own notes under it";
             throw new ConfigException(
-                $"The tensor name {StoredFile.Quote(name)} cannot be kept in '{output}': "
-                + $"{(name.Length > LongestName ? $"it has more than {LongestName} characters" : "safetensors files keep their own notes under it")}; "
-                + $"give the tensor another name, or convert to another format.");
+                $"The tensor name {StoredFile.Quote(name)} cannot be kept in '{output}': {reason}; give the tensor another name, or convert to another format.");
         }
     }
 

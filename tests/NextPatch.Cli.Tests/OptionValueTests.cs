@@ -36,7 +36,8 @@ public sealed class OptionValueTests
 
                 Assert.True(run.ExitCode == ExitCode.Usage, $"{command} {option.Name}={value} exits with {run.ExitCode}: {run.Error}");
                 Assert.True(
-                    value.Length == 0 || (run.Error.Contains(option.Name, StringComparison.Ordinal) && run.Error.Contains(value, StringComparison.Ordinal)),
+                    value.Length == 0
+                        || (run.Error.Contains(option.Name, StringComparison.Ordinal) && run.Error.Contains(value, StringComparison.Ordinal)),
                     $"{command} {option.Name}={value} does not say what is wrong: {run.Error}");
                 Assert.DoesNotContain("System.", run.Error, StringComparison.Ordinal);
                 Assert.DoesNotContain("   at ", run.Error, StringComparison.Ordinal);

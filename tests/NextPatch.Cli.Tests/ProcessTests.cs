@@ -37,7 +37,8 @@ public sealed class ProcessTests
         var process = await Shell(
             folder.Path,
             $"{Program} sample --model model --count 100000 --output samples & p=$!; for i in $(seq 200); do [ -e samples/000000.png ] && break; "
-            + "sleep 0.1; done; kill -TERM $p; for i in $(seq 200); do kill -0 $p 2>/dev/null || break; sleep 0.1; done; kill -KILL $p 2>/dev/null; wait $p");
+            + "sleep 0.1; done; kill -TERM $p; for i in $(seq 200); do kill -0 $p 2>/dev/null || break; sleep 0.1; done; kill -KILL $p "
+                + "2>/dev/null; wait $p");
         Assert.Equal(130, process.ExitCode);
     }
 

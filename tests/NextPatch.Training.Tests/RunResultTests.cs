@@ -82,9 +82,11 @@ public sealed class RunResultTests : IDisposable
         // The longer run is the run now; a shorter end is refused, and so is one without a run.
         Assert.Equal(20, GptTraining.Run(GptTraining.Continue(_folder["run"])).Step);
         request = GptTraining.Continue(_folder["run"]);
-        Assert.Contains("ExtendTo 15 is less than the 20 steps", Error(request with { Run = request.Run with { ExtendTo = 15 } }), StringComparison.Ordinal);
         Assert.Contains(
-            "lengthens a run that is there", Error(Request() with { Run = new() { Output = _folder["new"], ExtendTo = 15 } }), StringComparison.Ordinal);
+            "ExtendTo 15 is less than the 20 steps", Error(request with { Run = request.Run with { ExtendTo = 15 } }), StringComparison.Ordinal);
+        Assert.Contains(
+            "lengthens a run that is there", Error(Request() with { Run = new() { Output = _folder["new"], ExtendTo = 15 } }),
+                StringComparison.Ordinal);
     }
 
     [Fact]

@@ -78,7 +78,8 @@ internal static class StrictNumbers
         if (!T.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var value))
         {
             var isLarge = BigInteger.TryParse(text, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var large);
-            result.AddError(isLarge ? TooFar(name, text, large.Sign, MostOf<T>(name)) : $"{name} '{text}' {StrictNumber.Problem(text, isWhole: true)}.");
+            result.AddError(
+                isLarge ? TooFar(name, text, large.Sign, MostOf<T>(name)) : $"{name} '{text}' {StrictNumber.Problem(text, isWhole: true)}.");
         }
         else if (double.CreateChecked(value) > MostOf<T>(name) || value == least)
         {

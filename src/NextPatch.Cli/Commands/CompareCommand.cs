@@ -57,7 +57,9 @@ internal static class CompareCommand
 
             if (parsed.GetValue(json))
             {
-                terminal.WriteJson(histories.Select(h => new { Run = h.Folder, h.UniformLoss, h.Result, Figures = h.Figures is [.., var last] ? last.Values : null }));
+                terminal.WriteJson(
+                    histories.Select(
+                    h => new { Run = h.Folder, h.UniformLoss, h.Result, Figures = h.Figures is [.., var last] ? last.Values : null }));
             }
 
             return Task.FromResult(ExitCode.Success);

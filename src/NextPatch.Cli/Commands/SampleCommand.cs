@@ -162,7 +162,10 @@ internal static class SampleCommand
             terminal.Data.WriteLine(loaded.Tokenizer is null ? paths.Archive : paths.Grid);
             if (loaded.Tokenizer is null)
             {
-                terminal.Log.WriteLine(parsed.GetValue(tokenizer) == SampleModel.NoTokenizer ? "Codes were written, as asked." : "No tokenizer was found, so codes were written instead of images; name one with --tokenizer.");
+                terminal.Log.WriteLine(
+                    parsed.GetValue(
+                    tokenizer) == SampleModel.NoTokenizer ? "Codes were written, as asked." : "No tokenizer was found, so codes were written "
+                    + "instead of images; name one with --tokenizer.");
             }
 
             return Task.FromResult(ExitCode.Success);

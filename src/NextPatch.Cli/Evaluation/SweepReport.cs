@@ -58,7 +58,8 @@ internal static class SweepReport
             {{Invariant($"resize {protocol.Resize}, labels {protocol.Labels}.")}} Rings mark the best point of each curve.</p>
             {{HtmlPage.Charts(Chart(points, FigureNames.Distance(protocol.Network), r => r.Fd, BestPoint.Lowest),
                 Chart(points, FigureNames.Score(protocol.Network), r => r.InceptionScore, BestPoint.Highest))}}
-            <div class="wide"><table><tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table></div>
+            <div class="wide"><table>
+            <tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table></div>
             {{string.Concat(points.SelectMany(p => p.Result.Warnings).Distinct().Select(w => $"<p>Warning: {Encode(w)}</p>"))}}
             <h2>Images</h2><img alt="one row per setting" src="data:image/png;base64,{{Convert.ToBase64String(picture)}}">
             """);
@@ -69,7 +70,8 @@ internal static class SweepReport
         var chart = new SvgChart("guidance scale", name);
         foreach (var curve in points.Where(p => figure(p.Result) is not null).GroupBy(p => p.Curve))
         {
-            chart.AddLine(curve.Key, curve.OrderBy(p => p.Sampling.GuidanceScale).Select(p => (p.Sampling.GuidanceScale, figure(p.Result)!.Value)), best);
+            chart.AddLine(
+                curve.Key, curve.OrderBy(p => p.Sampling.GuidanceScale).Select(p => (p.Sampling.GuidanceScale, figure(p.Result)!.Value)), best);
         }
 
         return chart.Render();

@@ -22,7 +22,8 @@ internal static class ComparePage
         var names = Names(runs);
         var body = new StringBuilder($"<h1>{runs.Count} runs</h1>\n").Append(HtmlPage.Table(Rows(runs)))
             .Append("\n<h2>Held-out loss at p = 1</h2>\n<p>Rings mark the lowest of each run.</p>\n").Append(HtmlPage.Charts(
-                Curves("images seen", p => p.Images), Curves("FLOPs, as planned", p => p.Flops), Curves("seconds in training steps", p => p.Seconds)));
+                Curves("images seen", p => p.Images), Curves("FLOPs, as planned", p => p.Flops),
+                    Curves("seconds in training steps", p => p.Seconds)));
         var figures = runs.SelectMany(r => r.Figures.SelectMany(f => f.Values.Keys)).Distinct().ToList();
         if (figures.Count > 0)
         {
@@ -35,7 +36,8 @@ internal static class ComparePage
             for (var i = 0; i < runs.Count; i++)
             {
                 body.Append($"<figure><figcaption>{HtmlPage.Encode(names[i])}</figcaption>")
-                    .Append(samples[i] is { } png ? HtmlPage.Picture(png, $"samples of {names[i]}") : "<p>No tokenizer was found.</p>").Append("</figure>");
+                    .Append(samples[i] is { } png ? HtmlPage.Picture(png, $"samples of {names[i]}") : "<p>No tokenizer was found.</p>")
+                        .Append("</figure>");
             }
 
             body.Append("</div>");

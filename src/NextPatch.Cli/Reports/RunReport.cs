@@ -68,7 +68,8 @@ internal static class RunReport
         => run.Figures.SelectMany(f => f.Values.Keys).Distinct().Select(name =>
         {
             var chart = new SvgChart("optimiser step", name);
-            chart.AddLine(name, run.Figures.Where(f => f.Values.ContainsKey(name)).Select(f => ((double)f.Step, f.Values[name])), RunFacts.BestOf(name));
+            chart.AddLine(
+                name, run.Figures.Where(f => f.Values.ContainsKey(name)).Select(f => ((double)f.Step, f.Values[name])), RunFacts.BestOf(name));
             return chart.Render();
         });
 
@@ -85,7 +86,11 @@ internal static class RunReport
         .. result.Stages.Select(s => (string[])
         [
             Invariant($"p = {s.PatchSide}"), Invariant($"{s.Images:N0}"), Quantity.Decimal(s.FlopsPerImage), Invariant($"{s.Seconds:F1}"),
-            s.Images > 0 ? Invariant($"{s.Seconds * 1000 / s.Images:F2}") : "", s.Seconds > 0 ? Quantity.Decimal(s.FlopsPerImage * s.Images / s.Seconds) : "",
+            s.Images > 0
+                ? Invariant($"{s.Seconds * 1000 / s.Images:F2}")
+                : "", s.Seconds > 0
+                ? Quantity.Decimal(s.FlopsPerImage * s.Images / s.Seconds)
+                : "",
         ]),
     ]);
 

@@ -110,7 +110,8 @@ internal sealed class SvgChart
         }
 
         return svg.Append(Invariant($"<text x=\"{(Left + Width) / 2}\" y=\"{height - 6}\" text-anchor=\"middle\">{Encode(_xLabel)}</text>"))
-            .Append(Invariant($"<text transform=\"translate(14 {top + (PlotHeight / 2)}) rotate(-90)\" text-anchor=\"middle\">{Encode(_yLabel)}</text>"))
+            .Append(Invariant(
+                $"<text transform=\"translate(14 {top + (PlotHeight / 2)}) rotate(-90)\" text-anchor=\"middle\">{Encode(_yLabel)}</text>"))
             .Append("</svg>").ToString();
     }
 

@@ -90,7 +90,8 @@ internal sealed class SamplingOptions
         if (parsed.GetValue(_greedy) || parsed.GetValue(_temperature) == 0)
         {
             log.WriteLine(
-                $"Warning: {(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0")} always takes the most probable code: images come out flat, zoomed or "
+                $"Warning: {(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0")} always takes the most probable code: images come out "
+                    + $"flat, zoomed or "
                 + "broken, and all of a class are the same. Figures of them say little; draw with --temperature 1.");
         }
     }

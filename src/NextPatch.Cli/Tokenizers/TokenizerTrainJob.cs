@@ -69,7 +69,8 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var discriminator = config.Discriminator == DiscriminatorKind.None ? "" : "the discriminator, ";
         progress.WriteLine(
             $"Loaded from {file.Path}: encoder, codebook of {config.Tokenizer.CodebookSize:N0} codes and decoder, "
-            + $"{initial.parameters().Sum(p => p.NumberOfElements):N0} parameters{(file.Kind == WeightsKind.Ema ? " (their average, ema)" : "")}. Anew start "
+            + $"{initial.parameters().Sum(p => p.NumberOfElements):N0} parameters{(file.Kind == WeightsKind.Ema ? " (their average, ema)" : "")}. "
+                + $"Anew start "
             + $"{discriminator}Adam's moments, the average of the weights and the steps, with the learning rate's warm-up.");
         if (config.Frozen is { } frozen)
         {

@@ -158,7 +158,8 @@ internal sealed class TokenizerTrainOptions
     /// <summary>Parts that are kept.</summary>
     public Option<string?> Freeze { get; } = new("--freeze")
     {
-        Description = "Parts of --init-from that stay as they are, separated by commas; the rest is trained. With encoder,codebook the codes stay what "
+        Description = "Parts of --init-from that stay as they are, separated by commas; the rest is trained. With encoder,codebook the codes stay "
+            + "what "
             + "they are, and models trained on them remain good.",
         HelpName = "encoder|codebook|decoder,..",
     };
@@ -245,9 +246,11 @@ internal sealed class TokenizerTrainOptions
         => parsed.GetValue(Freeze) is not { } text ? null :
         [
             .. text.Split(',', StringSplitOptions.TrimEntries).Select(name =>
-                Enum.GetValues<TokenizerPart>().Where(p => string.Equals(p.ToString(), name, StringComparison.OrdinalIgnoreCase)) is { } found && found.Any()
+                Enum.GetValues<TokenizerPart>().Where(p => string.Equals(p.ToString(), name, StringComparison.OrdinalIgnoreCase)) is { } found
+                    && found.Any()
                     ? found.First()
-                    : throw new ConfigException($"--freeze '{text}': '{name}' is no part of a tokenizer; write encoder, codebook, decoder, separated by commas.")),
+                    : throw new ConfigException(
+                        $"--freeze '{text}': '{name}' is no part of a tokenizer; write encoder, codebook, decoder, separated by commas.")),
         ];
 
     private int Steps(ParseResult parsed, TokenizerRunData data) => (parsed.GetValue(_steps), parsed.GetValue(_epochs)) switch

@@ -43,7 +43,8 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
     /// <summary>All of it by name, as a run remembers it; paths in full.</summary>
     public IReadOnlyDictionary<string, string> ToRecord() => new (string Name, string? Value)[]
     {
-        (nameof(Reference), Full(Reference)), (nameof(Count), Count.ToString(CultureInfo.InvariantCulture)), (nameof(How.ReferencePart), How.ReferencePart),
+        (nameof(Reference), Full(Reference)), (nameof(Count), Count.ToString(CultureInfo.InvariantCulture)),
+        (nameof(How.ReferencePart), How.ReferencePart),
         (nameof(How.Network), How.Network), (nameof(How.Weights), Full(How.Weights)), (nameof(How.Resize), How.Resize?.ToString()),
         (nameof(How.Metrics), How.Metrics is null ? null : string.Join(',', How.Metrics.Select(MetricChoice.NameOf))),
         (nameof(How.ImageSize), How.ImageSize?.ToString(CultureInfo.InvariantCulture)),

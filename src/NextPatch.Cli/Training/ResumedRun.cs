@@ -36,7 +36,8 @@ internal static class ResumedRun
 
     private static void RefuseDecided(TrainOptions options, ParseResult parsed)
     {
-        var given = options.Deciding.Append(options.Frame.Output).Where(o => parsed.GetResult(o) is { Implicit: false }).Select(o => o.Name).ToArray();
+        var given = options.Deciding.Append(options.Frame.Output).Where(o => parsed.GetResult(
+            o) is { Implicit: false }).Select(o => o.Name).ToArray();
         if (given.Length > 0)
         {
             throw new ConfigException(

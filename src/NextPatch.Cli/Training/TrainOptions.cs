@@ -81,7 +81,8 @@ internal sealed class TrainOptions
 
     public Option<string?> Codes { get; } = new("--codes")
     {
-        Description = "Folder with codes.npy, labels.npy and dataset.json. Needed, and --output with it, but to resume a run by its folder.", HelpName = "dir",
+        Description = "Folder with codes.npy, labels.npy and dataset.json. Needed, and --output with it, but to resume a run by its folder.",
+        HelpName = "dir",
     };
 
     /// <summary>Folder, checkpoints, intervals.</summary>
@@ -157,7 +158,8 @@ internal sealed class TrainOptions
         Settings.AddTo(command);
         Measure.AddTo(command);
         foreach (var option in (Option[])[
-            ExtendTo, Json, _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step, Precision,
+            ExtendTo, Json, _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step,
+            Precision,
             Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath,
                 _classDropout])
         {

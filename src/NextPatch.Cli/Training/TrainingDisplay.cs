@@ -28,7 +28,8 @@ internal static class TrainingDisplay
                 + $"tokens, {Quantity.Decimal(stage.FlopsPerImage, "FLOP")}/image ({stage.RelativeFlopsPerImage:F3} of p=1)";
         }
 
-        yield return $"Guessing among {model.VocabularySize:N0} codes costs ln {model.VocabularySize} = {Math.Log(model.VocabularySize):F3} nats per code: "
+        yield return $"Guessing among {model.VocabularySize:N0} codes costs ln {model.VocabularySize} = {Math.Log(model.VocabularySize):F3} nats "
+            + $"per code: "
             + "what losses are to be compared with.";
         yield return $"Planned cost: {Quantity.Decimal(cost.TotalFlops, "FLOP")}, {cost.RelativeCost:F3} of next-token training on as many images "
             + $"({cost.RelativeFlops:F3} with attention).";

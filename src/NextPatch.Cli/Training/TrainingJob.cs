@@ -27,12 +27,19 @@ internal sealed class TrainingJob
         NativeBackend.EnsureLoaded();
         var request = _options.Frame.Resume.RunOf(_parsed) is { } run ? ResumedRun.Read(_options, _parsed, run) : Fresh();
         var settings = MetricOptions.Read(_options, _parsed, request.Run.MetricSettings);
-        using var metric = request.Run.MeasureEvery == 0 ? null : settings.Open(request.Codes, request.Tokenizer, request.Training.Seed, _progress, cancellation);
+        using var metric = request.Run.MeasureEvery == 0
+            ? null
+            : settings.Open(request.Codes, request.Tokenizer, request.Training.Seed, _progress, cancellation);
         TrainingCost? cost = null;
         var result = GptTraining.Run(
             request with
             {
-                Run = request.Run with { Metric = metric, MetricSettings = metric is null ? null : settings.ToRecord(), OnNote = _progress.WriteLine },
+                Run = request.Run with
+                {
+                    Metric = metric,
+                    MetricSettings = metric is null ? null : settings.ToRecord(),
+                    OnNote = _progress.WriteLine,
+                },
                 OnPlanned = planned => ShowPlan(request.Model, cost = planned),
             },
             new ProgressLine<TrainingProgress>(p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p))),
@@ -57,7 +64,8 @@ internal sealed class TrainingJob
         if (needed.Where(o => _parsed.GetResult(o) is null).ToArray() is { Length: > 0 } missing)
         {
             throw new ConfigException(
-                $"{string.Join(" and ", missing.Select(o => o.Name))} must be given: the codes to train on and the folder of the run, or --resume with the "
+                $"{string.Join(" and ", missing.Select(o => o.Name))} must be given: the codes to train on and the folder of the run, or --resume "
+                    + $"with the "
                 + "folder of a run. 'nextpatch train --help' lists what there is.");
         }
 

@@ -25,7 +25,9 @@ internal sealed unsafe class WinogradConvolution<TTile> : IConvolution
     /// <summary>Tiles whose inputs are laid out and transformed at once; they stay in the second-level cache.</summary>
     private const int SegmentTiles = 8;
 
-    /// <summary>Floats between elements: at distances of a power of two all elements of a tile would share few sets of the first-level cache.</summary>
+    /// <summary>
+    /// Floats between elements: at distances of a power of two all elements of a tile would share few sets of the first-level cache.
+    /// </summary>
     private const int Gap = 16;
 
     private readonly int _inputs;

@@ -21,8 +21,10 @@ internal sealed class SpreadImages : ImageSource
     public static SpreadImages Create(ImageSource source, int count)
     {
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(count);
-        return new SpreadImages(source, Math.Min(count, source.Count)) { Name = source.Name, Layout = source.Layout, ClassNames = source.ClassNames,
-            LeftOut = source.LeftOut };
+        return new SpreadImages(source, Math.Min(count, source.Count))
+        {
+            Name = source.Name, Layout = source.Layout, ClassNames = source.ClassNames, LeftOut = source.LeftOut,
+        };
     }
 
     public override int Label(int i) => _source.Label(Place(i));

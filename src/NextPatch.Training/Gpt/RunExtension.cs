@@ -40,9 +40,11 @@ internal static class RunExtension
         var (oldRate, rate) = (before.CreateLearningRate(old, images), after.CreateLearningRate(grown, images));
         var (last, decay) = (grown.Stages[^1], grown.TotalSteps - (long)(grown.Stages[^1].StepCount * after.DecayRatio));
         note(string.Create(CultureInfo.InvariantCulture,
-            $"The run grows from {old.TotalSteps} to {grown.TotalSteps} steps: its last stage (p = {last.PatchSide}) goes on, the others stay as they were."));
+            $"The run grows from {old.TotalSteps} to {grown.TotalSteps} steps: its last stage (p = {last.PatchSide}) goes on, the others stay as "
+                + $"they were."));
         note(string.Create(CultureInfo.InvariantCulture,
-            $"The learning rate goes from {oldRate.At(Math.Max(step - 1, 0)):0.0e+0} to {rate.At(step):0.0e+0} at step {step} and falls again from step {decay} on, so ")
+            $"The learning rate goes from {oldRate.At(Math.Max(step - 1, 0)):0.0e+0} to {rate.At(step):0.0e+0} at step {step} and falls again from "
+                + $"step {decay} on, so ")
             + "the loss may rise before it falls. A run of this length from the start would have had longer coarse stages and one fall at its end.");
     }
 }

@@ -10,7 +10,8 @@ namespace NextPatch.Training.Runs;
 /// The TensorBoard events of a run, a file per session: records of length, masked CRC-32C, an <c>Event</c> message, its masked CRC-32C. A new
 /// session cuts off what earlier ones wrote beyond the step it starts from, so that every value stands once.
 /// </summary>
-/// <remarks>Fields by number as in tensorflow/core/util/event.proto, framework/summary.proto and TensorBoard's plugin_data.proto of hparams.</remarks>
+/// <remarks>Fields by number as in tensorflow/core/util/event.proto, framework/summary.proto and TensorBoard's plugin_data.proto of
+/// hparams.</remarks>
 internal sealed class EventFile : IDisposable
 {
     private const string Prefix = "events.out.tfevents.";

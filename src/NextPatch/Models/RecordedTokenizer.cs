@@ -24,7 +24,8 @@ internal sealed record RecordedTokenizer(string Owner, string? Path, string? Has
 
         // Where none has the hash the first one is returned, and whoever opens it says what does not fit.
         var there = places.Where(IsThere).ToList();
-        return there.Find(HasHash) ?? (Path is null ? there.FirstOrDefault() : throw new NextPatchException(Lost(there)) { Settings = ["Tokenizer"] });
+        return there.Find(HasHash)
+            ?? (Path is null ? there.FirstOrDefault() : throw new NextPatchException(Lost(there)) { Settings = ["Tokenizer"] });
     }
 
     /// <exception cref="NextPatchException">It is another one than the recorded one.</exception>
@@ -54,7 +55,8 @@ internal sealed record RecordedTokenizer(string Owner, string? Path, string? Has
 
     private string Lost(IReadOnlyList<string> there)
     {
-        var recorded = $"{char.ToUpperInvariant(Owner[0])}{Owner[1..]} belong to the tokenizer in {Path}{(Hash is null ? "" : $" (hash {Short(Hash)})")}";
+        var recorded = $"{char.ToUpperInvariant(Owner[0])}{Owner[1..]} belong to the tokenizer in "
+            + $"{Path}{(Hash is null ? "" : $" (hash {Short(Hash)})")}";
         var found = !IsThere(Path)
             ? "which is not there any more"
             : $"where another one lies now (hash {Short(WeightsHash.ComputeForTokenizer(Path!))})";

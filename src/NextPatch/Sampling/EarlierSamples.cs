@@ -22,7 +22,8 @@ internal static class EarlierSamples
         return kept.Count == 0
             ? text + "they are replaced."
             : text + string.Create(CultureInfo.InvariantCulture,
-                $"{there.Count - kept.Count} of them are replaced, and {kept.Count} stay ({kept[0]:D6}.png to {kept[^1]:D6}.png), which are not of this set: ")
+                $"{there.Count - kept.Count} of them are replaced, and {kept.Count} stay ({kept[0]:D6}.png to {kept[^1]:D6}.png), which are not of "
+                    + $"this set: ")
                 + "the archive and samples.json say what is. Choose another --output to keep sets apart.";
     }
 
@@ -37,7 +38,8 @@ internal static class EarlierSamples
             using var json = JsonDocument.Parse(File.ReadAllBytes(paths.Description));
             return $" (seed {json.RootElement.GetProperty("seed").GetRawText()}, {json.RootElement.GetProperty("labels").GetArrayLength()} images)";
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException or KeyNotFoundException)
+        catch (Exception e) when (
+            e is IOException or UnauthorizedAccessException or JsonException or InvalidOperationException or KeyNotFoundException)
         {
             return "";
         }

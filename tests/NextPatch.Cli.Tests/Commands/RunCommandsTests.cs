@@ -18,7 +18,10 @@ public sealed class RunCommandsTests : IDisposable
     public RunCommandsTests()
     {
         using (var tokenizer = new VqTokenizer(
-            new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = Vocabulary, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3))
+            new TokenizerConfig
+            {
+                ImageSide = 8, DownsamplingFactor = 4, CodebookSize = Vocabulary, Channels = [16, 16], BlockCounts = [1, 1],
+            }, seed: 3))
         {
             tokenizer.SaveTo(_folder["made/here"]);
         }
@@ -26,7 +29,8 @@ public sealed class RunCommandsTests : IDisposable
         const int count = 40;
         CodeStore.Write(_folder["codes"], new CodeManifest
         {
-            Name = "tiny", GridSide = Side, VocabularySize = Vocabulary, ClassNames = ["n01440764", "plain"], Count = count, HeldOutCount = 8, ImageSide = 8,
+            Name = "tiny", GridSide = Side, VocabularySize = Vocabulary, ClassNames = ["n01440764", "plain"], Count = count, HeldOutCount = 8,
+            ImageSide = 8,
             TokenizerHash = WeightsHash.ComputeForTokenizer(_folder["made/here"]), TokenizerPath = _folder["made/here"],
         }, [.. Enumerable.Range(0, count * Side * Side).Select(i => i * 7 % Vocabulary)], [.. Enumerable.Range(0, count).Select(i => i % 2)]);
     }
@@ -49,7 +53,8 @@ public sealed class RunCommandsTests : IDisposable
         Assert.Equal(ExitCode.Failure, moved.ExitCode);
         Assert.Contains(_folder["made/here"], moved.Error, StringComparison.Ordinal);
         Assert.Contains("--tokenizer", moved.Error, StringComparison.Ordinal);
-        var named = await Run("sample", "--model", _folder["run"], "--count", "2", "--output", _folder["samples"], "--tokenizer", _folder["gone/here"]);
+        var named = await Run(
+            "sample", "--model", _folder["run"], "--count", "2", "--output", _folder["samples"], "--tokenizer", _folder["gone/here"]);
         Assert.Equal(ExitCode.Success, named.ExitCode);
         Assert.Contains("2 of them are replaced, and 1 stay", named.Error, StringComparison.Ordinal);
     }
@@ -117,7 +122,8 @@ public sealed class RunCommandsTests : IDisposable
     [Fact]
     public async Task What_a_folder_of_codes_says_is_planned_with()
     {
-        var plan = (await Run("plan", "--preset", "tiny", "--recipe", "cpu", "--codes", _folder["codes"], "--epochs", "2", "--flops-per-second", "1e9", "--json")).Json;
+        var plan = (await Run(
+            "plan", "--preset", "tiny", "--recipe", "cpu", "--codes", _folder["codes"], "--epochs", "2", "--flops-per-second", "1e9", "--json")).Json;
         Assert.Equal(32, plan.GetProperty("datasetImages").GetInt64());
         Assert.Equal(Side * Side, plan.GetProperty("stages")[1].GetProperty("tokensPerImage").GetInt32());
     }
@@ -137,7 +143,8 @@ public sealed class RunCommandsTests : IDisposable
     private static Task<CommandLine> Run(params string[] arguments) => CommandLine.RunAsync(arguments);
 
     private Task<CommandLine> Train(string run, params string[] more) => CommandLine.RunAsync(
-        ["train", "--codes", _folder["codes"], "--output", _folder[run], "--preset", "tiny", "--steps", "6", "--batch-size", "4", "--precision", "fp32",
+        ["train", "--codes", _folder["codes"], "--output", _folder[run], "--preset", "tiny", "--steps", "6", "--batch-size", "4", "--precision",
+            "fp32",
             "--log-every", "1", .. more]);
 
     private byte[] PixelsOf(string folder)

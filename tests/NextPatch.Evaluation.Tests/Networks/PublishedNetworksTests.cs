@@ -41,7 +41,8 @@ public sealed class PublishedNetworksTests
     public void The_network_that_ships_gives_the_recorded_answers()
     {
         using var network = FeatureNetworks.Open(FeatureNetworks.BuiltIn, weightsPath: null);
-        Assert.Equal((FeatureNetworks.BuiltIn, "a654704f9ebf1c7dfbe074596467e78fc202e0bb58c6d8dccb0906604d15089c"), (network.Name, network.WeightsHash));
+        Assert.Equal(
+            (FeatureNetworks.BuiltIn, "a654704f9ebf1c7dfbe074596467e78fc202e0bb58c6d8dccb0906604d15089c"), (network.Name, network.WeightsHash));
         var features = network.Extract(Pattern(128), 128, 128);
         float[] first = [0, 0.035408f, 0, 0, 0.18614f, 2.01196f, 0.398118f, 0.225709f];
         Assert.All(first.Zip(features.Pooled), pair => Assert.Equal(pair.First, pair.Second, 2e-5));
