@@ -13,7 +13,8 @@ public sealed record CheckpointConfig
     public TrainingConfig? Training { get; init; }
 
     /// <summary>Class names by label; empty when unknown.</summary>
-    public IReadOnlyList<string> ClassNames { get; init; } = [];
+    /// <remarks>The generated reader gives null where a file does not name it, in spite of the initial value.</remarks>
+    public IReadOnlyList<string> ClassNames { get; init => field = value ?? []; } = [];
 
     /// <summary>Hash of the tokenizer's weights whose codes the model was trained on; null when unknown.</summary>
     public string? TokenizerHash { get; init; }

@@ -27,10 +27,10 @@ public sealed class GenerationMetricTests
         var measured = TinyRun.Train(codes, new GptRunOptions { Output = folder["measured"], Metric = metric, MeasureEvery = 5 }, config);
 
         Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(measured.Checkpoint!));
-        Assert.Equal(2, metric.Codes.Count);
+        Assert.Equal(3, metric.Codes.Count);
         var lines = File.ReadAllLines(folder["measured/metrics.jsonl"]).Select(l => JsonDocument.Parse(l).RootElement)
             .Where(l => l.TryGetProperty("fd-fake", out _)).ToList();
-        Assert.Equal([(5, 7.5), (10, 7.5)], lines.Select(l => (l.GetProperty("step").GetInt32(), l.GetProperty("fd-fake").GetDouble())));
+        Assert.Equal([(5, 7.5), (10, 7.5), (12, 7.5)], lines.Select(l => (l.GetProperty("step").GetInt32(), l.GetProperty("fd-fake").GetDouble())));
         Assert.All(lines, l => Assert.Equal(decay > 0 ? "ema" : "model", l.GetProperty("weights").GetString()));
     }
 
