@@ -1,6 +1,6 @@
 using System.Diagnostics;
-using NextPatch.Core.Generation;
 using NextPatch.Core;
+using NextPatch.Core.Generation;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;

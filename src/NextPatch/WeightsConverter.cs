@@ -136,7 +136,8 @@ public static class WeightsConverter
                 ? $"it has more than {LongestName} characters"
                 : "safetensors files keep their own notes under it";
             throw new ConfigException(
-                $"The tensor name {StoredFile.Quote(name)} cannot be kept in '{output}': {reason}; give the tensor another name, or convert to another format.");
+                $"The tensor name {StoredFile.Quote(name)} cannot be kept in '{output}': {reason}; give the tensor another name, or "
+                + $"convert to another format.");
         }
     }
 

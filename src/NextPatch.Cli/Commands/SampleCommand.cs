@@ -98,6 +98,16 @@ internal static class SampleCommand
         {
             Description = "Folder for 000000.png .., grid.png, samples.npz and samples.json.", HelpName = "dir", DefaultValueFactory = _ => "samples",
         };
+        var format = new Option<string>("--format")
+        {
+            Description = "How numbered images are stored; webp and jpeg at quality 95. samples.npz and grid.png keep every bit, and only PNG files "
+                + "remember how they were drawn.", HelpName = "png|webp|jpeg", DefaultValueFactory = _ => "png",
+        };
+        format.AcceptOnlyFromAmong("png", "webp", "jpeg");
+        var resume = new Option<bool>("--resume")
+        {
+            Description = "Continue a set that was stopped: PNG files of the same seed, class, settings and model are kept and not drawn again.",
+        };
         var command = new Command(
             "sample",
             """
@@ -109,7 +119,7 @@ internal static class SampleCommand
               nextpatch sample --model quickstart/model --count 64
               nextpatch sample --model quickstart/model --class star --class heart --count 20 --seed 7 --output hearts
               nextpatch sample --model run --class 207 --cfg-scale 4 --cfg-shape power --cfg-power 2 --top-k 2000
-              nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k
+              nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k --resume
               nextpatch sample --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 50000 --random-classes --cfg-scale 2 --output as-published
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
               nextpatch sample --model run --class heart --image photo.png --mask mask.png --count 4
@@ -119,7 +129,7 @@ internal static class SampleCommand
             """)
         {
             model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, engine,
-            picture, mask, keepRows, layout, output,
+            picture, mask, keepRows, layout, format, resume, output,
         };
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
@@ -140,6 +150,7 @@ internal static class SampleCommand
                     path, parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
                     parsed.GetValue(imageSize), Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), backend, Resolve)
                 : BuiltInModel.Load(backend, Resolve);
+            RequireResumable(parsed.GetValue(resume), parsed.GetRequiredValue(format), loaded, parsed.GetValue(picture));
             request = Keep(request, loaded, parsed.GetValue(picture), parsed.GetValue(mask), parsed.GetValue(keepRows));
             rules.Warn(parsed, terminal.Log);
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
@@ -149,14 +160,19 @@ internal static class SampleCommand
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.Log.WriteLine(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
-            if (EarlierSamples.Describe(paths, request) is { } earlier)
+            if (!parsed.GetValue(resume) && EarlierSamples.Describe(paths, request) is { } earlier)
             {
                 terminal.Log.WriteLine(earlier);
             }
 
             using (var progress = terminal.CreateProgress())
             {
-                new SampleWriter(loaded, size).Write(paths, request, progress.For("Sampling", request.Labels.Count), cancellation);
+                var writer = new SampleWriter(loaded, size)
+                {
+                    Format = Enum.Parse<PictureFormat>(parsed.GetRequiredValue(format), ignoreCase: true),
+                    Resume = parsed.GetValue(resume),
+                };
+                writer.Write(paths, request, progress.For("Sampling", request.Labels.Count), cancellation);
             }
 
             terminal.Data.WriteLine(loaded.Tokenizer is null ? paths.Archive : paths.Grid);
@@ -171,6 +187,17 @@ internal static class SampleCommand
             return Task.FromResult(ExitCode.Success);
         });
         return command;
+    }
+
+    /// <summary>Only whole PNG files tell that they are the ones to be drawn.</summary>
+    private static void RequireResumable(bool isResumed, string format, SampleModel model, string? picture)
+    {
+        if (isResumed && (format != "png" || model.Tokenizer is null || picture is not null))
+        {
+            throw new ConfigException(
+                "--resume needs images as PNG files that no other picture went into: they remember how they were drawn. Leave "
+                + $"{(format != "png" ? "--format" : picture is not null ? "--image" : "--resume")} out.");
+        }
     }
 
     private static GenerationRequest Keep(GenerationRequest request, SampleModel model, string? picture, string? mask, int? rows)

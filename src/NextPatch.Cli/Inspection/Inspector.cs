@@ -1,11 +1,11 @@
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.PyTorch;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 using NextPatch.Data.Codes;
 using NextPatch.Models;
 

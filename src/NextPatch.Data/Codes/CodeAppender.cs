@@ -1,7 +1,7 @@
-using System.Text.Json.Nodes;
 using System.Text.Json;
-using NextPatch.Core.Files;
+using System.Text.Json.Nodes;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 using NextPatch.Data.Sources;
 
 namespace NextPatch.Data.Codes;

@@ -1,6 +1,6 @@
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
-using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
 

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using NextPatch.Core.Files;
 using NextPatch.Core;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Data.Codes;
 

@@ -1,7 +1,7 @@
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 using NextPatch.Data.Imaging;
 
 namespace NextPatch.Data.Codes;

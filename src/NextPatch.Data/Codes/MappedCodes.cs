@@ -1,8 +1,8 @@
 using System.IO.MemoryMappedFiles;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 
 namespace NextPatch.Data.Codes;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 
 namespace NextPatch.Data.Sources;
 

@@ -1,7 +1,7 @@
 using System.Text;
+using NextPatch.Core;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 
 namespace NextPatch.Data.Sources;
 

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
+using NextPatch.Core;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 using NextPatch.Data.Containers;
 using NextPatch.Data.Imaging;
 

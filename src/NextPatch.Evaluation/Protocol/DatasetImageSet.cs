@@ -1,6 +1,6 @@
 using System.Globalization;
-using NextPatch.Core.Imaging;
 using NextPatch.Core;
+using NextPatch.Core.Imaging;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
 

@@ -1,7 +1,7 @@
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
-using NextPatch.Core;
 using NextPatch.Data.Codes;
 using NextPatch.Models;
 using NextPatch.Sampling;

@@ -1,10 +1,10 @@
 using System.Globalization;
+using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;
-using NextPatch.Core;
 using NextPatch.Evaluation.Metrics;
 using NextPatch.Torch.Loading;
 

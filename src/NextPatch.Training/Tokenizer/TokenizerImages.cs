@@ -1,6 +1,6 @@
+using NextPatch.Core;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
-using NextPatch.Core;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
 

@@ -1,8 +1,8 @@
 using System.Text.Json;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
-using NextPatch.Core;
 
 namespace NextPatch.Models;
 

@@ -31,7 +31,9 @@ internal static class BuiltInModel
                 from.CopyTo(to);
             }
 
-            return SampleModel.Load(folder.FullName, backend: backend, onConfig: onConfig);
+            var model = SampleModel.Load(folder.FullName, backend: backend, onConfig: onConfig);
+            model.ForgetTokenizerPath();
+            return model;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

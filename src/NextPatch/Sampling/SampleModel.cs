@@ -35,7 +35,10 @@ internal sealed class SampleModel : IDisposable
     public string Hash { get; }
 
     /// <summary>Where <see cref="Tokenizer"/> lies; without one, where the tokenizer of the codes lay, null when unknown.</summary>
-    public string? TokenizerPath { get; private init; }
+    public string? TokenizerPath { get; private set; }
+
+    /// <summary>For a model whose files existed only while they were read.</summary>
+    public void ForgetTokenizerPath() => TokenizerPath = null;
 
     /// <summary>Hash of its weights; null when unknown.</summary>
     public string? TokenizerHash { get; private init; }

@@ -1,10 +1,13 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text.Json;
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
+using NextPatch.Data.Imaging;
 
 namespace NextPatch.Sampling;
 
@@ -23,6 +26,14 @@ internal sealed class SampleWriter
 
     private readonly SampleModel _model;
     private readonly EvaluationSize? _size;
+
+    /// <summary>How numbered pictures are stored; grid.png stays a PNG file.</summary>
+    public PictureFormat Format { get; init; }
+
+    /// <summary>
+    /// Parts whose PNG files are all there, with the same seed, class, rules and model in their text, are read and not drawn again.
+    /// </summary>
+    public bool Resume { get; init; }
 
     /// <param name="model">Draws and decodes.</param>
     /// <param name="size">Size of the images where it is not that of the model; null: as drawn.</param>
@@ -55,7 +66,8 @@ internal sealed class SampleWriter
     }
 
     /// <summary>File name of an image: 000012.png.</summary>
-    public static string FileName(long index) => index.ToString("D6", CultureInfo.InvariantCulture) + ".png";
+    public static string FileName(long index, PictureFormat format = PictureFormat.Png)
+        => index.ToString("D6", CultureInfo.InvariantCulture) + PictureEncoder.Extension(format);
 
     private void WriteImages(
         SamplePaths paths, SampleDecoder decoder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
@@ -65,23 +77,78 @@ internal sealed class SampleWriter
         using (var archive = new NpzWriter(paths.Archive))
         {
             using var array = archive.BeginArray("arr_0", ElementType.UInt8, [request.Labels.Count, side, side, 3]);
-            foreach (var (first, labels, codes) in Draw(request, progress, cancellation))
+            foreach (var part in Parts(request))
             {
-                firstCodes = first == 0 ? codes : firstCodes;
-                var pixels = decoder.Decode(codes, cancellation);
+                var stored = Resume && !(paths.HasPublishedGrid && firstCodes.Length == 0) ? Stored(paths.Images, part, side) : null;
+                var pixels = stored ?? Drawn(part);
                 array.Write(pixels);
-                for (var i = 0; i < labels.Length; i++)
+                for (var i = 0; i < part.Labels.Count; i++)
                 {
                     var image = new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray());
-                    var index = request.FirstIndex + first + i;
-                    using var file = File.Create(Path.Combine(paths.Images, FileName(index)));
-                    PngWriter.Write(file, image, SampleText.For(_model, request, index, labels[i], _size));
-                    sheet.Add(labels[i], image);
+                    var (index, label) = (part.FirstIndex + i, part.Labels[i]);
+                    if (stored is null)
+                    {
+                        // Whole or absent: a later --resume takes what is there.
+                        var bytes = PictureEncoder.Encode(image, Format, SampleText.For(_model, request, index, label, _size));
+                        AtomicFile.Write(Path.Combine(paths.Images, FileName(index, Format)), file => file.Write(bytes));
+                    }
+
+                    sheet.Add(label, image);
                 }
+
+                progress?.Report((int)(part.FirstIndex - request.FirstIndex) + part.Labels.Count);
             }
         }
 
         File.WriteAllBytes(paths.Grid, PngWriter.Encode(paths.HasPublishedGrid ? PublishedSheet(firstCodes) : sheet.Compose()));
+
+        byte[] Drawn(GenerationRequest part)
+        {
+            var codes = _model.Engine.Generate(part, cancellation: cancellation);
+            firstCodes = part.FirstIndex == request.FirstIndex ? codes : firstCodes;
+            return decoder.Decode(codes, cancellation);
+        }
+    }
+
+    /// <returns>The pixels of a part's files; null where one is missing or was drawn otherwise.</returns>
+    private byte[]? Stored(string folder, GenerationRequest part, int side)
+    {
+        var pixels = new byte[part.Labels.Count * side * side * 3];
+        for (var i = 0; i < part.Labels.Count; i++)
+        {
+            var index = part.FirstIndex + i;
+            var path = Path.Combine(folder, FileName(index));
+            if (!File.Exists(path) || ReadPixels(path, SampleText.For(_model, part, index, part.Labels[i], _size)) is not { } image
+                || (image.Width, image.Height) != (side, side))
+            {
+                return null;
+            }
+
+            image.Pixels.CopyTo(pixels, i * side * side * 3);
+        }
+
+        return pixels;
+    }
+
+    private static RgbImage? ReadPixels(string path, Dictionary<string, string> text)
+    {
+        try
+        {
+            using (var file = File.OpenRead(path))
+            {
+                var found = PngText.Read(file);
+                if (text.Any(pair => found.GetValueOrDefault(pair.Key) != pair.Value))
+                {
+                    return null;
+                }
+            }
+
+            return ImageDecoder.Decode(path);
+        }
+        catch (NextPatchException)
+        {
+            return null; // damaged: drawn again
+        }
     }
 
     private RgbImage PublishedSheet(int[] codes)
@@ -97,25 +164,22 @@ internal sealed class SampleWriter
         using var archive = new NpzWriter(path);
         using (var array = archive.BeginArray("codes", ElementType.Int32, [request.Labels.Count, _model.Config.Model.CodesPerImage]))
         {
-            foreach (var (_, _, codes) in Draw(request, progress, cancellation))
+            foreach (var part in Parts(request))
             {
-                array.Write(MemoryMarshal.AsBytes(codes.AsSpan()));
+                array.Write(MemoryMarshal.AsBytes(_model.Engine.Generate(part, cancellation: cancellation).AsSpan()));
+                progress?.Report((int)(part.FirstIndex - request.FirstIndex) + part.Labels.Count);
             }
         }
 
         archive.Add("labels", HostTensor.From<int>(ElementType.Int32, [request.Labels.Count], request.Labels.ToArray()));
     }
 
-    private IEnumerable<(int First, int[] Labels, int[] Codes)> Draw(
-        GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    private IEnumerable<GenerationRequest> Parts(GenerationRequest request)
     {
         var total = request.Labels.Count;
         for (var first = 0; first < total; first += Part)
         {
-            var part = request.Part(first, Math.Min(Part, total - first), _model.Engine.Config);
-            var codes = _model.Engine.Generate(part, cancellation: cancellation);
-            progress?.Report(first + part.Labels.Count);
-            yield return (first, [.. part.Labels], codes);
+            yield return request.Part(first, Math.Min(Part, total - first), _model.Engine.Config);
         }
     }
 

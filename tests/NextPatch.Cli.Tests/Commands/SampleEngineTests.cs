@@ -1,5 +1,6 @@
 using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Imaging;
+using NextPatch.Data.Imaging;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -29,6 +30,52 @@ public sealed class SampleEngineTests
         var run = await CommandLine.RunAsync("sample", "--class", "heart", "--count", "2", "--output", folder["out"]);
         Assert.Equal(ExitCode.Success, run.ExitCode);
         Assert.True(File.Exists(folder["out/000001.png"]));
+    }
+
+    [Fact]
+    public async Task A_stopped_set_is_continued_with_the_images_that_are_there()
+    {
+        using var folder = new TemporaryFolder();
+        string[] draw = ["sample", "--count", "130", "--seed", "3", "--output"];
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["whole"]])).ExitCode);
+
+        // As a kill leaves it: two parts of 64, one image of the second damaged, one of the third of another seed, no archive.
+        Directory.CreateDirectory(folder["part"]);
+        for (var i = 0; i < 128; i++)
+        {
+            File.Copy(folder[$"whole/{i:D6}.png"], folder[$"part/{i:D6}.png"]);
+        }
+
+        await File.WriteAllBytesAsync(folder["part/000070.png"], (await File.ReadAllBytesAsync(folder["whole/000070.png"]))[..200]);
+        var old = File.GetLastWriteTimeUtc(folder["part/000005.png"]).AddDays(-1);
+        File.SetLastWriteTimeUtc(folder["part/000005.png"], old);
+        await CommandLine.RunAsync("sample", "--count", "130", "--seed", "4", "--output", folder["other"]);
+        File.Copy(folder["other/000129.png"], folder["part/000129.png"]);
+
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["part"], "--resume"])).ExitCode);
+        foreach (var name in new[] { "samples.npz", "grid.png", "samples.json", "000070.png", "000129.png" })
+        {
+            Assert.Equal(await File.ReadAllBytesAsync(folder["whole/" + name]), await File.ReadAllBytesAsync(folder["part/" + name]));
+        }
+
+        Assert.Equal(old, File.GetLastWriteTimeUtc(folder["part/000005.png"])); // it was not drawn again
+        Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync([.. draw, folder["part"], "--resume", "--format", "webp"])).ExitCode);
+    }
+
+    [Theory]
+    [InlineData("webp", ".webp")]
+    [InlineData("jpeg", ".jpg")]
+    public async Task Other_formats_look_the_same_and_the_archive_keeps_every_bit(string format, string extension)
+    {
+        using var folder = new TemporaryFolder();
+        string[] draw = ["sample", "--class", "heart", "--count", "2", "--output"];
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["png"]])).ExitCode);
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["out"], "--format", format])).ExitCode);
+        Assert.Equal(await File.ReadAllBytesAsync(folder["png/samples.npz"]), await File.ReadAllBytesAsync(folder["out/samples.npz"]));
+        var (exact, lossy) = (ImageDecoder.Decode(folder["png/000001.png"]), ImageDecoder.Decode(folder["out/000001" + extension]));
+        Assert.Equal((exact.Width, exact.Height), (lossy.Width, lossy.Height));
+        Assert.InRange(PeakSignalToNoise.Compute(exact.Pixels, lossy.Pixels), 25, 60);
+        Assert.False(File.Exists(folder["out/000001.png"]));
     }
 
     [Fact]

@@ -1,7 +1,7 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Training.Optimization;
-using Parameter = TorchSharp.Modules.Parameter;
 using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
 
 namespace NextPatch.Training.Tests.Optimization;
 
