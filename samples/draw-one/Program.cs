@@ -8,11 +8,11 @@ using NextPatch.Cpu;
 
 var started = Stopwatch.GetTimestamp();
 var (model, tokenizerFolder) = (args[0], Path.Combine(args[0], "tokenizer"));
-var config = ConfigJson.Read(Path.Combine(model, "config.json"), ConfigJson.Default.CheckpointConfig);
+var config = CheckpointConfig.Read(Path.Combine(model, "config.json"));
 using WeightsFile weights = WeightsFile.Open(model), tokenizerWeights = WeightsFile.Open(tokenizerFolder);
 var backend = new CpuBackend();
 using var engine = backend.OpenEngine(config.Model, weights);
-using var tokenizer = backend.OpenTokenizer(TokenizerInference.Read(tokenizerFolder, tokenizerWeights), tokenizerWeights);
+using var tokenizer = backend.OpenTokenizer(TokenizerConfig.Read(tokenizerFolder, tokenizerWeights), tokenizerWeights);
 var codes = engine.Generate(new GenerationRequest { Labels = [int.Parse(args[1])], Seed = 7 });
 var side = tokenizer.Config.ImageSide;
 new RgbImage(side, side, tokenizer.Decode(codes)).SavePng(args[2]);

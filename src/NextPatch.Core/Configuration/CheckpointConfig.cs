@@ -24,6 +24,11 @@ public sealed record CheckpointConfig
 
     /// <summary>Side of the images in pixels; null when unknown.</summary>
     public int? ImageSide { get; init; }
+
+    /// <summary>Reads the <c>config.json</c> of a checkpoint.</summary>
+    /// <param name="path">The file.</param>
+    /// <exception cref="NextPatchException">It is missing, or not what its name says.</exception>
+    public static CheckpointConfig Read(string path) => ConfigJson.Read(path, ConfigJson.Default.CheckpointConfig);
 }
 
 /// <summary>What <c>state.json</c> of a checkpoint holds: where the run stood. Everything else about "when" follows from the step.</summary>

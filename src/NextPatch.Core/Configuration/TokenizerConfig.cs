@@ -1,4 +1,5 @@
 using System.Numerics;
+using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Core.Configuration;
 
@@ -57,6 +58,12 @@ public sealed record TokenizerConfig
 
     /// <summary>Codes per image T.</summary>
     public int CodesPerImage => GridSide * GridSide;
+
+    /// <summary>The configuration beside a tokenizer's weights, or, of a file in the published layout, the one that its shapes tell.</summary>
+    /// <param name="path">A folder with config.json, or a file of weights.</param>
+    /// <param name="weights">What is open of it.</param>
+    /// <exception cref="NextPatchException">The configuration is missing or damaged, or these are not the weights of a tokenizer.</exception>
+    public static TokenizerConfig Read(string path, WeightsFile weights) => TokenizerInference.Read(path, weights);
 
     /// <exception cref="ConfigException">Names every value that cannot work.</exception>
     public void Validate()
