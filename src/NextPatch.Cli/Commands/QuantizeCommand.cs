@@ -43,8 +43,8 @@ internal static class QuantizeCommand
         count.AtLeast(1);
         var reference = new Option<string?>("--reference")
         {
-            Description = "Images or statistics: how much farther from them are images that the quantised model draws? Needs --network or "
-                + "--network-weights as evaluate does.", HelpName = "path",
+            Description = "Images or statistics: how much farther from them are images that the quantised model draws? In the features "
+                + "that evaluate would choose.", HelpName = "path",
         };
         var network = new Option<string?>("--network") { Description = "Features to compare in, as in evaluate.", HelpName = "name" };
         var features = new Option<string?>("--network-weights") { Description = "Weights of that network.", HelpName = "file" };
