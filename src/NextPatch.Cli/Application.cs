@@ -122,6 +122,7 @@ internal static class Application
               nextpatch report        the page of a run, made again; 'train' writes it at its end
               nextpatch compare       runs beside each other: losses, cost, figures, samples
               nextpatch sample        images from a trained model
+              nextpatch serve         images over HTTP: the images API of OpenAI, and a page
               nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
               nextpatch sweep         the same over a grid of guidance scales and filters, with curves and a picture
               nextpatch fetch         published weights that 'evaluate' can use
@@ -141,6 +142,7 @@ internal static class Application
         root.Add(ReportCommand.Create());
         root.Add(CompareCommand.Create());
         root.Add(SampleCommand.Create());
+        root.Add(ServeCommand.Create());
         root.Add(EvaluateCommand.Create());
         root.Add(SweepCommand.Create());
         root.Add(FetchCommand.Create());

@@ -19,7 +19,10 @@ public sealed class CpuBackend : IComputeBackend
     public string Name => "C# (CPU)";
 
     /// <inheritdoc/>
-    public int ThreadCount => Environment.ProcessorCount;
+    public int ThreadCount => Threads ?? Environment.ProcessorCount;
+
+    /// <summary>How many compute; null = one per processor.</summary>
+    internal int? Threads { get; init; }
 
     /// <summary>
     /// A transformer ready to draw. It always computes in float; <paramref name="precision"/> says how weights are kept. Those that are stored in
@@ -35,7 +38,7 @@ public sealed class CpuBackend : IComputeBackend
             ComputePrecision.Bf16 => WeightStorage.BFloat16,
             ComputePrecision.Int8 => WeightStorage.Int8,
             _ => weights.Tensors.Values.Any(t => t is QuantizedTensor) ? WeightStorage.Int8 : WeightStorage.Float32,
-        });
+        }, Threads);
 
     /// <summary>A tokenizer ready to encode and decode.</summary>
     /// <param name="config">Its sizes.</param>
@@ -47,7 +50,7 @@ public sealed class CpuBackend : IComputeBackend
     public IImageTokenizer OpenTokenizer(
         TokenizerConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32, int? encodingBatch = null)
         => precision == ComputePrecision.Fp32
-            ? CpuTokenizer.Open(weights, config, encodingBatch)
+            ? CpuTokenizer.Open(weights, config, encodingBatch, Threads)
             : throw new ConfigException($"The engine in C# encodes in fp32, not in {precision}; leave the precision out, or take the engine torch.")
             {
                 Settings = ["Precision"],

@@ -13,7 +13,7 @@ namespace NextPatch.Cpu.Generation;
 /// Draws codes in C# alone. Image k of a request has the same bits whatever is drawn with it, on however many threads and with vectors of whatever
 /// width (except on x64 without FMA). One request at a time.
 /// </summary>
-public sealed class CpuGenerationEngine : IGenerationEngine
+public sealed class CpuGenerationEngine : IGenerationEngine, IBatchingEngine
 {
     /// <summary>Images that are drawn side by side at most: beyond, products are bound by arithmetic and only the cache grows.</summary>
     private const int MostImages = 16;
@@ -39,6 +39,8 @@ public sealed class CpuGenerationEngine : IGenerationEngine
 
     /// <inheritdoc/>
     public int BatchSize => MostImages;
+
+    IGenerationBatch IBatchingEngine.Batch => new CpuGenerationBatch(_batch, Config.CodesPerImage);
 
     /// <summary>Reads a class-conditional transformer; the file may be closed afterwards.</summary>
     /// <param name="weights">Its weights, in any floating-point type.</param>

@@ -28,7 +28,8 @@ internal sealed class DecodeBatch
     /// <summary>Images in progress, in the order in which they entered.</summary>
     public IReadOnlyList<Sequence> Active => _active;
 
-    private int Rows
+    /// <summary>Rows of the next pass.</summary>
+    public int Rows
     {
         get
         {

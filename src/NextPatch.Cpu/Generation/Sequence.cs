@@ -5,7 +5,7 @@ using NextPatch.Cpu.Gpt;
 namespace NextPatch.Cpu.Generation;
 
 /// <summary>An image while it is drawn: a row of each pass, or two where it is guided. The object is used again for later images.</summary>
-internal sealed class Sequence
+internal sealed class Sequence : IImageInProgress
 {
     private readonly int[] _codes;
     private readonly int _vocabulary;

@@ -33,7 +33,8 @@ internal static class PictureEncoder
     /// <param name="image">RGB.</param>
     /// <param name="format">Of the file.</param>
     /// <param name="text">Metadata; only PNG files keep it.</param>
-    public static byte[] Encode(RgbImage image, PictureFormat format, IReadOnlyDictionary<string, string> text)
+    /// <param name="quality">Of lossy formats, 0 to 100.</param>
+    public static byte[] Encode(RgbImage image, PictureFormat format, IReadOnlyDictionary<string, string> text, int quality = Quality)
     {
         if (format == PictureFormat.Png)
         {
@@ -50,7 +51,7 @@ internal static class PictureEncoder
             pixels[to + 3] = byte.MaxValue;
         }
 
-        using var data = bitmap.Encode(format == PictureFormat.Jpeg ? SKEncodedImageFormat.Jpeg : SKEncodedImageFormat.Webp, Quality);
+        using var data = bitmap.Encode(format == PictureFormat.Jpeg ? SKEncodedImageFormat.Jpeg : SKEncodedImageFormat.Webp, quality);
         return data.ToArray();
     }
 }

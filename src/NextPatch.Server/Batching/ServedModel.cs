@@ -1,0 +1,39 @@
+using NextPatch.Core;
+using NextPatch.Models;
+using NextPatch.Sampling;
+
+namespace NextPatch.Server.Batching;
+
+/// <summary>A model under the name that clients know it by, with the thread that draws for it. Owns the model.</summary>
+internal sealed class ServedModel : IDisposable
+{
+    public ServedModel(string name, SampleModel model, ModelWorker worker)
+    {
+        (Name, Model, Worker) = (name, model, worker);
+        Classes = [.. Enumerable.Range(0, model.Config.Model.ClassCount).Select(label => SampleSheet.NameOf(label, model.Config.ClassNames))];
+    }
+
+    public string Name { get; }
+
+    public SampleModel Model { get; }
+
+    public ModelWorker Worker { get; }
+
+    /// <summary>Short names by class.</summary>
+    public IReadOnlyList<string> Classes { get; }
+
+    /// <summary>Pixels per side.</summary>
+    public int Side => Model.Tokenizer!.Config.ImageSide;
+
+    /// <summary>Seconds since 1970 at which it was opened.</summary>
+    public long Created { get; } = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
+
+    /// <exception cref="ConfigException">No class or more than one is meant.</exception>
+    public int[] Labels(string prompt, int count) => ClassChoice.Labels([prompt], count, Model.Config);
+
+    public void Dispose()
+    {
+        Worker.Dispose();
+        Model.Dispose();
+    }
+}

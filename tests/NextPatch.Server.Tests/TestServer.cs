@@ -1,0 +1,104 @@
+using System.Collections.Concurrent;
+using System.Net;
+using System.Net.Http.Json;
+using System.Text;
+using System.Text.Json;
+using Microsoft.Extensions.Logging;
+using NextPatch.Core.Generation;
+using NextPatch.Sampling;
+
+namespace NextPatch.Server.Tests;
+
+/// <summary>A server of the model that ships, on a free port, with a client of it.</summary>
+internal sealed class TestServer : IAsyncDisposable
+{
+    private TestServer(ImageServer server, Uri address, ConcurrentQueue<string> logs)
+    {
+        (Server, Address, Logs) = (server, address, logs);
+        Client = new HttpClient { BaseAddress = address };
+    }
+
+    public ImageServer Server { get; }
+
+    public Uri Address { get; }
+
+    public HttpClient Client { get; }
+
+    public ConcurrentQueue<string> Logs { get; }
+
+    public static async Task<TestServer> StartAsync(ImageServerOptions? options = null, IComputeBackend? backend = null)
+    {
+        var logs = new ConcurrentQueue<string>();
+        var server = ImageServer.Create(
+            [("quickstart", BuiltInModel.Load(backend))], (options ?? new ImageServerOptions()) with { Urls = ["http://127.0.0.1:0"] },
+            builder => builder.AddProvider(new ListLogs(logs)));
+        await server.StartAsync(CancellationToken.None);
+        var started = new TestServer(server, new Uri(server.Urls.First()), logs);
+        while ((await started.Client.GetAsync("/readyz")).StatusCode != HttpStatusCode.OK)
+        {
+            await Task.Delay(10);
+        }
+
+        return started;
+    }
+
+    public Task<HttpResponseMessage> PostAsync(object body, CancellationToken cancellation = default)
+        => Client.PostAsJsonAsync("/v1/images/generations", body, cancellation);
+
+    public Task<HttpResponseMessage> PostTextAsync(string body, string type = "application/json")
+        => Client.PostAsync("/v1/images/generations", new StringContent(body, Encoding.UTF8, type));
+
+    /// <summary>The images of an answer that must be good.</summary>
+    public async Task<List<byte[]>> DrawAsync(object body)
+    {
+        using var response = await PostAsync(body);
+        var json = await JsonAsync(response);
+        Assert.True(response.IsSuccessStatusCode, json.ToString());
+        return [.. json.GetProperty("data").EnumerateArray().Select(image => image.GetProperty("b64_json").GetBytesFromBase64())];
+    }
+
+    public static async Task<JsonElement> JsonAsync(HttpResponseMessage response)
+        => JsonDocument.Parse(await response.Content.ReadAsByteArrayAsync()).RootElement;
+
+    /// <summary>An error with its four keys.</summary>
+    public static async Task<JsonElement> ErrorAsync(HttpResponseMessage response, HttpStatusCode status)
+    {
+        var text = await response.Content.ReadAsStringAsync();
+        Assert.True(response.StatusCode == status, $"{(int)response.StatusCode}: {text}");
+        var error = JsonDocument.Parse(text).RootElement.GetProperty("error");
+        Assert.Equal(["message", "type", "param", "code"], error.EnumerateObject().Select(p => p.Name));
+        Assert.StartsWith("req_", response.Headers.GetValues("x-request-id").Single(), StringComparison.Ordinal);
+        return error;
+    }
+
+    public static async Task<List<(string Name, JsonElement Data)>> EventsAsync(HttpResponseMessage response)
+    {
+        var blocks = (await response.Content.ReadAsStringAsync()).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        return [.. blocks.Select(block => block.Split('\n')).Select(
+            lines => (lines[0]["event: ".Length..], JsonDocument.Parse(lines[1]["data: ".Length..]).RootElement))];
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        Client.Dispose();
+        await Server.StopAsync();
+        await Server.DisposeAsync();
+    }
+
+    private sealed class ListLogs(ConcurrentQueue<string> logs) : ILoggerProvider, ILogger
+    {
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull => null;
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel level, EventId id, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
+            => logs.Enqueue($"{formatter(state, exception)} {exception}");
+
+        public void Dispose()
+        {
+        }
+    }
+}

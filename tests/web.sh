@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# The server before real clients: npm's openai (tests/web/clients.mjs), and the page in Chromium (tests/web/page.mjs). Needs a built program, Node 18
+# or later with npm, and for the page Chromium (Debian: apt install nodejs npm chromium); says what it skips.
+#   tests/web.sh [SCREENSHOTS]     a folder for screenshots of the page
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+program="$here/../artifacts/bin/NextPatch.Cli/release/nextpatch"
+skip() { echo "web: skipped: $*"; exit 0; }
+command -v node >/dev/null && command -v npm >/dev/null || skip "Node or npm is not there"
+[[ -x $program ]] || { echo "web: build first: dotnet build -c Release" >&2; exit 1; }
+chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
+
+work=$(mktemp -d)
+server=''
+# Ends the server that this script started, by its id.
+finish() { [[ -z $server ]] || { kill "$server" 2>/dev/null; wait "$server" || true; }; rm -rf "$work"; }
+trap finish EXIT
+cp "$here"/web/* "$work/"
+(cd "$work" && PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD=1 npm install --no-package-lock --no-audit --no-fund --silent) \
+  || skip "npm could not install openai and playwright-core"
+
+start() {
+  : >"$work/url"
+  "$program" serve --urls http://127.0.0.1:0 "$@" >"$work/url" 2>"$work/log" &
+  server=$!
+  for ((i = 0; i < 300; i++)); do
+    [[ -s $work/url ]] && curl -fs "$(cat "$work/url")/readyz" >/dev/null && return
+    sleep 0.1
+  done
+  cat "$work/log" >&2
+  return 1
+}
+# Ctrl+C: requests finish, exit code 0.
+stop() { kill -INT "$server"; wait "$server"; server=''; }
+
+start --queue 20
+node "$work/clients.mjs" "$(cat "$work/url")"
+stop
+echo "web: the server ended with 0"
+start --api-key secret
+node "$work/clients.mjs" "$(cat "$work/url")" secret
+stop
+if [[ -n $chromium ]]; then
+  start
+  node "$work/page.mjs" "$(cat "$work/url")" "$chromium" "${1:-$work}"
+  stop
+else
+  echo "web: skipped: the page, because Chromium is not there"
+fi
