@@ -30,8 +30,8 @@ start() {
   cat "$work/log" >&2
   return 1
 }
-# Ctrl+C: requests finish, exit code 0.
-stop() { kill -INT "$server"; wait "$server"; server=''; }
+# As Ctrl+C, which bash keeps from its background jobs: requests finish, exit code 0.
+stop() { kill -TERM "$server"; wait "$server"; server=''; }
 
 start --queue 20
 node "$work/clients.mjs" "$(cat "$work/url")"

@@ -3,6 +3,7 @@ using System.CommandLine.Invocation;
 using NextPatch.Benchmarks.Evaluation;
 using NextPatch.Benchmarks.Extraction;
 using NextPatch.Benchmarks.Formats;
+using NextPatch.Benchmarks.Serving;
 using NextPatch.Cli;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
@@ -15,7 +16,7 @@ internal static class BenchCommands
     private static readonly RootCommand Root = new("Measurements that are no benchmark classes.")
     {
         EncodeBenchCommand.Create(), EvaluateBenchCommand.Create(),
-        FormatCommands.CreateWeights(), FormatCommands.CreateTokenizer(), FormatCommands.CreateSpeed(),
+        FormatCommands.CreateWeights(), FormatCommands.CreateTokenizer(), FormatCommands.CreateSpeed(), LoadCommand.Create(),
     };
 
     /// <summary>Whether these arguments name one of the commands.</summary>

@@ -104,7 +104,8 @@ public sealed class NextPatchImageGenerator : IImageGenerator
         var label = Property<int>(options, "class_id")?.ToString(CultureInfo.InvariantCulture) ?? request.Prompt;
         return new ImageRequest
         {
-            Classes = [string.IsNullOrWhiteSpace(label) ? throw new ConfigException("The prompt is empty; name a class of the model.") : label.Trim()],
+            Classes = [string.IsNullOrWhiteSpace(label) ? throw new ConfigException("The prompt is empty; name a class of the model.") : label.Trim(
+                )],
             Count = options?.Count ?? 1,
             Seed = Property<ulong>(options, "seed") ?? (ulong)Random.Shared.NextInt64(),
             GuidanceScale = Property<double>(options, "cfg_scale"),

@@ -15,7 +15,7 @@ internal static class ListenAddress
         if (!Uri.TryCreate(plain, UriKind.Absolute, out var uri) || uri.Scheme != "http" || uri.PathAndQuery != "/" || uri.UserInfo.Length > 0)
         {
             throw new ConfigException(
-                $"'{url}' is no address to listen on; write it like http://127.0.0.1:8080. For https, let a proxy stand before the server.")
+                $"Urls '{url}' is no address to listen on; write it like http://127.0.0.1:8080. For https, let a proxy stand before the server.")
             {
                 Settings = ["Urls"],
             };

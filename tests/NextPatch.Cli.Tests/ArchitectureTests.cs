@@ -8,7 +8,7 @@ public sealed class ArchitectureTests
 {
     private static readonly string[] Projects =
         ["NextPatch.Core", "NextPatch.Kernels", "NextPatch.Cpu", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training",
-        "NextPatch.Evaluation", "NextPatch.Cli"];
+        "NextPatch.Evaluation", "NextPatch.Server", "NextPatch.Cli"];
 
     [Theory]
     [InlineData("NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp",
@@ -21,6 +21,9 @@ public sealed class ArchitectureTests
     [InlineData("NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp")]
     [InlineData("NextPatch.Torch", "NextPatch.Data", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server")]
     [InlineData("NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server")]
+    [InlineData("NextPatch.Server", "NextPatch.Cpu", "NextPatch.Kernels", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation",
+        "NextPatch.Cli",
+        "TorchSharp", "SkiaSharp")]
     [InlineData("NextPatch.Evaluation", "NextPatch.Training", "NextPatch.Cli", "NextPatch.Server")]
     public void No_type_uses_what_its_project_must_not_reference(string project, params string[] forbidden)
     {
@@ -38,7 +41,8 @@ public sealed class ArchitectureTests
     {
         var used = typeof(Application).Assembly.GetReferencedAssemblies().Select(a => a.Name!).ToHashSet();
 
-        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation"],
+        Assert.All(["NextPatch.Core", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation",
+            "NextPatch.Server"],
             project => Assert.Contains(project, used));
     }
 

@@ -14,6 +14,7 @@ public sealed class FolderCycleTests
     [InlineData("NextPatch.Torch")]
     [InlineData("NextPatch.Training")]
     [InlineData("NextPatch.Evaluation")]
+    [InlineData("NextPatch.Server")]
     [InlineData("NextPatch.Cli")]
     public void Folders_form_no_cycle(string project)
     {

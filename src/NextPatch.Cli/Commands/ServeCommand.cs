@@ -98,10 +98,13 @@ internal static class ServeCommand
             var terminal = Terminal.From(parsed);
             var opened = ServedModels.Open(
                 parsed.GetValue(model) ?? [], parsed.GetValue(tokenizer), parsed.GetValue(imageSize),
-                Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), new CpuBackend { Threads = parsed.GetValue(threads) });
+                Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), new CpuBackend
+                {
+                    Threads = parsed.GetValue(threads),
+                });
             StopSignals.LetFinish();
             await using var server = ImageServer.Create(opened, options, logs => LogOutput.AddTo(logs, parsed.GetValue(json)));
-            await server.StartAsync(CancellationToken.None);
+            await StartAsync(server);
             foreach (var (name, loaded) in opened)
             {
                 terminal.Log.WriteLine($"{name}: {loaded.Engine.Name}, model {loaded.Hash[..12]}");
@@ -117,6 +120,18 @@ internal static class ServeCommand
             return ExitCode.Success;
         });
         return command;
+    }
+
+    private static async Task StartAsync(ImageServer server)
+    {
+        try
+        {
+            await server.StartAsync(CancellationToken.None);
+        }
+        catch (IOException e)
+        {
+            throw new NextPatchException($"{e.Message.TrimEnd('.')}. Choose another address with --urls, or end what listens there.", e);
+        }
     }
 
     private static void RequireSafe(ImageServerOptions options, bool isInsecure)

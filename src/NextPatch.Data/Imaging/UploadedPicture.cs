@@ -53,7 +53,8 @@ internal static class UploadedPicture
         var codec = SKCodec.Create(data);
         var problem = codec?.EncodedFormat switch
         {
-            SKEncodedImageFormat.Png or SKEncodedImageFormat.Jpeg or SKEncodedImageFormat.Webp => codec.Info.Width > maxSide || codec.Info.Height > maxSide
+            SKEncodedImageFormat.Png or SKEncodedImageFormat.Jpeg or SKEncodedImageFormat.Webp => codec.Info.Width > maxSide
+                || codec.Info.Height > maxSide
                 ? $"is {codec.Info.Width}x{codec.Info.Height}; at most {maxSide} pixels a side are taken" : null,
             _ => "is no PNG, JPEG or WebP picture",
         };

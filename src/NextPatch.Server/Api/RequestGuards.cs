@@ -134,7 +134,8 @@ internal sealed class RequestGuards
     }
 
     private static bool IsLocalName(string host)
-        => host.Equals("localhost", StringComparison.OrdinalIgnoreCase) || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
+        => host.Equals("localhost", StringComparison.OrdinalIgnoreCase)
+            || (IPAddress.TryParse(host, out var address) && IPAddress.IsLoopback(address));
 
     private static bool IsKey(string header, byte[] hash)
         => header.StartsWith("Bearer ", StringComparison.OrdinalIgnoreCase)

@@ -2,7 +2,9 @@ using Microsoft.Extensions.Logging;
 
 namespace NextPatch.Server.Api;
 
-/// <summary>What the server logs. Prompts only where they are asked for; messages of clients' mistakes repeat prompts, so their codes stand there.</summary>
+/// <summary>
+/// What the server logs. Prompts only where they are asked for; messages of clients' mistakes repeat prompts, so their codes stand there.
+/// </summary>
 internal static partial class ServerLog
 {
     [LoggerMessage(1, LogLevel.Information, "{RequestId} {Method} {Path} {Status} {Milliseconds:0} ms")]

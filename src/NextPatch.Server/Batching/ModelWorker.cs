@@ -130,7 +130,8 @@ internal sealed class ModelWorker : IDisposable
     private void WarmUp()
     {
         var config = _model.Config.Model;
-        var image = _batch.Enter(new GenerationRequest { Labels = [0], Sampling = new SamplingConfig { GuidanceScale = config.HasNullClass ? 2 : 1 } }, 0);
+        var image = _batch.Enter(
+            new GenerationRequest { Labels = [0], Sampling = new SamplingConfig { GuidanceScale = config.HasNullClass ? 2 : 1 } }, 0);
         try
         {
             while (image.Position < config.GridSide && !image.IsFinished)

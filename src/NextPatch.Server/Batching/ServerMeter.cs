@@ -24,7 +24,8 @@ internal sealed class ServerMeter : IDisposable
         _images = _meter.CreateCounter<long>("nextpatch.images", "{image}", "Images drawn.");
         _errors = _meter.CreateCounter<long>("nextpatch.errors", "{error}", "Requests that were refused or failed, by kind.");
         _queued = _meter.CreateHistogram("nextpatch.queue.duration", "s", "Seconds from a request's arrival to its first code.", tags: null, buckets);
-        _worked = _meter.CreateHistogram("nextpatch.work.duration", "s", "Seconds from a request's first code to its last image.", tags: null, buckets);
+        _worked = _meter.CreateHistogram(
+            "nextpatch.work.duration", "s", "Seconds from a request's first code to its last image.", tags: null, buckets);
     }
 
     /// <summary>Two gauges of a model: images that wait, and rows of a pass.</summary>

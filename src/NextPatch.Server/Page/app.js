@@ -119,6 +119,7 @@ function newRun(title, count, pairs) {
   });
   run.append(heading, cards);
   $("gallery").prepend(run);
+  if (matchMedia("(max-width: 48rem)").matches) run.scrollIntoView();
   return made;
 }
 
@@ -149,7 +150,8 @@ function show(card, event, note = "") {
 }
 
 function again(text) {
-  $("class").value = text.class;
+  const [names, label] = [model.nextpatch.classes, Number(text.class)];
+  $("class").value = names.indexOf(names[label]) === names.lastIndexOf(names[label]) ? names[label] : text.class;
   $("seed").value = text.seed;
   $("cfg").value = option(text.settings, "cfg-scale");
   $("temperature").value = option(text.settings, "temperature");

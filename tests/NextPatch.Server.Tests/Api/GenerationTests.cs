@@ -35,7 +35,8 @@ public sealed class GenerationTests
     public async Task An_answer_has_the_fields_of_the_contract_and_says_the_seed()
     {
         await using var server = await TestServer.StartAsync();
-        using var response = await server.PostAsync(new { prompt = "HEART", model = "quickstart", size = "auto", user = "me", class_id = (int?)null });
+        using var response = await server
+            .PostAsync(new { prompt = "HEART", model = "quickstart", size = "auto", user = "me", class_id = (int?)null });
         var json = await TestServer.JsonAsync(response);
 
         Assert.Equal(
@@ -124,7 +125,8 @@ public sealed class GenerationTests
     public async Task A_url_gives_the_file(string format, string type, byte first)
     {
         await using var server = await TestServer.StartAsync();
-        using var response = await server.PostAsync(new { prompt = "heart", response_format = "url", output_format = format, output_compression = 50 });
+        using var response = await server
+            .PostAsync(new { prompt = "heart", response_format = "url", output_format = format, output_compression = 50 });
         var url = (await TestServer.JsonAsync(response)).GetProperty("data")[0].GetProperty("url").GetString();
         using var file = await server.Client.GetAsync(url);
 

@@ -72,8 +72,8 @@ public sealed class ModelWorkerTests
         var next = server.DrawAsync(new { prompt = "heart", seed = 5 });
         backend.Steps.Release(CodesPerImage);
         Assert.Single(await next);
-        Assert.Equal(0, await GaugeAsync(server, "nextpatch_queue_images"));
-        Assert.Equal(0, await GaugeAsync(server, "nextpatch_rows"));
+        await WaitAsync(server, 0);
+        await WaitAsync(server, 0, "nextpatch_rows");
     }
 
     [Fact]
@@ -126,9 +126,9 @@ public sealed class ModelWorkerTests
     }
 
     /// <summary>Waits until so many images wait for their turn.</summary>
-    private static async Task WaitAsync(TestServer server, int images)
+    private static async Task WaitAsync(TestServer server, int images, string gauge = "nextpatch_queue_images")
     {
-        while (await GaugeAsync(server, "nextpatch_queue_images") != images)
+        while (await GaugeAsync(server, gauge) != images)
         {
             await Task.Delay(10);
         }
@@ -136,8 +136,8 @@ public sealed class ModelWorkerTests
 
     private static async Task<double> GaugeAsync(TestServer server, string name)
     {
-        var line = (await server.Client.GetStringAsync("/metrics")).Split('\n').LastOrDefault(line => line.StartsWith(name + "{", StringComparison.Ordinal)
-            || line.StartsWith(name + " ", StringComparison.Ordinal));
+        var lines = (await server.Client.GetStringAsync("/metrics")).Split('\n');
+        var line = lines.LastOrDefault(line => line.StartsWith(name + "{", StringComparison.Ordinal));
         return line is null ? double.NaN : double.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Trim().Split(' ')[0]);
     }
 }
