@@ -15,7 +15,7 @@ step() { echo "outside: $* ($SECONDS s)"; }
 
 rm -rf "$checkout/artifacts/package/release"
 dotnet pack -c Release -v quiet "$checkout/NextPatch.slnx" >"$work/pack.log" 2>&1 || { cat "$work/pack.log"; fail "dotnet pack failed"; }
-for id in '' .Core .Kernels .Cpu .Data .Torch .Training .Evaluation .Extensions.AI .Server .Cli; do
+for id in '' .Core .Kernels .Cpu .Data .Torch .Training .Evaluation .Extensions.AI .Cli; do
   package=$(echo "$checkout/artifacts/package/release/NextPatch$id".[0-9]*.nupkg)
   [[ -f $package ]] || fail "NextPatch$id was not packed"
   (($(stat -c %s "$package") < 60000000)) || fail "$package is larger than 60 MB"

@@ -17,6 +17,9 @@ internal sealed class ImageServer : IAsyncDisposable
 {
     private const int MostConnections = 1024;
 
+    /// <summary>Bytes of a refused body that are read to the end, so that its client sees the answer; larger ones are cut off.</summary>
+    private const int MostIgnored = 4 * UploadBudget.MostPerRequest;
+
     private readonly WebApplication _app;
     private readonly ServerMeter _meter;
     private readonly List<ServedModel> _models = [];
@@ -84,7 +87,7 @@ internal sealed class ImageServer : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = UploadBudget.MostPerRequest;
+            kestrel.Limits.MaxRequestBodySize = MostIgnored;
             kestrel.Limits.MaxConcurrentConnections = MostConnections;
         });
         builder.WebHost.UseUrls([.. options.Urls]);

@@ -11,9 +11,13 @@ internal sealed class ImageEndpoints
     /// <summary>Bytes of a JSON body: the longest prompt, each character escaped.</summary>
     private const int MostJson = 256 << 10;
 
+    /// <summary>Uploads that are pixels at a time: two pictures of the largest size take 200 MB.</summary>
+    private const int MostDecoding = 2;
+
     private readonly IReadOnlyList<ServedModel> _models;
     private readonly ImageResponder _responder;
     private readonly UploadBudget _uploads = new();
+    private readonly SemaphoreSlim _decoding = new(MostDecoding);
 
     public ImageEndpoints(IReadOnlyList<ServedModel> models, ImageResponder responder) => (_models, _responder) = (models, responder);
 
@@ -41,9 +45,23 @@ internal sealed class ImageEndpoints
         EditUpload upload;
         using (_uploads.Take(context.Request.ContentLength))
         {
+            if (context.Request.ContentLength is null)
+            {
+                context.Features.Get<IHttpMaxRequestBodySizeFeature>()!.MaxRequestBodySize = UploadBudget.MostPerRequest;
+            }
+
             var form = await EditUpload.ReadFormAsync(context).ConfigureAwait(false);
             parameters = ImageParameters.Read(RequestFields.OfForm(form), _models);
-            upload = EditUpload.Read(form.Files, parameters.Model.Side);
+            await _decoding.WaitAsync(context.RequestAborted).ConfigureAwait(false);
+            try
+            {
+                upload = EditUpload.Read(form.Files, parameters.Model.Side);
+            }
+            finally
+            {
+                _decoding.Release();
+            }
+
             context.Features.Set<IFormFeature>(null); // the files' bytes need not wait for the images
         }
 

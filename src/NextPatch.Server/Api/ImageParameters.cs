@@ -42,6 +42,9 @@ internal sealed record ImageParameters
     /// <summary>Numbers of rows after which a partial picture is shown.</summary>
     public required IReadOnlyCollection<int> PartialRows { get; init; }
 
+    /// <summary>Whether also after the others, where there is time.</summary>
+    public required bool ShowsEveryRow { get; init; }
+
     /// <param name="fields">The client's.</param>
     /// <param name="models">Those that are served, the default first.</param>
     /// <exception cref="ApiException">A field is wrong.</exception>
@@ -80,6 +83,7 @@ internal sealed record ImageParameters
             IsUrl = isUrl,
             IsStream = isStream,
             PartialRows = Rows(fields, isStream, model.Model.Config.Model.GridSide),
+            ShowsEveryRow = EveryRow(fields, isStream),
         };
     }
 
@@ -151,13 +155,15 @@ internal sealed record ImageParameters
         return sampling.Validated();
     }
 
+    private static bool EveryRow(RequestFields fields, bool isStream) => fields.Flag("partial_rows") == true && (isStream
+        ? true
+        : throw ApiException.Value("partial_rows", "Partial images need 'stream': true."));
+
     private static IReadOnlyCollection<int> Rows(RequestFields fields, bool isStream, int grid)
     {
         var partials = fields.Integer("partial_images", 0, 3) ?? 0;
-        var everyRow = fields.Flag("partial_rows") ?? false;
-        return !isStream && (partials > 0 || everyRow)
-            ? throw ApiException.Value(everyRow ? "partial_rows" : "partial_images", "Partial images need 'stream': true.")
-            : everyRow ? [.. Enumerable.Range(1, grid - 1)]
+        return !isStream && partials > 0
+            ? throw ApiException.Value("partial_images", "Partial images need 'stream': true.")
             : [.. Enumerable.Range(1, partials).Select(i => grid * i / (partials + 1)).Where(row => row > 0).Distinct()];
     }
 }

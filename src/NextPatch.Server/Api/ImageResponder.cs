@@ -40,7 +40,8 @@ internal sealed class ImageResponder
         stop.CancelAfter(_timeout);
         var job = new DrawJob
         {
-            Request = parameters.Request, Picture = picture, Mask = mask, PartialRows = parameters.PartialRows, Cancellation = stop.Token,
+            Request = parameters.Request, Picture = picture, Mask = mask, PartialRows = parameters.PartialRows,
+            ShowsEveryRow = parameters.ShowsEveryRow, Cancellation = stop.Token,
         };
         if (_logsPrompts)
         {
@@ -155,6 +156,7 @@ internal sealed class ImageResponder
         if (partial >= 0)
         {
             json.WriteNumber("partial_image_index", partial);
+            json.WriteNumber("rows", drawn.Rows); // no contract has it
         }
 
         json.WriteNumber("created_at", DateTimeOffset.UtcNow.ToUnixTimeSeconds());

@@ -117,12 +117,9 @@ internal sealed class RequestGuards
 
     private void Admit(HttpRequest request)
     {
-        // Pages of other sites may send requests to a server on this machine, by a name of their own that leads here.
-        if (_isLocal && _keyHash is null && !IsLocalName(request.Host.Host))
+        if (_isLocal && _keyHash is null)
         {
-            throw new ApiException(
-                403, $"This server answers to localhost alone, not to '{PrintableText.Of(request.Host.Host)}'; start it with --api-key for others.",
-                code: "unknown_host");
+            RequireOwn(request);
         }
 
         var isGuarded = request.Path.StartsWithSegments("/v1", StringComparison.Ordinal)
@@ -130,6 +127,26 @@ internal sealed class RequestGuards
         if (_keyHash is { } hash && isGuarded && !IsKey(request.Headers.Authorization.ToString(), hash))
         {
             throw new ApiException(401, "The key is missing or wrong; send it as 'Authorization: Bearer KEY'.", code: "invalid_api_key");
+        }
+    }
+
+    /// <summary>
+    /// Pages of other sites may send requests to a server on this machine: by a name of their own that leads here, and forms by any name.
+    /// </summary>
+    private static void RequireOwn(HttpRequest request)
+    {
+        if (!IsLocalName(request.Host.Host))
+        {
+            throw new ApiException(
+                403, $"This server answers to localhost alone, not to '{PrintableText.Of(request.Host.Host)}'; start it with --api-key for others.",
+                code: "unknown_host");
+        }
+
+        if (request.Headers.Origin.ToString() is { Length: > 0 } origin
+            && !(Uri.TryCreate(origin, UriKind.Absolute, out var page) && page.Authority == request.Host.Value))
+        {
+            throw new ApiException(
+                403, $"Pages of '{PrintableText.Of(origin)}' may not draw here; start the server with --api-key for them.", code: "unknown_origin");
         }
     }
 

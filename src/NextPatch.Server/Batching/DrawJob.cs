@@ -26,6 +26,9 @@ internal sealed class DrawJob
     /// <summary>Numbers of rows after which a partial picture is made.</summary>
     public IReadOnlyCollection<int> PartialRows { get; init; } = [];
 
+    /// <summary>Whether one is made after other rows too, where there is time.</summary>
+    public bool ShowsEveryRow { get; init; }
+
     /// <summary>The client left, or the time is up.</summary>
     public CancellationToken Cancellation { get; init; }
 
@@ -60,7 +63,8 @@ internal sealed class DrawJob
         return Entered++;
     }
 
-    public bool WantsPartial(int rows) => PartialRows.Contains(rows) && Volatile.Read(ref _unread) < MostUnread;
+    public bool WantsPartial(int rows, bool hasTime)
+        => (PartialRows.Contains(rows) || (ShowsEveryRow && hasTime)) && Volatile.Read(ref _unread) < MostUnread;
 
     public void ShowPartial(int place, int rows, RgbImage picture)
     {

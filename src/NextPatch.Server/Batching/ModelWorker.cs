@@ -15,6 +15,9 @@ internal sealed class ModelWorker : IDisposable
 {
     private const double Smoothing = 0.1;
 
+    /// <summary>Seconds that pictures of every row may take beyond as many as the drawing takes.</summary>
+    private const double MostPartialCredit = 0.5;
+
     private readonly string _name;
     private readonly SampleModel _model;
     private readonly IImageTokenizer _tokenizer;
@@ -30,6 +33,7 @@ internal sealed class ModelWorker : IDisposable
     private int _waiting;
     private int _rows;
     private double _secondsPerImage = 1;
+    private double _partialCredit = MostPartialCredit;
 
     /// <param name="name">The model's.</param>
     /// <param name="model">Stays the caller's, who leaves it alone until the worker is disposed.</param>
@@ -219,11 +223,14 @@ internal sealed class ModelWorker : IDisposable
         _batch.Step();
         _meter.Drew(_name, _running.Count);
         var finished = _running.FindAll(r => r.Image.IsFinished);
+        _partialCredit = Math.Min(_partialCredit + Stopwatch.GetElapsedTime(began).TotalSeconds, MostPartialCredit);
         foreach (var (job, image, place) in _running)
         {
-            if (!image.IsFinished && image.Position % grid == 0 && job.WantsPartial(image.Position / grid))
+            if (!image.IsFinished && image.Position % grid == 0 && job.WantsPartial(image.Position / grid, _partialCredit > 0))
             {
+                var decoding = Stopwatch.GetTimestamp();
                 job.ShowPartial(place, image.Position / grid, PartialPicture.Decode(_tokenizer, image.Codes.Span));
+                _partialCredit -= Stopwatch.GetElapsedTime(decoding).TotalSeconds;
             }
         }
 

@@ -127,7 +127,7 @@ function show(card, event, note = "") {
   const rows = model.nextpatch.rows, image = card.querySelector("img");
   image.src = `data:image/png;base64,${event.b64_json}`;
   const partial = event.partial_image_index;
-  card.querySelector("progress").value = partial === undefined ? 1 : (partial + 1) / rows;
+  card.querySelector("progress").value = partial === undefined ? 1 : event.rows / rows;
   if (partial !== undefined) {
     card.querySelector("figcaption").textContent = "Drawing…";
     return;

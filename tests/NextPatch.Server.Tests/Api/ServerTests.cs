@@ -86,11 +86,20 @@ public sealed class ServerTests
     }
 
     [Fact]
-    public async Task A_local_server_answers_to_no_other_name()
+    public async Task A_local_server_answers_to_no_other_name_and_no_other_page()
     {
         await using var server = await TestServer.StartAsync();
-        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = "evil.example" } };
-        await TestServer.ErrorAsync(await server.Client.SendAsync(request), HttpStatusCode.Forbidden);
+        using var named = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { Host = "evil.example" } };
+        await TestServer.ErrorAsync(await server.Client.SendAsync(named), HttpStatusCode.Forbidden);
+        foreach (var (origin, status) in new[]
+        {
+            ("http://evil.example", HttpStatusCode.Forbidden), ("null", HttpStatusCode.Forbidden),
+            ($"http://{server.Address.Authority}", HttpStatusCode.OK),
+        })
+        {
+            using var sent = new HttpRequestMessage(HttpMethod.Get, "/v1/models") { Headers = { { "Origin", origin } } };
+            Assert.Equal(status, (await server.Client.SendAsync(sent)).StatusCode);
+        }
     }
 
     [Theory]
