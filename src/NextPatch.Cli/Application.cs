@@ -121,6 +121,7 @@ internal static class Application
               nextpatch train         train on your own codes
               nextpatch report        the page of a run, made again; 'train' writes it at its end
               nextpatch compare       runs beside each other: losses, cost, figures, samples
+              nextpatch study         schedules against each other, over seeds: what each is worth at which cost
               nextpatch sample        images from a trained model
               nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
               nextpatch sweep         the same over a grid of guidance scales and filters, with curves and a picture
@@ -140,6 +141,7 @@ internal static class Application
         root.Add(TrainCommand.Create());
         root.Add(ReportCommand.Create());
         root.Add(CompareCommand.Create());
+        root.Add(StudyCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(EvaluateCommand.Create());
         root.Add(SweepCommand.Create());

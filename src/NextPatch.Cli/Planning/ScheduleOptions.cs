@@ -4,7 +4,9 @@ using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Planning;
 
-/// <summary>Options of what the coarse stages do that the publication does not: each one leaves a published run as it is where it is not given.</summary>
+/// <summary>
+/// Options of what the coarse stages do that the publication does not: each one leaves a published run as it is where it is not given.
+/// </summary>
 internal sealed class ScheduleOptions
 {
     private const string Plateau = "plateau:";

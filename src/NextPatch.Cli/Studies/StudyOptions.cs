@@ -53,7 +53,7 @@ internal sealed class StudyOptions
         var parsed = _command.Parse(ConfigFile.WordsOf(members, source, _command));
         if (parsed.Errors.Count > 0)
         {
-            throw new ConfigException(parsed.Errors.Select(e => $"{source}: {e.Message}"));
+            throw new ConfigException([.. parsed.Errors.Select(e => $"{source}: {e.Message}")]);
         }
 
         givesRate = members.ContainsKey("lr");

@@ -20,17 +20,17 @@ internal sealed class StudyPlan
 
     /// <param name="file">The study.</param>
     /// <param name="codes">Manifest of its codes.</param>
-    /// <param name="tokenizerHash">Hash of their tokenizer; null where it is not known.</param>
     /// <param name="output">Folder of the study.</param>
     /// <exception cref="ConfigException">Settings cannot work; names the schedule.</exception>
-    public StudyPlan(StudyFile file, CodeManifest codes, string? tokenizerHash, string output)
+    public StudyPlan(StudyFile file, CodeManifest codes, string output)
     {
         (File, _codes, _output) = (file, codes, output);
         var options = new StudyOptions();
         _schedules = file.Schedules.ToDictionary(s => s.Name, s =>
         {
             var (model, training) = options.Resolve(file.Train, s.Train, $"The schedule '{s.Name}'", codes, out var hasRate);
-            return (new CheckpointConfig { Model = model, Training = training, ClassNames = codes.ClassNames, TokenizerHash = tokenizerHash }, hasRate);
+            return (new CheckpointConfig { Model = model, Training = training, ClassNames = codes.ClassNames, TokenizerHash = codes.TokenizerHash },
+                hasRate);
         });
     }
 
@@ -57,7 +57,8 @@ internal sealed class StudyPlan
     {
         var (tuning, config) = (File.Tuning!, ConfigOf(schedule));
         var name = string.Create(CultureInfo.InvariantCulture, $"{schedule.Name}-lr{rate:R}");
-        return Run(schedule, Path.Combine(_output, "tuning", name), (long)Math.Max(1, PlannedSteps(schedule) * tuning.Share), rate, tuning.Seed, [1], null);
+        return Run(schedule, Path.Combine(_output, "tuning", name), (long)Math.Max(1, PlannedSteps(schedule) * tuning.Share), rate, tuning.Seed, [1],
+            null);
     }
 
     /// <summary>The learning rate of a schedule, and what trials gave; null while a trial is not done.</summary>
@@ -76,7 +77,8 @@ internal sealed class StudyPlan
         }
 
         // A loss that is not finite, or that was never measured, wins nothing.
-        var tried = trials.ConvertAll(t => (t.Rate, Loss: t.Run.ReadPoints()[^1] is var p && (p.EmaLoss ?? p.Loss) is { } loss ? loss : double.MaxValue));
+        var tried = trials.ConvertAll(
+            t => (t.Rate, Loss: t.Run.ReadPoints()[^1] is var p && (p.EmaLoss ?? p.Loss) is { } loss ? loss : double.MaxValue));
         return (tried.MinBy(t => t.Loss).Rate, tried);
     }
 
@@ -134,11 +136,11 @@ internal sealed class StudyPlan
     {
         if (schedule.Equal == StudyBudget.Images)
         {
-            return Most(schedule, (cost, _) => cost.Stages.Sum(s => s.Images) <= Images);
+            return Most(schedule, cost => cost.Stages.Sum(s => s.Images) <= Images);
         }
 
         var target = CostOf(Other(schedule), PlannedSteps(Other(schedule))).TotalFlops;
-        return Most(schedule, (cost, _) => cost.TotalFlops <= target * (1 + 1e-9));
+        return Most(schedule, cost => cost.TotalFlops <= target * (1 + 1e-9));
     }
 
     /// <summary>FLOPs of a schedule of so many steps.</summary>
@@ -190,7 +192,9 @@ internal sealed class StudyPlan
             // The end of the decay keeps its ratio to the peak: one number is tried, not two.
             EndLearningRate = own.EndLearningRate / own.LearningRate * rate,
         };
-        var metric = File.Metric is { } m && folder.StartsWith(Path.Combine(_output, "runs"), StringComparison.Ordinal) ? Describe(m, guidance) : null;
+        var metric = File.Metric is { } m && folder.StartsWith(Path.Combine(_output, "runs"), StringComparison.Ordinal)
+            ? Describe(m, guidance)
+            : null;
         return new StudyRun(schedule.Name, folder, config with { Training = training.Validated(config.Model) }, points, metric);
     }
 
@@ -207,13 +211,13 @@ internal sealed class StudyPlan
     };
 
     /// <summary>The most steps of a schedule whose cost is within a budget; at least one.</summary>
-    private long Most(StudySchedule schedule, Func<TrainingCost, long, bool> fits)
+    private long Most(StudySchedule schedule, Func<TrainingCost, bool> fits)
     {
         bool Fits(long steps)
         {
             try
             {
-                return fits(CostOf(schedule, steps), steps);
+                return fits(CostOf(schedule, steps));
             }
             catch (ConfigException)
             {

@@ -57,13 +57,18 @@ internal sealed record StudyRun(string Schedule, string Folder, CheckpointConfig
         }
         catch (JsonException e)
         {
-            throw new DataFormatException($"{path} is damaged: {e.Message} Delete it, and its run is measured again from its last checkpoint on.", e);
+            throw new DataFormatException($"{path} is damaged: {e.Message} Delete the run's folder, and it is trained again.", e);
         }
     }
 
     /// <summary>Adds a measurement, in place of one of the same step.</summary>
     public void Add(RunMark mark)
     {
+        static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null; // JSON has no word for others
+        mark = mark with
+        {
+            Loss = Finite(mark.Loss), EmaLoss = Finite(mark.EmaLoss), Figures = mark.Figures.Where(f => double.IsFinite(f.Value)).ToDictionary(),
+        };
         var all = ReadPoints().Where(p => p.Step != mark.Step).Append(mark).OrderBy(p => p.Step);
         AtomicFile.WriteText(Path.Combine(Folder, PointsFile), JsonSerializer.Serialize(all, Format));
     }

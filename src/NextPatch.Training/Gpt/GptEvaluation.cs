@@ -1,6 +1,8 @@
+using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
 
@@ -56,12 +58,27 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
         }
     }
 
-    /// <summary>Lends the model in evaluation mode.</summary>
-    public void Lend(Action<GptModel> borrower) => InEvaluationMode(() =>
+    /// <summary>Lends the model, in evaluation mode, to who draws samples; a full disk leaves them out.</summary>
+    public void Sample(GptRunOptions options, long at, MetricsLog log)
     {
-        borrower(model);
-        return true;
-    });
+        try
+        {
+            InEvaluationMode(() =>
+            {
+                options.OnSample?.Invoke(at, model);
+                if (options.DrawGrid?.Invoke(at, model) is { } png)
+                {
+                    log.Events.AddImage(at, "samples", png);
+                }
+
+                return true;
+            });
+        }
+        catch (Exception e) when (DiskTrouble.Is(e))
+        {
+            options.OnNote?.Invoke($"The sample grid of step {at} could not be written: {e.Message}");
+        }
+    }
 
     private T InEvaluationMode<T>(Func<T> action)
     {

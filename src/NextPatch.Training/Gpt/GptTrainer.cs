@@ -188,7 +188,7 @@ internal sealed class GptTrainer : TrainingRun
     {
         if (IsDue(_options.SampleEvery))
         {
-            Sample(log);
+            _evaluation.Sample(_options, Step, log);
         }
 
         if (IsDue(_options.MeasureEvery))
@@ -273,25 +273,6 @@ internal sealed class GptTrainer : TrainingRun
 
     private void Initialize(GptModel model)
         => GptInitializer.Initialize(model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
-
-    private void Sample(MetricsLog log)
-    {
-        try
-        {
-            _evaluation.Lend(model =>
-            {
-                _options.OnSample?.Invoke(Step, model);
-                if (_options.DrawGrid?.Invoke(Step, model) is { } png)
-                {
-                    log.Events.AddImage(Step, "samples", png);
-                }
-            });
-        }
-        catch (Exception e) when (DiskTrouble.Is(e))
-        {
-            _options.OnNote?.Invoke($"The sample grid of step {Step} could not be written: {e.Message}");
-        }
-    }
 
     private void LookForPlateau(PlateauSwitch plateau)
     {

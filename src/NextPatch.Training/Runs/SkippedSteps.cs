@@ -38,7 +38,7 @@ internal sealed class SkippedSteps
 
         if (InARow >= _limit)
         {
-            throw new NextPatchException(
+            throw new DivergedException(
                 $"{what}; the run stops, because {InARow} in a row were not finite. None of them was used.{_firstBatch} {advice()}")
             { Settings = ["InitialWeights"] };
         }
