@@ -43,7 +43,7 @@ internal sealed class StudyRunner(IReadOnlyList<StudyTask> tasks, int jobs, Prog
             while (running.Count < jobs && !stop.IsCancellationRequested && open.Find(t => !t.Needs.Any(IsOpen)) is { } next)
             {
                 open.Remove(next);
-                running.Add(Task.Run(() => work(next, (flops, line) => Report(next, flops, line), stop.Token), CancellationToken.None), next);
+                running.Add(Begin(next), next);
             }
 
             if (running.Count == 0)
@@ -74,6 +74,9 @@ internal sealed class StudyRunner(IReadOnlyList<StudyTask> tasks, int jobs, Prog
         }
 
         return true;
+
+        // Work of this process is done on this thread before it comes back; what it throws is found where the piece is awaited.
+        async Task<bool> Begin(StudyTask task) => await work(task, (flops, line) => Report(task, flops, line), stop.Token);
 
         bool IsOpen(string name) => open.Exists(t => t.Name == name) || running.Values.Any(t => t.Name == name);
     }

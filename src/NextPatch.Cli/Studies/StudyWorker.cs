@@ -7,7 +7,6 @@ using NextPatch.Core.Files;
 using NextPatch.Sampling;
 using NextPatch.Training;
 using NextPatch.Training.Gpt;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Studies;
 
@@ -64,7 +63,7 @@ internal sealed class StudyWorker : IDisposable
         {
             GptTraining.Run(request, new ProgressLine<TrainingProgress>(p => onProgress(FlopsOf(p), TrainingDisplay.Line(p))), cancellation);
         }
-        catch (DivergedException e) when (isTrial)
+        catch (NextPatchException e) when (isTrial && e.IsDivergence)
         {
             _progress.WriteLine($"{run.Name}: {e.Message}");
             run.Add(new RunMark(run.Steps, 0, 0, 0, 0, null, null, new Dictionary<string, double>())); // no loss: it is not chosen

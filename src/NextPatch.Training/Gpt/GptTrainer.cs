@@ -170,6 +170,7 @@ internal sealed class GptTrainer : TrainingRun
             speed.ImagesPerSecond, speed.TokensPerSecond, _times.SecondsLeft(Cost, Step), _validation)
         {
             SkippedSteps = Skipped.Total, DataWaitShare = speed.DataWaitShare, Seconds = _times.Seconds.Sum(),
+            Flops = _stages.FlopsBefore(Step),
         };
         _validation = null;
         GptMetrics.Write(log, progress);

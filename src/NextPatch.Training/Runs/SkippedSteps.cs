@@ -38,9 +38,9 @@ internal sealed class SkippedSteps
 
         if (InARow >= _limit)
         {
-            throw new DivergedException(
+            throw new NextPatchException(
                 $"{what}; the run stops, because {InARow} in a row were not finite. None of them was used.{_firstBatch} {advice()}")
-            { Settings = ["InitialWeights"] };
+            { Settings = ["InitialWeights"], IsDivergence = true };
         }
 
         _note?.Invoke(
