@@ -3,7 +3,6 @@ using System.Text.Json.Nodes;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
-using NextPatch.Core.Patches;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Studies;

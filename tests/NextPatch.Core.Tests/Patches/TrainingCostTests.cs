@@ -18,7 +18,9 @@ public sealed class TrainingCostTests
         Assert.Equal(expected, cost.RelativeCost, 4);
     }
 
-    /// <summary>Half of the steps at p = 2: with as many FLOPs a step, four times the images; with a share of them mixed in, less per image.</summary>
+    /// <summary>
+    /// Half of the steps at p = 2: with as many FLOPs a step, four times the images; with a share of them mixed in, less per image.
+    /// </summary>
     [Fact]
     public void Coarse_batches_and_mixed_patches_are_counted()
     {
