@@ -121,6 +121,7 @@ internal static class Application
               nextpatch train         train on your own codes
               nextpatch report        the page of a run, made again; 'train' writes it at its end
               nextpatch compare       runs beside each other: losses, cost, figures, samples
+              nextpatch study         schedules against each other, over seeds: what each is worth at which cost
               nextpatch sample        images from a trained model
               nextpatch serve         images over HTTP: the images API of OpenAI, and a page
               nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
@@ -141,6 +142,7 @@ internal static class Application
         root.Add(TrainCommand.Create());
         root.Add(ReportCommand.Create());
         root.Add(CompareCommand.Create());
+        root.Add(StudyCommand.Create());
         root.Add(SampleCommand.Create());
         root.Add(ServeCommand.Create());
         root.Add(EvaluateCommand.Create());

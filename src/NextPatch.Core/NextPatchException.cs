@@ -25,6 +25,9 @@ public class NextPatchException : Exception
 
     /// <summary>Names of settings in the message, as their properties are called: a command line says its own names for them.</summary>
     public IReadOnlyList<string> Settings { get; init; } = [];
+
+    /// <summary>Whether training ended because its steps were not finite any more: the settings are to blame, not machine or files.</summary>
+    internal bool IsDivergence { get; init; }
 }
 
 /// <summary>A file that is damaged, truncated, hostile or not what its name says. Names the file, what was expected and what was found.</summary>

@@ -76,7 +76,7 @@ public static class ImageEvaluator
             var metrics = options.Metrics ?? new HashSet<EvaluationMetric> { EvaluationMetric.Fd };
             var opened = OpenReference(
                 reference, options with { Metrics = metrics }, network, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false, progress,
-                cancellation);
+                cancellation, options.Tokenizer);
             return new TrainingMetric(network, new Evaluator(network, opened, metrics, options.Seed), decoder, request, options.OnNote)
             {
                 Progress = () => EvaluationProgress.Begin(progress, $"Measuring, {network.Name}", request.Count),
@@ -137,10 +137,11 @@ public static class ImageEvaluator
     /// <param name="areSamplesCropped">Whether the samples are a dataset, which <see cref="ImageEvaluationOptions.ImageSize"/> crops.</param>
     /// <param name="progress">Told after every batch.</param>
     /// <param name="cancellation">Checked between batches.</param>
+    /// <param name="tokenizer">Of a reference that is codes; null: the one that they remember.</param>
     /// <exception cref="ConfigException">Not to be compared with the samples, or the image size crops neither side.</exception>
     internal static EvaluationReference OpenReference(
         string path, ImageEvaluationOptions options, IFeatureNetwork network, FeatureOrigin? samples, bool areSamplesCropped,
-        IProgress<EvaluationProgress>? progress, CancellationToken cancellation)
+        IProgress<EvaluationProgress>? progress, CancellationToken cancellation, string? tokenizer = null)
     {
         var (part, metrics) = (options.ReferencePart, options.Metrics);
         MetricChoice.RequireNetwork(metrics, network);
@@ -154,7 +155,7 @@ public static class ImageEvaluator
             new EvaluationReference(stored, null).RequireFit(samples, network.FeatureCount);
         }
 
-        using var images = hasImages ? ImageSetOpener.Open(path, part, options.ImageSize, drawing: null, cancellation) : null;
+        using var images = hasImages ? ImageSetOpener.Open(path, part, options.ImageSize, drawing: null, cancellation, tokenizer) : null;
         if (!areSamplesCropped && images is not DatasetImageSet && options.ImageSize is { } side)
         {
             throw new ConfigException(

@@ -59,8 +59,8 @@ internal sealed class MetricsReader(GptConfig model)
         double? Number(string name) => line.TryGetProperty(name, out var value) ? value.GetDouble() : null;
         var seconds = Number("seconds") ?? (before?.Seconds ?? 0) + (Number("imagesPerSecond") is > 0 and var speed ? more / speed : 0);
 
-        // A stage that began between the two lines is counted from the line before on.
-        var flops = (before?.Flops ?? 0) + (more * TrainingCost.TrainingFlopsPerImage(model, Math.Max(side, 1)));
+        // Of runs from before they were written down; a stage that began between the two lines is counted from the line before on.
+        var flops = Number("flops") ?? (before?.Flops ?? 0) + (more * TrainingCost.TrainingFlopsPerImage(model, Math.Max(side, 1)));
         _points.Add(new RunPoint(step, side, images, loss, Number("validationLoss"), Number("learningRate") ?? 0, seconds, flops));
     }
 }

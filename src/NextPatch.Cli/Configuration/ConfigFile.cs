@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Core;
 using NextPatch.Core.Files;
@@ -48,6 +49,19 @@ internal sealed class ConfigFile
 
         var file = Read(path.Value, given);
         return (root.Parse([.. arguments, .. file._words]), file);
+    }
+
+    /// <summary>The words that options of a JSON object are for a command.</summary>
+    /// <param name="members">By names without dashes.</param>
+    /// <param name="source">What gives them, for messages.</param>
+    /// <param name="command">The command.</param>
+    /// <exception cref="ConfigException">An option is unknown, or its value of another kind; every problem is listed.</exception>
+    public static IReadOnlyList<string> WordsOf(JsonObject members, string source, Command command)
+    {
+        var (file, given) = (new ConfigFile(source), command.Parse([]));
+        using var json = JsonDocument.Parse(members.ToJsonString());
+        var problems = json.RootElement.EnumerateObject().Select(m => file.Add(m, given)).Where(p => p is not null).Select(p => $"{source}: {p}.");
+        return problems.ToList() is { Count: > 0 } list ? throw new ConfigException(list) : file._words;
     }
 
     /// <summary>Whether a value comes from the file.</summary>

@@ -51,7 +51,7 @@ internal sealed record RunPlan
         string preset, string recipe, GptConfig model, TrainingConfig training, long? images, double flopsPerSecond, string source)
     {
         var schedule = training.CreateSchedule(images ?? 0);
-        var cost = new TrainingCost(model, schedule, training.BatchSize);
+        var cost = new TrainingCost(model, schedule, training);
         return new RunPlan
         {
             Preset = preset,

@@ -66,6 +66,8 @@ internal sealed class RunSettings
         HelpName = "n",
     };
 
+    private readonly ScheduleOptions _schedule = new();
+
     /// <param name="defaultPreset">Preset where none is given.</param>
     /// <param name="defaultRecipe">Recipe where none is given.</param>
     public RunSettings(string defaultPreset, string defaultRecipe)
@@ -85,7 +87,8 @@ internal sealed class RunSettings
     }
 
     public IReadOnlyList<Option> All =>
-        [_preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch];
+        [_preset, _recipe, _grid, _vocabulary, _classes, _batchSize, _epochs, _steps, _patchLevel, _patchSides, _stageRate, _stages, _microBatch,
+            .. _schedule.All];
 
     public void AddTo(Command command)
     {
@@ -123,7 +126,7 @@ internal sealed class RunSettings
         training = parsed.GetValue(_stages) is { } stages
             ? WithStages(training, stages, parsed)
             : WithPatches(training, parsed.GetValue(_patchLevel), parsed.GetValue(_patchSides));
-        return (model, training.Validated(model));
+        return (model, _schedule.Apply(parsed, training).Validated(model));
     }
 
     private static TrainingConfig WithLength(TrainingConfig training, int? epochs, long? steps) => (epochs, steps) switch

@@ -16,6 +16,9 @@ internal sealed class ComparedSamples(int perClass, ulong seed, ProgressReporter
 {
     private const int MostClasses = 10;
 
+    /// <summary>Guidance scale; null: 2, or none where a model has no null class.</summary>
+    public double? Guidance { get; init; }
+
     /// <returns>A PNG file per run; null where its tokenizer is not found. Empty where none is wanted.</returns>
     public IReadOnlyList<byte[]?> Draw(IReadOnlyList<RunHistory> runs, CancellationToken cancellation)
     {
@@ -46,7 +49,7 @@ internal sealed class ComparedSamples(int perClass, ulong seed, ProgressReporter
                 return null;
             }
 
-            var guidance = model.Config.Model.HasNullClass ? 2 : 1;
+            var guidance = Guidance ?? (model.Config.Model.HasNullClass ? 2 : 1);
             var codes = model.Engine.Generate(
                 new GenerationRequest { Labels = labels, Seed = seed, Sampling = new SamplingConfig { GuidanceScale = guidance } },
                 cancellation: cancellation);

@@ -19,6 +19,14 @@ internal static class StepChoice
         DefaultValueFactory = _ => Auto,
     }.AcceptOnlyFromAmong(Auto, "fused", "reference");
 
+    /// <summary>As asked; with auto the reference where the fused step does not apply.</summary>
+    /// <exception cref="ConfigException">The grouping is unknown.</exception>
+    public static StepImplementation Choose(string asked, string grouping) => asked switch
+    {
+        Auto => PatchGroupings.IsLinear(grouping) ? StepImplementation.Fused : StepImplementation.Reference,
+        _ => Enum.Parse<StepImplementation>(asked, ignoreCase: true),
+    };
+
     /// <summary>As asked; with auto a resumed run keeps its own, and a fresh one takes the reference where the fused step does not apply.</summary>
     /// <param name="asked">What the option says.</param>
     /// <param name="grouping">The run's.</param>

@@ -45,6 +45,15 @@ internal sealed record RunState
     /// <summary>Seconds spent in training steps, by stage index, over all sessions of the run.</summary>
     public required IReadOnlyList<double> StageSeconds { get; init; }
 
+    /// <summary>Seconds of the processor in training steps, of all threads and sessions; 0 in runs from before it was counted.</summary>
+    public double CpuSeconds { get; init; }
+
+    /// <summary>Optimiser steps that were made before its moments were last reset.</summary>
+    public long StepsBeforeMoments { get; init; }
+
+    /// <summary>Where a plateau of the loss stands; null where stages end where they are said to.</summary>
+    public PlateauState? Plateau { get; init; }
+
     /// <summary>Steps that were not taken, because their loss or gradient was not finite; the optimiser made <see cref="Step"/> less these.</summary>
     public long SkippedSteps { get; init; }
 
@@ -53,4 +62,20 @@ internal sealed record RunState
 
     /// <summary>What the run gave, once it is judged; null in checkpoints on the way.</summary>
     public RunResult? Result { get; init; }
+}
+
+/// <summary>What the search for a plateau of the held-out loss remembers.</summary>
+internal sealed record PlateauState
+{
+    /// <summary>Steps at which coarse stages ended early, in order.</summary>
+    public required IReadOnlyList<long> Ends { get; init; }
+
+    /// <summary>Loss at the last look, nats per code; null before the first of a stage.</summary>
+    public double? Loss { get; init; }
+
+    /// <summary>FLOPs until then.</summary>
+    public double Flops { get; init; }
+
+    /// <summary>The most that was gained per FLOP in this stage.</summary>
+    public double BestSlope { get; init; }
 }

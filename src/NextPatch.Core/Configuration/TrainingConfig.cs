@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using NextPatch.Core.Patches;
 
 namespace NextPatch.Core.Configuration;
@@ -36,6 +37,36 @@ public sealed record TrainingConfig
 
     /// <summary>How much the codes of a patch count as targets, <see cref="PatchTargetWeights"/>; 0 = all the same, as published.</summary>
     public double TargetPower { get; init; }
+
+    /// <summary>How many images a step of a coarse stage takes. Published: as many as any other step.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public CoarseBatch CoarseBatch { get; init; }
+
+    /// <summary>
+    /// Share of the images of each step, in every stage but the first, that go on being trained with the patches of the stage before; 0 = none, as
+    /// published.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public double CoarseShare { get; init; }
+
+    /// <summary>Where rotary positions place a patch. Published: in the grid of patches.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public PatchPosition PatchPosition { get; init; }
+
+    /// <summary>Whether AdamW's moments begin anew with every stage; published: they are kept.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public bool ResetsMoments { get; init; }
+
+    /// <summary>The course of the learning rate over the stages.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public LearningRateCourse LearningRateCourse { get; init; }
+
+    /// <summary>
+    /// A coarse stage ends early when what held-out images gain at p = 1 per FLOP falls below this share of the most it gained so far;
+    /// 0 = stages end where they are said to, as published. The steps that are saved go to the stage after.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public double PlateauShare { get; init; }
 
     /// <summary>The peak learning rate of AdamW.</summary>
     public double LearningRate { get; init; } = 1e-4;
@@ -95,15 +126,26 @@ public sealed record TrainingConfig
     public IReadOnlyList<int> Sides
         => Stages is { } stages ? [.. stages.Select(s => s.PatchSide)] : PatchSides ?? PatchSchedule.LevelSides(PatchLevel);
 
+    /// <summary>Images per optimiser step of a stage.</summary>
+    public int ImagesPerStep(int patchSide) => CoarseBatch == CoarseBatch.Flops ? checked(BatchSize * patchSide * patchSide) : BatchSize;
+
+    /// <summary>How many of these are trained with the patches of the stage before, where there is one.</summary>
+    internal int CoarseImages(int patchSide) => (int)Math.Round(ImagesPerStep(patchSide) * CoarseShare);
+
+    /// <summary>Images of the steps before a step: its place in the training stream.</summary>
+    public long ImagesBefore(PatchSchedule schedule, long step)
+        => schedule.Stages.Sum(s => Math.Clamp(step - s.Start, 0, s.StepCount) * ImagesPerStep(s.PatchSide));
+
     /// <summary>Images per forward pass at a patch side: by default as many tokens as at side 1, at most the batch.</summary>
     public int MicroBatchFor(int patchSide)
     {
+        var most = ImagesPerStep(patchSide);
         if (MicroBatchBySide?.TryGetValue(patchSide, out var given) == true)
         {
-            return Math.Min(given, BatchSize);
+            return Math.Min(given, most);
         }
 
-        return MicroBatch == 0 ? BatchSize : (int)Math.Min((long)MicroBatch * patchSide * patchSide, BatchSize);
+        return MicroBatch == 0 ? most : (int)Math.Min((long)MicroBatch * patchSide * patchSide, most);
     }
 
     /// <summary>Optimiser steps per epoch (the last partial batch flows into the next epoch).</summary>
@@ -123,6 +165,11 @@ public sealed record TrainingConfig
     public LearningRateSchedule CreateLearningRate(PatchSchedule schedule, long images)
     {
         var stepsPerEpoch = StepsPerEpoch(images);
+        if (LearningRateCourse == LearningRateCourse.Wsd)
+        {
+            schedule = PatchSchedule.Create(schedule.TotalSteps, [new StageLength(1, Steps: schedule.TotalSteps)]);
+        }
+
         return new LearningRateSchedule(schedule, LearningRate, EndLearningRate,
             stage => WarmupShare is { } share ? share * stage.StepCount : WarmupEpochs * stepsPerEpoch, DecayRatio);
     }
@@ -174,6 +221,12 @@ public sealed record TrainingConfig
         Require(EmaDecay is >= 0 and < 1, $"emaDecay {EmaDecay} must be at least 0 and less than 1 (0 = no average)");
         Require(MicroBatch >= 0, $"microBatch {MicroBatch} must be at least 0 (0 = the whole batch)");
         Require(double.IsFinite(TargetPower), $"targetPower {TargetPower} must be a finite number (0 = all codes of a patch count the same)");
+        Require(CoarseShare is >= 0 and < 1, $"coarseShare {CoarseShare} must be at least 0 and less than 1 (0 = no coarse patches after their "
+            + $"stage)");
+        Require(PlateauShare is >= 0 and < 1, $"plateauShare {PlateauShare} must be at least 0 and less than 1 (0 = stages end where they are said "
+            + $"to)");
+        Require(PlateauShare == 0 || LearningRateCourse == LearningRateCourse.Wsd,
+            "plateauShare needs learningRateCourse wsd: a stage that ends early would lose the fall of its own learning rate");
         if (Stages is { } stages)
         {
             problems.AddRange(PatchSchedule.ProblemsOf(stages));
@@ -221,6 +274,36 @@ public enum ComputePrecision
 
     /// <summary>Weights in eight bits with a scale for every 128 of them; for drawing with the engine in C# only.</summary>
     Int8,
+}
+
+/// <summary>How many images a step of a coarse stage takes.</summary>
+public enum CoarseBatch
+{
+    /// <summary>As many as any other step, so that it costs about 1 / p^2; published.</summary>
+    Images,
+
+    /// <summary>p^2 times as many: every step costs about the same FLOPs.</summary>
+    Flops,
+}
+
+/// <summary>Where rotary positions place a patch of side p.</summary>
+public enum PatchPosition
+{
+    /// <summary>At its row and column among the patches, 0 .. g / p - 1; published.</summary>
+    Grid,
+
+    /// <summary>At the middle of its codes, in the coordinates of codes: row * p + (p - 1) / 2.</summary>
+    Centre,
+}
+
+/// <summary>The course of the learning rate over the stages.</summary>
+public enum LearningRateCourse
+{
+    /// <summary>Every stage warms up from 0 and decays by itself; published.</summary>
+    Stages,
+
+    /// <summary>One warm-up, one constant part, one decay over the whole run, whatever the stages.</summary>
+    Wsd,
 }
 
 /// <summary>Who computes loss and gradients of a training step. Both give the same numbers but for rounding.</summary>

@@ -17,16 +17,32 @@ public sealed class TrainingCost
     /// <param name="batchSize">Images per optimiser step.</param>
     /// <exception cref="ConfigException">A patch side does not divide the grid.</exception>
     public TrainingCost(GptConfig config, PatchSchedule schedule, int batchSize)
+        : this(config, schedule, new TrainingConfig { BatchSize = batchSize })
+    {
+    }
+
+    /// <param name="config">The model.</param>
+    /// <param name="schedule">The stages.</param>
+    /// <param name="training">Images per step of each stage, and how many of them are trained with the patches of the stage before.</param>
+    /// <exception cref="ConfigException">A patch side does not divide the grid.</exception>
+    public TrainingCost(GptConfig config, PatchSchedule schedule, TrainingConfig training)
     {
         var plain = TrainingFlopsPerImage(config, 1);
+        var total = training.ImagesBefore(schedule, schedule.TotalSteps);
         Stages = [.. schedule.Stages.Select(stage =>
         {
-            var flops = TrainingFlopsPerImage(config, stage.PatchSide);
-            return new StageCost(stage, new PatchGeometry(config.GridSide, stage.PatchSide).PatchCount, stage.StepCount * batchSize,
-                flops, flops / plain, (double)stage.StepCount / schedule.TotalSteps / (stage.PatchSide * stage.PatchSide));
+            var side = stage.PatchSide;
+            var coarser = stage.Index == 0 ? side : schedule.Stages[stage.Index - 1].PatchSide;
+            var mixed = stage.Index == 0 ? 0 : (double)training.CoarseImages(side) / training.ImagesPerStep(side);
+            var flops = TrainingFlopsPerImage(config, side);
+            flops += mixed == 0 ? 0 : mixed * (TrainingFlopsPerImage(config, coarser) - flops);
+            var images = stage.StepCount * training.ImagesPerStep(side);
+            var share = (double)images / total;
+            return new StageCost(stage, new PatchGeometry(config.GridSide, side).PatchCount, images, flops, flops / plain,
+                mixed == 0 ? share / (side * side) : share * (((1 - mixed) / (side * side)) + (mixed / (coarser * coarser))));
         })];
         TotalFlops = Stages.Sum(s => s.FlopsPerImage * s.Images);
-        PlainFlops = plain * schedule.TotalSteps * batchSize;
+        PlainFlops = plain * total;
     }
 
     /// <summary>The cost of each stage, in order.</summary>

@@ -117,6 +117,12 @@ public sealed class PatchSchedule
         }
     }
 
+    /// <summary>The same with a stage that ends at another step; the one after begins there.</summary>
+    /// <param name="index">Of a stage before the last.</param>
+    /// <param name="end">Between its start and the end of the stage after.</param>
+    internal PatchSchedule WithEnd(int index, long end) => new(
+        [.. Stages.Select(s => s.Index == index ? s with { End = end } : s.Index == index + 1 ? s with { Start = end } : s)]);
+
     /// <summary>The published table <c>epoch_range</c>, empty stages included.</summary>
     public static IReadOnlyList<long> Bounds(long units, int levels, double rate)
         => [.. Enumerable.Range(0, levels).Select(i => (long)(units * Math.Pow(rate, i))).Reverse()];

@@ -18,8 +18,10 @@ internal static class ImageSetOpener
     /// <param name="side">Images of a dataset are cropped to squares of this side; null: they stay as they are.</param>
     /// <param name="drawing">How a model draws; null where a model makes no sense.</param>
     /// <param name="cancellation">Stops the listing of a dataset.</param>
+    /// <param name="tokenizer">Tokenizer of codes where <paramref name="drawing"/> names none.</param>
     /// <exception cref="NextPatchException">Missing, damaged, or none of these.</exception>
-    public static ImageSet Open(string path, string? part, int? side, DrawingOptions? drawing, CancellationToken cancellation)
+    public static ImageSet Open(
+        string path, string? part, int? side, DrawingOptions? drawing, CancellationToken cancellation, string? tokenizer = null)
     {
         if (File.Exists(Path.Combine(path, "samples.json")) && File.Exists(Path.Combine(path, "samples.npz")))
         {
@@ -36,7 +38,7 @@ internal static class ImageSetOpener
 
         if (CodeStore.IsCodeFolder(path))
         {
-            return OpenCodes(path, part, drawing?.Tokenizer);
+            return OpenCodes(path, part, drawing?.Tokenizer ?? tokenizer);
         }
 
         if (!IsModel(path))

@@ -25,6 +25,12 @@ public sealed class TrainingMetric : IGenerationMetric, IDisposable
     /// <summary>Makes what receives the number of images done, anew for every measurement.</summary>
     internal Func<IProgress<int>?> Progress { get; init; } = () => null;
 
+    /// <summary>The same measurement of other images. It lives as long as this object, which is the one to dispose of.</summary>
+    internal IGenerationMetric For(ImageRequest request) => new TrainingMetric(_network, _evaluator, _tokenizer, request, _onNote)
+    {
+        Progress = Progress,
+    };
+
     /// <summary>Draws and measures.</summary>
     /// <returns>Figures by name: fid, fd-resnet20.</returns>
     public IReadOnlyDictionary<string, double> Measure(IGenerationEngine engine, CancellationToken cancellation)

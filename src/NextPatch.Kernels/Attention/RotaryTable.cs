@@ -8,7 +8,10 @@ internal static class RotaryTable
     /// <param name="headWidth">D, a multiple of 4.</param>
     /// <param name="conditionTokens">K leading tokens without a position.</param>
     /// <param name="frequencyBase">Base of the frequencies, 10000.</param>
-    public static float[] Create(int gridSide, int headWidth, int conditionTokens, double frequencyBase)
+    /// <param name="first">Position of the first row and column; published 0.</param>
+    /// <param name="spacing">Distance of neighbours; published 1.</param>
+    public static float[] Create(
+        int gridSide, int headWidth, int conditionTokens, double frequencyBase, float first = 0, float spacing = 1)
     {
         var half = headWidth / 2;
         var pairs = half / 2;
@@ -25,7 +28,7 @@ internal static class RotaryTable
             for (var i = 0; i < half; i++)
             {
                 var coordinate = i < pairs ? position / gridSide : position % gridSide;
-                var (sine, cosine) = MathF.SinCos(coordinate * frequencies[i % pairs]);
+                var (sine, cosine) = MathF.SinCos(((coordinate * spacing) + first) * frequencies[i % pairs]);
                 table[row + (2 * i)] = cosine;
                 table[row + (2 * i) + 1] = sine;
             }

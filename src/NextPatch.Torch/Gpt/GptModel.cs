@@ -56,12 +56,13 @@ public sealed class GptModel : Module
     public Tensor PatchHidden(Tensor labels, Tensor codes, IPatchGrouping grouping) => PatchHidden(labels, codes, grouping, null);
 
     /// <summary>The same with dropout that is given; null: as the module's mode says, from libtorch's generator.</summary>
-    internal Tensor PatchHidden(Tensor labels, Tensor codes, IPatchGrouping grouping, GptDropout? dropout)
+    internal Tensor PatchHidden(
+        Tensor labels, Tensor codes, IPatchGrouping grouping, GptDropout? dropout, PatchPosition position = PatchPosition.Grid)
     {
         using var scope = NewDisposeScope();
         var patches = Patches(codes, grouping);                                                          // [B, N, C]
         var sequence = cat([_classEmbedding.forward(labels), patches.narrow(1, 0, patches.size(1) - 1)], 1); // [B, N, C]
-        return Hidden(sequence, grouping.Geometry, dropout).MoveToOuterDisposeScope();
+        return Hidden(sequence, grouping.Geometry, dropout, position).MoveToOuterDisposeScope();
     }
 
     /// <summary>Logits of every position, the one after the last patch included; what the published model returns in evaluation mode.</summary>
@@ -108,10 +109,10 @@ public sealed class GptModel : Module
     private Tensor Patches(Tensor codes, IPatchGrouping grouping)
         => grouping.Geometry.PatchSide == 1 ? _codeEmbeddings.forward(codes) : grouping.Group(_codeEmbeddings.forward(codes));
 
-    private Tensor Hidden(Tensor sequence, PatchGeometry geometry, GptDropout? dropout)
+    private Tensor Hidden(Tensor sequence, PatchGeometry geometry, GptDropout? dropout, PatchPosition position = PatchPosition.Grid)
     {
         var h = dropout is null ? functional.dropout(sequence, Config.TokenDropout, training) : DropoutTensors.Drop(sequence, dropout.Tokens);
-        var rotary = _rotary.For(geometry.PatchesPerSide, sequence.device).narrow(0, 0, sequence.size(1)); // [N or N + 1, 1, D/2]
+        var rotary = _rotary.For(geometry, position, sequence.device).narrow(0, 0, sequence.size(1)); // [N or N + 1, 1, D/2]
         foreach (var layer in _layers)
         {
             h = layer.forward(h, rotary, null, dropout);
@@ -122,7 +123,7 @@ public sealed class GptModel : Module
 
     private Tensor Decode(Tensor token, KvCache cache)
     {
-        var rotary = _rotary.For(Config.GridSide, token.device).narrow(0, cache.Length, 1); // [1, 1, D/2]
+        var rotary = _rotary.For(new PatchGeometry(Config.GridSide, 1), PatchPosition.Grid, token.device).narrow(0, cache.Length, 1); // [1, 1, D/2]
         var h = token;                                                                      // [B, 1, C]
         for (var i = 0; i < _layers.Count; i++)
         {

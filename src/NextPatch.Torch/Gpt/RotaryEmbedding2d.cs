@@ -1,3 +1,5 @@
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
 using NextPatch.Kernels.Attention;
 using static TorchSharp.torch;
 
@@ -17,7 +19,7 @@ internal sealed class RotaryEmbedding2d : IDisposable
     private readonly int _headWidth;
     private readonly int _conditionTokens;
     private readonly double _base;
-    private readonly Dictionary<(int Side, string Device), Tensor> _tables = [];
+    private readonly Dictionary<(int Side, int Spacing, string Device), Tensor> _tables = [];
 
     /// <param name="headWidth">D, a multiple of 4.</param>
     /// <param name="conditionTokens">K leading tokens without a position.</param>
@@ -33,17 +35,27 @@ internal sealed class RotaryEmbedding2d : IDisposable
     public static float[] Table(int gridSide, int headWidth, int conditionTokens, double frequencyBase)
         => RotaryTable.Create(gridSide, headWidth, conditionTokens, frequencyBase);
 
-    /// <summary>The factors of a grid as complex numbers, complex64 [K + g*g, 1, D/2]; owned by this object.</summary>
-    public Tensor For(int gridSide, Device device)
+    /// <summary>The same of the patches of a division of the grid.</summary>
+    public static float[] Table(PatchGeometry geometry, PatchPosition position, int headWidth, int conditionTokens, double frequencyBase)
     {
-        var key = (gridSide, device.ToString());
+        var spacing = SpacingOf(geometry, position);
+        return RotaryTable.Create(geometry.PatchesPerSide, headWidth, conditionTokens, frequencyBase, (spacing - 1) / 2f, spacing);
+    }
+
+    /// <summary>The factors of a grid as complex numbers, complex64 [K + n, 1, D/2]; owned by this object.</summary>
+    /// <param name="geometry">Its n patches.</param>
+    /// <param name="position">Where they are.</param>
+    /// <param name="device">Where the factors lie.</param>
+    public Tensor For(PatchGeometry geometry, PatchPosition position, Device device)
+    {
+        var key = (geometry.PatchesPerSide, SpacingOf(geometry, position), device.ToString());
         if (!_tables.TryGetValue(key, out var factors))
         {
             // A table made while sampling must also serve training, which saves it for the backward pass.
             using var ordinary = inference_mode(false);
             using var scope = NewDisposeScope();
-            long rows = _conditionTokens + (gridSide * gridSide);
-            var table = tensor(Table(gridSide, _headWidth, _conditionTokens, _base), [rows, 1, _headWidth / 2, 2], device: device);
+            long rows = _conditionTokens + geometry.PatchCount;
+            var table = tensor(Table(geometry, position, _headWidth, _conditionTokens, _base), [rows, 1, _headWidth / 2, 2], device: device);
             _tables[key] = factors = table.view_as_complex().clone().DetachFromDisposeScope();
         }
 
@@ -62,6 +74,8 @@ internal sealed class RotaryEmbedding2d : IDisposable
         var rotated = pairs.mul(factors).view_as_real().flatten(3);                                 // [B, T, H, D]
         return (x.dtype == ScalarType.Float32 ? rotated : rotated.to_type(x.dtype)).MoveToOuterDisposeScope();
     }
+
+    private static int SpacingOf(PatchGeometry geometry, PatchPosition position) => position == PatchPosition.Centre ? geometry.PatchSide : 1;
 
     public void Dispose()
     {

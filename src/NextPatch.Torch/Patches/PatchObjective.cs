@@ -1,3 +1,4 @@
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Kernels.Elementwise;
 
@@ -6,7 +7,8 @@ namespace NextPatch.Torch.Patches;
 /// <summary>What the kernels need to know of a run's patches, by division of the grid.</summary>
 /// <param name="Grouping">Name of a linear grouping.</param>
 /// <param name="TargetPower">See <see cref="PatchTargetWeights"/>.</param>
-internal sealed record PatchObjective(string Grouping, double TargetPower)
+/// <param name="Position">Where rotary positions place a patch.</param>
+internal sealed record PatchObjective(string Grouping, double TargetPower, PatchPosition Position = PatchPosition.Grid)
 {
     /// <summary>At patch side 1 a token is its code's embedding whatever the grouping, because generation does not group.</summary>
     public PatchFactors FactorsOf(PatchGeometry geometry)

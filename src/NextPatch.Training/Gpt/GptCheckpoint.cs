@@ -57,7 +57,7 @@ internal static class GptCheckpoint
         var moments = Path.Combine(folder, "optimizer.safetensors");
         optimizer.Restore(
             SafetensorsFile.Read(moments), optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, "ema.safetensors")) : null,
-            state.Step - state.SkippedSteps, moments);
+            state.Step - state.SkippedSteps, moments, state.StepsBeforeMoments);
         return state;
     }
 }

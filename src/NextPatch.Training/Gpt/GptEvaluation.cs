@@ -1,6 +1,8 @@
+using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
 
@@ -11,11 +13,12 @@ namespace NextPatch.Training.Gpt;
 /// <param name="batchSize">Images per forward pass.</param>
 internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource batches, int batchSize)
 {
-    /// <summary>Mean loss of held-out images at patch side 1, in nats.</summary>
+    /// <summary>Mean loss of held-out images, in nats.</summary>
     /// <param name="images">How many, spread evenly over those that there are; 0 = all.</param>
+    /// <param name="patchSide">Side of the patches that are predicted; 1 = single codes, what runs are judged by.</param>
     /// <param name="cancellation">Ends it without a result.</param>
     /// <returns>Null without held-out images, or when cancelled on the way.</returns>
-    public double? Loss(int images = 0, CancellationToken cancellation = default)
+    public double? Loss(int images = 0, int patchSide = 1, CancellationToken cancellation = default)
     {
         var judged = images == 0 ? batches.HeldOutCount : Math.Min(images, batches.HeldOutCount);
         var total = 0.0;
@@ -25,16 +28,16 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
                 i => (int)((long)i * batches.HeldOutCount / judged)).ToArray();
             var (labels, codes) = (new long[chosen.Length], new long[(long)chosen.Length * model.Config.CodesPerImage]); // [B], [B, T]
             batches.FillHeldOut(chosen, codes, labels);
-            total += step.Evaluate(labels, codes) * chosen.Length;
+            total += step.Evaluate(labels, codes, patchSide) * chosen.Length;
         }
 
         return judged == 0 || cancellation.IsCancellationRequested ? null : total / judged;
     }
 
-    /// <summary><see cref="Loss"/> of the EMA weights over all held-out images.</summary>
+    /// <summary><see cref="Loss"/> of the EMA weights at patch side 1.</summary>
     /// <returns>Null also where there is no average.</returns>
-    public double? AverageLoss(CancellationToken cancellation)
-        => step.Optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(cancellation: cancellation)) : null;
+    public double? AverageLoss(int images, CancellationToken cancellation)
+        => step.Optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(images, cancellation: cancellation)) : null;
 
     /// <summary>Measures images that the EMA weights draw, or the trained ones where there is no EMA.</summary>
     /// <returns>Figures by name; null when cancelled.</returns>
@@ -55,12 +58,27 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
         }
     }
 
-    /// <summary>Lends the model in evaluation mode.</summary>
-    public void Lend(Action<GptModel> borrower) => InEvaluationMode(() =>
+    /// <summary>Lends the model, in evaluation mode, to who draws samples; a full disk leaves them out.</summary>
+    public void Sample(GptRunOptions options, long at, MetricsLog log)
     {
-        borrower(model);
-        return true;
-    });
+        try
+        {
+            InEvaluationMode(() =>
+            {
+                options.OnSample?.Invoke(at, model);
+                if (options.DrawGrid?.Invoke(at, model) is { } png)
+                {
+                    log.Events.AddImage(at, "samples", png);
+                }
+
+                return true;
+            });
+        }
+        catch (Exception e) when (DiskTrouble.Is(e))
+        {
+            options.OnNote?.Invoke($"The sample grid of step {at} could not be written: {e.Message}");
+        }
+    }
 
     private T InEvaluationMode<T>(Func<T> action)
     {

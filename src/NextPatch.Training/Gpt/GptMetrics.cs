@@ -21,6 +21,7 @@ internal static class GptMetrics
             json.WriteNumber("imagesPerSecond", Math.Round(progress.ImagesPerSecond, 2));
             json.WriteNumber("tokensPerSecond", Math.Round(progress.TokensPerSecond, 1));
             json.WriteNumber("seconds", Math.Round(progress.Seconds, 3));
+            json.WriteNumber("flops", progress.Flops);
             json.WriteNumber("dataWaitShare", Math.Round(progress.DataWaitShare, 4));
             if (progress.ValidationLoss is { } validation && double.IsFinite(validation))
             {

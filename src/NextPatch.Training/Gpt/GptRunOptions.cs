@@ -43,6 +43,12 @@ public sealed record GptRunOptions : RunOptions
     /// <summary>Steps between measurements by <see cref="Metric"/>; 0 = never.</summary>
     public long MeasureEvery { get; init; }
 
+    /// <summary>Steps after which the run is measured for <see cref="OnMark"/>, once each.</summary>
+    internal IReadOnlySet<long> Marks { get; init; } = new HashSet<long>();
+
+    /// <summary>Receives what was measured at each of <see cref="Marks"/>; at one that was interrupted, when the run goes on.</summary>
+    internal Action<RunMark>? OnMark { get; init; }
+
     /// <summary>Receives every line of metrics.</summary>
     public Action<TrainingProgress>? OnProgress { get; init; }
 }

@@ -29,8 +29,8 @@ internal sealed class GptStep : IDisposable
         (_model, _training) = (model.Config, training);
         _dropoutSeeds = new CounterRandom(training.Seed, RandomStream.Dropout);
         _pass = training.StepImplementation == StepImplementation.Fused
-            ? new FusedGpt(model, training.Precision, recompute, training.Grouping, training.TargetPower)
-            : new ReferenceGpt(model, training.Grouping, training.TargetPower);
+            ? new FusedGpt(model, training.Precision, recompute, training.Grouping, training.TargetPower, training.PatchPosition)
+            : new ReferenceGpt(model, training.Grouping, training.TargetPower, training.PatchPosition);
         _reader = new BatchReader(batches, _model.CodesPerImage);
         Optimizer = new AdamW(model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
     }
@@ -39,19 +39,23 @@ internal sealed class GptStep : IDisposable
 
     /// <summary>Computes the loss of a step and, where it and its gradient are finite, takes it.</summary>
     /// <param name="step">Steps before this one.</param>
-    /// <param name="patchSide">Patch side of the step's stage.</param>
+    /// <param name="place">Images before it.</param>
+    /// <param name="parts">How many images are trained with patches of which side, in their order in the stream.</param>
     /// <param name="learningRate">Rate of the step.</param>
-    public GptStepResult Run(long step, int patchSide, double learningRate)
+    public GptStepResult Run(long step, long place, IReadOnlyList<GptStepPart> parts, double learningRate)
     {
-        var geometry = new PatchGeometry(_model.GridSide, patchSide);
-        var micro = _training.MicroBatchFor(patchSide);
-        var loss = 0.0;
-        for (var (start, part) = (0, 0); start < _training.BatchSize; start += micro, part++)
+        var (total, loss, pass) = (parts.Sum(p => p.Images), 0.0, 0);
+        foreach (var (side, images) in parts)
         {
-            var batch = _reader.Take((step * _training.BatchSize) + start, Math.Min(micro, _training.BatchSize - start));
-            var share = (double)batch.Labels.Length / _training.BatchSize;
-            loss += _pass.Forward(batch.Labels, batch.Codes, geometry, _dropoutSeeds.Bits(step, part), share) * share;
-            _pass.Backward();
+            var (geometry, micro, end) = (new PatchGeometry(_model.GridSide, side), _training.MicroBatchFor(side), place + images);
+            for (; place < end; pass++)
+            {
+                var batch = _reader.Take(place, (int)Math.Min(micro, end - place));
+                var share = (double)batch.Labels.Length / total;
+                loss += _pass.Forward(batch.Labels, batch.Codes, geometry, _dropoutSeeds.Bits(step, pass), share) * share;
+                _pass.Backward();
+                place += batch.Labels.Length;
+            }
         }
 
         var result = new GptStepResult(loss, Optimizer.GradientNorm());
@@ -67,10 +71,12 @@ internal sealed class GptStep : IDisposable
         return result;
     }
 
-    /// <summary>Mean loss in nats at patch side 1, without dropout, in the precision of the run.</summary>
+    /// <summary>Mean loss in nats, without dropout, in the precision of the run.</summary>
     /// <param name="labels">[B].</param>
     /// <param name="codes">[B, T].</param>
-    public double Evaluate(long[] labels, long[] codes) => _pass.Evaluate(labels, codes, new PatchGeometry(_model.GridSide, 1));
+    /// <param name="patchSide">Side of the patches that are predicted.</param>
+    public double Evaluate(long[] labels, long[] codes, int patchSide = 1)
+        => _pass.Evaluate(labels, codes, new PatchGeometry(_model.GridSide, patchSide));
 
     /// <summary>Seconds waited for data since the last call.</summary>
     public double TakeDataSeconds() => _reader.TakeSeconds();
@@ -84,6 +90,11 @@ internal sealed class GptStep : IDisposable
         _pass.Dispose();
     }
 }
+
+/// <summary>Images of a step that are trained with the same patches.</summary>
+/// <param name="PatchSide">Side p of the patches.</param>
+/// <param name="Images">How many.</param>
+internal readonly record struct GptStepPart(int PatchSide, int Images);
 
 /// <summary>What one optimiser step measured.</summary>
 /// <param name="Loss">Mean patch loss in nats.</param>

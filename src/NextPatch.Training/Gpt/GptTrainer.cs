@@ -22,7 +22,8 @@ internal sealed class GptTrainer : TrainingRun
     private readonly CodeStore _store;
     private readonly GptRunOptions _options;
     private readonly BatchSource _batches;
-    private readonly PatchSchedule _schedule;
+    private readonly PlateauSwitch? _plateau;
+    private readonly RunStages _stages;
     private readonly LearningRateSchedule _learningRate;
     private readonly StageTimes _times;
     private readonly GptStep _trainer;
@@ -50,14 +51,14 @@ internal sealed class GptTrainer : TrainingRun
         _batches = new BatchSource(store, model, given.Seed);
         _training = RunExtension.Apply(given, options, _batches.TrainingCount);
         config = _config = config with { Training = _training };
-        _schedule = _training.CreateSchedule(_batches.TrainingCount);
-        _learningRate = _training.CreateLearningRate(_schedule, _batches.TrainingCount);
-        Cost = new TrainingCost(model, _schedule, _training.BatchSize);
-        _times = new StageTimes(Cost);
+        _stages = new RunStages(model, _training, _training.CreateSchedule(_batches.TrainingCount));
+        _learningRate = _training.CreateLearningRate(_stages.Schedule, _batches.TrainingCount);
+        _times = new StageTimes(_stages.Schedule.Stages.Count);
         try
         {
             var checkpoint = TakeFolder(folder => GptCheckpoint.RequireSame(folder, config, _batches.TrainingCount));
             Model = new GptModel(model);
+            _plateau = _training.PlateauShare > 0 ? new PlateauSwitch(_training.PlateauShare, null) : null;
             if (checkpoint is null)
             {
                 (initialWeights ?? Initialize)(Model);
@@ -69,9 +70,11 @@ internal sealed class GptTrainer : TrainingRun
             {
                 var state = GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer);
                 _times.Restore(state.StageSeconds);
+                _plateau = _training.PlateauShare > 0 ? new PlateauSwitch(_training.PlateauShare, state.Plateau) : null;
+                _stages.Set(_plateau?.Apply(_stages.Schedule) ?? _stages.Schedule);
                 _figures = state.Result?.Figures is { } figures ? (state.Result.FiguresStep ?? state.Step, figures) : null;
                 _trainer.RefreshCopies();
-                Continue(checkpoint, state.Step, state.SkippedSteps, state.SkippedInARow);
+                Continue(checkpoint, state.Step, state.SkippedSteps, state.SkippedInARow, state.CpuSeconds);
                 RunExtension.Explain(given, _training, _batches.TrainingCount, state.Step, options.OnNote);
             }
         }
@@ -85,16 +88,18 @@ internal sealed class GptTrainer : TrainingRun
     public GptModel Model { get; }
 
     /// <summary>Planned cost of the whole run.</summary>
-    public TrainingCost Cost { get; }
+    public TrainingCost Cost => _stages.Cost;
 
     /// <summary>The run's settings, with the length that <see cref="GptRunOptions.ExtendTo"/> gave it.</summary>
     internal CheckpointConfig Config => _config;
 
-    private PatchStage NextStage => _schedule.At(Step);
+    private PatchStage NextStage => _stages.Schedule.At(Step);
 
-    private PatchStage LastStage => _schedule.At(Step - 1);
+    private long ImagesSeen => _stages.ImagesBefore(Step);
 
-    private protected override long TotalSteps => _schedule.TotalSteps;
+    private PatchStage LastStage => _stages.Schedule.At(Step - 1);
+
+    private protected override long TotalSteps => _stages.Schedule.TotalSteps;
 
     private protected override double LearningRate => _training.LearningRate;
 
@@ -112,7 +117,7 @@ internal sealed class GptTrainer : TrainingRun
     public TrainingResult Run(CancellationToken cancellation = default)
     {
         var isComplete = TakeSteps(cancellation);
-        return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, StageImages(), _losses.Own, _losses.Average)
+        return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, _stages.StageImages(Step), _losses.Own, _losses.Average)
         {
             SkippedSteps = Skipped.Total,
             Outcome = Outcome(isComplete),
@@ -126,30 +131,46 @@ internal sealed class GptTrainer : TrainingRun
         base.Dispose();
     }
 
+    private protected override void BeforeSteps(MetricsLog log, CancellationToken cancellation) => MarkWhenDue(log, cancellation);
+
     private protected override string? TakeStep()
     {
-        _last = _trainer.Run(Step, NextStage.PatchSide, _learningRate.At(Step));
+        if (_plateau is not null && PlateauSwitch.IsDue(_stages.Schedule, Step))
+        {
+            LookForPlateau(_plateau);
+        }
+
+        var stage = NextStage;
+        if (_training.ResetsMoments && stage.Index > 0 && stage.Start == Step)
+        {
+            _trainer.Optimizer.ResetMoments();
+        }
+
+        _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step));
         return _last.IsTaken ? null : $"{_last.Loss} (gradient norm {_last.Norm})";
     }
 
     private protected override void AddSeconds(double seconds, SpeedWindow speed)
     {
-        _times.Add(NextStage, seconds);
-        speed.Add(_training.BatchSize, (long)_training.BatchSize * Cost.Stages[NextStage.Index].TokensPerImage, seconds, _trainer.TakeDataSeconds());
+        var (stage, images) = (NextStage, _stages.ImagesPerStep(NextStage));
+        _times.Add(stage, seconds);
+        speed.Add(images, (long)images * Cost.Stages[stage.Index].TokensPerImage, seconds, _trainer.TakeDataSeconds());
     }
 
     private protected override string DumpBatch() => NonFiniteDump.Write(
-        _options.Output, Step, _last.Loss, _last.Norm, _learningRate.At(Step), NextStage, _batches, _store, _training.BatchSize);
+        _options.Output, Step, _last.Loss, _last.Norm, _learningRate.At(Step), NextStage, _batches, _store, ImagesSeen,
+        _stages.ImagesPerStep(NextStage));
 
     private protected override bool Validate() => (_validation = _evaluation.Loss(_options.ValidationImages)) is not null;
 
     private protected override void Report(MetricsLog log, SpeedWindow speed)
     {
         var progress = new TrainingProgress(
-            Step, TotalSteps, LastStage, _last.Loss, _learningRate.At(Step - 1), _last.Norm, Step * _training.BatchSize,
-            speed.ImagesPerSecond, speed.TokensPerSecond, _times.SecondsLeft(Step), _validation)
+            Step, TotalSteps, LastStage, _last.Loss, _learningRate.At(Step - 1), _last.Norm, ImagesSeen,
+            speed.ImagesPerSecond, speed.TokensPerSecond, _times.SecondsLeft(Cost, Step), _validation)
         {
             SkippedSteps = Skipped.Total, DataWaitShare = speed.DataWaitShare, Seconds = _times.Seconds.Sum(),
+            Flops = _stages.FlopsBefore(Step),
         };
         _validation = null;
         GptMetrics.Write(log, progress);
@@ -168,13 +189,15 @@ internal sealed class GptTrainer : TrainingRun
     {
         if (IsDue(_options.SampleEvery))
         {
-            Sample(log);
+            _evaluation.Sample(_options, Step, log);
         }
 
         if (IsDue(_options.MeasureEvery))
         {
             Measure(log, cancellation);
         }
+
+        MarkWhenDue(log, cancellation);
     }
 
     /// <summary>The last images are measured too, and a finished run tells what it gave.</summary>
@@ -185,7 +208,7 @@ internal sealed class GptTrainer : TrainingRun
             return;
         }
 
-        _losses = (_evaluation.Loss(cancellation: cancellation), _evaluation.AverageLoss(cancellation));
+        _losses = (_evaluation.Loss(cancellation: cancellation), _evaluation.AverageLoss(images: 0, cancellation));
         if (_figures?.Step != Step && !cancellation.IsCancellationRequested)
         {
             Measure(log, cancellation);
@@ -220,17 +243,18 @@ internal sealed class GptTrainer : TrainingRun
 
     private RunState State(RunResult? result) => new()
     {
-        Step = Step, Images = Step * _training.BatchSize, StageSeconds = _times.Seconds,
+        Step = Step, Images = ImagesSeen, StageSeconds = _times.Seconds, CpuSeconds = CpuSeconds,
         SkippedSteps = Skipped.Total, SkippedInARow = Skipped.InARow, Result = result,
+        StepsBeforeMoments = _trainer.Optimizer.StepsBeforeMoments, Plateau = _plateau?.State,
     };
 
     private RunResult Outcome(bool isComplete)
     {
-        var (images, last) = (StageImages(), Cost.Stages.Count - 1);
+        var (images, last) = (_stages.StageImages(Step), Cost.Stages.Count - 1);
         return new RunResult
         {
             Step = Step,
-            Images = Step * _training.BatchSize,
+            Images = ImagesSeen,
             IsComplete = isComplete,
             HeldOutLoss = _losses.Own,
             EmaHeldOutLoss = _losses.Average,
@@ -251,25 +275,33 @@ internal sealed class GptTrainer : TrainingRun
     private void Initialize(GptModel model)
         => GptInitializer.Initialize(model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
 
-    private void Sample(MetricsLog log)
+    private void LookForPlateau(PlateauSwitch plateau)
     {
-        try
+        var stage = NextStage;
+        if (_evaluation.Loss(PlateauSwitch.Images, stage.PatchSide) is { } loss
+            && plateau.EndsStage(_stages.Schedule, Step, _stages.FlopsBefore(Step), loss))
         {
-            _evaluation.Lend(model =>
-            {
-                _options.OnSample?.Invoke(Step, model);
-                if (_options.DrawGrid?.Invoke(Step, model) is { } png)
-                {
-                    log.Events.AddImage(Step, "samples", png);
-                }
-            });
-        }
-        catch (Exception e) when (DiskTrouble.Is(e))
-        {
-            _options.OnNote?.Invoke($"The sample grid of step {Step} could not be written: {e.Message}");
+            _stages.Set(_stages.Schedule.WithEnd(stage.Index, Step));
+            _options.OnNote?.Invoke(
+                $"Stage {stage.Index} (p = {stage.PatchSide}) ends at step {Step} of {stage.End}: its loss has reached a plateau.");
         }
     }
 
-    private IReadOnlyList<long> StageImages()
-        => [.. _schedule.Stages.Select(s => Math.Clamp(Step - s.Start, 0, s.StepCount) * _training.BatchSize)];
+    private void MarkWhenDue(MetricsLog log, CancellationToken cancellation)
+    {
+        if (!_options.Marks.Contains(Step) || cancellation.IsCancellationRequested)
+        {
+            return;
+        }
+
+        var (own, average) = (_evaluation.Loss(_options.ValidationImages, cancellation: cancellation),
+            _evaluation.AverageLoss(_options.ValidationImages, cancellation));
+        Measure(log, cancellation);
+        if (!cancellation.IsCancellationRequested)
+        {
+            _options.OnMark?.Invoke(new RunMark(
+                Step, ImagesSeen, _stages.FlopsBefore(Step), CpuSeconds, _times.Seconds.Sum(), own, average,
+                _figures is { } measured && measured.Step == Step ? measured.Values : new Dictionary<string, double>()));
+        }
+    }
 }

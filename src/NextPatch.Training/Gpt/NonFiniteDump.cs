@@ -11,13 +11,14 @@ internal static class NonFiniteDump
 {
     /// <returns>The dump's folder.</returns>
     public static string Write(
-        string run, long step, double loss, double norm, double learningRate, PatchStage stage, BatchSource batches, CodeStore store, int batchSize)
+        string run, long step, double loss, double norm, double learningRate, PatchStage stage, BatchSource batches, CodeStore store, long place,
+        int batchSize)
     {
         var folder = Path.Combine(run, $"nan-step-{step:D8}");
         Directory.CreateDirectory(folder);
         var codes = new long[(long)batchSize * store.CodesPerImage];
         var labels = new long[batchSize];
-        batches.Fill(step * batchSize, codes, labels);
+        batches.Fill(place, codes, labels);
         NpyFile.Write(Path.Combine(folder, "codes.npy"), HostTensor.From<long>(ElementType.Int64, [batchSize, store.CodesPerImage], codes));
         NpyFile.Write(Path.Combine(folder, "labels.npy"), HostTensor.From<long>(ElementType.Int64, [batchSize], labels));
         using var stream = File.Create(Path.Combine(folder, "step.json"));
@@ -31,7 +32,7 @@ internal static class NonFiniteDump
         json.WriteStartArray("images");
         for (var i = 0; i < batchSize; i++)
         {
-            json.WriteNumberValue(batches.ImageAt((step * batchSize) + i));
+            json.WriteNumberValue(batches.ImageAt(place + i));
         }
 
         json.WriteEndArray();

@@ -38,7 +38,9 @@ internal static class RunExtension
         }
 
         var (oldRate, rate) = (before.CreateLearningRate(old, images), after.CreateLearningRate(grown, images));
-        var (last, decay) = (grown.Stages[^1], grown.TotalSteps - (long)(grown.Stages[^1].StepCount * after.DecayRatio));
+        var last = grown.Stages[^1];
+        var decaying = after.LearningRateCourse == LearningRateCourse.Wsd ? grown.TotalSteps : last.StepCount;
+        var decay = grown.TotalSteps - (long)(decaying * after.DecayRatio);
         note(string.Create(CultureInfo.InvariantCulture,
             $"The run grows from {old.TotalSteps} to {grown.TotalSteps} steps: its last stage (p = {last.PatchSide}) goes on, the others stay as "
                 + $"they were."));

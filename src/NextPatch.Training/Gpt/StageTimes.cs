@@ -4,9 +4,10 @@ using NextPatch.Core.Patches;
 namespace NextPatch.Training.Gpt;
 
 /// <summary>Seconds that the training steps of each stage took, over all sessions of the run, and what they say about the rest.</summary>
-internal sealed class StageTimes(TrainingCost cost)
+/// <param name="stages">How many there are.</param>
+internal sealed class StageTimes(int stages)
 {
-    private readonly double[] _seconds = new double[cost.Stages.Count];
+    private readonly double[] _seconds = new double[stages];
 
     /// <summary>By stage index.</summary>
     public IReadOnlyList<double> Seconds => _seconds;
@@ -18,7 +19,7 @@ internal sealed class StageTimes(TrainingCost cost)
     /// <summary>
     /// Seconds of what is left after <paramref name="step"/> steps, from the planned FLOPs of each stage and the seconds its FLOPs took so far.
     /// </summary>
-    public double SecondsLeft(long step)
+    public double SecondsLeft(TrainingCost cost, long step)
     {
         double done = 0, left = 0;
         foreach (var stage in cost.Stages)

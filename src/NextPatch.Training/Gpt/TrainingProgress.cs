@@ -26,4 +26,7 @@ public sealed record TrainingProgress(
 
     /// <summary>Seconds in training steps so far, over all sessions of the run.</summary>
     public double Seconds { get; init; }
+
+    /// <summary>FLOPs of the training steps so far, as counted by <c>TrainingCost</c>.</summary>
+    internal double Flops { get; init; }
 }

@@ -38,6 +38,9 @@ internal sealed class AdamW
     /// <summary>Updates done.</summary>
     public long StepCount { get; private set; }
 
+    /// <summary>Updates done before the moments were last reset.</summary>
+    public long StepsBeforeMoments { get; private set; }
+
     /// <summary>Whether an EMA of the weights is kept.</summary>
     public bool HasAverage => _config.EmaDecay > 0;
 
@@ -58,8 +61,9 @@ internal sealed class AdamW
         var clip = _config.ClipNorm > 0 ? Math.Min(1, _config.ClipNorm / (gradientNorm + 1e-6)) : 1;
         var decay = _config.EmaWarmup ? Math.Min(_config.EmaDecay, (1.0 + StepCount) / (10.0 + StepCount)) : _config.EmaDecay;
         StepCount++;
-        var stepSize = learningRate / (1 - Math.Pow(_config.Beta1, StepCount));
-        var correction = Math.Sqrt(1 - Math.Pow(_config.Beta2, StepCount));
+        var updates = StepCount - StepsBeforeMoments;
+        var stepSize = learningRate / (1 - Math.Pow(_config.Beta1, updates));
+        var correction = Math.Sqrt(1 - Math.Pow(_config.Beta2, updates));
         var plain = new AdamWStep(
             (float)clip, 1, (float)_config.Beta1, (float)_config.Beta2, (float)stepSize, (float)correction, (float)_config.AdamEpsilon, (float)decay);
         var decayed = plain with { Keep = (float)(1 - (learningRate * _config.WeightDecay)) };
@@ -77,6 +81,18 @@ internal sealed class AdamW
         {
             slot.Parameter.grad = null;
         }
+    }
+
+    /// <summary>Forgets the moments of all parameters, as if no update had been made; the average stays.</summary>
+    public void ResetMoments()
+    {
+        foreach (var slot in _slots)
+        {
+            slot.FirstMoments.AsSpan().Clear();
+            slot.SecondMoments.AsSpan().Clear();
+        }
+
+        StepsBeforeMoments = StepCount;
     }
 
     /// <summary>
@@ -121,10 +137,11 @@ internal sealed class AdamW
     public IEnumerable<KeyValuePair<string, HostTensor>> CaptureAverage()
         => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average)));
 
-    /// <summary>Restores moments, average and step count.</summary>
+    /// <summary>Restores moments, average and counts of steps.</summary>
     /// <exception cref="DataFormatException">A tensor is missing or has another shape.</exception>
     public void Restore(
-        IReadOnlyDictionary<string, HostTensor> moments, IReadOnlyDictionary<string, HostTensor>? average, long stepCount, string source)
+        IReadOnlyDictionary<string, HostTensor> moments, IReadOnlyDictionary<string, HostTensor>? average, long stepCount, string source,
+        long stepsBeforeMoments = 0)
     {
         foreach (var slot in _slots)
         {
@@ -136,7 +153,7 @@ internal sealed class AdamW
             }
         }
 
-        StepCount = stepCount;
+        (StepCount, StepsBeforeMoments) = (stepCount, stepsBeforeMoments);
     }
 
     /// <summary>Exchanges weights and average: once to look at the average, once more before training goes on.</summary>

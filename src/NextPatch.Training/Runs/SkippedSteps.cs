@@ -40,7 +40,7 @@ internal sealed class SkippedSteps
         {
             throw new NextPatchException(
                 $"{what}; the run stops, because {InARow} in a row were not finite. None of them was used.{_firstBatch} {advice()}")
-            { Settings = ["InitialWeights"] };
+            { Settings = ["InitialWeights"], IsDivergence = true };
         }
 
         _note?.Invoke(

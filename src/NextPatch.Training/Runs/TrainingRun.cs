@@ -29,6 +29,9 @@ public abstract class TrainingRun : IDisposable
 
     private protected SkippedSteps Skipped { get; }
 
+    /// <summary>Seconds of the processor in training steps, of all threads and sessions.</summary>
+    private protected double CpuSeconds { get; private set; }
+
     private protected abstract long TotalSteps { get; }
 
     /// <summary>Learning rate of the constant part, for advice.</summary>
@@ -52,9 +55,9 @@ public abstract class TrainingRun : IDisposable
     }
 
     /// <summary>Goes on where a checkpoint was written.</summary>
-    private protected void Continue(string checkpoint, long step, long skippedSteps, int skippedInARow)
+    private protected void Continue(string checkpoint, long step, long skippedSteps, int skippedInARow, double cpuSeconds = 0)
     {
-        Step = step;
+        (Step, CpuSeconds) = (step, cpuSeconds);
         Skipped.Restore(skippedSteps, skippedInARow);
         _options.OnNote?.Invoke($"Resumed from {checkpoint} at step {step} of {TotalSteps}.");
     }
@@ -71,10 +74,12 @@ public abstract class TrainingRun : IDisposable
         log.Events.AddParameters(Parameters);
         var saver = new CheckpointSaver(_options, Checkpoints, Save, Step);
         var speed = new SpeedWindow();
+        BeforeSteps(log, cancellation);
         while (Step < TotalSteps && !cancellation.IsCancellationRequested)
         {
-            var started = Stopwatch.GetTimestamp();
+            var (started, cpuStarted) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             var problem = TakeStep();
+            CpuSeconds += (Environment.CpuUsage.TotalTime - cpuStarted).TotalSeconds;
             AddSeconds(Stopwatch.GetElapsedTime(started).TotalSeconds, speed);
             CountSkips(problem);
             Step++;
@@ -101,6 +106,11 @@ public abstract class TrainingRun : IDisposable
 
         Conclude(log, Step >= TotalSteps, cancellation);
         return Step >= TotalSteps;
+    }
+
+    /// <summary>What a session does before its first step.</summary>
+    private protected virtual void BeforeSteps(MetricsLog log, CancellationToken cancellation)
+    {
     }
 
     /// <summary>Computes the step that follows <see cref="Step"/> others and takes it where all of it is finite.</summary>

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Configuration;
+using NextPatch.Cli.Studies;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Configuration;
+using NextPatch.Data.Codes;
 using NextPatch.Training.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Configuration;
@@ -13,7 +15,11 @@ public sealed class ConfigFileTests
     private readonly TrainOptions _train = new();
     private readonly TokenizerTrainOptions _tokenizer = new();
 
-    public static TheoryData<string> Recipes => [.. Directory.GetFiles(RecipeFolder, "*.json").Select(f => Path.GetFileName(f))];
+    public static TheoryData<string> Recipes => [.. Names.Where(name => !name.StartsWith("study-", StringComparison.Ordinal))];
+
+    public static TheoryData<string> Studies => [.. Names.Where(name => name.StartsWith("study-", StringComparison.Ordinal))];
+
+    private static IEnumerable<string> Names => Directory.GetFiles(RecipeFolder, "*.json").Select(f => Path.GetFileName(f));
 
     private static string RecipeFolder => Path.Combine(AppContext.BaseDirectory, "recipes");
 
@@ -43,6 +49,24 @@ public sealed class ConfigFileTests
             Assert.Equal(recipe == "quickstart.json", training.EmaWarmup);
             Assert.Equal(model, model.Validated());
         }
+    }
+
+    [Theory]
+    [MemberData(nameof(Studies))]
+    public void Every_study_can_be_planned(string recipe)
+    {
+        using var folder = new TemporaryFolder();
+        var file = StudyFile.Read(Path.Combine(RecipeFolder, recipe));
+        var side = recipe.Contains("imagenette", StringComparison.Ordinal) ? 16 : 8;
+        var codes = new CodeManifest
+        {
+            Name = "x", GridSide = side, VocabularySize = 128, ClassNames = ["a", "b"], Count = 12000, HeldOutCount = 2000,
+        };
+        var plan = new StudyPlan(file, codes, folder["study"]);
+
+        Assert.Contains($"nextpatch study recipes/{recipe}", File.ReadAllText(Path.Combine(RecipeFolder, recipe)), StringComparison.Ordinal);
+        Assert.True(StudyTask.Of(plan).Count >= file.Schedules.Count * file.Seeds.Count);
+        Assert.All(file.Schedules, s => Assert.True(plan.PlannedSteps(s) > 1));
     }
 
     [Fact]

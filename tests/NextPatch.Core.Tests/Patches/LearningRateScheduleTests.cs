@@ -1,4 +1,5 @@
 using CsCheck;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 
 namespace NextPatch.Core.Tests.Patches;
@@ -18,6 +19,20 @@ public sealed class LearningRateScheduleTests
             Assert.Equal(1e-4, rate.At(start + 16), 12);
             Assert.Equal(1e-4 * (1 - (0.9 * 3 / 4)), rate.At(start + 19), 12);
         }
+    }
+
+    [Fact]
+    public void Warmup_stable_decay_does_not_see_the_stages()
+    {
+        var training = new TrainingConfig
+        {
+            Steps = 40, PatchLevel = 3, LearningRate = 1e-3, EndLearningRate = 1e-4, WarmupShare = 0.1, DecayRatio = 0.25,
+            LearningRateCourse = LearningRateCourse.Wsd,
+        };
+        var rate = training.CreateLearningRate(training.CreateSchedule(1), 1);
+        Assert.Equal(0.5e-3, rate.At(2), 12);
+        Assert.All(Enumerable.Range(4, 27), step => Assert.Equal(1e-3, rate.At(step), 12)); // switches at 10 and 20
+        Assert.Equal(1e-3 * (1 - (0.9 * 5 / 10)), rate.At(35), 12);
     }
 
     [Fact]

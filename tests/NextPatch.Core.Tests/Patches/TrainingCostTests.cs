@@ -18,6 +18,24 @@ public sealed class TrainingCostTests
         Assert.Equal(expected, cost.RelativeCost, 4);
     }
 
+    /// <summary>
+    /// Half of the steps at p = 2: with as many FLOPs a step, four times the images; with a share of them mixed in, less per image.
+    /// </summary>
+    [Fact]
+    public void Coarse_batches_and_mixed_patches_are_counted()
+    {
+        var training = new TrainingConfig { BatchSize = 8, Steps = 100, PatchLevel = 2, CoarseBatch = CoarseBatch.Flops };
+        var equal = new TrainingCost(GptPresets.Get("B"), training.CreateSchedule(1), training);
+        Assert.Equal([50L * 32, 50 * 8], equal.Stages.Select(s => s.Images));
+        Assert.Equal((0.8 / 4) + 0.2, equal.RelativeCost, 6);
+
+        training = training with { CoarseBatch = CoarseBatch.Images, CoarseShare = 0.25 };
+        var mixed = new TrainingCost(GptPresets.Get("B"), training.CreateSchedule(1), training);
+        var (coarse, fine) = (TrainingCost.TrainingFlopsPerImage(GptPresets.Get("B"), 2), TrainingCost.TrainingFlopsPerImage(GptPresets.Get("B"), 1));
+        Assert.Equal((0.75 * fine) + (0.25 * coarse), mixed.Stages[1].FlopsPerImage, 1.0);
+        Assert.Equal(0.125 + (0.5 * (0.75 + (0.25 / 4))), mixed.RelativeCost, 6);
+    }
+
     [Fact]
     public void Forward_flops_of_B_are_those_of_the_papers_chart()
     {

@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Gpt.Fused;
@@ -54,6 +55,21 @@ public sealed class ReferenceGptTests
         Assert.Equal(expectedLoss, loss, 2e-5);
         AssertClose(expected, actual);
         Assert.Equal(Evaluate(reference, geometry), Evaluate(fused, geometry), 2e-5);
+    }
+
+    [Fact]
+    public void Patch_positions_differ_at_coarse_sides_only_and_both_steps_agree()
+    {
+        using var model = TinyGpt.Create();
+        using ReferenceGpt grid = new(model), centre = new(model, position: PatchPosition.Centre);
+        using var fused = new FusedGpt(model, position: PatchPosition.Centre);
+        var (fine, coarse) = (new PatchGeometry(model.Config.GridSide, 1), new PatchGeometry(model.Config.GridSide, 2));
+
+        Assert.Equal(Evaluate(grid, fine), Evaluate(centre, fine));
+        Assert.NotEqual(Evaluate(grid, coarse), Evaluate(centre, coarse));
+        Assert.Equal(Evaluate(centre, coarse), Evaluate(fused, coarse), 2e-5);
+        var table = RotaryEmbedding2d.Table(coarse, PatchPosition.Centre, 4, 0, 10000); // [n, 2, 2]: row, column
+        Assert.Equal([MathF.Cos(0.5f), MathF.Sin(0.5f), MathF.Cos(2.5f), MathF.Sin(2.5f)], table[4..8]);
     }
 
     [Fact]

@@ -61,6 +61,38 @@ public sealed class AdamWTests
         Assert.Equal(Steps, optimizer.StepCount);
     }
 
+    /// <summary>What follows is what a new optimiser does, bias correction among it; only the average's warm-up goes on.</summary>
+    [Fact]
+    public void Reset_moments_are_those_of_a_new_optimizer()
+    {
+        var config = new TrainingConfig { EmaDecay = 0 };
+        using var old = new Parameter(tensor([1.0f, -2]));
+        var optimizer = new AdamW([("p", old)], config);
+        for (var n = 0; n < 5; n++)
+        {
+            Set(old, [n, 3], [2]);
+            optimizer.Step(Rate, optimizer.GradientNorm());
+        }
+
+        using var detached = old.detach();
+        using var fresh = new Parameter(detached.clone());
+        var other = new AdamW([("p", fresh)], config);
+        optimizer.ResetMoments();
+        Assert.Equal(5, optimizer.StepsBeforeMoments);
+        for (var n = 0; n < 3; n++)
+        {
+            foreach (var (parameter, by) in ((Parameter, AdamW)[])[(old, optimizer), (fresh, other)])
+            {
+                Set(parameter, [0.3, n - 1], [2]);
+                by.Step(Rate, by.GradientNorm());
+            }
+        }
+
+        using var scope = NewDisposeScope();
+        Assert.Equal(fresh.detach().data<float>().ToArray(), old.detach().data<float>().ToArray());
+        Assert.Equal(8, optimizer.StepCount);
+    }
+
     private static void Set(Parameter parameter, double[] gradient, long[] shape)
     {
         using var values = tensor(Array.ConvertAll(gradient, g => (float)g), shape);

@@ -27,16 +27,17 @@ internal sealed class FusedGpt : IGptPass
     /// fraction of the memory.</param>
     /// <param name="grouping">Name of a linear grouping in <see cref="PatchGroupings"/>.</param>
     /// <param name="targetPower">See <see cref="PatchTargetWeights"/>.</param>
+    /// <param name="position">Where rotary positions place a patch.</param>
     /// <exception cref="ConfigException">Another precision, or a grouping that is unknown or not linear.</exception>
     public FusedGpt(
         GptModel model, ComputePrecision precision = ComputePrecision.Fp32, bool recompute = false, string grouping = PatchGroupings.Mean,
-        double targetPower = 0) => _pass = precision switch
+        double targetPower = 0, PatchPosition position = PatchPosition.Grid) => _pass = precision switch
         {
             _ when !PatchGroupings.IsLinear(grouping) => throw new ConfigException(
                 $"The fused step computes groupings that are sums of embeddings with fixed factors; '{grouping}' is none, and needs the "
                 + "reference step."),
-            ComputePrecision.Fp32 => Create<Fp32>(model, recompute, new PatchObjective(grouping, targetPower)),
-            ComputePrecision.Bf16 => Create<Bf16>(model, recompute, new PatchObjective(grouping, targetPower)),
+            ComputePrecision.Fp32 => Create<Fp32>(model, recompute, new PatchObjective(grouping, targetPower, position)),
+            ComputePrecision.Bf16 => Create<Bf16>(model, recompute, new PatchObjective(grouping, targetPower, position)),
             _ => throw new ConfigException($"The processor computes in fp32 or bf16, not in {precision}."),
         };
 

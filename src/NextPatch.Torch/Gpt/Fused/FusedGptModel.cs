@@ -87,7 +87,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     {
         using var noGrad = no_grad();
         var dropout = new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount);
-        _state = new PassState(labels, codes, geometry, dropout, Rotary(geometry.PatchesPerSide), AttachGradients());
+        _state = new PassState(labels, codes, geometry, dropout, Rotary(geometry), AttachGradients());
         Hidden(_state);
         return Head(_state, scale, withGradients: true);
     }
@@ -96,7 +96,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     {
         using var noGrad = no_grad();
         _state = null; // the activations of a pass before this one are overwritten
-        var state = new PassState(labels, codes, geometry, GptDropout.None(_model.Config), Rotary(geometry.PatchesPerSide), Add: false);
+        var state = new PassState(labels, codes, geometry, GptDropout.None(_model.Config), Rotary(geometry), Add: false);
         Hidden(state);
         return Head(state, 1, withGradients: false);
     }
@@ -247,12 +247,13 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         }
     }
 
-    private RotaryRows Rotary(int side)
+    private RotaryRows Rotary(PatchGeometry geometry)
     {
-        if (!_rotary.TryGetValue(side, out var rows))
+        if (!_rotary.TryGetValue(geometry.PatchSide, out var rows))
         {
-            var headWidth = _model.Config.HeadWidth;
-            _rotary[side] = rows = new RotaryRows(RotaryEmbedding2d.Table(side, headWidth, conditionTokens: 1, _model.Config.RopeBase), headWidth);
+            var config = _model.Config;
+            var table = RotaryEmbedding2d.Table(geometry, _objective.Position, config.HeadWidth, conditionTokens: 1, config.RopeBase);
+            _rotary[geometry.PatchSide] = rows = new RotaryRows(table, config.HeadWidth);
         }
 
         return rows;

@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Torch.Patches;
 using static TorchSharp.torch;
@@ -17,15 +18,18 @@ internal sealed class ReferenceGpt : IGptPass
     private readonly GptModel _model;
     private readonly string _grouping;
     private readonly double _targetPower;
+    private readonly PatchPosition _position;
     private (Tensor Hidden, Tensor Gradient)? _state;
 
     /// <param name="model">In float32; stays the caller's.</param>
     /// <param name="grouping">Name of the grouping in <see cref="PatchGroupings"/>.</param>
     /// <param name="targetPower">See <see cref="PatchTargetWeights"/>.</param>
+    /// <param name="position">Where rotary positions place a patch.</param>
     /// <exception cref="ConfigException">The grouping is unknown.</exception>
-    public ReferenceGpt(GptModel model, string grouping = PatchGroupings.Mean, double targetPower = 0)
+    public ReferenceGpt(
+        GptModel model, string grouping = PatchGroupings.Mean, double targetPower = 0, PatchPosition position = PatchPosition.Grid)
     {
-        (_model, _grouping, _targetPower) = (model, grouping, targetPower);
+        (_model, _grouping, _targetPower, _position) = (model, grouping, targetPower, position);
         _ = PatchGroupings.IsLinear(grouping); // unknown names are refused now
     }
 
@@ -77,7 +81,7 @@ internal sealed class ReferenceGpt : IGptPass
         var device = _model.Head.device;
         var labelTensor = tensor(labels.ToArray(), device: device);                                         // [B]
         var codeTensor = tensor(codes.ToArray(), [labels.Length, codes.Length / labels.Length], device: device); // [B, T]
-        var hidden = _model.PatchHidden(labelTensor, codeTensor, PatchGroupings.Create(_grouping, geometry), dropout); // [B, N, C]
+        var hidden = _model.PatchHidden(labelTensor, codeTensor, PatchGroupings.Create(_grouping, geometry), dropout, _position); // [B, N, C]
         return (hidden, IPatchGrouping.ByPatch(codeTensor, geometry));                                      // [B, N, P]
     }
 

@@ -1,0 +1,155 @@
+using NextPatch.Core;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Patches;
+using NextPatch.Training.Gpt;
+
+namespace NextPatch.Training.Tests.Gpt;
+
+/// <summary>What coarse stages may do that the publication does not.</summary>
+[NoTensorLeaks]
+public sealed class ScheduleOptionsTests
+{
+    private static readonly TrainingConfig Long = TinyRun.Training with { Steps = 24, PatchLevel = 3, MicroBatch = 4 };
+
+    public static IReadOnlyDictionary<string, TrainingConfig> Variants { get; } = new Dictionary<string, TrainingConfig>
+    {
+        ["wsd"] = Long with { LearningRateCourse = LearningRateCourse.Wsd },
+        ["flops"] = Long with { CoarseBatch = CoarseBatch.Flops },
+        ["reset"] = Long with { ResetsMoments = true },
+        ["mixed"] = Long with { CoarseShare = 0.34 },
+        ["centre"] = Long with { PatchPosition = PatchPosition.Centre },
+        ["plateau"] = Long with { LearningRateCourse = LearningRateCourse.Wsd, PlateauShare = 0.9 },
+        ["all"] = Long with
+        {
+            LearningRateCourse = LearningRateCourse.Wsd, CoarseBatch = CoarseBatch.Flops, ResetsMoments = true, CoarseShare = 0.34,
+            PatchPosition = PatchPosition.Centre, PlateauShare = 0.9, Grouping = "sum", TargetPower = 0.5,
+        },
+    };
+
+    public static TheoryData<string> Names => [.. Variants.Keys];
+
+    /// <summary>Stopped before, at and after switches; a plateau ends stages where the whole run found it.</summary>
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void A_resumed_run_ends_with_the_same_bytes(string name)
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        var config = TinyRun.Config(Variants[name]);
+        var whole = TinyRun.Train(codes, new GptRunOptions { Output = folder["whole"] }, config);
+        foreach (var stopAfter in (long[])[2, 6, 9, 12, 15])
+        {
+            using var stop = new CancellationTokenSource();
+            var options = new GptRunOptions
+            {
+                Output = folder["parts"], Resume = true, LogEvery = 1, OnProgress = p => (p.Step == stopAfter ? stop : null)?.Cancel(),
+            };
+            Assert.Equal(stopAfter, TinyRun.Train(codes, options, config, stop.Token).Step);
+        }
+
+        var last = TinyRun.Train(codes, new GptRunOptions { Output = folder["parts"], Resume = true }, config);
+        foreach (var file in (string[])["model", "ema", "optimizer"])
+        {
+            Assert.Equal(TinyRun.Weights(whole.Checkpoint!, file), TinyRun.Weights(last.Checkpoint!, file));
+        }
+
+        Assert.Equal(whole.StageImages, last.StageImages);
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void Fused_and_reference_step_learn_the_same(string name)
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        List<double> Losses(StepImplementation step)
+        {
+            var losses = new List<double>();
+            TinyRun.Train(
+                codes, new GptRunOptions { Output = folder[step.ToString()], LogEvery = 1, OnProgress = p => losses.Add(p.Loss) },
+                TinyRun.Config(Variants[name] with { StepImplementation = step }));
+            return losses;
+        }
+
+        var (fused, reference) = (Losses(StepImplementation.Fused), Losses(StepImplementation.Reference));
+        Assert.Equal(24, fused.Count);
+        Assert.All(fused.Zip(reference), pair => Assert.Equal(pair.First, pair.Second, 2e-5));
+    }
+
+    [Fact]
+    public void Each_changes_what_is_learned()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        var weights = Variants.Append(KeyValuePair.Create("published", Long)).Select(v => Convert.ToHexString(TinyRun.Weights(
+            TinyRun.Train(codes, new GptRunOptions { Output = folder[v.Key] }, TinyRun.Config(v.Value)).Checkpoint!))).ToList();
+        Assert.Equal(weights.Count, weights.Distinct().Count());
+    }
+
+    [Fact]
+    public void Coarse_steps_of_equal_flops_go_on_in_the_stream_where_the_last_one_ended()
+    {
+        using var folder = new TemporaryFolder();
+        var lines = new List<TrainingProgress>();
+        var result = TinyRun.Train(
+            TinyRun.WriteCodes(folder["codes"]), new GptRunOptions { Output = folder["run"], LogEvery = 1, OnProgress = lines.Add },
+            TinyRun.Config(Variants["flops"]));
+
+        // 6 images a step at p = 1, 24 at p = 2, 96 at p = 4; stages of 6, 6 and 12 steps.
+        Assert.Equal([96L * 6, 24 * 6, 6 * 12], result.StageImages);
+        Assert.Equal([96, 192], lines.Take(2).Select(l => l.Images));
+        Assert.Equal(result.StageImages.Sum(), lines[^1].Images);
+        Assert.Equal(result.StageImages.Sum(), result.Outcome!.Images);
+    }
+
+    [Fact]
+    public void A_plateau_ends_coarse_stages_early_and_their_steps_go_to_the_next()
+    {
+        using var folder = new TemporaryFolder();
+        var (lines, notes) = (new List<TrainingProgress>(), new List<string>());
+        var config = TinyRun.Config(Variants["plateau"] with { Stages = StageLength.ParseList("2:20,1:4") });
+        var result = TinyRun.Train(
+            TinyRun.WriteCodes(folder["codes"]),
+            new GptRunOptions { Output = folder["run"], LogEvery = 1, OnProgress = lines.Add, OnNote = notes.Add }, config);
+
+        var switched = lines.FindIndex(l => l.Stage.PatchSide == 1);
+        Assert.InRange(switched, 3, 19);
+        Assert.Equal(24, lines.Count);
+        Assert.Equal([switched * 6L, (24 - switched) * 6L], result.StageImages);
+        Assert.Contains(notes, n => n.Contains("plateau", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_plateau_without_one_rate_over_the_run_is_refused()
+    {
+        var error = Assert.Throws<ConfigException>(() => (TinyRun.Training with { PlateauShare = 0.1 }).Validated(TinyRun.Model));
+        Assert.Contains("learningRateCourse wsd", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Marks_are_measured_once_each_and_change_nothing()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        var marks = new List<RunMark>();
+        var plain = TinyRun.Train(codes, new GptRunOptions { Output = folder["plain"] });
+
+        using var stop = new CancellationTokenSource();
+        var options = new GptRunOptions
+        {
+            Output = folder["run"], Resume = true, LogEvery = 1, Marks = new HashSet<long> { 4, 12 }, OnMark = marks.Add,
+            OnProgress = p => (p.Step == 4 ? stop : null)?.Cancel(), // before the measurement of its step
+        };
+        TinyRun.Train(codes, options, null, stop.Token);
+        Assert.Empty(marks);
+        var last = TinyRun.Train(codes, options with { OnProgress = null });
+
+        Assert.Equal([4, 12], marks.Select(m => m.Step));
+        Assert.Equal([24, 72], marks.Select(m => m.Images));
+        Assert.Equal(last.Outcome!.PlannedFlops, marks[1].Flops, 1.0);
+        Assert.Equal(last.ValidationLoss, marks[1].Loss);
+        Assert.Equal(last.AverageValidationLoss, marks[1].EmaLoss);
+        Assert.True(marks[1].CpuSeconds > marks[0].CpuSeconds && marks[0].CpuSeconds > 0);
+        Assert.Equal(TinyRun.Weights(plain.Checkpoint!), TinyRun.Weights(last.Checkpoint!));
+    }
+}
