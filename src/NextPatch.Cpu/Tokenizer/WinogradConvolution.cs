@@ -147,10 +147,11 @@ internal sealed unsafe class WinogradConvolution<TTile> : IConvolution
         for (var unit = 0; unit < Units; unit++)
         {
             var columns = Math.Min(PanelLayout.UnitColumns, Outputs - (unit * PanelLayout.UnitColumns));
-            var weights = new PanelRange<Fp32>((Fp32*)_weights + (((nint)(element * Units) + unit) * UnitWeights), _inputs, 0, columns);
+            var weights = new PanelRange<Fp32>(
+                (Fp32*)_weights + (((nint)(element * Units) + unit) * UnitWeights), (nint)_inputs * PanelLayout.Columns, 0, columns);
             var result = slab.Output(element, unit, 0);
             new Span<float>(result, tiles * PanelLayout.UnitColumns).Clear();
-            SkinnyGemm<L, Fp32>.Accumulate(inputs, _inputs, weights, null, result);
+            SkinnyGemm<L, Fp32>.Accumulate(inputs, _inputs, weights, result);
         }
     }
 

@@ -124,7 +124,8 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
         {
             var model = Path.Combine(folder.FullName, "model");
             Directory.CreateDirectory(Path.Combine(model, "tokenizer"));
-            SafetensorsFile.Write(Path.Combine(model, "model.safetensors"), WeightsQuantizer.Tensors(state, ComputePrecision.Int8).ToList());
+            var (tensors, metadata) = WeightsQuantizer.Store(state, ComputePrecision.Int8);
+            SafetensorsFile.Write(Path.Combine(model, "model.safetensors"), tensors, metadata);
             var config = new CheckpointConfig { Model = _config, ImageSide = TokenizerPresets.Get(Tokenizer).ImageSide };
             File.WriteAllText(Path.Combine(model, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
             SafetensorsFile.Write(Path.Combine(model, "tokenizer", "model.safetensors"), tokenizer);
