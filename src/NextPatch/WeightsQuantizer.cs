@@ -46,7 +46,8 @@ public static class WeightsQuantizer
         }
 
         (metadata["format"], metadata["weights"]) = ("pt", source.KindName);
-        new ModelFolder(output, options.Tokenizer, license: null, long.MaxValue).Write(source, tensors, metadata, cancellation);
+        new ModelFolder(output, options.Tokenizer, license: null, long.MaxValue, options.To == ComputePrecision.Int8)
+            .Write(source, tensors, metadata, cancellation);
 
         using var written = WeightsFile.Open(output);
         using var first = Decoder(config.Model, source.Weights, WeightStorage.Float32);

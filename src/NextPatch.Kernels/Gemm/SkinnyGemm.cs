@@ -38,18 +38,17 @@ internal static unsafe class SkinnyGemm<L, T>
     /// <param name="stride">Distance of the rows of <paramref name="x"/>.</param>
     /// <param name="result">[R, <see cref="PanelLayout.UnitColumns"/>].</param>
     public static void Multiply(int rows, int depth, PanelRange<T> weights, float* x, nint stride, float* result)
-    {
-        new Span<float>(result, rows * PanelLayout.UnitColumns).Clear();
-        Accumulate(new RowSet(x, 1, 0, rows, stride), depth, weights, result);
-    }
+        => Run(new RowSet(x, 1, 0, rows, stride), depth, weights, result, isNew: true);
 
     /// <summary>result += x W for a part of K, as a tap of a convolution is one.</summary>
     /// <param name="x">R rows.</param>
     /// <param name="depth">Length of the part.</param>
     /// <param name="weights">The unit's panels, and where in them the part begins.</param>
     /// <param name="result">[R, <see cref="PanelLayout.UnitColumns"/>].</param>
+    public static void Accumulate(RowSet x, int depth, PanelRange<T> weights, float* result) => Run(x, depth, weights, result, isNew: false);
+
     [SkipLocalsInit]
-    public static void Accumulate(RowSet x, int depth, PanelRange<T> weights, float* result)
+    private static void Run(RowSet x, int depth, PanelRange<T> weights, float* result, bool isNew)
     {
         var isMany = x.Runs * x.Rows > RowsAtOnce;
         var isWidened = x.Runs * x.Rows > 2 * RowsAtOnce && typeof(T) != typeof(Fp32); // to widen twice costs as much
@@ -72,18 +71,18 @@ internal static unsafe class SkinnyGemm<L, T>
                     float* start = x.Start + (run * x.RunStride) + k, sums = result + (run * x.Rows * PanelLayout.UnitColumns) + column;
                     if (isWidened)
                     {
-                        Rows(x.Rows, count, (Fp32*)wide, TileColumns, 2 * L.Count, start, x.RowStride, sums);
+                        Rows(x.Rows, count, (Fp32*)wide, TileColumns, 2 * L.Count, start, x.RowStride, sums, isNew && k == 0);
                     }
                     else
                     {
-                        Rows(x.Rows, count, from, PanelLayout.Columns, third, start, x.RowStride, sums);
+                        Rows(x.Rows, count, from, PanelLayout.Columns, third, start, x.RowStride, sums, isNew && k == 0);
                     }
                 }
             }
         }
     }
 
-    private static void Rows<TWeight>(int rows, int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums)
+    private static void Rows<TWeight>(int rows, int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
         while (rows > 0)
@@ -92,13 +91,13 @@ internal static unsafe class SkinnyGemm<L, T>
             switch (count)
             {
                 case 3:
-                    Three(depth, w, step, third, x, stride, sums);
+                    Three(depth, w, step, third, x, stride, sums, isNew);
                     break;
                 case 2:
-                    Two(depth, w, step, third, x, stride, sums);
+                    Two(depth, w, step, third, x, stride, sums, isNew);
                     break;
                 default:
-                    One(depth, w, step, third, x, sums);
+                    One(depth, w, step, third, x, sums, isNew);
                     break;
             }
 
@@ -122,10 +121,10 @@ internal static unsafe class SkinnyGemm<L, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, float* sums)
+    private static void One<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
-        Begin(sums, out var a0, out var a1, out var a2, out var a3);
+        Begin(sums, isNew, out var a0, out var a1, out var a2, out var a3);
         for (nint k = 0; k < depth; k++, w += step)
         {
             Prefetch(w);
@@ -140,11 +139,11 @@ internal static unsafe class SkinnyGemm<L, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums)
+    private static void Two<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
-        Begin(sums, out var a0, out var a1, out var a2, out var a3);
-        Begin(sums + PanelLayout.UnitColumns, out var b0, out var b1, out var b2, out var b3);
+        Begin(sums, isNew, out var a0, out var a1, out var a2, out var a3);
+        Begin(sums + PanelLayout.UnitColumns, isNew, out var b0, out var b1, out var b2, out var b3);
         var second = x + stride;
         for (nint k = 0; k < depth; k++, w += step)
         {
@@ -165,12 +164,12 @@ internal static unsafe class SkinnyGemm<L, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Three<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums)
+    private static void Three<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
-        Begin(sums, out var a0, out var a1, out var a2, out var a3);
-        Begin(sums + PanelLayout.UnitColumns, out var b0, out var b1, out var b2, out var b3);
-        Begin(sums + (2 * PanelLayout.UnitColumns), out var c0, out var c1, out var c2, out var c3);
+        Begin(sums, isNew, out var a0, out var a1, out var a2, out var a3);
+        Begin(sums + PanelLayout.UnitColumns, isNew, out var b0, out var b1, out var b2, out var b3);
+        Begin(sums + (2 * PanelLayout.UnitColumns), isNew, out var c0, out var c1, out var c2, out var c3);
         float* second = x + stride, third2 = second + stride;
         for (nint k = 0; k < depth; k++, w += step)
         {
@@ -207,12 +206,12 @@ internal static unsafe class SkinnyGemm<L, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Begin(float* sums, out L v0, out L v1, out L v2, out L v3)
+    private static void Begin(float* sums, bool isNew, out L v0, out L v1, out L v2, out L v3)
     {
-        v0 = L.Load(sums);
-        v1 = L.Load(sums + L.Count);
-        v2 = L.Load(sums + (2 * L.Count));
-        v3 = L.Load(sums + (3 * L.Count));
+        v0 = isNew ? default : L.Load(sums);
+        v1 = isNew ? default : L.Load(sums + L.Count);
+        v2 = isNew ? default : L.Load(sums + (2 * L.Count));
+        v3 = isNew ? default : L.Load(sums + (3 * L.Count));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
