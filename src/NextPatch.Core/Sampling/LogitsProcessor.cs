@@ -222,10 +222,9 @@ internal sealed class LogitsProcessor
 
     private void FilterTopK(Span<float> logits, int k)
     {
-        var sorted = _sortKeys.AsSpan(0, logits.Length);
-        logits.CopyTo(sorted);
-        sorted.Sort();
-        var threshold = sorted[^k];
+        var copy = _sortKeys.AsSpan(0, logits.Length);
+        logits.CopyTo(copy);
+        var threshold = Smallest(copy, copy.Length - k);
         for (var i = 0; i < logits.Length; i++)
         {
             if (logits[i] < threshold)
@@ -233,6 +232,47 @@ internal sealed class LogitsProcessor
                 logits[i] = float.NegativeInfinity;
             }
         }
+    }
+
+    /// <summary>The value that would stand at a place if all were sorted (Hoare's selection); reorders them.</summary>
+    private static float Smallest(Span<float> values, int place)
+    {
+        var (low, high) = (0, values.Length - 1);
+        while (low < high)
+        {
+            var (pivot, i, j) = (values[(low + high) / 2], low, high);
+            while (i <= j)
+            {
+                for (; values[i] < pivot; i++)
+                {
+                }
+
+                for (; values[j] > pivot; j--)
+                {
+                }
+
+                if (i <= j)
+                {
+                    (values[i], values[j]) = (values[j], values[i]);
+                    (i, j) = (i + 1, j - 1);
+                }
+            }
+
+            if (place <= j)
+            {
+                high = j;
+            }
+            else if (place >= i)
+            {
+                low = i;
+            }
+            else
+            {
+                break;
+            }
+        }
+
+        return values[place];
     }
 
     private void FilterTopP(Span<float> logits, double topP, int minimum)

@@ -22,7 +22,7 @@ public sealed class CpuTokenizer : IImageTokenizer
     /// <summary>
     /// Smaller tensors are read at once: the file of a small tokenizer may go as soon as it is open, as that of the built-in one does.
     /// </summary>
-    private const long HeldBytes = 1 << 20;
+    private const long LargeTensor = 1 << 20;
 
     private readonly float[] _codebook; // [K, W], on the unit sphere where codes are compared there
     private readonly List<ITokenizerLayer> _encoder; // laid out as it first runs, and so is the decoder
@@ -230,7 +230,7 @@ public sealed class CpuTokenizer : IImageTokenizer
     /// <summary>A tensor for longer than its file is open: where it lies in a mapped file, else read.</summary>
     private static StoredTensor Kept(StoredTensor tensor, List<IDisposable> held)
     {
-        if (tensor.ByteCount < HeldBytes || tensor.Hold() is not { } bytes)
+        if (tensor.ByteCount < LargeTensor || tensor.Hold() is not { } bytes)
         {
             return StoredTensor.From(tensor.Read());
         }

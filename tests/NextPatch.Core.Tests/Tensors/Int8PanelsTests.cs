@@ -25,8 +25,8 @@ public sealed class Int8PanelsTests
         using var file = WeightsFile.Open(folder["model.safetensors"]);
 
         var tensor = Assert.IsType<PanelTensor>(file.Tensors[Name]);
-        Assert.Equal(["norm.weight", Name], file.Tensors.Keys.Order(StringComparer.Ordinal).Reverse());
-        Assert.Equal([rows, length], tensor.Shape);
+        Assert.Equal(new[] { Name, "norm.weight" }, file.Tensors.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(new long[] { rows, length }, tensor.Shape);
         Assert.Equal(expected, tensor.Read().ToSingles());
         var part = new float[Math.Min(7, expected.Length)];
         tensor.CopyTo((expected.Length - part.Length) * sizeof(float), System.Runtime.InteropServices.MemoryMarshal.AsBytes(part.AsSpan()));
