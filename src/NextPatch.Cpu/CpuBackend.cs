@@ -37,7 +37,7 @@ public sealed class CpuBackend : IComputeBackend
         {
             ComputePrecision.Bf16 => WeightStorage.BFloat16,
             ComputePrecision.Int8 => WeightStorage.Int8,
-            _ => weights.Tensors.Values.Any(t => t is QuantizedTensor) ? WeightStorage.Int8 : WeightStorage.Float32,
+            _ => weights.Tensors.Values.Any(t => t is QuantizedTensor or PanelTensor) ? WeightStorage.Int8 : WeightStorage.Float32,
         }, Threads);
 
     /// <summary>A tokenizer ready to encode and decode.</summary>

@@ -105,17 +105,20 @@ public sealed record CodeExtractionOptions
     /// <param name="manifest">What is planned.</param>
     /// <param name="images">In their order.</param>
     /// <param name="batchSize">The resolved one: libtorch rounds otherwise in batches of other sizes.</param>
-    internal IReadOnlyDictionary<string, string> Identity(CodeManifest manifest, ChosenImages images, int batchSize) => new Dictionary<string, string>
-    {
-        ["name"] = manifest.Name,
-        ["images"] = $"{images.Count}, of which {images.Count - images.TrainCount} held out",
-        ["order"] = HashOf(images),
-        ["tokenizer"] = manifest.TokenizerHash!,
-        ["image-size"] = manifest.ImageSide.ToString(CultureInfo.InvariantCulture),
-        ["crops"] = manifest.CropPolicy,
-        ["batch-size"] = batchSize.ToString(CultureInfo.InvariantCulture),
-        ["precision"] = PrecisionName,
-    };
+    /// <param name="engine">What computes.</param>
+    internal IReadOnlyDictionary<string, string> Identity(CodeManifest manifest, ChosenImages images, int batchSize, string engine)
+        => new Dictionary<string, string>
+        {
+            [CodeJournal.Engine] = engine,
+            ["name"] = manifest.Name,
+            ["images"] = $"{images.Count}, of which {images.Count - images.TrainCount} held out",
+            ["order"] = HashOf(images),
+            ["tokenizer"] = manifest.TokenizerHash!,
+            ["image-size"] = manifest.ImageSide.ToString(CultureInfo.InvariantCulture),
+            ["crops"] = manifest.CropPolicy,
+            ["batch-size"] = batchSize.ToString(CultureInfo.InvariantCulture),
+            ["precision"] = PrecisionName,
+        };
 
     /// <summary>SHA-256 of classes, file names and labels: the folder may have moved, its images not have changed.</summary>
     private static string HashOf(ChosenImages images)

@@ -58,7 +58,9 @@ public sealed class CodeExtractor
             Count = images.Count,
             Augmentations = views.Count,
         };
-        using var codes = CodeAppender.Open(_options.Output, planned, _options.Layout, _options.Identity(planned, images, tokenizer.EncodingBatch));
+        var engine = tokenizer.GetType().Assembly.GetName().Name!;
+        using var codes = CodeAppender.Open(
+            _options.Output, planned, _options.Layout, _options.Identity(planned, images, tokenizer.EncodingBatch, engine));
         Announce(note, images, planned, codes);
         var before = codes.Progress.Count;
         var watch = Stopwatch.StartNew();

@@ -39,9 +39,15 @@ public static class WeightsQuantizer
         using var source = ModelSource.Open(model, options.Weights);
         var config = source.ResolveConfig(options.ImageSize);
         GptState.Check(config.Model, source.Weights.Tensors, source.Weights.Path);
-        var tensors = Tensors(source.Weights.Tensors, options.To).ToList();
-        var metadata = new Dictionary<string, string>(source.Weights.Metadata) { ["format"] = "pt", ["weights"] = source.KindName };
-        new ModelFolder(output, options.Tokenizer, license: null, long.MaxValue).Write(source, tensors, metadata, cancellation);
+        var (tensors, metadata) = Store(source.Weights.Tensors, options.To);
+        foreach (var (key, value) in source.Weights.Metadata)
+        {
+            metadata.TryAdd(key, value);
+        }
+
+        (metadata["format"], metadata["weights"]) = ("pt", source.KindName);
+        new ModelFolder(output, options.Tokenizer, license: null, long.MaxValue, options.To == ComputePrecision.Int8)
+            .Write(source, tensors, metadata, cancellation);
 
         using var written = WeightsFile.Open(output);
         using var first = Decoder(config.Model, source.Weights, WeightStorage.Float32);
@@ -54,27 +60,27 @@ public static class WeightsQuantizer
             labels.Length, comparison.Divergence, comparison.EqualGreedy);
     }
 
-    /// <summary>Weights as they are stored.</summary>
-    internal static IEnumerable<KeyValuePair<string, StoredTensor>> Tensors(IReadOnlyDictionary<string, StoredTensor> tensors, ComputePrecision to)
+    /// <summary>Weights as they are stored, and the metadata that belong to them: what products read comes first, on whole cache lines.</summary>
+    internal static (List<KeyValuePair<string, StoredTensor>> Tensors, Dictionary<string, string> Metadata) Store(
+        IReadOnlyDictionary<string, StoredTensor> tensors, ComputePrecision to)
     {
-        foreach (var (name, tensor) in tensors)
+        if (to == ComputePrecision.Bf16)
         {
-            if (tensor.Shape.Count < 2)
-            {
-                yield return new(name, tensor.As(ElementType.Float32));
-            }
-            else if (to == ComputePrecision.Bf16 || Embeddings.Contains(name))
-            {
-                yield return new(name, tensor.As(ElementType.BFloat16));
-            }
-            else
-            {
-                var (quantities, scales) = Int8Quantization.Quantize(tensor);
-                yield return new(name, quantities);
-                yield return new(name + Int8Quantization.ScaleSuffix, scales);
-            }
+            return ([.. tensors.Select(t => KeyValuePair.Create(t.Key, Rounded(t.Value)))], []);
         }
+
+        var matrices = tensors.Where(t => t.Value.Shape.Count == 2 && !Embeddings.Contains(t.Key)).ToList();
+        var parts = matrices.ConvertAll(m => (m.Key, Int8Panels.Quantize(m.Value)));
+        return (
+            [
+                .. parts.Select(p => KeyValuePair.Create(p.Key + Int8Panels.Suffix, p.Item2.Panels)),
+                .. parts.Select(p => KeyValuePair.Create(p.Key + Int8Panels.ScaleSuffix, p.Item2.Scales)),
+                .. tensors.Except(matrices).OrderByDescending(t => t.Value.Shape.Count).Select(t => KeyValuePair.Create(t.Key, Rounded(t.Value))),
+            ],
+            new Dictionary<string, string> { [Int8Panels.MetadataKey] = Int8Panels.Describe(matrices) });
     }
+
+    private static StoredTensor Rounded(StoredTensor tensor) => tensor.As(tensor.Shape.Count < 2 ? ElementType.Float32 : ElementType.BFloat16);
 
     private static IGptDecoder Decoder(GptConfig config, WeightsFile weights, WeightStorage storage)
         => GptDecoders.Create(config, weights.Tensors, storage, Rows, Environment.ProcessorCount);

@@ -13,20 +13,28 @@ internal static class FormatCommands
     public static Command CreateWeights()
     {
         var preset = CreatePreset();
-        var output = new Option<string>("--output") { Description = "A .pt file.", Required = true };
-        var type = new Option<string>("--dtype") { Description = "f32, bf16 or f16.", DefaultValueFactory = _ => "f32" };
-        type.AcceptOnlyFromAmong("f32", "bf16", "f16");
+        var output = new Option<string>("--output") { Description = "A .pt file; of int8 a folder as quantize writes it.", Required = true };
+        var type = new Option<string>("--dtype") { Description = "f32, bf16, f16 or int8.", DefaultValueFactory = _ => "f32" };
+        type.AcceptOnlyFromAmong("f32", "bf16", "f16", "int8");
         var command = new Command("make-weights", "Writes weights of a published size, made by formula, in the published layout.")
         {
             preset, output, type,
         };
-        command.SetAction(
-            parsed => FormulaWeights.Write(parsed.GetRequiredValue(output), parsed.GetRequiredValue(preset), parsed.GetValue(type) switch
+        command.SetAction(parsed =>
+        {
+            if (parsed.GetValue(type) == "int8")
+            {
+                FormulaWeights.WriteInt8(parsed.GetRequiredValue(output), GptPresets.Get(parsed.GetRequiredValue(preset)));
+                return;
+            }
+
+            FormulaWeights.Write(parsed.GetRequiredValue(output), parsed.GetRequiredValue(preset), parsed.GetValue(type) switch
             {
                 "bf16" => ElementType.BFloat16,
                 "f16" => ElementType.Float16,
                 _ => ElementType.Float32,
-            }));
+            });
+        });
         return command;
     }
 

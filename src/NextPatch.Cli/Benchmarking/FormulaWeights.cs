@@ -1,6 +1,8 @@
 using System.IO.Hashing;
 using System.Text;
+using System.Text.Json;
 using NextPatch.Core.Checkpoints.PyTorch;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 
@@ -46,6 +48,17 @@ internal static class FormulaWeights
             ["gpt_model"] = $"GPT-{preset}", ["image_size"] = 256L, ["downsample_size"] = 16L, ["num_classes"] = 1000L,
         },
     });
+
+    /// <summary>Writes a model of 256x256 pixels into a folder, its weights as <c>quantize</c> stores them.</summary>
+    public static void WriteInt8(string folder, GptConfig config)
+    {
+        Directory.CreateDirectory(folder);
+        var (tensors, metadata) = WeightsQuantizer.Store(
+            Create(config, ElementType.Float32).ToDictionary(p => p.Key, p => p.Value), ComputePrecision.Int8);
+        SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), tensors, metadata);
+        var described = new CheckpointConfig { Model = config, ImageSide = TokenizerPresets.Get("VQ-16").ImageSide };
+        File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(described, ConfigJson.Default.CheckpointConfig));
+    }
 
     /// <summary>Ones for norms; else uniform noise, a hash of (name, index).</summary>
     private static StoredTensor Tensor(string name, long[] shape)

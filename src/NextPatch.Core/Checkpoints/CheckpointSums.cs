@@ -14,10 +14,13 @@ internal static class CheckpointSums
     private const int HexDigits = 64;
     private static readonly string[] Required = ["config.json", "model.safetensors", "optimizer.safetensors", "state.json"];
 
-    /// <summary>Adds the sums of all files of a folder to it.</summary>
-    internal static void Write(string folder)
+    /// <summary>Adds the sums of files of a folder to it.</summary>
+    /// <param name="folder">Where they lie.</param>
+    /// <param name="names">Null: all of them.</param>
+    internal static void Write(string folder, params string[]? names)
     {
-        var lines = Directory.GetFiles(folder).Order(StringComparer.Ordinal).Select(file => $"{FileHash.Compute(file)}  {Path.GetFileName(file)}\n");
+        var files = names is { Length: > 0 } ? names.Select(name => Path.Combine(folder, name)) : Directory.GetFiles(folder);
+        var lines = files.Order(StringComparer.Ordinal).Select(file => $"{FileHash.Compute(file)}  {Path.GetFileName(file)}\n");
         File.WriteAllText(Path.Combine(folder, FileName), string.Concat(lines));
     }
 

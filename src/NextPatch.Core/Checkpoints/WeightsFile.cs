@@ -27,13 +27,16 @@ public sealed class WeightsFile : IDisposable
 
     private readonly IDisposable _source;
 
-    private WeightsFile(string path, WeightsKind kind, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, IDisposable source)
+    private WeightsFile(
+        string path, WeightsKind kind, IEnumerable<KeyValuePair<string, StoredTensor>> tensors, IDisposable source,
+        IReadOnlyDictionary<string, string>? metadata = null)
     {
+        Metadata = metadata ?? new Dictionary<string, string>();
         _source = source;
         Path = path;
         Kind = kind;
         Stored = [.. tensors];
-        Tensors = Int8Quantization.Merge(StateMap.Clean(Stored, path));
+        Tensors = Int8Panels.Merge(Int8Quantization.Merge(StateMap.Clean(Stored, path)), Metadata, path);
         RotaryTable = StateMap.RotaryTableOf(Stored);
     }
 
@@ -59,7 +62,7 @@ public sealed class WeightsFile : IDisposable
     public IReadOnlyDictionary<string, object?> Others { get; private init; } = new Dictionary<string, object?>();
 
     /// <summary>Free text of a safetensors file.</summary>
-    public IReadOnlyDictionary<string, string> Metadata { get; private init; } = new Dictionary<string, string>();
+    public IReadOnlyDictionary<string, string> Metadata { get; }
 
     /// <param name="path">A file or a folder.</param>
     /// <param name="kind">Which weights, where there is a choice.</param>
@@ -166,9 +169,8 @@ public sealed class WeightsFile : IDisposable
                 + $"weights.");
         }
 
-        return Guarded(file, () => new WeightsFile(file.Path, isAverage ? WeightsKind.Ema : WeightsKind.Model, file.Tensors, file)
+        return Guarded(file, () => new WeightsFile(file.Path, isAverage ? WeightsKind.Ema : WeightsKind.Model, file.Tensors, file, file.Metadata)
         {
-            Metadata = file.Metadata,
             Step = long.TryParse(file.Metadata.GetValueOrDefault("step"), NumberStyles.None, CultureInfo.InvariantCulture, out var step)
                 ? step
                 : null,

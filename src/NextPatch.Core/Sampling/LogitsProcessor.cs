@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Numerics;
+using System.Runtime.InteropServices;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Core.Sampling;
@@ -38,7 +40,14 @@ internal sealed class LogitsProcessor
         }
 
         var s = (float)scale;
-        for (var i = 0; i < conditional.Length; i++)
+        var rows = MemoryMarshal.Cast<float, Vector<float>>(conditional);
+        var others = MemoryMarshal.Cast<float, Vector<float>>(unconditional);
+        for (var i = 0; i < rows.Length; i++)
+        {
+            rows[i] = others[i] + ((rows[i] - others[i]) * s);
+        }
+
+        for (var i = rows.Length * Vector<float>.Count; i < conditional.Length; i++)
         {
             conditional[i] = unconditional[i] + ((conditional[i] - unconditional[i]) * s);
         }
@@ -66,7 +75,14 @@ internal sealed class LogitsProcessor
     public ReadOnlySpan<double> Probabilities(ReadOnlySpan<float> logits)
     {
         var temperature = (float)Math.Max(_config.Temperature, 1e-5);
-        for (var i = 0; i < logits.Length; i++)
+        var from = MemoryMarshal.Cast<float, Vector<float>>(logits);
+        var to = MemoryMarshal.Cast<float, Vector<float>>(_scaled.AsSpan());
+        for (var i = 0; i < from.Length; i++)
+        {
+            to[i] = from[i] / new Vector<float>(temperature);
+        }
+
+        for (var i = from.Length * Vector<float>.Count; i < logits.Length; i++)
         {
             _scaled[i] = logits[i] / temperature;
         }
@@ -137,27 +153,78 @@ internal sealed class LogitsProcessor
         return best;
     }
 
+    /// <remarks>The sum is taken in order; everything else has no order, so vectors of any width give the same bits.</remarks>
     private static void Softmax(ReadOnlySpan<float> logits, Span<double> probabilities)
     {
-        var max = logits[IndexOfMax(logits)];
-        var sum = 0.0;
-        for (var i = 0; i < logits.Length; i++)
+        var max = new Vector<float>(Largest(logits));
+        var whole = logits.Length / Vector<float>.Count * Vector<float>.Count;
+        for (var i = 0; i < whole; i += Vector<float>.Count)
         {
-            sum += probabilities[i] = Math.Exp(logits[i] - max);
+            Exponentials(new Vector<float>(logits[i..]) - max, probabilities[i..]);
         }
 
-        for (var i = 0; i < logits.Length; i++)
+        if (whole < logits.Length)
+        {
+            Span<float> last = stackalloc float[Vector<float>.Count];
+            Span<double> exponentials = stackalloc double[Vector<float>.Count];
+            logits[whole..].CopyTo(last);
+            Exponentials(new Vector<float>(last) - max, exponentials);
+            exponentials[..(logits.Length - whole)].CopyTo(probabilities[whole..]);
+        }
+
+        var sum = 0.0;
+        foreach (var exponential in probabilities)
+        {
+            sum += exponential;
+        }
+
+        var shares = MemoryMarshal.Cast<double, Vector<double>>(probabilities);
+        for (var i = 0; i < shares.Length; i++)
+        {
+            shares[i] /= new Vector<double>(sum);
+        }
+
+        for (var i = shares.Length * Vector<double>.Count; i < probabilities.Length; i++)
         {
             probabilities[i] /= sum;
         }
     }
 
+    private static void Exponentials(Vector<float> values, Span<double> to)
+    {
+        Vector.Widen(values, out var low, out var high);
+        Vector.Exp(low).CopyTo(to);
+        Vector.Exp(high).CopyTo(to[Vector<double>.Count..]);
+    }
+
+    private static float Largest(ReadOnlySpan<float> values)
+    {
+        var maxima = new Vector<float>(float.NegativeInfinity);
+        var vectors = MemoryMarshal.Cast<float, Vector<float>>(values);
+        foreach (var vector in vectors)
+        {
+            maxima = Vector.Max(maxima, vector);
+        }
+
+        var largest = float.NegativeInfinity;
+        for (var i = 0; i < Vector<float>.Count; i++)
+        {
+            largest = MathF.Max(largest, maxima[i]);
+        }
+
+        foreach (var value in values[(vectors.Length * Vector<float>.Count)..])
+        {
+            largest = MathF.Max(largest, value);
+        }
+
+        return largest;
+    }
+
     private void FilterTopK(Span<float> logits, int k)
     {
-        var sorted = _sortKeys.AsSpan(0, logits.Length);
-        logits.CopyTo(sorted);
-        sorted.Sort();
-        var threshold = sorted[^k];
+        var copy = _sortKeys.AsSpan(0, logits.Length);
+        logits.CopyTo(copy);
+        var threshold = Smallest(copy, copy.Length - k);
         for (var i = 0; i < logits.Length; i++)
         {
             if (logits[i] < threshold)
@@ -165,6 +232,47 @@ internal sealed class LogitsProcessor
                 logits[i] = float.NegativeInfinity;
             }
         }
+    }
+
+    /// <summary>The value that would stand at a place if all were sorted (Hoare's selection); reorders them.</summary>
+    private static float Smallest(Span<float> values, int place)
+    {
+        var (low, high) = (0, values.Length - 1);
+        while (low < high)
+        {
+            var (pivot, i, j) = (values[(low + high) / 2], low, high);
+            while (i <= j)
+            {
+                for (; values[i] < pivot; i++)
+                {
+                }
+
+                for (; values[j] > pivot; j--)
+                {
+                }
+
+                if (i <= j)
+                {
+                    (values[i], values[j]) = (values[j], values[i]);
+                    (i, j) = (i + 1, j - 1);
+                }
+            }
+
+            if (place <= j)
+            {
+                high = j;
+            }
+            else if (place >= i)
+            {
+                low = i;
+            }
+            else
+            {
+                break;
+            }
+        }
+
+        return values[place];
     }
 
     private void FilterTopP(Span<float> logits, double topP, int minimum)

@@ -56,6 +56,17 @@ internal sealed class LaidOutTensor : StoredTensor
         return true;
     }
 
+    internal override HeldBytes? Hold()
+    {
+        if (_file is null || _strides is not null || _isBigEndian || ByteCount == 0)
+        {
+            return null;
+        }
+
+        _check?.Whole();
+        return _file.Hold(_offset.Value, ByteCount);
+    }
+
     public override void CopyTo(long offset, Span<byte> destination)
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteCount - destination.Length);

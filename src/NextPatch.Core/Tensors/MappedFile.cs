@@ -22,6 +22,7 @@ internal sealed unsafe partial class MappedFile : IDisposable
     private readonly byte* _start;
     private bool _readsAhead;
     private bool _isDisposed;
+    private int _users = 1;
 
     /// <exception cref="NextPatchException">The file is missing or unreadable.</exception>
     public MappedFile(string path)
@@ -61,6 +62,20 @@ internal sealed unsafe partial class MappedFile : IDisposable
         return offset >= 0 && length >= 0 && offset <= Length - length
             ? new ReadOnlySpan<byte>(_start + offset, length)
             : throw Truncated(offset, length);
+    }
+
+    /// <summary>Bytes of the file in place, for longer than this object lives.</summary>
+    /// <exception cref="DataFormatException">The range lies outside the file.</exception>
+    public HeldBytes Hold(long offset, long length)
+    {
+        ObjectDisposedException.ThrowIf(_isDisposed, this);
+        if (offset < 0 || length < 0 || offset > Length - length)
+        {
+            throw Truncated(offset, length);
+        }
+
+        Interlocked.Increment(ref _users);
+        return new HeldBytes(_start + offset, Release);
     }
 
     /// <summary>Copies bytes of the file. For a whole large file this is several times faster than to walk its mapping, page by page.</summary>
@@ -112,6 +127,16 @@ internal sealed unsafe partial class MappedFile : IDisposable
         }
 
         _isDisposed = true;
+        Release();
+    }
+
+    private void Release()
+    {
+        if (Interlocked.Decrement(ref _users) > 0)
+        {
+            return;
+        }
+
         _stream.Dispose();
         if (_view is not null)
         {

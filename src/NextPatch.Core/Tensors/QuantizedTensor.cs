@@ -7,6 +7,10 @@ namespace NextPatch.Core.Tensors;
 /// <param name="scales">float32 [N, blocks].</param>
 internal sealed class QuantizedTensor(StoredTensor quantities, StoredTensor scales) : StoredTensor(ElementType.Float32, quantities.Shape)
 {
+    public StoredTensor Quantities => quantities;
+
+    public StoredTensor Scales => scales;
+
     private int Length => (int)Shape[1];
 
     private int Blocks => Int8Quantization.Blocks(Length);

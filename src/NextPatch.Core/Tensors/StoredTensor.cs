@@ -62,6 +62,9 @@ public abstract class StoredTensor
         return false;
     }
 
+    /// <summary>The elements where they lie in a mapped file, C-contiguous and little-endian; null where they do not lie so.</summary>
+    internal virtual HeldBytes? Hold() => null;
+
     /// <summary>Reads the whole tensor.</summary>
     /// <exception cref="DataFormatException">Damaged, or larger than 2 GiB.</exception>
     public HostTensor Read()

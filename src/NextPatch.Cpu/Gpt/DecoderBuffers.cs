@@ -16,10 +16,12 @@ internal sealed unsafe class DecoderBuffers : IDisposable
     private readonly float* _normed;
     private readonly float* _tile;
     private readonly float* _head;
+    private readonly byte* _whole;
     private readonly int _rows;
     private readonly int _headRoom;
+    private readonly int _wholeRoom;
 
-    public DecoderBuffers(GptConfig config, int rows, int threads)
+    public DecoderBuffers(GptConfig config, int rows, int threads, bool isWhole)
     {
         _rows = rows;
         Stride = RowKernel<Simd1>.Padded(config.Width);
@@ -32,7 +34,10 @@ internal sealed unsafe class DecoderBuffers : IDisposable
         _headRoom = (3 * HeadWidth) + CachedAttention<Simd1, Fp32>.Padded(config.CodesPerImage);
         var perRow = ResidualStride + QkvStride + MixedStride + HiddenStride + LogitStride;
         var perThread = (rows * (Stride + PanelLayout.UnitColumns)) + _headRoom;
-        _memory = new AlignedMemory(AlignedMemory.Room<float>((nint)rows * perRow) + AlignedMemory.Room<float>((nint)threads * perThread));
+        _wholeRoom = isWhole ? rows * WholeRows.Bytes(Math.Max(Math.Max(config.Width, config.FfnWidth), config.HeadCount * config.HeadWidth)) : 0;
+        _memory = new AlignedMemory(
+            AlignedMemory.Room<float>((nint)rows * perRow) + AlignedMemory.Room<float>((nint)threads * perThread)
+            + ((nint)threads * _wholeRoom));
         Residual = _memory.Take<float>((nint)rows * ResidualStride);
         Qkv = _memory.Take<float>((nint)rows * QkvStride);
         Mixed = _memory.Take<float>((nint)rows * MixedStride);
@@ -41,6 +46,7 @@ internal sealed unsafe class DecoderBuffers : IDisposable
         _normed = _memory.Take<float>((nint)threads * rows * Stride);
         _tile = _memory.Take<float>((nint)threads * rows * PanelLayout.UnitColumns);
         _head = _memory.Take<float>((nint)threads * _headRoom);
+        _whole = _memory.Take<byte>((nint)threads * _wholeRoom);
     }
 
     /// <summary>Distance of rows of normed activations: C, padded.</summary>
@@ -79,6 +85,9 @@ internal sealed unsafe class DecoderBuffers : IDisposable
 
     /// <summary>A thread's columns of one unit, [R, 64].</summary>
     public float* Tile(int thread) => _tile + ((nint)thread * _rows * PanelLayout.UnitColumns);
+
+    /// <summary>A thread's rows in whole numbers (<see cref="WholeRows"/>).</summary>
+    public byte* Whole(int thread) => _whole + ((nint)thread * _wholeRoom);
 
     /// <summary>A thread's query, key and result of a head, [3, padded D], and its scores behind them.</summary>
     public float* Head(int thread) => _head + ((nint)thread * _headRoom);

@@ -16,15 +16,15 @@ namespace NextPatch.Cpu.Gpt;
 /// gate and up with norm and SwiGLU, down product; then the head. Weights are read once for all rows.
 /// </summary>
 /// <remarks>
-/// A row's bits depend on nothing but its own sequence: products (<see cref="SkinnyGemm{L, T}"/>), norms and attention take each row by itself in one
-/// order. Every thread norms all rows for itself, which is cheaper than to wait for each other once more.
+/// A row's bits depend on nothing but its own sequence: products (<see cref="SkinnyGemm{L, T}"/>, <see cref="WholeGemm{L}"/>), norms and attention take each row by itself
+/// in one order. Every thread norms (and rounds) all rows for itself, which is cheaper than to wait for each other once more.
 /// </remarks>
 /// <typeparam name="L">Values computed at once.</typeparam>
 /// <typeparam name="T">The weights of products.</typeparam>
 /// <typeparam name="TStored">Embeddings, keys and values.</typeparam>
 internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     where L : unmanaged, ISimd<L>
-    where T : unmanaged, ILoadable<T>
+    where T : unmanaged
     where TStored : unmanaged, IElement<TStored>
 {
     private readonly GptWeights<T, TStored> _weights;
@@ -33,7 +33,7 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     private readonly KvSlots _slots;
     private readonly nint _cacheOfHead;
     private readonly DecodeRow[] _rows;
-    private readonly int[] _normedPhases; // by thread
+    private readonly int[] _preparedPhases; // by thread
     private readonly Action<int, int> _qkv, _attention, _output, _gateUp, _down, _head;
     private int _count;
     private int _layer;
@@ -43,12 +43,12 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     {
         Config = config;
         _weights = new GptWeights<T, TStored>(config, tensors);
-        _buffers = new DecoderBuffers(config, maxRows, threads);
+        _buffers = new DecoderBuffers(config, maxRows, threads, PackedMatrix<T>.IsWhole);
         _rotary = new RotaryRows(RotaryTable.Create(config.GridSide, config.HeadWidth, conditionTokens: 1, config.RopeBase), config.HeadWidth);
         _cacheOfHead = CachedAttention<L, TStored>.Elements(config.CodesPerImage, config.HeadWidth);
         _slots = new KvSlots(AlignedMemory.Room<TStored>(_cacheOfHead * config.KvHeads * config.LayerCount));
         _rows = new DecodeRow[maxRows];
-        _normedPhases = new int[threads];
+        _preparedPhases = new int[threads];
         Team = new ThreadTeam(threads);
         (_qkv, _attention, _output, _gateUp, _down, _head) = (QkvPart, AttentionPart, OutputPart, GateUpPart, DownPart, HeadPart);
     }
@@ -113,7 +113,8 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
 
     private void QkvPart(int unit, int thread)
     {
-        var tile = Multiply(_weights.Layers[_layer].Qkv, unit, thread, Normed(thread, _weights.Layers[_layer].AttentionNorm), _buffers.Stride);
+        var layer = _weights.Layers[_layer];
+        var tile = Multiply(layer.Qkv, unit, thread, _buffers.Residual, _buffers.ResidualStride, layer.AttentionNorm);
         Put(tile, unit, _buffers.Qkv, _buffers.QkvStride);
     }
 
@@ -142,7 +143,8 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
 
     private void GateUpPart(int unit, int thread)
     {
-        var tile = Multiply(_weights.Layers[_layer].GateUp, unit, thread, Normed(thread, _weights.Layers[_layer].FeedForwardNorm), _buffers.Stride);
+        var layer = _weights.Layers[_layer];
+        var tile = Multiply(layer.GateUp, unit, thread, _buffers.Residual, _buffers.ResidualStride, layer.FeedForwardNorm);
         for (var row = 0; row < _count; row++, tile += PanelLayout.UnitColumns)
         {
             var hidden = _buffers.Hidden + ((nint)row * _buffers.HiddenStride) + (unit * PanelLayout.Columns);
@@ -154,29 +156,44 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
         => Add(Multiply(_weights.Layers[_layer].Down, unit, thread, _buffers.Hidden, _buffers.HiddenStride), unit);
 
     private void HeadPart(int unit, int thread)
-        => Put(Multiply(_weights.Head, unit, thread, Normed(thread, _weights.FinalNorm), _buffers.Stride), unit, _buffers.Logits,
-            _buffers.LogitStride);
-
-    /// <summary>A thread's copy of the normed residual stream, [R, C]: formed at its first part of a phase.</summary>
-    private float* Normed(int thread, float* weight)
     {
-        var normed = _buffers.Normed(thread);
-        if (_normedPhases[thread] != _phase)
+        var tile = Multiply(_weights.Head, unit, thread, _buffers.Residual, _buffers.ResidualStride, _weights.FinalNorm);
+        Put(tile, unit, _buffers.Logits, _buffers.LogitStride);
+    }
+
+    /// <param name="weights">The factor.</param>
+    /// <param name="unit">Which columns.</param>
+    /// <param name="thread">Has a copy of the rows as they are multiplied, formed at its first part of a phase.</param>
+    /// <param name="rows">[R, K].</param>
+    /// <param name="stride">Their distance.</param>
+    /// <param name="norm">Weight of the norm before the product; null: there is none.</param>
+    /// <returns>[R, 64].</returns>
+    private float* Multiply(PackedMatrix<T> weights, int unit, int thread, float* rows, int stride, float* norm = null)
+    {
+        var isFirst = _preparedPhases[thread] != _phase;
+        _preparedPhases[thread] = _phase;
+        if (norm != null)
         {
-            _normedPhases[thread] = _phase;
-            for (var row = 0; row < _count; row++)
+            var normed = _buffers.Normed(thread);
+            for (var row = 0; isFirst && row < _count; row++)
             {
-                var residual = _buffers.Residual + ((nint)row * _buffers.ResidualStride);
-                RowKernel<L>.Norm(Config.Width, residual, weight, (float)Config.NormEpsilon, normed + (row * _buffers.Stride));
+                RowKernel<L>.Norm(Config.Width, rows + ((nint)row * stride), norm, (float)Config.NormEpsilon, normed + ((nint)row * _buffers.Stride));
+            }
+
+            rows = normed;
+            stride = _buffers.Stride;
+        }
+
+        void* x = rows;
+        if (PackedMatrix<T>.IsWhole)
+        {
+            x = _buffers.Whole(thread);
+            for (var row = 0; isFirst && row < _count; row++)
+            {
+                WholeRows.Quantize<L>(weights.Depth, rows + ((nint)row * stride), (byte*)x + ((nint)row * WholeRows.Bytes(weights.Depth)));
             }
         }
 
-        return normed;
-    }
-
-    /// <returns>[R, 64].</returns>
-    private float* Multiply(PackedMatrix<T> weights, int unit, int thread, float* x, int stride)
-    {
         var tile = _buffers.Tile(thread);
         weights.Multiply<L>(unit, _count, x, stride, tile);
         return tile;

@@ -1,12 +1,11 @@
 using NextPatch.Cpu.Memory;
-using NextPatch.Kernels.Simd;
 
 namespace NextPatch.Cpu.Gpt;
 
 /// <summary>The weights of one block.</summary>
 /// <typeparam name="T">The weights of products.</typeparam>
 internal sealed unsafe class GptLayer<T>
-    where T : unmanaged, ILoadable<T>
+    where T : unmanaged
 {
     /// <summary>[padded C].</summary>
     public required float* AttentionNorm { get; init; }

@@ -2,47 +2,66 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 using NextPatch.Cpu.Memory;
 using NextPatch.Kernels.Elementwise;
-using NextPatch.Kernels.Gemm;
 using NextPatch.Kernels.Simd;
 
 namespace NextPatch.Cpu.Gpt;
 
 // Shape letters: C width, V vocabulary, F width of the feed-forward part.
 
-/// <summary>All weights of a transformer, laid out for generation in one piece of memory.</summary>
+/// <summary>
+/// All weights of a transformer: laid out for generation in one piece of memory, but what lies in a mapped file as it is used stays there.
+/// </summary>
 /// <typeparam name="T">The weights of products.</typeparam>
 /// <typeparam name="TStored">Embeddings.</typeparam>
 internal sealed unsafe class GptWeights<T, TStored> : IDisposable
-    where T : unmanaged, ILoadable<T>
+    where T : unmanaged
     where TStored : unmanaged, IElement<TStored>
 {
     private const int RowsAtOnce = 1024;
 
     private readonly AlignedMemory _memory;
+    private readonly List<IDisposable> _held = [];
+    private readonly Dictionary<string, HeldBytes> _tables = [];
+    private readonly Dictionary<string, PackedMatrix<T>> _matrices = [];
 
     /// <param name="config">The model.</param>
     /// <param name="tensors">By state key, shapes as <see cref="GptState"/> demands.</param>
     public GptWeights(GptConfig config, IReadOnlyDictionary<string, StoredTensor> tensors)
     {
-        _memory = new AlignedMemory(Room(config));
-        Classes = Table(tensors[GptState.Classes]);
-        Codes = Table(tensors[GptState.Codes]);
+        foreach (var (name, tensor) in tensors)
+        {
+            if (IsTable(name))
+            {
+                if (tensor.Type == StoredType && tensor.Hold() is { } held)
+                {
+                    _held.Add(_tables[name] = held);
+                }
+            }
+            else if (tensor.Shape.Count == 2 && PackedMatrix<T>.InPlace(tensor, _held) is { } matrix)
+            {
+                _matrices[name] = matrix;
+            }
+        }
+
+        _memory = new AlignedMemory((nint)tensors.Sum(t => Room(t.Key, t.Value)));
+        Classes = Table(tensors, GptState.Classes);
+        Codes = Table(tensors, GptState.Codes);
         Layers = new GptLayer<T>[config.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
         {
             Layers[i] = new GptLayer<T>
             {
                 AttentionNorm = Norm(tensors[GptState.AttentionNorm(i)]),
-                Qkv = PackedMatrix<T>.Pack([tensors[GptState.Qkv(i)]], _memory),
-                Output = PackedMatrix<T>.Pack([tensors[GptState.AttentionOutput(i)]], _memory),
+                Qkv = Matrix(tensors, GptState.Qkv(i)),
+                Output = Matrix(tensors, GptState.AttentionOutput(i)),
                 FeedForwardNorm = Norm(tensors[GptState.FeedForwardNorm(i)]),
-                GateUp = PackedMatrix<T>.Pack([tensors[GptState.Gate(i)], tensors[GptState.Up(i)]], _memory),
-                Down = PackedMatrix<T>.Pack([tensors[GptState.Down(i)]], _memory),
+                GateUp = PackedMatrix<T>.Pair(Matrix(tensors, GptState.Gate(i)), Matrix(tensors, GptState.Up(i))),
+                Down = Matrix(tensors, GptState.Down(i)),
             };
         }
 
         FinalNorm = Norm(tensors[GptState.FinalNorm]);
-        Head = PackedMatrix<T>.Pack([tensors[GptState.Head]], _memory);
+        Head = Matrix(tensors, GptState.Head);
     }
 
     /// <summary>[classes, C].</summary>
@@ -59,30 +78,40 @@ internal sealed unsafe class GptWeights<T, TStored> : IDisposable
     /// <summary>[V, C].</summary>
     public PackedMatrix<T> Head { get; }
 
-    public void Dispose() => _memory.Dispose();
+    private static ElementType StoredType => typeof(TStored) == typeof(Fp32) ? ElementType.Float32 : ElementType.BFloat16;
 
-    private static nint Room(GptConfig config)
+    public void Dispose()
     {
-        var norm = AlignedMemory.Room<float>(RowKernel<Simd1>.Padded(config.Width));
-        var layer = (2 * norm) + Matrix(config.QkvWidth, config.Width) + Matrix(config.Width, config.HeadCount * config.HeadWidth)
-            + PackedMatrix<T>.Room((config.FfnWidth + PanelLayout.Columns - 1) / PanelLayout.Columns, config.Width)
-                + Matrix(config.Width, config.FfnWidth);
-        return AlignedMemory.Room<TStored>((nint)config.ClassRows * config.Width) + AlignedMemory
-            .Room<TStored>((nint)config.VocabularySize * config.Width)
-            + (layer * config.LayerCount) + norm + Matrix(config.VocabularySize, config.Width);
+        _memory.Dispose();
+        _held.ForEach(held => held.Dispose());
     }
 
-    private static nint Matrix(int outputs, int depth) => PackedMatrix<T>.Room(PanelLayout.Units(outputs), depth);
+    private static bool IsTable(string name) => name is GptState.Classes or GptState.Codes;
 
-    private TStored* Table(StoredTensor source)
+    /// <summary>Memory for what does not stay in the file.</summary>
+    private long Room(string name, StoredTensor tensor)
+        => _tables.ContainsKey(name) || _matrices.ContainsKey(name) ? 0
+            : IsTable(name) ? AlignedMemory.Room<TStored>((nint)tensor.Count)
+            : tensor.Shape.Count == 2 ? PackedMatrix<T>.Room((int)tensor.Shape[0], (int)tensor.Shape[1])
+            : AlignedMemory.Room<float>(RowKernel<Simd1>.Padded((int)tensor.Count));
+
+    private PackedMatrix<T> Matrix(IReadOnlyDictionary<string, StoredTensor> tensors, string name)
+        => _matrices.TryGetValue(name, out var inPlace) ? inPlace : PackedMatrix<T>.Pack(tensors[name], _memory);
+
+    private TStored* Table(IReadOnlyDictionary<string, StoredTensor> tensors, string name)
     {
+        if (_tables.TryGetValue(name, out var held))
+        {
+            return (TStored*)held.Start;
+        }
+
+        var source = tensors[name];
         var (rows, width) = (source.Shape[0], source.Shape[1]);
         var table = _memory.Take<TStored>((nint)source.Count);
-        var type = typeof(TStored) == typeof(Fp32) ? ElementType.Float32 : ElementType.BFloat16;
         for (var row = 0L; row < rows; row += RowsAtOnce) // a table may be longer than a span
         {
             var bytes = (int)(Math.Min(RowsAtOnce, rows - row) * width * sizeof(TStored));
-            source.As(type).CopyTo(row * width * sizeof(TStored), new Span<byte>(table + (row * width), bytes));
+            source.As(StoredType).CopyTo(row * width * sizeof(TStored), new Span<byte>(table + (row * width), bytes));
         }
 
         return table;

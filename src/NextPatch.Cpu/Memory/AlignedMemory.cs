@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 namespace NextPatch.Cpu.Memory;
 
 /// <summary>
-/// Memory outside the garbage collector's heap, of zeros, handed out piece by piece on cache lines; in large pages where the system gives them.
+/// Memory outside the garbage collector's heap, handed out piece by piece on cache lines; in large pages where the system gives them.
 /// </summary>
 /// <remarks>Weights are read from end to end for every code: with pages of 4 KiB the processor would stop reading ahead at every 64th line.</remarks>
 internal sealed unsafe partial class AlignedMemory : IDisposable
@@ -17,7 +17,8 @@ internal sealed unsafe partial class AlignedMemory : IDisposable
     private nint _used;
 
     /// <param name="length">Bytes; <see cref="Room{T}"/> says what a piece takes.</param>
-    public AlignedMemory(nint length)
+    /// <param name="isZero">Whether it holds zeros; else anything, for one who fills all of it.</param>
+    public AlignedMemory(nint length, bool isZero = true)
     {
         _length = length;
         var isLarge = length >= LargePage;
@@ -27,7 +28,10 @@ internal sealed unsafe partial class AlignedMemory : IDisposable
             _ = Advise(_start, length, AdviseLargePages); // what the system does with advice is its own affair
         }
 
-        NativeMemory.Clear(_start, (nuint)length);
+        if (isZero)
+        {
+            NativeMemory.Clear(_start, (nuint)length);
+        }
     }
 
     ~AlignedMemory() => Free();

@@ -5,147 +5,179 @@ using NextPatch.Kernels.Simd;
 
 namespace NextPatch.Cpu.Memory;
 
-// Shape letters: N outputs, K inputs.
+// Shape letters: N outputs, K inputs, R rows.
 
-/// <summary>A linear map laid out for <see cref="SkinnyGemm{L, T}"/>.</summary>
+/// <summary>A linear map laid out for products: panels (<see cref="PanelLayout"/>), two of which make a unit.</summary>
 /// <typeparam name="T">Fp32, Bf16 or Int8.</typeparam>
 internal readonly unsafe struct PackedMatrix<T>
-    where T : unmanaged, ILoadable<T>
+    where T : unmanaged
 {
-    private readonly T* _panels;
-    private readonly float* _scales;
+    private readonly T* _first;
+    private readonly T* _second;
+    private readonly float* _firstScales;
+    private readonly float* _secondScales;
+    private readonly nint _step;
+    private readonly nint _scaleStep;
 
-    private PackedMatrix(int units, int depth, AlignedMemory memory)
+    /// <param name="outputs">N.</param>
+    /// <param name="depth">K.</param>
+    /// <param name="panels">Where all panels lie.</param>
+    /// <param name="scales">Where their scales do.</param>
+    private PackedMatrix(int outputs, int depth, T* panels, float* scales)
     {
-        (Units, Depth) = (units, depth);
-        _panels = memory.Take<T>(UnitWeights * units);
-        _scales = IsScaled ? memory.Take<float>((nint)UnitScales * units) : null;
+        (Outputs, Depth, Units) = (outputs, depth, PanelLayout.Units(outputs));
+        _first = panels;
+        _second = panels + PanelWeights(depth);
+        _firstScales = scales;
+        _secondScales = scales + PanelScales(depth);
+        (_step, _scaleStep) = (2 * PanelWeights(depth), 2 * PanelScales(depth));
+    }
+
+    private PackedMatrix(PackedMatrix<T> first, PackedMatrix<T> second)
+    {
+        (Outputs, Depth, Units) = (first.Outputs, first.Depth, (first.Outputs + PanelLayout.Columns - 1) / PanelLayout.Columns);
+        _first = first._first;
+        _second = second._first;
+        _firstScales = first._firstScales;
+        _secondScales = second._firstScales;
+        (_step, _scaleStep) = (first._step / 2, first._scaleStep / 2);
     }
 
     /// <summary>Calls of <see cref="Multiply"/> that make the whole product.</summary>
     public int Units { get; }
 
+    /// <summary>N.</summary>
+    public int Outputs { get; }
+
     /// <summary>K.</summary>
     public int Depth { get; }
 
-    private static bool IsScaled => typeof(T) == typeof(Int8);
-
-    private nint UnitWeights => (nint)Depth * PanelLayout.UnitColumns;
-
-    private int UnitScales => PanelLayout.Blocks(Depth) * PanelLayout.UnitColumns;
+    /// <summary>Whether rows are multiplied in whole numbers too (<see cref="WholeRows"/>).</summary>
+    public static bool IsWhole => typeof(T) == typeof(Int8);
 
     /// <summary>Bytes that a matrix takes.</summary>
-    public static nint Room(int units, int depth)
-        => AlignedMemory.Room<T>((nint)units * depth * PanelLayout.UnitColumns)
-            + (IsScaled ? AlignedMemory.Room<float>((nint)units * PanelLayout.Blocks(depth) * PanelLayout.UnitColumns) : 0);
+    public static nint Room(int outputs, int depth)
+    {
+        nint panels = 2 * PanelLayout.Units(outputs);
+        return AlignedMemory.Room<T>(panels * PanelWeights(depth)) + AlignedMemory.Room<float>(panels * PanelScales(depth));
+    }
 
     /// <summary>Reads weights [N, K] in whatever type they lie.</summary>
-    /// <param name="weights">One matrix; or two of the same shape, whose panels then lie in turn, the first one's columns in front in every
-    /// unit.</param>
+    /// <param name="weights">The matrix.</param>
     /// <param name="memory">Has <see cref="Room"/> left.</param>
-    public static PackedMatrix<T> Pack(ReadOnlySpan<StoredTensor> weights, AlignedMemory memory)
+    public static PackedMatrix<T> Pack(StoredTensor weights, AlignedMemory memory)
     {
-        var (outputs, depth) = ((int)weights[0].Shape[0], (int)weights[0].Shape[1]);
-        var columns = PanelLayout.UnitColumns / weights.Length;
-        var packed = new PackedMatrix<T>((outputs + columns - 1) / columns, depth, memory);
-        var rows = new float[columns * depth];
-        for (var unit = 0; unit < packed.Units; unit++)
+        var (outputs, depth) = ((int)weights.Shape[0], (int)weights.Shape[1]);
+        nint panels = 2 * PanelLayout.Units(outputs);
+        var packed = new PackedMatrix<T>(
+            outputs, depth, memory.Take<T>(panels * PanelWeights(depth)), memory.Take<float>(panels * PanelScales(depth)));
+        if (IsWhole)
         {
-            for (var i = 0; i < weights.Length; i++)
-            {
-                var count = Math.Min(columns, outputs - (unit * columns));
-                if (IsScaled && weights[i] is QuantizedTensor quantized)
-                {
-                    packed.Put(unit, i * columns, quantized, unit * columns, count);
-                    continue;
-                }
+            var (values, scales) = Int8Panels.Quantize(weights);
+            Copy(values, (byte*)packed._first);
+            Copy(scales, (byte*)packed._firstScales);
+            return packed;
+        }
 
-                var part = rows.AsSpan(0, count * depth);
-                weights[i].As(ElementType.Float32).CopyTo((long)unit * columns * depth * sizeof(float), MemoryMarshal.AsBytes(part));
-                for (var column = 0; column < count; column++)
-                {
-                    packed.Put(unit, (i * columns) + column, part.Slice(column * depth, depth));
-                }
-            }
+        var rows = new float[PanelLayout.Columns * depth];
+        for (var first = 0; first < outputs; first += PanelLayout.Columns)
+        {
+            var part = rows.AsSpan(0, Math.Min(PanelLayout.Columns, outputs - first) * depth);
+            weights.As(ElementType.Float32).CopyTo((long)first * depth * sizeof(float), MemoryMarshal.AsBytes(part));
+            Turn(part, depth, packed._first + (first / PanelLayout.Columns * PanelWeights(depth)));
         }
 
         return packed;
     }
 
+    /// <summary>Weights in eight bits where they lie in a mapped file.</summary>
+    /// <param name="weights">The matrix.</param>
+    /// <param name="held">Receives what keeps them there.</param>
+    /// <returns>Null where they do not lie in a file as products want them.</returns>
+    public static PackedMatrix<T>? InPlace(StoredTensor weights, List<IDisposable> held)
+    {
+        if (!IsWhole || weights is not PanelTensor tensor || tensor.Panels.Hold() is not { } panels)
+        {
+            return null;
+        }
+
+        held.Add(panels);
+        if (tensor.Scales.Hold() is not { } scales)
+        {
+            return null;
+        }
+
+        held.Add(scales);
+        return new PackedMatrix<T>((int)weights.Shape[0], (int)weights.Shape[1], (T*)panels.Start, (float*)scales.Start);
+    }
+
+    /// <summary>Two matrices of the same shape as one: the first one's columns in front in every unit.</summary>
+    public static PackedMatrix<T> Pair(PackedMatrix<T> first, PackedMatrix<T> second) => new(first, second);
+
     /// <summary>64 columns of x W.</summary>
     /// <param name="unit">Which.</param>
     /// <param name="rows">R.</param>
-    /// <param name="x">[R, K].</param>
-    /// <param name="stride">Distance of the rows.</param>
+    /// <param name="x">[R, K]: floats, or where <see cref="IsWhole"/> rows as <see cref="WholeRows"/> makes them.</param>
+    /// <param name="stride">Distance of rows of floats.</param>
     /// <param name="result">[R, 64].</param>
     /// <typeparam name="L">Columns computed at once.</typeparam>
-    public void Multiply<L>(int unit, int rows, float* x, int stride, float* result)
+    public void Multiply<L>(int unit, int rows, void* x, int stride, float* result)
         where L : unmanaged, ISimd<L>
-        => SkinnyGemm<L, T>.Multiply(
-            rows, Depth, _panels + (unit * UnitWeights), _scales == null ? null : _scales + ((nint)unit * UnitScales), x, stride, result);
+    {
+        T* first = _first + (unit * _step), second = _second + (unit * _step);
+        if (typeof(T) == typeof(Int8))
+        {
+            var pair = new PanelPair((sbyte*)first, (sbyte*)second, _firstScales + (unit * _scaleStep), _secondScales + (unit * _scaleStep));
+            WholeGemm<L>.Multiply(rows, Depth, pair, (byte*)x, result);
+        }
+        else if (typeof(T) == typeof(Bf16))
+        {
+            var range = new PanelRange<Bf16>((Bf16*)first, (nint)(second - first), 0, PanelLayout.UnitColumns);
+            SkinnyGemm<L, Bf16>.Multiply(rows, Depth, range, (float*)x, stride, result);
+        }
+        else
+        {
+            var range = new PanelRange<Fp32>((Fp32*)first, (nint)(second - first), 0, PanelLayout.UnitColumns);
+            SkinnyGemm<L, Fp32>.Multiply(rows, Depth, range, (float*)x, stride, result);
+        }
+    }
 
     /// <summary>A part of K of a unit.</summary>
     /// <param name="unit">Which.</param>
     /// <param name="first">Where in K the part begins.</param>
     /// <param name="columns">Columns that are wanted, 1 to 64.</param>
-    public PanelRange<T> Part(int unit, int first, int columns) => new(_panels + (unit * UnitWeights), Depth, first, columns);
+    public PanelRange<T> Part(int unit, int first, int columns)
+        => new(_first + (unit * _step), (nint)(_second - _first), first, columns);
 
-    private T* Column(int unit, int column)
-        => _panels + (unit * UnitWeights) + (column / PanelLayout.Columns * (nint)Depth * PanelLayout.Columns) + (column % PanelLayout.Columns);
+    private static nint PanelWeights(int depth) => (nint)(IsWhole ? (depth + 1) / 2 * 2 : depth) * PanelLayout.Columns;
 
-    /// <summary>Columns as they are stored: quantised again, scales might differ in their last bits.</summary>
-    private void Put(int unit, int column, QuantizedTensor weights, long row, int count)
+    private static nint PanelScales(int depth) => IsWhole ? (nint)PanelLayout.Blocks(depth) * PanelLayout.Columns : 0;
+
+    private static void Copy(StoredTensor source, byte* to)
+        => source.WriteTo(part =>
+        {
+            part.CopyTo(new Span<byte>(to, part.Length));
+            to += part.Length;
+        });
+
+    /// <summary>Rows become the columns of a panel.</summary>
+    private static void Turn(ReadOnlySpan<float> rows, int depth, T* panel)
     {
-        var (values, scales) = (new sbyte[Depth], new float[PanelLayout.Blocks(Depth)]);
-        for (var i = 0; i < count; i++)
+        for (var column = 0; column * depth < rows.Length; column++)
         {
-            weights.ReadRow(row + i, values, scales);
-            var to = (sbyte*)Column(unit, column + i);
-            for (var k = 0; k < values.Length; k++)
+            var row = rows.Slice(column * depth, depth);
+            for (var k = 0; k < row.Length; k++)
             {
-                to[(nint)k * PanelLayout.Columns] = values[k];
+                var to = panel + ((nint)k * PanelLayout.Columns) + column;
+                if (typeof(T) == typeof(Bf16))
+                {
+                    *(ushort*)to = BFloat16.FromSingle(row[k]);
+                }
+                else
+                {
+                    *(float*)to = row[k];
+                }
             }
-
-            for (var block = 0; block < scales.Length; block++)
-            {
-                _scales[((nint)unit * UnitScales) + (block * PanelLayout.UnitColumns) + column + i] = scales[block];
-            }
-        }
-    }
-
-    private void Put(int unit, int column, ReadOnlySpan<float> values)
-    {
-        var to = Column(unit, column);
-        for (var k = 0; k < Depth; k += PanelLayout.BlockDepth)
-        {
-            var block = values.Slice(k, Math.Min(PanelLayout.BlockDepth, Depth - k));
-            var scale = 0f;
-            if (IsScaled)
-            {
-                scale = Int8Quantization.Scale(block);
-                _scales[((nint)unit * UnitScales) + (k / PanelLayout.BlockDepth * PanelLayout.UnitColumns) + column] = scale;
-            }
-
-            for (var i = 0; i < block.Length; i++)
-            {
-                Put(block[i], scale, to + ((nint)(k + i) * PanelLayout.Columns));
-            }
-        }
-    }
-
-    private static void Put(float value, float scale, T* to)
-    {
-        if (typeof(T) == typeof(Int8))
-        {
-            *(Int8*)to = new Int8(Int8Quantization.Round(value, scale));
-        }
-        else if (typeof(T) == typeof(Bf16))
-        {
-            *(ushort*)to = BFloat16.FromSingle(value);
-        }
-        else
-        {
-            *(float*)to = value;
         }
     }
 }

@@ -30,8 +30,8 @@ internal sealed unsafe class CodeSearch : IDisposable
     {
         (_width, _isUnit) = (width, isUnit);
         var count = codebook.Length / width;
-        _memory = new AlignedMemory(PackedMatrix<Fp32>.Room(PanelLayout.Units(count), width));
-        _codebook = PackedMatrix<Fp32>.Pack([StoredTensor.From(HostTensor.FromSingles([count, width], codebook))], _memory);
+        _memory = new AlignedMemory(PackedMatrix<Fp32>.Room(count, width));
+        _codebook = PackedMatrix<Fp32>.Pack(StoredTensor.From(HostTensor.FromSingles([count, width], codebook)), _memory);
         _squares = [.. codebook.Chunk(width).Select(vector => vector.Sum(v => v * v))];
     }
 

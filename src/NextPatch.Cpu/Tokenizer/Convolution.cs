@@ -119,8 +119,8 @@ internal sealed unsafe class Convolution : IConvolution
         if (_weightsOf is not null)
         {
             var window = _lines * _depth;
-            _memory = new AlignedMemory(PackedMatrix<Fp32>.Room(PanelLayout.Units(Outputs), window));
-            _weights = PackedMatrix<Fp32>.Pack([StoredTensor.From(HostTensor.FromSingles([Outputs, window], _weightsOf()))], _memory);
+            _memory = new AlignedMemory(PackedMatrix<Fp32>.Room(Outputs, window));
+            _weights = PackedMatrix<Fp32>.Pack(StoredTensor.From(HostTensor.FromSingles([Outputs, window], _weightsOf())), _memory);
             _weightsOf = null;
         }
     }
@@ -142,7 +142,7 @@ internal sealed unsafe class Convolution : IConvolution
             {
                 var start = from.At((first * _step) + _first.Y + line, _first.X);
                 var pixels = new RowSet(start, rows, _step * from.RowStride, width, _step * (nint)from.Channels);
-                SkinnyGemm<L, Fp32>.Accumulate(pixels, _depth, _weights.Part(unit, line * _depth, columns), null, sums);
+                SkinnyGemm<L, Fp32>.Accumulate(pixels, _depth, _weights.Part(unit, line * _depth, columns), sums);
             }
 
             for (var pixel = 0; pixel < rows * width; pixel++)

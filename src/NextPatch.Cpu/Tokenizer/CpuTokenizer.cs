@@ -19,12 +19,18 @@ public sealed class CpuTokenizer : IImageTokenizer
 {
     private const int PixelsPerBatch = 64 * 32 * 32;
 
+    /// <summary>
+    /// Smaller tensors are read at once: the file of a small tokenizer may go as soon as it is open, as that of the built-in one does.
+    /// </summary>
+    private const long LargeTensor = 1 << 20;
+
     private readonly float[] _codebook; // [K, W], on the unit sphere where codes are compared there
     private readonly List<ITokenizerLayer> _encoder; // laid out as it first runs, and so is the decoder
     private readonly List<ITokenizerLayer> _decoder;
     private readonly Lazy<CodeSearch> _search;
     private readonly TokenizerMaps _maps = new();
     private readonly ThreadTeam _team;
+    private List<IDisposable> _held = [];
 
     private CpuTokenizer(TokenizerConfig config, TokenizerState state, int threads)
     {
@@ -47,15 +53,27 @@ public sealed class CpuTokenizer : IImageTokenizer
     /// <summary>Images are computed one by one; this many are asked for at a time.</summary>
     public int EncodingBatch { get; private init; }
 
-    /// <summary>Reads a tokenizer; the file may be closed afterwards. Encoder and decoder are each laid out when first needed.</summary>
+    /// <summary>Opens a tokenizer; the file may be closed afterwards. Encoder and decoder are each read and laid out when first needed.</summary>
     /// <param name="weights">Its weights.</param>
     /// <param name="config">Its sizes.</param>
     /// <param name="encodingBatch">What <see cref="EncodingBatch"/> says; codes do not depend on it.</param>
     /// <param name="threads">How many compute, the caller's included; null = one per processor.</param>
     /// <exception cref="NextPatchException">The weights do not fit the configuration.</exception>
     public static CpuTokenizer Open(WeightsFile weights, TokenizerConfig config, int? encodingBatch = null, int? threads = null)
-        => Open(
-            weights.Tensors.ToDictionary(p => p.Key, p => StoredTensor.From(p.Value.Read())), config, weights.Path, encodingBatch, threads);
+    {
+        var held = new List<IDisposable>();
+        try
+        {
+            var tokenizer = Open(weights.Tensors.ToDictionary(p => p.Key, p => Kept(p.Value, held)), config, weights.Path, encodingBatch, threads);
+            tokenizer._held = held;
+            return tokenizer;
+        }
+        catch
+        {
+            held.ForEach(file => file.Dispose());
+            throw;
+        }
+    }
 
     /// <inheritdoc/>
     public void Encode(ReadOnlySpan<byte> pixels, Span<int> codes, CancellationToken cancellation = default)
@@ -120,6 +138,7 @@ public sealed class CpuTokenizer : IImageTokenizer
     {
         _team.Dispose();
         _maps.Dispose();
+        _held.ForEach(file => file.Dispose());
         _encoder.ForEach(layer => layer.Dispose());
         _decoder.ForEach(layer => layer.Dispose());
         if (_search.IsValueCreated)
@@ -207,6 +226,18 @@ public sealed class CpuTokenizer : IImageTokenizer
             : Vector256.IsHardwareAccelerated ? Render<Simd8>(codes, cancellation)
             : Vector128.IsHardwareAccelerated ? Render<Simd4>(codes, cancellation)
             : Render<Simd1>(codes, cancellation);
+
+    /// <summary>A tensor for longer than its file is open: where it lies in a mapped file, else read.</summary>
+    private static StoredTensor Kept(StoredTensor tensor, List<IDisposable> held)
+    {
+        if (tensor.ByteCount < LargeTensor || tensor.Hold() is not { } bytes)
+        {
+            return StoredTensor.From(tensor.Read());
+        }
+
+        held.Add(bytes);
+        return new HeldTensor(bytes, tensor.Type, tensor.Shape);
+    }
 
     /// <returns>Number of images.</returns>
     private int RequireCodes(ReadOnlySpan<int> codes)

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using NextPatch.Core.Tensors;
 using NextPatch.Cpu.Memory;
 using NextPatch.Kernels.Convolutions;
@@ -54,7 +55,7 @@ internal sealed unsafe class WinogradConvolution<TTile> : IConvolution
     public void Run<L>(ThreadTeam team, TokenizerMaps maps, FeatureMap from, GroupNorm? norm, FeatureMap to, bool add = false)
         where L : unmanaged, ISimd<L>
     {
-        LayOut(team);
+        LayOut<L>(team);
         var scale = _isUpsampling ? 2 : 1;
         if (!add)
         {
@@ -143,14 +144,13 @@ internal sealed unsafe class WinogradConvolution<TTile> : IConvolution
     private void Multiply<L>(Slab slab, int element, int tiles)
         where L : unmanaged, ISimd<L>
     {
-        var inputs = new RowSet(slab.Input(element, 0), 1, 0, tiles, _inputs);
         for (var unit = 0; unit < Units; unit++)
         {
             var columns = Math.Min(PanelLayout.UnitColumns, Outputs - (unit * PanelLayout.UnitColumns));
-            var weights = new PanelRange<Fp32>((Fp32*)_weights + (((nint)(element * Units) + unit) * UnitWeights), _inputs, 0, columns);
+            var weights = new PanelRange<Fp32>(
+                (Fp32*)_weights + (((nint)(element * Units) + unit) * UnitWeights), (nint)_inputs * PanelLayout.Columns, 0, columns);
             var result = slab.Output(element, unit, 0);
-            new Span<float>(result, tiles * PanelLayout.UnitColumns).Clear();
-            SkinnyGemm<L, Fp32>.Accumulate(inputs, _inputs, weights, null, result);
+            SkinnyGemm<L, Fp32>.Multiply(tiles, _inputs, weights, slab.Input(element, 0), _inputs, result);
         }
     }
 
@@ -200,7 +200,8 @@ internal sealed unsafe class WinogradConvolution<TTile> : IConvolution
         }
     }
 
-    private void LayOut(ThreadTeam team)
+    private void LayOut<L>(ThreadTeam team)
+        where L : unmanaged, ISimd<L>
     {
         if (_weight is null)
         {
@@ -208,41 +209,64 @@ internal sealed unsafe class WinogradConvolution<TTile> : IConvolution
         }
 
         var floats = (nint)Elements * Units * UnitWeights;
-        _memory = new AlignedMemory(AlignedMemory.Room<float>(floats));
+        _memory = new AlignedMemory(AlignedMemory.Room<float>(floats), isZero: false);
         _weights = _memory.Take<float>(floats);
-        var values = _weight.Read().ToSingles();
-        team.Run(Outputs, (o, _) => TransformFilters(values, o));
+        var values = new float[_weight.Count];
+        _weight.CopyTo(0, MemoryMarshal.AsBytes(values.AsSpan()));
+        team.Run(2 * Units, (panel, _) => TransformFilters<L>(values, panel));
         _weight = null;
     }
 
-    /// <summary>G g G^T of one output's filters, into its column of every element's panels.</summary>
-    private void TransformFilters(float[] weight, int o)
+    /// <summary>G g G^T of the filters of 32 outputs, into their panel of every element.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    [SkipLocalsInit]
+    private void TransformFilters<L>(float[] weight, int panel)
+        where L : unmanaged, ISimd<L>
     {
-        var (unit, column) = (o / PanelLayout.UnitColumns, o % PanelLayout.UnitColumns);
-        var to = _weights + (unit * UnitWeights)
-            + (column / PanelLayout.Columns * (nint)_inputs * PanelLayout.Columns) + (column % PanelLayout.Columns);
-        var g = TTile.Filter;
         var side = TTile.Inputs;
-        var rows = stackalloc float[side * 3];
-        for (var i = 0; i < _inputs; i++)
+        var filters = stackalloc float[9 * PanelLayout.Columns]; // [9, 32]
+        var rows = stackalloc float[side * 3 * L.Count];
+        var count = Math.Clamp(Outputs - (panel * PanelLayout.Columns), 0, PanelLayout.Columns);
+        new Span<float>(filters, 9 * PanelLayout.Columns).Clear();
+        fixed (float* g = TTile.Filter, weights = weight)
         {
-            var filter = weight.AsSpan(((o * _inputs) + i) * 9, 9);
-            for (var e = 0; e < side; e++)
+            var filter = weights + ((nint)panel * PanelLayout.Columns * _inputs * 9);
+            var to = _weights + ((nint)panel * _inputs * PanelLayout.Columns);
+            for (var i = 0; i < _inputs; i++, filter += 9, to += PanelLayout.Columns)
             {
-                for (var x = 0; x < 3; x++)
+                for (var o = 0; o < count; o++)
                 {
-                    rows[(e * 3) + x] = (g[e * 3] * filter[x]) + (g[(e * 3) + 1] * filter[3 + x]) + (g[(e * 3) + 2] * filter[6 + x]);
+                    for (var tap = 0; tap < 9; tap++)
+                    {
+                        filters[(tap * PanelLayout.Columns) + o] = filter[((nint)o * _inputs * 9) + tap];
+                    }
                 }
-            }
 
-            for (var e = 0; e < side * side; e++)
-            {
-                float* row = rows + (e / side * 3);
-                var x = e % side * 3;
-                to[((nint)e * Units * UnitWeights) + ((nint)i * PanelLayout.Columns)] = (row[0] * g[x]) + (row[1] * g[x + 1]) + (row[2] * g[x + 2]);
+                for (var o = 0; o < PanelLayout.Columns; o += L.Count)
+                {
+                    for (var e = 0; e < side; e++)
+                    {
+                        for (var x = 0; x < 3; x++)
+                        {
+                            L.Store(rows + (((e * 3) + x) * L.Count),
+                                Transform<L>(g + (e * 3), filters + (x * PanelLayout.Columns) + o, 3 * PanelLayout.Columns));
+                        }
+                    }
+
+                    for (var e = 0; e < side * side; e++)
+                    {
+                        var sum = Transform<L>(g + (e % side * 3), rows + (e / side * 3 * L.Count), L.Count);
+                        L.Store(to + (e * Units * UnitWeights) + o, sum);
+                    }
+                }
             }
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static L Transform<L>(float* g, float* from, nint step)
+        where L : unmanaged, ISimd<L>
+        => (L.Create(g[0]) * L.Load(from)) + (L.Create(g[1]) * L.Load(from + step)) + (L.Create(g[2]) * L.Load(from + (2 * step)));
 
     /// <summary>Transformed tiles of some rows: inputs [E, T, I] and outputs [E, units, T, 64].</summary>
     private struct Slab(int rows, int across, int inputs, int units)

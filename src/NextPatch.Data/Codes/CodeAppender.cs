@@ -203,7 +203,9 @@ internal sealed class CodeAppender : IDisposable
 
     private static void RequireSame(string folder, CodeJournal found, CodeJournal wanted)
     {
-        var differences = SettingsComparison.Differences(Settings(found), Settings(wanted));
+        // Codes begun before engines were recorded are continued: which one began them is not known.
+        var differences = SettingsComparison.Differences(Settings(found), Settings(wanted))
+            .Where(d => d.Name != CodeJournal.Engine || d.Stored is not null).ToList();
         if (differences.Count > 0)
         {
             var listed = differences.Select(d => $"{d.Name}: {d.Stored?.ToString() ?? "nothing"} there, now {d.Given?.ToString() ?? "nothing"}");

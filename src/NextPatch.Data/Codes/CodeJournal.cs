@@ -7,6 +7,9 @@ internal sealed record CodeJournal
 {
     public const string Name = "encoding.json";
 
+    /// <summary>The setting that says what computed: where two code vectors are about equally near, engines may choose another one.</summary>
+    public const string Engine = "engine";
+
     public required CodeLayout Layout { get; init; }
 
     /// <summary>What decides the codes, by name.</summary>

@@ -33,30 +33,27 @@ internal static unsafe class SkinnyGemm<L, T>
     /// <summary>result = x W for the columns of one unit (<see cref="PanelLayout"/>).</summary>
     /// <param name="rows">R.</param>
     /// <param name="depth">K.</param>
-    /// <param name="weights">The unit's panels.</param>
-    /// <param name="scales">Its scales, or null where weights are what they are.</param>
+    /// <param name="weights">All of K of the unit.</param>
     /// <param name="x">[R, K].</param>
     /// <param name="stride">Distance of the rows of <paramref name="x"/>.</param>
     /// <param name="result">[R, <see cref="PanelLayout.UnitColumns"/>].</param>
-    public static void Multiply(int rows, int depth, T* weights, float* scales, float* x, nint stride, float* result)
-    {
-        new Span<float>(result, rows * PanelLayout.UnitColumns).Clear();
-        Accumulate(new RowSet(x, 1, 0, rows, stride), depth, new PanelRange<T>(weights, depth, 0, PanelLayout.UnitColumns), scales, result);
-    }
+    public static void Multiply(int rows, int depth, PanelRange<T> weights, float* x, nint stride, float* result)
+        => Run(new RowSet(x, 1, 0, rows, stride), depth, weights, result, isNew: true);
 
     /// <summary>result += x W for a part of K, as a tap of a convolution is one.</summary>
     /// <param name="x">R rows.</param>
     /// <param name="depth">Length of the part.</param>
     /// <param name="weights">The unit's panels, and where in them the part begins.</param>
-    /// <param name="scales">As above; the part must then be all of K.</param>
     /// <param name="result">[R, <see cref="PanelLayout.UnitColumns"/>].</param>
+    public static void Accumulate(RowSet x, int depth, PanelRange<T> weights, float* result) => Run(x, depth, weights, result, isNew: false);
+
     [SkipLocalsInit]
-    public static void Accumulate(RowSet x, int depth, PanelRange<T> weights, float* scales, float* result)
+    private static void Run(RowSet x, int depth, PanelRange<T> weights, float* result, bool isNew)
     {
         var isMany = x.Runs * x.Rows > RowsAtOnce;
         var isWidened = x.Runs * x.Rows > 2 * RowsAtOnce && typeof(T) != typeof(Fp32); // to widen twice costs as much
         var wide = stackalloc float[isWidened ? PanelLayout.BlockDepth * TileColumns : 0];
-        var blockDepth = isMany || scales != null ? PanelLayout.BlockDepth : depth;
+        var blockDepth = isMany ? PanelLayout.BlockDepth : depth;
         var third = TileColumns > PanelLayout.Columns ? weights.PanelStride : 2 * L.Count;
         for (var column = 0; column < weights.Columns; column += TileColumns)
         {
@@ -64,7 +61,6 @@ internal static unsafe class SkinnyGemm<L, T>
             {
                 var count = Math.Min(blockDepth, depth - k);
                 var from = weights.At(column, k);
-                var scale = scales == null ? null : scales + (k / PanelLayout.BlockDepth * PanelLayout.UnitColumns) + column;
                 if (isWidened)
                 {
                     Widen(count, from, third, wide);
@@ -75,18 +71,18 @@ internal static unsafe class SkinnyGemm<L, T>
                     float* start = x.Start + (run * x.RunStride) + k, sums = result + (run * x.Rows * PanelLayout.UnitColumns) + column;
                     if (isWidened)
                     {
-                        Rows(x.Rows, count, (Fp32*)wide, TileColumns, 2 * L.Count, start, x.RowStride, sums, scale);
+                        Rows(x.Rows, count, (Fp32*)wide, TileColumns, 2 * L.Count, start, x.RowStride, sums, isNew && k == 0);
                     }
                     else
                     {
-                        Rows(x.Rows, count, from, PanelLayout.Columns, third, start, x.RowStride, sums, scale);
+                        Rows(x.Rows, count, from, PanelLayout.Columns, third, start, x.RowStride, sums, isNew && k == 0);
                     }
                 }
             }
         }
     }
 
-    private static void Rows<TWeight>(int rows, int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, float* scale)
+    private static void Rows<TWeight>(int rows, int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
         while (rows > 0)
@@ -95,13 +91,13 @@ internal static unsafe class SkinnyGemm<L, T>
             switch (count)
             {
                 case 3:
-                    Three(depth, w, step, third, x, stride, sums, scale);
+                    Three(depth, w, step, third, x, stride, sums, isNew);
                     break;
                 case 2:
-                    Two(depth, w, step, third, x, stride, sums, scale);
+                    Two(depth, w, step, third, x, stride, sums, isNew);
                     break;
                 default:
-                    One(depth, w, step, third, x, sums, scale);
+                    One(depth, w, step, third, x, sums, isNew);
                     break;
             }
 
@@ -125,10 +121,10 @@ internal static unsafe class SkinnyGemm<L, T>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void One<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, float* sums, float* scale)
+    private static void One<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
-        Begin(sums, scale, out var a0, out var a1, out var a2, out var a3);
+        Begin(sums, isNew, out var a0, out var a1, out var a2, out var a3);
         for (nint k = 0; k < depth; k++, w += step)
         {
             Prefetch(w);
@@ -139,15 +135,15 @@ internal static unsafe class SkinnyGemm<L, T>
             a3 = L.MultiplyAdd(xa, TWeight.Load<L>(w + third + L.Count), a3);
         }
 
-        End(sums, scale, a0, a1, a2, a3);
+        End(sums, a0, a1, a2, a3);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, float* scale)
+    private static void Two<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
-        Begin(sums, scale, out var a0, out var a1, out var a2, out var a3);
-        Begin(sums + PanelLayout.UnitColumns, scale, out var b0, out var b1, out var b2, out var b3);
+        Begin(sums, isNew, out var a0, out var a1, out var a2, out var a3);
+        Begin(sums + PanelLayout.UnitColumns, isNew, out var b0, out var b1, out var b2, out var b3);
         var second = x + stride;
         for (nint k = 0; k < depth; k++, w += step)
         {
@@ -163,17 +159,17 @@ internal static unsafe class SkinnyGemm<L, T>
             (a3, b3) = (L.MultiplyAdd(xa, v, a3), L.MultiplyAdd(xb, v, b3));
         }
 
-        End(sums, scale, a0, a1, a2, a3);
-        End(sums + PanelLayout.UnitColumns, scale, b0, b1, b2, b3);
+        End(sums, a0, a1, a2, a3);
+        End(sums + PanelLayout.UnitColumns, b0, b1, b2, b3);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Three<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, float* scale)
+    private static void Three<TWeight>(int depth, TWeight* w, nint step, nint third, float* x, nint stride, float* sums, bool isNew)
         where TWeight : unmanaged, ILoadable<TWeight>
     {
-        Begin(sums, scale, out var a0, out var a1, out var a2, out var a3);
-        Begin(sums + PanelLayout.UnitColumns, scale, out var b0, out var b1, out var b2, out var b3);
-        Begin(sums + (2 * PanelLayout.UnitColumns), scale, out var c0, out var c1, out var c2, out var c3);
+        Begin(sums, isNew, out var a0, out var a1, out var a2, out var a3);
+        Begin(sums + PanelLayout.UnitColumns, isNew, out var b0, out var b1, out var b2, out var b3);
+        Begin(sums + (2 * PanelLayout.UnitColumns), isNew, out var c0, out var c1, out var c2, out var c3);
         float* second = x + stride, third2 = second + stride;
         for (nint k = 0; k < depth; k++, w += step)
         {
@@ -188,9 +184,9 @@ internal static unsafe class SkinnyGemm<L, T>
             (a3, b3, c3) = (L.MultiplyAdd(xa, v, a3), L.MultiplyAdd(xb, v, b3), L.MultiplyAdd(xc, v, c3));
         }
 
-        End(sums, scale, a0, a1, a2, a3);
-        End(sums + PanelLayout.UnitColumns, scale, b0, b1, b2, b3);
-        End(sums + (2 * PanelLayout.UnitColumns), scale, c0, c1, c2, c3);
+        End(sums, a0, a1, a2, a3);
+        End(sums + PanelLayout.UnitColumns, b0, b1, b2, b3);
+        End(sums + (2 * PanelLayout.UnitColumns), c0, c1, c2, c3);
     }
 
     /// <summary>Asks for weights that come later: the processor alone does not read far enough ahead while it computes.</summary>
@@ -209,26 +205,21 @@ internal static unsafe class SkinnyGemm<L, T>
         }
     }
 
-    /// <summary>Goes on with the sums, or begins those of a block, which <see cref="End"/> scales.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Begin(float* sums, float* scale, out L v0, out L v1, out L v2, out L v3)
+    private static void Begin(float* sums, bool isNew, out L v0, out L v1, out L v2, out L v3)
     {
-        v0 = scale == null ? L.Load(sums) : default;
-        v1 = scale == null ? L.Load(sums + L.Count) : default;
-        v2 = scale == null ? L.Load(sums + (2 * L.Count)) : default;
-        v3 = scale == null ? L.Load(sums + (3 * L.Count)) : default;
+        v0 = isNew ? default : L.Load(sums);
+        v1 = isNew ? default : L.Load(sums + L.Count);
+        v2 = isNew ? default : L.Load(sums + (2 * L.Count));
+        v3 = isNew ? default : L.Load(sums + (3 * L.Count));
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void End(float* sums, float* scale, L v0, L v1, L v2, L v3)
+    private static void End(float* sums, L v0, L v1, L v2, L v3)
     {
-        Put(sums, scale, 0, v0);
-        Put(sums, scale, L.Count, v1);
-        Put(sums, scale, 2 * L.Count, v2);
-        Put(sums, scale, 3 * L.Count, v3);
+        L.Store(sums, v0);
+        L.Store(sums + L.Count, v1);
+        L.Store(sums + (2 * L.Count), v2);
+        L.Store(sums + (3 * L.Count), v3);
     }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Put(float* sums, float* scale, int at, L values)
-        => L.Store(sums + at, scale == null ? values : L.MultiplyAdd(values, L.Load(scale + at), L.Load(sums + at)));
 }

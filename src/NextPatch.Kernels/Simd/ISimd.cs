@@ -24,8 +24,17 @@ internal unsafe interface ISimd<L> : IAdditionOperators<L, L, L>, ISubtractionOp
     /// <summary>From bfloat16, the upper half of a float.</summary>
     static abstract L LoadBFloat16(ushort* from);
 
-    /// <summary>From whole numbers of eight bits.</summary>
-    static abstract L LoadSByte(sbyte* from);
+    /// <summary>Two whole numbers of eight bits for each lane, which then holds both in sixteen bits, the first one in its lower half.</summary>
+    static abstract L LoadPairs(sbyte* from);
+
+    /// <summary>The bits of c as a whole number, plus the products of both halves of a and b: exact while it fits 32 bits.</summary>
+    static abstract L MultiplyAddPairs(L a, L b, L c);
+
+    /// <summary>From the bits of whole numbers in 32 bits.</summary>
+    static abstract L FromWhole(L values);
+
+    /// <summary>The lower sixteen bits of each lane.</summary>
+    static abstract void StoreLowHalves(short* to, L values);
 
     /// <summary>
     /// Rounds to nearest, ties to even, as libtorch. NaN stays NaN: those that arithmetic makes have a payload that rounding does not carry over.

@@ -1,11 +1,4 @@
-using System.Runtime.CompilerServices;
-
 namespace NextPatch.Kernels.Simd;
 
-/// <summary>Weights in whole numbers from -127 to 127, with a scale that lies elsewhere.</summary>
-internal readonly unsafe record struct Int8(sbyte Value) : ILoadable<Int8>
-{
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static L Load<L>(Int8* from)
-        where L : unmanaged, ISimd<L> => L.LoadSByte((sbyte*)from);
-}
+/// <summary>Weights in whole numbers from -127 to 127, with scales that lie elsewhere (<see cref="Gemm.WholeGemm{L}"/>).</summary>
+internal readonly record struct Int8(sbyte Value);

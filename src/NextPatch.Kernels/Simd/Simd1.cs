@@ -26,7 +26,20 @@ internal readonly unsafe struct Simd1(float value) : ISimd<Simd1>
     public static Simd1 LoadBFloat16(ushort* from) => new(BFloat16.ToSingle(*from));
 
     [MethodImpl(Inline)]
-    public static Simd1 LoadSByte(sbyte* from) => new(*from);
+    public static Simd1 LoadPairs(sbyte* from) => new(BitConverter.Int32BitsToSingle((ushort)(short)from[0] | (from[1] << 16)));
+
+    [MethodImpl(Inline)]
+    public static Simd1 MultiplyAddPairs(Simd1 a, Simd1 b, Simd1 c)
+    {
+        var (x, y) = (BitConverter.SingleToInt32Bits(a.Value), BitConverter.SingleToInt32Bits(b.Value));
+        return new(BitConverter.Int32BitsToSingle(BitConverter.SingleToInt32Bits(c.Value) + ((short)x * (short)y) + ((x >> 16) * (y >> 16))));
+    }
+
+    [MethodImpl(Inline)]
+    public static Simd1 FromWhole(Simd1 values) => new(BitConverter.SingleToInt32Bits(values.Value));
+
+    [MethodImpl(Inline)]
+    public static void StoreLowHalves(short* to, Simd1 values) => *to = (short)BitConverter.SingleToInt32Bits(values.Value);
 
     [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd1 values) => *to = (ushort)BFloat16.RoundBits(BitConverter.SingleToUInt32Bits(values.Value));

@@ -28,7 +28,17 @@ internal readonly unsafe struct Simd16(Vector512<float> values) : ISimd<Simd16>
     public static Simd16 LoadBFloat16(ushort* from) => new((Avx512F.ConvertToVector512Int32(Vector256.Load(from)) << 16).AsSingle());
 
     [MethodImpl(Inline)]
-    public static Simd16 LoadSByte(sbyte* from) => new(Vector512.ConvertToSingle(Avx512F.ConvertToVector512Int32(Vector128.Load(from))));
+    public static Simd16 LoadPairs(sbyte* from) => new(Avx512BW.ConvertToVector512Int16(Vector256.Load(from)).AsSingle());
+
+    [MethodImpl(Inline)]
+    public static Simd16 MultiplyAddPairs(Simd16 a, Simd16 b, Simd16 c)
+        => new((Avx512BW.MultiplyAddAdjacent(a._values.AsInt16(), b._values.AsInt16()) + c._values.AsInt32()).AsSingle());
+
+    [MethodImpl(Inline)]
+    public static Simd16 FromWhole(Simd16 values) => new(Vector512.ConvertToSingle(values._values.AsInt32()));
+
+    [MethodImpl(Inline)]
+    public static void StoreLowHalves(short* to, Simd16 values) => Avx512F.ConvertToVector256Int16(values._values.AsInt32()).Store(to);
 
     [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd16 values)

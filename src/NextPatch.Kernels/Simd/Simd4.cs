@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace NextPatch.Kernels.Simd;
 
@@ -27,8 +28,26 @@ internal readonly unsafe struct Simd4(Vector128<float> values) : ISimd<Simd4>
         => new((Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(ulong*)from).AsUInt16()) << 16).AsSingle());
 
     [MethodImpl(Inline)]
-    public static Simd4 LoadSByte(sbyte* from)
-        => new(Vector128.ConvertToSingle(Vector128.WidenLower(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(int*)from).AsSByte()))));
+    public static Simd4 LoadPairs(sbyte* from) => new(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(long*)from).AsSByte()).AsSingle());
+
+    [MethodImpl(Inline)]
+    public static Simd4 MultiplyAddPairs(Simd4 a, Simd4 b, Simd4 c)
+    {
+        if (Sse2.IsSupported)
+        {
+            return new((Sse2.MultiplyAddAdjacent(a._values.AsInt16(), b._values.AsInt16()) + c._values.AsInt32()).AsSingle());
+        }
+
+        var (x, y) = (a._values.AsInt32(), b._values.AsInt32());
+        return new((c._values.AsInt32() + (((x << 16) >> 16) * ((y << 16) >> 16)) + ((x >> 16) * (y >> 16))).AsSingle());
+    }
+
+    [MethodImpl(Inline)]
+    public static Simd4 FromWhole(Simd4 values) => new(Vector128.ConvertToSingle(values._values.AsInt32()));
+
+    [MethodImpl(Inline)]
+    public static void StoreLowHalves(short* to, Simd4 values)
+        => *(long*)to = Vector128.Narrow(values._values.AsInt32(), values._values.AsInt32()).AsInt64().ToScalar();
 
     [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd4 values)

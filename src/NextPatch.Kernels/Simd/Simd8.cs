@@ -37,16 +37,35 @@ internal readonly unsafe struct Simd8(Vector256<float> values) : ISimd<Simd8>
     }
 
     [MethodImpl(Inline)]
-    public static Simd8 LoadSByte(sbyte* from)
+    public static Simd8 LoadPairs(sbyte* from)
     {
         if (Avx2.IsSupported)
         {
-            return new(Vector256.ConvertToSingle(Avx2.ConvertToVector256Int32(from)));
+            return new(Avx2.ConvertToVector256Int16(from).AsSingle());
         }
 
-        var (low, high) = Vector128.Widen(Vector128.WidenLower(Vector128.CreateScalarUnsafe(*(long*)from).AsSByte()));
-        return new(Vector256.ConvertToSingle(Vector256.Create(low, high)));
+        var (low, high) = Vector128.Widen(Vector128.Load(from));
+        return new(Vector256.Create(low, high).AsSingle());
     }
+
+    [MethodImpl(Inline)]
+    public static Simd8 MultiplyAddPairs(Simd8 a, Simd8 b, Simd8 c)
+    {
+        if (Avx2.IsSupported)
+        {
+            return new((Avx2.MultiplyAddAdjacent(a._values.AsInt16(), b._values.AsInt16()) + c._values.AsInt32()).AsSingle());
+        }
+
+        var (x, y) = (a._values.AsInt32(), b._values.AsInt32());
+        return new((c._values.AsInt32() + (((x << 16) >> 16) * ((y << 16) >> 16)) + ((x >> 16) * (y >> 16))).AsSingle());
+    }
+
+    [MethodImpl(Inline)]
+    public static Simd8 FromWhole(Simd8 values) => new(Vector256.ConvertToSingle(values._values.AsInt32()));
+
+    [MethodImpl(Inline)]
+    public static void StoreLowHalves(short* to, Simd8 values)
+        => Vector128.Narrow(values._values.GetLower().AsInt32(), values._values.GetUpper().AsInt32()).Store(to);
 
     [MethodImpl(Inline)]
     public static void StoreBFloat16(ushort* to, Simd8 values)

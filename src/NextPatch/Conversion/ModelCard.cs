@@ -37,6 +37,9 @@ internal sealed record ModelCard
 
     public required bool IsSharded { get; init; }
 
+    /// <summary>Whether matrices are stored as <see cref="Int8Panels"/>.</summary>
+    public bool IsQuantized { get; init; }
+
     public string Render()
     {
         var text = new StringBuilder();
@@ -110,6 +113,12 @@ internal sealed record ModelCard
         var scale = Config.Model.HasNullClass ? " --cfg-scale 2.0" : "";
         line($"    nextpatch sample --model {Name} --class {(Config.Model.ClassCount > 207 ? 207 : 0)} --count 8{scale} --output samples");
         line($"    nextpatch info {Name}\n");
+        if (IsQuantized)
+        {
+            Quantized(line);
+            return;
+        }
+
         line($"In PyTorch; the state keys are those of LlamaGen's `Transformer`:\n");
         if (IsSharded)
         {
@@ -122,5 +131,19 @@ internal sealed record ModelCard
         }
 
         line($"    model.load_state_dict(state)");
+    }
+
+    private void Quantized(Action<FormattableString> line)
+    {
+        line($"In a .NET program (package NextPatch); the weights stay in their file, mapped:\n");
+        line($"    using var generator = ImageGenerator.Load(\"{Name}\");");
+        line($"    await foreach (var image in generator.GenerateAsync(new() {{ Count = 8 }}))");
+        line($"        image.SavePng($\"{{image.Index}}.png\");\n");
+        line($"Matrices are whole numbers of eight bits with a scale for every 128 weights of an output, in panels that products read in place:");
+        line($"`x.panels` int8 [panels, K / 2, 32, 2] and `x.panel_scales` float32 [panels, blocks of 128, 32]; `{Int8Panels.MetadataKey}` in the");
+        line($"metadata says N and K of each `x`. In Python:\n");
+        line($"    q = state[\"x.panels\"].permute(0, 2, 1, 3).reshape(-1, 2 * state[\"x.panels\"].shape[1])[:N, :K]");
+        line($"    s = state[\"x.panel_scales\"].permute(0, 2, 1).reshape(-1, state[\"x.panel_scales\"].shape[1])[:N]");
+        line($"    x = q.float() * s.repeat_interleave(128, 1)[:, :K]");
     }
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
@@ -17,7 +18,9 @@ namespace NextPatch.Conversion;
 /// <param name="tokenizer">The tokenizer to put beside the model; null = the model's, where it has one.</param>
 /// <param name="license">Named by the model card.</param>
 /// <param name="maxShardBytes">Most bytes of tensors in a file.</param>
-internal sealed class ModelFolder(string output, string? tokenizer, string? license, long maxShardBytes)
+/// <param name="isQuantized">Whether weights are in eight bits in our own layout: the card says how to use them, and sums tell whether they are
+/// whole.</param>
+internal sealed class ModelFolder(string output, string? tokenizer, string? license, long maxShardBytes, bool isQuantized = false)
 {
     /// <param name="source">The model.</param>
     /// <param name="tensors">Its weights as they are to be written.</param>
@@ -61,11 +64,17 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
                 SourceName = Path.GetFileName(source.Weights.Path),
                 SourceHash = WeightsHash.ComputeForFile(source.Weights.Path, cancellation),
                 ParameterCount = source.Weights.Tensors.Values.Sum(t => t.Count),
-                Preset = GptInference.FindPreset(tensors.ToDictionary(t => t.Key, t => t.Value.Shape)),
+                Preset = GptInference.FindPreset(source.Weights.Tensors.ToDictionary(t => t.Key, t => t.Value.Shape)),
                 Types = [.. tensors.Select(t => t.Value.Type).Distinct()],
+                IsQuantized = isQuantized,
                 IsSharded = File.Exists(Path.Combine(partial, SafetensorsIndex.FileName)),
             };
             WriteText(Path.Combine(partial, "README.md"), card.Render());
+            if (isQuantized)
+            {
+                CheckpointSums.Write(partial, "config.json", "model.safetensors");
+            }
+
             MoveInto(partial, folder);
         }
         finally
@@ -117,7 +126,7 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
     {
         string[] taken = Directory.Exists(folder)
             ? [.. Directory.GetFileSystemEntries(folder).Select(e => Path.GetFileName(e)).Where(
-                e => e is "latest" or "config.json" or "README.md" or "tokenizer" or SafetensorsIndex.FileName
+                e => e is "latest" or "config.json" or "README.md" or "tokenizer" or SafetensorsIndex.FileName or CheckpointSums.FileName
                 || Path.GetExtension(e) is ".safetensors" or ".bin")]
             : [];
         if (taken.Length > 0)
@@ -137,7 +146,8 @@ internal sealed class ModelFolder(string output, string? tokenizer, string? lice
     private static void RequireOwn(string partial)
     {
         if (Directory.Exists(partial) && Directory.GetFileSystemEntries(partial).Select(e => Path.GetFileName(e)).FirstOrDefault(
-            e => e is not ("config.json" or "README.md" or "tokenizer") && !e.StartsWith("model", StringComparison.Ordinal)) is { } foreign)
+            e => e is not ("config.json" or "README.md" or "tokenizer" or CheckpointSums.FileName) && !e.StartsWith(
+                "model", StringComparison.Ordinal)) is { } foreign)
         {
             throw new ConfigException($"The folder '{partial}' is in the way and holds '{foreign}', which no conversion writes; move it elsewhere.");
         }

@@ -2,6 +2,7 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
+using NextPatch.Core.Tensors;
 using NextPatch.Models;
 
 namespace NextPatch.Sampling;
@@ -12,13 +13,18 @@ internal sealed class SampleModel : IDisposable
     /// <summary>Instead of a tokenizer's path: codes are wanted, not images.</summary>
     public const string NoTokenizer = "none";
 
-    private SampleModel(IGenerationEngine engine, CheckpointConfig config, IImageTokenizer? tokenizer, string kindName, string hash)
+    private readonly Task<string> _hash;
+    private readonly Task<string>? _tokenizerHash;
+
+    private SampleModel(
+        IGenerationEngine engine, CheckpointConfig config, IImageTokenizer? tokenizer, string kindName, Task<string> hash,
+        Task<string>? tokenizerHash)
     {
         Engine = engine;
         Config = config;
         Tokenizer = tokenizer;
         KindName = kindName;
-        Hash = hash;
+        (_hash, _tokenizerHash) = (hash, tokenizerHash);
     }
 
     public IGenerationEngine Engine { get; }
@@ -31,8 +37,9 @@ internal sealed class SampleModel : IDisposable
     /// <summary>ema or model.</summary>
     public string KindName { get; }
 
-    /// <summary><see cref="WeightsHash"/> of the weights in use.</summary>
-    public string Hash { get; }
+    /// <summary><see cref="WeightsHash"/> of the weights in use; of weights that stay in their file it may still be computed.</summary>
+    /// <exception cref="DataFormatException">They are not what was written.</exception>
+    public string Hash => _hash.GetAwaiter().GetResult();
 
     /// <summary>Where <see cref="Tokenizer"/> lies; without one, where the tokenizer of the codes lay, null when unknown.</summary>
     public string? TokenizerPath { get; private set; }
@@ -41,7 +48,7 @@ internal sealed class SampleModel : IDisposable
     public void ForgetTokenizerPath() => TokenizerPath = null;
 
     /// <summary>Hash of its weights; null when unknown.</summary>
-    public string? TokenizerHash { get; private init; }
+    public string? TokenizerHash => _tokenizerHash is null ? Config.TokenizerHash : _tokenizerHash.GetAwaiter().GetResult();
 
     /// <param name="model">Whatever <see cref="ModelSource"/> opens.</param>
     /// <param name="tokenizer">Tokenizer folder or weights file, or <see cref="NoTokenizer"/>; null = the recorded one, or <c>tokenizer/</c> in or
@@ -60,14 +67,27 @@ internal sealed class SampleModel : IDisposable
         using var source = ModelSource.Open(model, kind);
         var config = source.ResolveConfig(imageSize);
         onConfig?.Invoke(config);
-        var hash = WeightsHash.ComputeForFile(source.Weights.Path);
-        CheckpointSums.RequireIntact(source.Weights.Path, hash);
+        var path = source.Weights.Path;
+        var hash = Task.Run(() =>
+        {
+            var computed = WeightsHash.ComputeForFile(path);
+            CheckpointSums.RequireIntact(path, computed);
+            return computed;
+        });
+        // Weights that are used where they lie may be larger than what can be read in a second: their sum is compared meanwhile.
+        var isInPlace = source.Weights.Tensors.Values.Any(t => t is PanelTensor);
+        if (!isInPlace && File.Exists(Path.Combine(Path.GetDirectoryName(Path.GetFullPath(path))!, CheckpointSums.FileName)))
+        {
+            hash.GetAwaiter().GetResult();
+        }
+
         if (source is { Config: not null, Folder: { } folder })
         {
             CheckpointSums.RequireIntact(Path.Combine(folder, "config.json"));
         }
 
         var tokenizerFolder = tokenizer == NoTokenizer ? null : source.FindTokenizer(tokenizer);
+        var tokenizerHash = tokenizerFolder is null ? null : Task.Run(() => WeightsHash.ComputeForTokenizer(tokenizerFolder));
         backend = ComputeBackends.Find(backend);
         var engine = backend.OpenEngine(config.Model, source.Weights, precision);
         IImageTokenizer? decoder = null;
@@ -76,13 +96,18 @@ internal sealed class SampleModel : IDisposable
             if (tokenizerFolder is not null)
             {
                 decoder = TokenizerSource.Open(backend, tokenizerFolder, config.Model.GridSide);
-                RequireFit(config, decoder.Config, tokenizerFolder);
+                RequireFit(config, decoder.Config, tokenizerFolder, tokenizerHash!);
             }
 
-            return new SampleModel(engine, config, decoder, source.KindName, hash)
+            if (!isInPlace)
+            {
+                hash.GetAwaiter().GetResult();
+                tokenizerHash?.GetAwaiter().GetResult();
+            }
+
+            return new SampleModel(engine, config, decoder, source.KindName, hash, tokenizerHash)
             {
                 TokenizerPath = tokenizerFolder is null ? config.TokenizerPath : Path.GetFullPath(tokenizerFolder),
-                TokenizerHash = tokenizerFolder is null ? config.TokenizerHash : WeightsHash.ComputeForTokenizer(tokenizerFolder),
             };
         }
         catch
@@ -99,7 +124,7 @@ internal sealed class SampleModel : IDisposable
         Tokenizer?.Dispose();
     }
 
-    private static void RequireFit(CheckpointConfig config, TokenizerConfig own, string folder)
+    private static void RequireFit(CheckpointConfig config, TokenizerConfig own, string folder, Task<string> hash)
     {
         var model = config.Model;
         if (own.GridSide != model.GridSide || own.CodebookSize != model.VocabularySize)
@@ -111,7 +136,7 @@ internal sealed class SampleModel : IDisposable
             { Settings = ["Tokenizer"] };
         }
 
-        if (config.TokenizerHash is { } expected && WeightsHash.ComputeForTokenizer(folder) is var found && found != expected)
+        if (config.TokenizerHash is { } expected && hash.GetAwaiter().GetResult() is var found && found != expected)
         {
             throw new NextPatchException(
                 $"The tokenizer in {folder} has the hash {found[..12]}, "

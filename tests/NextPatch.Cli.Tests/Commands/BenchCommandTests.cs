@@ -77,6 +77,26 @@ public sealed class BenchCommandTests
     }
 
     [Fact]
+    public async Task Drawing_has_a_time_per_code_of_its_tokenizer_and_of_whole_images()
+    {
+        var result = await CommandLine.RunAsync(
+            "bench", "decode", "--preset", "tiny", "--images", "1,2", "--codes", "1", "--rounds", "1", "--no-baseline", "--json");
+        Assert.True(result.ExitCode == 0, result.Error);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        string[] expected =
+        [
+            .. from kind in (string[])["fp32", "bf16", "int8"] from images in (int[])[1, 2] select $"decode.{kind}.{images}.code",
+            "tokenizer.decode", "tokenizer.encode", "image.warm", "image.cold",
+        ];
+        Assert.Equal(expected, figures.Keys);
+        Assert.All(figures.Values, f => Assert.True(f.GetProperty("value").GetDouble() > 0));
+        Assert.All(figures.Values, f => Assert.Equal("s", f.GetProperty("unit").GetString()));
+        Assert.True(figures["decode.int8.1.code"].GetProperty("floorShare").GetDouble() > 0);
+        Assert.True(figures["tokenizer.encode"].GetProperty("floorShare").GetDouble() > 0);
+        Assert.Equal(2, (await CommandLine.RunAsync("bench", "decode", "--images", "0")).ExitCode);
+    }
+
+    [Fact]
     public async Task Metrics_and_a_feature_network_have_a_time_and_a_share_of_their_products()
     {
         using var folder = new TemporaryFolder();

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
@@ -40,6 +41,35 @@ public sealed class EncodeCommandTests
         }
 
         Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync("dataset", "inspect", folder["codes"])).ExitCode);
+    }
+
+    [Fact]
+    public async Task Either_engine_encodes_and_one_does_not_continue_what_the_other_began()
+    {
+        using var folder = Pictures();
+        foreach (var engine in new[] { "cpu", "torch", "auto" })
+        {
+            var run = await EncodeAsync(folder, engine, "--engine", engine, "--batch-size", "4");
+            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+            Assert.Contains(
+                engine == "torch" ? "\"NextPatch.Torch\"" : "\"NextPatch.Cpu\"", await File.ReadAllTextAsync(folder[engine + "/encoding.json"]),
+                StringComparison.Ordinal);
+        }
+
+        var codes = await File.ReadAllBytesAsync(folder["cpu/codes.npy"]);
+        Assert.Equal(codes, await File.ReadAllBytesAsync(folder["torch/codes.npy"]));
+        Assert.Equal(codes, await File.ReadAllBytesAsync(folder["auto/codes.npy"]));
+
+        var other = await EncodeAsync(folder, "torch", "--engine", "cpu", "--batch-size", "4");
+        Assert.Equal(ExitCode.Usage, other.ExitCode);
+        Assert.Contains("engine: NextPatch.Torch there, now NextPatch.Cpu", other.Error, StringComparison.Ordinal);
+
+        // From before engines were recorded.
+        var journal = folder["cpu/encoding.json"];
+        var old = Regex.Replace(await File.ReadAllTextAsync(journal), "\"engine\"\\s*:\\s*\"NextPatch.Cpu\",", "");
+        Assert.DoesNotContain("engine", old, StringComparison.Ordinal);
+        await File.WriteAllTextAsync(journal, old);
+        Assert.Equal(ExitCode.Success, (await EncodeAsync(folder, "cpu", "--engine", "torch", "--batch-size", "4")).ExitCode);
     }
 
     [Fact]

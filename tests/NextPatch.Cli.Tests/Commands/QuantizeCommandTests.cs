@@ -34,6 +34,64 @@ public sealed class QuantizeCommandTests
     }
 
     [Fact]
+    public async Task With_a_reference_the_change_of_the_distance_is_measured()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+        var drawn = await CommandLine.RunAsync("sample", "--model", model, "--count", "40", "--seed", "9", "--output", folder["drawn"]);
+        Assert.True(drawn.ExitCode == ExitCode.Success, drawn.Error);
+
+        var run = await CommandLine.RunAsync(
+            "quantize", model, folder["small"], "--tokenizer", folder["tokenizer"], "--count", "2", "--json", "--draw", "20", "--reference",
+            folder["drawn/samples.npz"], "--network", SmallResNet.Name, "--network-weights", SmallResNet.Write(folder["net.safetensors"]));
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var (before, after) = (run.Json.GetProperty("originalDistance").GetDouble(), run.Json.GetProperty("distance").GetDouble());
+        Assert.InRange(before, 1e-6, 1e6);
+        Assert.InRange(after, before * 0.5, before * 2);
+    }
+
+    [Fact]
+    public async Task Weights_that_were_damaged_are_said_before_a_picture_is_written()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder);
+        Assert.Equal(
+            ExitCode.Success,
+            (await CommandLine.RunAsync("quantize", model, folder["small"], "--tokenizer", folder["tokenizer"], "--count", "1")).ExitCode);
+        var weights = folder["small/model.safetensors"];
+        using (var file = File.Open(weights, FileMode.Open))
+        {
+            file.Position = file.Length / 2;
+            var value = file.ReadByte();
+            file.Position--;
+            file.WriteByte((byte)(value ^ 1));
+        }
+
+        var damaged = await CommandLine.RunAsync("sample", "--model", folder["small"], "--count", "1", "--output", folder["out"]);
+
+        Assert.Equal(ExitCode.Failure, damaged.ExitCode);
+        Assert.Contains("SHA-256", damaged.Error, StringComparison.Ordinal);
+        Assert.Contains(weights, damaged.Error, StringComparison.Ordinal);
+        Assert.False(File.Exists(folder["out/000000.png"]));
+    }
+
+    [Fact]
+    public async Task The_card_says_how_to_use_the_folder_here_and_how_its_matrices_lie()
+    {
+        using var folder = new TemporaryFolder();
+        var run = await CommandLine.RunAsync("quantize", SmallModel.Write(folder), folder["small"], "--count", "1");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        var card = await File.ReadAllTextAsync(folder["small/README.md"]);
+        Assert.Contains("ImageGenerator.Load(\"small\")", card, StringComparison.Ordinal);
+        Assert.Contains("x.panels", card, StringComparison.Ordinal);
+        Assert.DoesNotContain("load_state_dict", card, StringComparison.Ordinal);
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync("info", folder["small"])).ExitCode);
+        var converted = await CommandLine.RunAsync("convert", folder["small"], folder["back.safetensors"]);
+        Assert.True(converted.ExitCode == ExitCode.Success, converted.Error); // any reader sees matrices in float
+    }
+
+    [Fact]
     public async Task What_cannot_be_quantised_is_said()
     {
         using var folder = new TemporaryFolder();

@@ -34,6 +34,44 @@ public sealed class LogitsProcessorTests
     [Fact]
     public void Large_logits_do_not_overflow() => Assert.Equal(1.0, Probabilities(new SamplingConfig(), [1e4f, 0f])[0]);
 
+    /// <summary>Lengths that no vector divides, and values that are far apart or filtered out.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(7)]
+    [InlineData(16)]
+    [InlineData(1003)]
+    public void Vectors_give_what_the_formula_gives(int count)
+    {
+        var random = new Random(count);
+        float[] logits = [.. Enumerable.Range(0, count).Select(i => i % 11 == 5 ? float.NegativeInfinity : (random.NextSingle() * 200) - 150)];
+        logits[0] = 3;
+        float[] unconditional = [.. Enumerable.Range(0, count).Select(_ => random.NextSingle())];
+        float[] guided = [.. logits.Zip(unconditional, (c, u) => u + ((c - u) * 1.5f))];
+        var max = guided.Max(v => v / 0.7f);
+        double[] expected = [.. guided.Select(v => Math.Exp((v / 0.7f) - max))];
+        var sum = expected.Sum();
+
+        LogitsProcessor.Guide(logits, unconditional, 1.5);
+
+        Assert.Equal(guided, logits);
+        var actual = Probabilities(new SamplingConfig { Temperature = 0.7 }, logits);
+        Assert.All(expected.Zip(actual), p => Assert.Equal(p.First / sum, p.Second, Math.Max(p.First / sum, 1e-300) * 1e-14));
+    }
+
+    [Fact]
+    public void Top_k_keeps_what_sorting_would_keep()
+    {
+        var random = new Random(5);
+        for (var trial = 0; trial < 200; trial++)
+        {
+            float[] logits = [.. Enumerable.Range(0, random.Next(1, 300)).Select(_ => (float)random.Next(1 << random.Next(1, 12)))];
+            var k = random.Next(1, logits.Length + 1);
+            var threshold = logits.OrderDescending().ElementAt(k - 1);
+            var actual = Probabilities(new SamplingConfig { TopK = k, Temperature = 1000 }, logits);
+            Assert.Equal(logits.Select(v => v >= threshold), actual.Select(p => p > 0));
+        }
+    }
+
     [Fact]
     public void Top_k_keeps_ties_with_the_kth()
         => Assert.Equal([false, true, true, true, false], Probabilities(new SamplingConfig { TopK = 2 }, Logits).Select(p => p > 0));

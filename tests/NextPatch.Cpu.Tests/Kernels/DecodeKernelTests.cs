@@ -21,10 +21,26 @@ public sealed unsafe class DecodeKernelTests
         {
             AssertProduct<Fp32>(rows, columns, depth, weights => weights);
             AssertProduct<Bf16>(rows, columns, depth, weights => [.. weights.Select(v => BFloat16.ToSingle(BFloat16.FromSingle(v)))]);
-            AssertProduct<Int8>(
-                rows, columns, depth, weights => [.. weights.Chunk(depth).SelectMany(row => row.Chunk(
-                PanelLayout.BlockDepth)).SelectMany(Quantized)]);
+            AssertProduct<Int8>(rows, columns, depth, weights => Quantized(weights, depth, 127), x => Quantized(x, depth, short.MaxValue));
         });
+
+    /// <summary>A row with a value that is not finite must not come out as a result, wherever it stands.</summary>
+    [Fact]
+    public void Whole_numbers_do_not_hide_what_is_no_number()
+    {
+        const int outputs = 3, depth = 300;
+        using var packed = new Packed<Int8>(Values(outputs * depth, 1), outputs, depth);
+        foreach (var bad in new[] { float.NaN, float.PositiveInfinity, float.NegativeInfinity })
+        {
+            for (var k = 0; k < depth; k += 37)
+            {
+                var x = Values(depth, 2);
+                x[k] = bad;
+                Assert.All(packed.Multiply<Simd1>(x, 1), v => Assert.False(float.IsFinite(v)));
+                Assert.All(packed.Multiply<Simd8>(x, 1), v => Assert.False(float.IsFinite(v)));
+            }
+        }
+    }
 
     [Fact]
     public void Int8_loses_at_most_half_a_step_of_each_weight()
@@ -55,8 +71,9 @@ public sealed unsafe class DecodeKernelTests
     {
         const int outputs = 40, depth = 20;
         var (first, second) = (Values(outputs * depth, 1), Values(outputs * depth, 2));
-        using var memory = new AlignedMemory(PackedMatrix<Fp32>.Room(2, depth));
-        var packed = PackedMatrix<Fp32>.Pack([Tensor(first, outputs, depth), Tensor(second, outputs, depth)], memory);
+        using var memory = new AlignedMemory(2 * PackedMatrix<Fp32>.Room(outputs, depth));
+        var packed = PackedMatrix<Fp32>.Pair(
+            PackedMatrix<Fp32>.Pack(Tensor(first, outputs, depth), memory), PackedMatrix<Fp32>.Pack(Tensor(second, outputs, depth), memory));
         var result = new float[2 * PanelLayout.UnitColumns];
         fixed (float* px = Values(depth, 3), pr = result)
         {
@@ -101,8 +118,9 @@ public sealed unsafe class DecodeKernelTests
         Widths.AssertClose([.. gate.Zip(up, (g, u) => (float)(g / (1 + Math.Exp(-(double)g)) * u))], Widths.AssertSame(new SwiGlu(gate, up)), 1e-6);
     }
 
-    private static void AssertProduct<T>(int rows, int columns, int depth, Func<float[], float[]> stored)
-        where T : unmanaged, ILoadable<T>
+    private static void AssertProduct<T>(
+        int rows, int columns, int depth, Func<float[], float[]> stored, Func<float[], float[]>? rounded = null)
+        where T : unmanaged
     {
         var (x, weights) = (Values(rows * depth, 1), Values(columns * depth, 2));
         using var packed = new Packed<T>(weights, columns, depth);
@@ -113,14 +131,15 @@ public sealed unsafe class DecodeKernelTests
             Widths.AssertSame(plain[(row * columns)..((row + 1) * columns)], alone);
         }
 
-        Widths.AssertClose(Product(x, stored(weights), rows, columns, depth), plain, 1e-5);
+        Widths.AssertClose(Product(rounded?.Invoke(x) ?? x, stored(weights), rows, columns, depth), plain, 1e-5);
     }
 
-    private static float[] Quantized(float[] block)
-    {
-        var scale = block.Max(MathF.Abs) / 127;
-        return [.. block.Select(v => MathF.Round(v / scale) * scale)];
-    }
+    private static float[] Quantized(float[] matrix, int depth, int largest)
+        => [.. matrix.Chunk(depth).SelectMany(row => row.Chunk(PanelLayout.BlockDepth)).SelectMany(block =>
+        {
+            var scale = block.Max(MathF.Abs) / largest;
+            return block.Select(v => MathF.Round(v / scale) * scale);
+        })];
 
     private static float[] Product(float[] x, float[] weights, int rows, int columns, int depth)
         => [.. Enumerable.Range(0, rows * columns).Select(
@@ -129,7 +148,7 @@ public sealed unsafe class DecodeKernelTests
     private static StoredTensor Tensor(float[] values, int outputs, int depth) => StoredTensor.From(HostTensor.FromSingles([outputs, depth], values));
 
     private sealed class Packed<T> : IDisposable
-        where T : unmanaged, ILoadable<T>
+        where T : unmanaged
     {
         private readonly AlignedMemory _memory;
         private readonly PackedMatrix<T> _matrix;
@@ -138,8 +157,8 @@ public sealed unsafe class DecodeKernelTests
         public Packed(float[] weights, int columns, int depth)
         {
             _columns = columns;
-            _memory = new AlignedMemory(PackedMatrix<T>.Room(PanelLayout.Units(columns), depth));
-            _matrix = PackedMatrix<T>.Pack([Tensor(weights, columns, depth)], _memory);
+            _memory = new AlignedMemory(PackedMatrix<T>.Room(columns, depth));
+            _matrix = PackedMatrix<T>.Pack(Tensor(weights, columns, depth), _memory);
         }
 
         public float[] Multiply<L>(float[] x, int rows)
@@ -147,11 +166,18 @@ public sealed unsafe class DecodeKernelTests
         {
             var result = new float[rows * _columns];
             var tile = new float[rows * PanelLayout.UnitColumns];
+            var whole = new byte[rows * WholeRows.Bytes(_matrix.Depth)];
             fixed (float* px = x, pt = tile)
+            fixed (byte* pw = whole)
             {
+                for (var row = 0; row < rows; row++)
+                {
+                    WholeRows.Quantize<L>(_matrix.Depth, px + (row * _matrix.Depth), pw + (row * WholeRows.Bytes(_matrix.Depth)));
+                }
+
                 for (var unit = 0; unit < _matrix.Units; unit++)
                 {
-                    _matrix.Multiply<L>(unit, rows, px, _matrix.Depth, pt);
+                    _matrix.Multiply<L>(unit, rows, PackedMatrix<T>.IsWhole ? pw : (byte*)px, _matrix.Depth, pt);
                     for (var i = 0; i < tile.Length; i++)
                     {
                         var column = (unit * PanelLayout.UnitColumns) + (i % PanelLayout.UnitColumns);
@@ -170,7 +196,7 @@ public sealed unsafe class DecodeKernelTests
     }
 
     private sealed class PackedProduct<T>(Packed<T> packed, float[] x, int rows) : IComputation
-        where T : unmanaged, ILoadable<T>
+        where T : unmanaged
     {
         public float[] Run<L>()
             where L : unmanaged, ISimd<L> => packed.Multiply<L>(x, rows);

@@ -48,7 +48,7 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
         network.eval();
         var tensors = StateLoader.Capture(network).ToDictionary(p => p.Key, p => p.Value);
         MeasurePixels(network, tensors.ToDictionary(p => p.Key, p => StoredTensor.From(p.Value)), state, cancellation);
-        MeasureColdStart(state, tensors, cancellation);
+        MeasureColdStart(tensors, cancellation);
         return _figures;
     }
 
@@ -116,17 +116,14 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
     }
 
     /// <summary>This program once more, from its start to the file, with weights on disk.</summary>
-    private void MeasureColdStart(
-        Dictionary<string, StoredTensor> state, Dictionary<string, HostTensor> tokenizer, CancellationToken cancellation)
+    private void MeasureColdStart(Dictionary<string, HostTensor> tokenizer, CancellationToken cancellation)
     {
         var folder = Directory.CreateTempSubdirectory("nextpatch-");
         try
         {
             var model = Path.Combine(folder.FullName, "model");
+            FormulaWeights.WriteInt8(model, _config);
             Directory.CreateDirectory(Path.Combine(model, "tokenizer"));
-            SafetensorsFile.Write(Path.Combine(model, "model.safetensors"), WeightsQuantizer.Tensors(state, ComputePrecision.Int8).ToList());
-            var config = new CheckpointConfig { Model = _config, ImageSide = TokenizerPresets.Get(Tokenizer).ImageSide };
-            File.WriteAllText(Path.Combine(model, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
             SafetensorsFile.Write(Path.Combine(model, "tokenizer", "model.safetensors"), tokenizer);
             File.WriteAllText(
                 Path.Combine(model, "tokenizer", "config.json"),

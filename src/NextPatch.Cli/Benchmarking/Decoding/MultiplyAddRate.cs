@@ -43,17 +43,18 @@ internal sealed unsafe class MultiplyAddRate : IDisposable
         var x = _start + ((nint)thread * Floats);
         var weights = x + (Rows * Depth);
         var result = weights + (Depth * PanelLayout.UnitColumns);
+        var range = new PanelRange<Fp32>((Fp32*)weights, Depth * PanelLayout.Columns, 0, PanelLayout.UnitColumns);
         if (Vector512.IsHardwareAccelerated)
         {
-            SkinnyGemm<Simd16, Fp32>.Multiply(Rows, Depth, (Fp32*)weights, null, x, Depth, result);
+            SkinnyGemm<Simd16, Fp32>.Multiply(Rows, Depth, range, x, Depth, result);
         }
         else if (Vector256.IsHardwareAccelerated)
         {
-            SkinnyGemm<Simd8, Fp32>.Multiply(Rows, Depth, (Fp32*)weights, null, x, Depth, result);
+            SkinnyGemm<Simd8, Fp32>.Multiply(Rows, Depth, range, x, Depth, result);
         }
         else
         {
-            SkinnyGemm<Simd4, Fp32>.Multiply(Rows, Depth, (Fp32*)weights, null, x, Depth, result);
+            SkinnyGemm<Simd4, Fp32>.Multiply(Rows, Depth, range, x, Depth, result);
         }
     }
 }

@@ -132,8 +132,9 @@ public static class SafetensorsFile
             json.WriteEndObject();
         }
 
-        // The reference writer pads with spaces so that the data start at a multiple of eight.
-        while (buffer.Length % 8 != 0)
+        // The reference writer pads with spaces so that the data start at a multiple of eight; what is used in place wants whole cache lines.
+        var alignment = metadata?.ContainsKey(Int8Panels.MetadataKey) == true ? Int8Panels.Alignment : 8;
+        while ((LengthBytes + buffer.Length) % alignment != 0)
         {
             buffer.WriteByte((byte)' ');
         }
