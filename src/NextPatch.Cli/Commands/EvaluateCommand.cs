@@ -140,11 +140,6 @@ internal static class EvaluateCommand
 
     private static void Show(Terminal terminal, EvaluationResult result, bool asJson)
     {
-        foreach (var warning in result.Warnings)
-        {
-            terminal.Log.WriteLine("Warning: " + warning);
-        }
-
         if (asJson)
         {
             terminal.WriteJson(result);
@@ -152,6 +147,11 @@ internal static class EvaluateCommand
         else
         {
             EvaluationTable.Write(terminal, result);
+        }
+
+        foreach (var warning in result.Warnings.Distinct())
+        {
+            terminal.Log.WriteLine(terminal.Fit("Warning: " + warning));
         }
     }
 }

@@ -97,15 +97,39 @@ internal static class PlanCommand
             + $"{Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, EMA {Quantity.Bytes(memory.Average)}, activations "
             + $"{Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller "
             + $"--micro-batch).");
+        foreach (var warning in Warnings(plan, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes))
+        {
+            console.WriteLine("Warning: " + warning);
+        }
+    }
+
+    /// <summary>What makes a plan useless here.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="machineBytes">Memory of the machine.</param>
+    internal static IEnumerable<string> Warnings(RunPlan plan, long machineBytes)
+    {
+        if (plan.Memory.Total > machineBytes)
+        {
+            yield return $"this machine has {Quantity.Bytes(machineBytes)} of memory, and the run needs {Quantity.Bytes(plan.Memory.Total)}. "
+                + (plan.Memory.Recomputed <= machineBytes
+                    ? "--recompute makes it fit."
+                    : "--recompute alone does not make it fit; take a smaller --micro-batch or preset.");
+        }
+
+        if (plan.Seconds > Quantity.SecondsPerYear)
+        {
+            yield return $"{plan.Seconds / Quantity.SecondsPerYear:0.#} years at this speed: take a smaller preset, fewer steps or a faster machine.";
+        }
     }
 
     private static Table StageTable(RunPlan plan)
     {
-        var table = new Table().Border(TableBorder.Rounded);
-        foreach (var heading in (string[])["patch side", "tokens", "steps", "epochs", "images", "FLOPs/image", "per image", "of the cost",
-            "micro-batch", "time"])
+        // Two lines of headings and two columns between: 80 columns hold it.
+        var table = new Table().Border(TableBorder.None);
+        foreach (var heading in (string[])["patch\nside", "\ntokens", "\nsteps", "\nepochs", "\nimages", "FLOPs\n/image", "per\nimage",
+            "of the\ncost", "micro-\nbatch", "\ntime"])
         {
-            table.AddColumn(new TableColumn(heading).RightAligned());
+            table.AddColumn(new TableColumn(heading).RightAligned().NoWrap().Padding(0, 0, 2, 0));
         }
 
         foreach (var stage in plan.Stages)
@@ -113,7 +137,7 @@ internal static class PlanCommand
             table.AddRow(
                 $"{stage.PatchSide}", $"{stage.TokensPerImage}", $"{stage.Steps:N0}", stage.Epochs is { } epochs
                     ? $"{epochs:0.##}"
-                    : "-", $"{stage.Images:N0}",
+                    : "-", Quantity.Decimal(stage.Images),
                 Quantity.Decimal(stage.FlopsPerImage), $"{stage.RelativeFlopsPerImage:0.####}", $"{stage.RelativeShare:0.####}",
                 $"{stage.MicroBatch}",
                 Quantity.Duration(stage.Seconds));

@@ -114,7 +114,7 @@ internal static class TokenizerEvalCommand
             }
             else
             {
-                TokenizerTable.Write(terminal.Data, result);
+                TokenizerTable.Write(terminal, result);
             }
 
             return Task.FromResult(ExitCode.Success);

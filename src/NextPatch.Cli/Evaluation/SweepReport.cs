@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using NextPatch.Cli.Reports;
+using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
 using NextPatch.Evaluation.Protocol;
@@ -19,9 +20,9 @@ internal static class SweepReport
     public static void Write(string folder, IReadOnlyList<SweepPoint> points)
     {
         var picture = PngWriter.Encode(Picture(points));
-        File.WriteAllBytes(Path.Combine(folder, "grid.png"), picture);
-        File.WriteAllText(Path.Combine(folder, "sweep.csv"), Csv(points));
-        File.WriteAllText(Path.Combine(folder, "sweep.html"), Page(points, picture));
+        AtomicFile.Write(Path.Combine(folder, "grid.png"), file => file.Write(picture));
+        AtomicFile.WriteText(Path.Combine(folder, "sweep.csv"), Csv(points));
+        AtomicFile.WriteText(Path.Combine(folder, "sweep.html"), Page(points, picture));
     }
 
     /// <summary>One row per point; a column holds images of one seed and class.</summary>

@@ -89,12 +89,14 @@ internal sealed class SamplingOptions
     {
         if (parsed.GetValue(_greedy) || parsed.GetValue(_temperature) == 0)
         {
-            log.WriteLine(
-                $"Warning: {(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0")} always takes the most probable code: images come out "
-                    + $"flat, zoomed or "
-                + "broken, and all of a class are the same. Figures of them say little; draw with --temperature 1.");
+            log.WriteLine(WarningOf(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0"));
         }
     }
+
+    /// <summary>The warning of an option that takes chance away.</summary>
+    public static string WarningOf(string option)
+        => $"Warning: {option} always takes the most probable code: images come out flat, zoomed or broken, and all of a class are the same. Figures "
+            + "of them say little; draw with --temperature 1.";
 
     private GuidanceShape Shape(ParseResult parsed) => Enum.Parse<GuidanceShape>(parsed.GetRequiredValue(_shape), ignoreCase: true);
 }

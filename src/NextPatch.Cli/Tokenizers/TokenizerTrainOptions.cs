@@ -1,5 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Cli.Configuration;
 using NextPatch.Cli.Training;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
@@ -144,7 +145,12 @@ internal sealed class TokenizerTrainOptions
     };
 
     /// <summary>Folder, checkpoints, intervals.</summary>
-    public RunOptionSet Frame { get; } = new("Folder of the run, and of the tokenizer.", "judgements of held-out images", keepLast: 2, logEvery: 50);
+    public RunOptionSet Frame { get; } = new(
+        "Folder of the run, and of the tokenizer.", "judgements of held-out images", keepLast: 2, logEvery: 50,
+        "Continue a run from its newest checkpoint. With the run's folder no other option is needed: it holds them. Without one the run in "
+            + "--output is "
+        + "continued with the same options again, or started where there is none.",
+        optionsFile: "options.json");
 
     /// <summary>The network.</summary>
     public TokenizerModelOptions Model { get; } = new();
@@ -183,6 +189,12 @@ internal sealed class TokenizerTrainOptions
     {
         Description = "Share of the codebook in use below which the run says so.", HelpName = "x", DefaultValueFactory = _ => 0.5,
     }.AtLeast(0.0);
+
+    /// <summary>Leaves the options in the run's folder, for <c>--resume RUN</c>.</summary>
+    public void Save(ParseResult parsed)
+        => ConfigFile.Write(
+            Path.Combine(parsed.GetRequiredValue(Frame.Output), Frame.Resume.OptionsFile!), parsed, except: [Frame.Output, Frame.Resume],
+            paths: [Images, InitFrom, Perceptual]);
 
     public void AddTo(Command command)
     {

@@ -52,10 +52,18 @@ public sealed class CpuTokenizer : IImageTokenizer
     /// <param name="config">Its sizes.</param>
     /// <param name="encodingBatch">What <see cref="EncodingBatch"/> says; codes do not depend on it.</param>
     /// <param name="threads">How many compute, the caller's included; null = one per processor.</param>
-    /// <exception cref="NextPatchException">The weights do not fit the configuration.</exception>
+    /// <exception cref="NextPatchException">The weights do not fit the configuration, or one is not finite.</exception>
     public static CpuTokenizer Open(WeightsFile weights, TokenizerConfig config, int? encodingBatch = null, int? threads = null)
         => Open(
-            weights.Tensors.ToDictionary(p => p.Key, p => StoredTensor.From(p.Value.Read())), config, weights.Path, encodingBatch, threads);
+            weights.Tensors.ToDictionary(p => p.Key, p => StoredTensor.From(Finite(p.Key, p.Value, weights.Path))), config, weights.Path,
+                encodingBatch, threads);
+
+    private static HostTensor Finite(string key, StoredTensor stored, string file)
+    {
+        var tensor = stored.Read();
+        FiniteNumbers.Require(key, tensor.Type, tensor.Bytes.Span, file);
+        return tensor;
+    }
 
     /// <inheritdoc/>
     public void Encode(ReadOnlySpan<byte> pixels, Span<int> codes, CancellationToken cancellation = default)
