@@ -107,7 +107,7 @@ internal static class EvaluateCommand
                     ? rules.Fill(parsed, new ImageRequest { Count = images, Seed = parsed.GetValue(seed), RandomClasses = parsed.GetValue(random) })
                     : null,
             };
-            rules.Warn(parsed, terminal.Log);
+            rules.Warn(parsed, terminal);
             using var measured = path is null ? null : ImageEvaluator.Open(path, options, cancellation);
             if (measured is not null and not ModelImageSet)
             {
@@ -151,7 +151,7 @@ internal static class EvaluateCommand
 
         foreach (var warning in result.Warnings.Distinct())
         {
-            terminal.Log.WriteLine(terminal.Fit("Warning: " + warning));
+            terminal.WriteNote("Warning: " + warning);
         }
     }
 }

@@ -13,6 +13,7 @@ namespace NextPatch.Cli.Commands;
 /// <summary><c>nextpatch plan</c>: what a run costs before it starts.</summary>
 internal static class PlanCommand
 {
+    private const int WideTable = 130;
     private const long ImageNetImages = 1_281_167;
 
     // Norms, softmax, the optimiser and the data take time that no matrix product accounts for.
@@ -82,7 +83,7 @@ internal static class PlanCommand
         console.WriteLine(
             $"Preset {plan.Preset} ({plan.ParameterCount:N0} parameters), recipe {plan.Recipe}, batch {plan.BatchSize}, {plan.TotalSteps:N0} "
             + $"steps{(plan.DatasetImages is { } n ? $" on {n:N0} images" : "")}");
-        console.Write(StageTable(plan));
+        console.Write(StageTable(plan, console.Profile.Width));
         console.WriteLine(
             $"Relative cost: {plan.RelativeCost:0.####} as the paper counts it (share of steps / p^2), {plan.RelativeFlops:0.####} in FLOPs with "
             + $"attention. 1 = next-token training on as many images.");
@@ -122,25 +123,29 @@ internal static class PlanCommand
         }
     }
 
-    private static Table StageTable(RunPlan plan)
+    private static Table StageTable(RunPlan plan, int width)
     {
-        // Two lines of headings and two columns between: 80 columns hold it.
-        var table = new Table().Border(TableBorder.None);
-        foreach (var heading in (string[])["patch\nside", "\ntokens", "\nsteps", "\nepochs", "\nimages", "FLOPs\n/image", "per\nimage",
-            "of the\ncost", "micro-\nbatch", "\ntime"])
+        // A narrow terminal has room for two lines of headings and no micro-batches.
+        var isWide = width >= WideTable;
+        var table = new Table().Border(isWide ? TableBorder.Rounded : TableBorder.None);
+        string[] headings = isWide
+            ? ["patch side", "tokens", "steps", "epochs", "images", "FLOPs/image", "per image", "of the cost", "micro-batch", "time"]
+            : ["patch\nside", "\ntokens", "\nsteps", "\nepochs", "\nimages", "FLOPs\n/image", "per\nimage", "of the\ncost", "\ntime"];
+        foreach (var heading in headings)
         {
-            table.AddColumn(new TableColumn(heading).RightAligned().NoWrap().Padding(0, 0, 2, 0));
+            var column = new TableColumn(heading).RightAligned();
+            table.AddColumn(isWide ? column : column.NoWrap().Padding(0, 0, heading == headings[^1] ? 0 : 2, 0));
         }
 
         foreach (var stage in plan.Stages)
         {
-            table.AddRow(
+            table.AddRow([
                 $"{stage.PatchSide}", $"{stage.TokensPerImage}", $"{stage.Steps:N0}", stage.Epochs is { } epochs
                     ? $"{epochs:0.##}"
-                    : "-", Quantity.Decimal(stage.Images),
+                    : "-", isWide ? $"{stage.Images:N0}" : Quantity.Decimal(stage.Images),
                 Quantity.Decimal(stage.FlopsPerImage), $"{stage.RelativeFlopsPerImage:0.####}", $"{stage.RelativeShare:0.####}",
-                $"{stage.MicroBatch}",
-                Quantity.Duration(stage.Seconds));
+                .. isWide ? [$"{stage.MicroBatch}"] : Array.Empty<string>(), Quantity.Duration(stage.Seconds),
+            ]);
         }
 
         return table;

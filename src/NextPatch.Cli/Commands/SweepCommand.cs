@@ -107,7 +107,7 @@ internal static class SweepCommand
 
             foreach (var warning in points.SelectMany(p => p.Result.Warnings).Distinct())
             {
-                terminal.Log.WriteLine(terminal.Fit("Warning: " + warning));
+                terminal.WriteNote("Warning: " + warning);
             }
 
             return Task.FromResult(ExitCode.Success);

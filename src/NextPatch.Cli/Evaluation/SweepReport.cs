@@ -62,8 +62,9 @@ internal static class SweepReport
             <div class="wide"><table>
             <tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table></div>
             {{string.Concat(points.SelectMany(p => p.Result.Warnings).Distinct().Select(w => $"<p>Warning: {Encode(w)}</p>"))}}
-            <h2>Images</h2><img alt="one row per setting" src="data:image/png;base64,{{Convert.ToBase64String(picture)}}">
-            """);
+            <h2>Images</h2>{{HtmlPage.Picture(picture, "one row per setting")}}
+            """,
+            "td:first-child{white-space:nowrap}");
     }
 
     private static string Chart(IReadOnlyList<SweepPoint> points, string name, Func<EvaluationResult, double?> figure, BestPoint best)

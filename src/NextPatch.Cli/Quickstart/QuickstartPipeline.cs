@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Reflection;
 using NextPatch.Cli.Diagnostics;
+using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Reports;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Checkpoints;
@@ -27,7 +28,6 @@ namespace NextPatch.Cli.Quickstart;
 /// <summary>The main job: dataset, tokenizer, codes, coarse-to-fine training, samples, measurements, report.</summary>
 internal sealed class QuickstartPipeline
 {
-    private const double HeldOutShare = 0.1;
     private const int ComparedPerClass = 6;
     private const int ComparedPoints = 8;
 
@@ -58,7 +58,8 @@ internal sealed class QuickstartPipeline
     public QuickstartResult Run()
     {
         NativeBackend.EnsureLoaded();
-        var data = Timed("dataset", ReadData);
+        var data = Timed("dataset", () => QuickstartData.Read(
+            _settings, new ProgressLine<ReadProgress>(p => Report("Reading images", p.Done, p.Total)), _note, _cancellation));
         _note($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of "
             + $"{data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
         FitToData(data.Train);
@@ -132,24 +133,6 @@ internal sealed class QuickstartPipeline
     private void Report(string part, long done, long total, string? extra = null)
         => _progress.Report(new QuickstartProgress(part, done, total, extra));
 
-    private DatasetSplit ReadData()
-    {
-        var side = _settings.TokenizerTraining.Tokenizer.ImageSide;
-        if (_settings.Data is not { } path)
-        {
-            return ShapesDataset.Create(_settings.Seed, side: side, options: _settings.Shapes);
-        }
-
-        using var parts = DatasetReader.OpenParts(path, _cancellation);
-        if (LeftOutFiles.Describe(parts.Train.Name, parts.Train.LeftOut) is { } leftOut)
-        {
-            _note(leftOut);
-        }
-
-        return DatasetReader.Read(
-            parts, side, _settings.Seed, HeldOutShare, new Relay<ReadProgress>(p => Report("Reading images", p.Done, p.Total)), _cancellation);
-    }
-
     private void FitToData(ImageDataset train)
         => _settings = _settings with { Model = (_settings.Model with { ClassCount = train.ClassNames.Count }).Validated() };
 
@@ -157,7 +140,7 @@ internal sealed class QuickstartPipeline
     {
         var config = _settings.Classifier;
         return ClassifierTrainer.Train(data, config, out accuracy,
-            new Relay<ClassifierProgress>(
+            new ProgressLine<ClassifierProgress>(
                 p => Report(
                 "Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")),
                 _cancellation);
@@ -249,8 +232,8 @@ internal sealed class QuickstartPipeline
     {
         RunHistory[] runs = [RunHistory.Read(_folder.Model), RunHistory.Read(_folder.NextToken)];
         var pictures = new ComparedSamples(
-            ComparedPerClass, _settings.Seed, new Relay<int>(done => Report("Comparing", done, runs.Length)), _note).Draw(runs, _cancellation);
-        AtomicFile.WriteText(_folder.ComparisonHtml, ComparePage.Render(runs, pictures));
+            ComparedPerClass, _settings.Seed, new ProgressLine<int>(done => Report("Comparing", done, runs.Length)), _note).Draw(runs, _cancellation);
+        AtomicFile.WriteText(_folder.ComparisonHtml, ComparePage.Render(runs, pictures, ["Next Patch Prediction", "next-token"]));
         return _folder.ComparisonHtml;
     }
 
@@ -300,7 +283,7 @@ internal sealed class QuickstartPipeline
         using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, Enum.Parse<WeightsKind>(weights, ignoreCase: true));
         var request = new GenerationRequest { Labels = labels, Seed = _settings.Seed, Sampling = _settings.Sampling };
         new SampleWriter(model).Write(
-            _folder.Root, _folder.Samples, request, new Relay<int>(done => Report("Sampling", done, labels.Length)), _cancellation);
+            _folder.Root, _folder.Samples, request, new ProgressLine<int>(done => Report("Sampling", done, labels.Length)), _cancellation);
         var pixels = NpzFile.Read(_folder.SamplesNpz)["arr_0"].Bytes.ToArray();
         return new ImageDataset { Name = "samples", Side = train.Side, ClassNames = train.ClassNames, Pixels = pixels, Labels = labels };
     }
@@ -308,9 +291,4 @@ internal sealed class QuickstartPipeline
     private static Dictionary<string, double> AgreementByClass(IReadOnlyList<string> names, int[] labels, int[] judged)
         => Enumerable.Range(0, labels.Length).GroupBy(i => labels[i]).OrderBy(g => g.Key)
             .ToDictionary(g => names[g.Key], g => Math.Round(g.Average(i => judged[i] == g.Key ? 1.0 : 0.0), 3));
-
-    private sealed class Relay<T>(Action<T> action) : IProgress<T>
-    {
-        public void Report(T value) => action(value);
-    }
 }

@@ -83,7 +83,7 @@ internal sealed class ReportPage
                 _result.Diversity is { } d ? Invariant($"{d:F2}") : "too few agreeing samples"),
             ("Samples nearer to a training image than the nearest 1 % of held-out images", Percent(_result.CopyRate)),
             ("Held-out loss at p = 1, nats per code", Invariant($"{_result.FinalValidationLoss:F4}")),
-            ("Reconstruction PSNR", Invariant($"{_result.ReconstructionPsnr:F1} dB")),
+            ("Reconstruction PSNR", Invariant($"{_result.ReconstructionPsnr:F1}\u00a0dB")),
             ("Sampled weights (the lower held-out loss)", _result.SampledWeights),
         };
         rows.AddRange(_result.ClassAgreementByClass.Select(p => ($"Agreement, {p.Key}", Percent(p.Value))));
@@ -136,7 +136,7 @@ internal sealed class ReportPage
 
     private static string DataUri(RgbImage image) => "data:image/png;base64," + Convert.ToBase64String(PngWriter.Encode(image));
 
-    private static string Percent(double share) => Invariant($"{share * 100:F1} %");
+    private static string Percent(double share) => Invariant($"{share * 100:F1}\u00a0%");
 
     private static string Encode(string text) => WebUtility.HtmlEncode(text);
 

@@ -58,7 +58,7 @@ internal sealed class ProgressReporter : IDisposable
             _lineLength = 0;
         }
 
-        _terminal.Log.WriteLine(_terminal.Fit(line));
+        _terminal.WriteNote(line);
     });
 
     /// <summary>

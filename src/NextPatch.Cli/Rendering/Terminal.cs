@@ -33,7 +33,7 @@ internal sealed class Terminal
         _error = error;
         _isOutputShown = output is IScreen || (ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected);
         var watched = error is IScreen || (ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected);
-        (Output, Error) = (CreateConsole(output, _isOutputShown), CreateConsole(error, watched));
+        (Output, Error) = (CreateConsole(output, _isOutputShown && output is not IScreen), CreateConsole(error, watched && error is not IScreen));
         TextWidth = _isOutputShown ? Math.Clamp(Output.Profile.Width, 40, MostWidthOfText) : WidthOfText;
         IsLive = error is IScreen || (watched && !IsSet("NO_COLOR") && !IsSet("CI") && Error.Profile.Capabilities.Ansi);
     }
@@ -82,7 +82,7 @@ internal sealed class Terminal
     }
 
     /// <summary>A sentence for stderr in lines that a terminal can show whole; as it is where it is none, because people search for it.</summary>
-    public string Fit(string sentence)
+    private string Fit(string sentence)
     {
         var indent = sentence.Length - sentence.TrimStart(' ').Length;
         return IsLive && sentence.Length >= Error.Profile.Width && !sentence.Contains('\n', StringComparison.Ordinal)
@@ -90,6 +90,9 @@ internal sealed class Terminal
                 Environment.NewLine, TextWrap.Words(sentence.Trim(), Error.Profile.Width - indent - 1).Select(l => new string(' ', indent) + l))
             : sentence;
     }
+
+    /// <summary>A sentence on stderr.</summary>
+    public void WriteNote(string sentence) => Log.WriteLine(Fit(sentence));
 
     /// <summary>A message in red on stderr.</summary>
     public void WriteError(string message)

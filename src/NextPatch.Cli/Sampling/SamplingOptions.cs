@@ -1,5 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
@@ -85,11 +86,11 @@ internal sealed class SamplingOptions
     };
 
     /// <summary>Says that always taking the most probable code is not how images are drawn.</summary>
-    public void Warn(ParseResult parsed, TextWriter log)
+    public void Warn(ParseResult parsed, Terminal terminal)
     {
         if (parsed.GetValue(_greedy) || parsed.GetValue(_temperature) == 0)
         {
-            log.WriteLine(WarningOf(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0"));
+            terminal.WriteNote(WarningOf(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0"));
         }
     }
 

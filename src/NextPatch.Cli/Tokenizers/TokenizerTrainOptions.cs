@@ -226,7 +226,7 @@ internal sealed class TokenizerTrainOptions
     {
         var steps = Steps(parsed, data);
         var initFrom = parsed.GetValue(InitFrom);
-        var frozen = Frozen(parsed);
+        var frozen = FrozenParts.Parse(parsed.GetValue(Freeze));
         return new TokenizerRunConfig
         {
             Tokenizer = tokenizer,
@@ -253,17 +253,6 @@ internal sealed class TokenizerTrainOptions
                 : string.Join(' ', parsed.GetRequiredValue(Perceptual).Select(Path.GetFileName)),
         }.Validated();
     }
-
-    private IReadOnlyList<TokenizerPart>? Frozen(ParseResult parsed)
-        => parsed.GetValue(Freeze) is not { } text ? null :
-        [
-            .. text.Split(',', StringSplitOptions.TrimEntries).Select(name =>
-                Enum.GetValues<TokenizerPart>().Where(p => string.Equals(p.ToString(), name, StringComparison.OrdinalIgnoreCase)) is { } found
-                    && found.Any()
-                    ? found.First()
-                    : throw new ConfigException(
-                        $"--freeze '{text}': '{name}' is no part of a tokenizer; write encoder, codebook, decoder, separated by commas.")),
-        ];
 
     private int Steps(ParseResult parsed, TokenizerRunData data) => (parsed.GetValue(_steps), parsed.GetValue(_epochs)) switch
     {

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Configuration;
-using NextPatch.Core;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
+using System.Text.RegularExpressions;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Tensors;
@@ -55,10 +56,9 @@ public sealed class OddFilesTests
         })
         {
             var sound = File.ReadAllText(folder[file]);
-            Assert.Contains(key, sound, StringComparison.Ordinal);
-            var at = sound.IndexOf(key, StringComparison.Ordinal);
-            var end = sound.IndexOf(',', at);
-            File.WriteAllText(folder[file], $"{sound[..at]}{sound[at..end]}, {sound[at..]}");
+            var member = Regex.Match(sound, key + @": [^,\s]+");
+            Assert.True(member.Success, $"{file} has no {key}");
+            File.WriteAllText(folder[file], sound.Insert(member.Index, member.Value + ", "));
             var result = await CommandLine.RunAsync(command);
             Assert.True(result.ExitCode == 1 && !result.Error.Contains("defect", StringComparison.Ordinal), $"{file} {key}: {result.Error}");
             Assert.Contains("uplicate", result.Error, StringComparison.Ordinal);

@@ -180,7 +180,8 @@ public sealed class TokenizerTrainCommandTests
     public async Task Naming_a_run_continues_it_with_the_options_it_holds()
     {
         using var folder = Pictures();
-        string[] train = Train(folder, "whole", "--image-size", "16", "--steps", "4", "--checkpoint-every", "2", "--lr", "2e-3", "--no-flips");
+        string[] train = Train(
+            folder, "whole", "--image-size", "16", "--steps", "4", "--checkpoint-every", "2", "--lr", "2e-3", "--no-flips", "--validate-every", "2");
         Assert.Equal((0, ""), await Outcome(train));
         var page = File.ReadAllText(folder["whole/report.html"]);
         Assert.Contains("held-out PSNR, dB", page, StringComparison.Ordinal);
@@ -215,7 +216,10 @@ public sealed class TokenizerTrainCommandTests
             : ["--channels", "16"],
         .. options.Contains("--blocks")
             ? Array.Empty<string>()
-            : ["--blocks", "0"], "--codebook-size", "16", "--batch-size", "2", "--continuous-steps", "1",
+            : ["--blocks", "0"], "--codebook-size", "16", "--batch-size", "2",
+        .. options.Contains("--continuous-steps")
+            ? Array.Empty<string>()
+            : ["--continuous-steps", "1"],
         "--log-every", "1", "--seed", "3", .. options,
     ];
 
