@@ -1,11 +1,11 @@
 using System.CommandLine;
-using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using System.Runtime.CompilerServices;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Commands;
 using NextPatch.Cli.Configuration;
+using NextPatch.Cli.Help;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Torch.Loading;
@@ -85,56 +85,35 @@ internal static class Application
 
     private static int ExplainMistake(Terminal terminal, ParseResult parsed, ConfigFile? config)
     {
-        var command = parsed.CommandResult.Command;
-        if (command is RootCommand && parsed.UnmatchedTokens is [var word, ..])
-        {
-            terminal.WriteError($"'{word}' is no command. Commands: {string.Join(", ", command.Subcommands.Select(c => c.Name))}.");
-        }
-        else
-        {
-            terminal.WriteError(string.Join(Environment.NewLine, parsed.Errors.Select(e => Describe(e, config))));
-        }
-
-        terminal.Log.WriteLine($"'nextpatch {WordsOf(parsed.CommandResult)}--help' lists what there is.");
+        var words = HelpPage.WordsOf(parsed.CommandResult.Command);
+        var unknown = parsed.UnmatchedTokens.Any(IsOption) ? parsed.UnmatchedTokens.Where(IsOption) : parsed.UnmatchedTokens;
+        var (unmatched, others) = (parsed.UnmatchedTokens.Count > 0, parsed.Errors.Where(e => e.SymbolResult is OptionResult or ArgumentResult));
+        var sentences = unknown.Select(w => DescribeUnknown(w, parsed.CommandResult.Command, words))
+            .Concat((unmatched ? others : parsed.Errors).Select(e => Describe(e, config)));
+        terminal.WriteError(string.Join(Environment.NewLine, sentences));
+        terminal.Log.WriteLine($"'nextpatch {words}{(words.Length > 0 ? " " : "")}--help' lists what there is.");
         return ExitCode.Usage;
     }
 
-    /// <summary>The words that name a command, each with a space: "tokenizer train ".</summary>
-    private static string WordsOf(SymbolResult? command)
-        => command is CommandResult { Command: not RootCommand and var own } ? $"{WordsOf(command.Parent)}{own.Name} " : "";
+    private static bool IsOption(string word) => word.StartsWith("--", StringComparison.Ordinal) && word.Length > 2;
+
+    /// <summary>A word that the parser has no use for, and the one that it was probably to be.</summary>
+    private static string DescribeUnknown(string word, Command command, string words)
+    {
+        var (name, owner) = (word.Split('=')[0], words.Length > 0 ? $" of 'nextpatch {words}'" : "");
+        var (kind, known) = IsOption(word) ? ("option", command.Options.Select(o => o.Name).Append("--help").Append("--help-all"))
+            : command.Subcommands.Count > 0 ? ("command", command.Subcommands.Select(c => c.Name))
+            : ("argument", []);
+        var hint = Suggestion.For(name, known) is { } nearest ? $" Did you mean {nearest}?" : "";
+        return kind == "argument" ? $"'{word}' is one word too many: 'nextpatch {words}' takes options, and no more arguments than its help names."
+            : $"'{name}' is no {kind}{owner}.{hint}{(kind == "command" ? $" Commands: {string.Join(", ", known)}." : "")}";
+    }
 
     /// <summary>The tree of commands.</summary>
     internal static RootCommand CreateRoot()
     {
-        var root = new RootCommand(
-            """
-            NextPatch trains image generators with Next Patch Prediction (arXiv 2412.15321) and runs them.
-
-            An image becomes a grid of codes, a transformer learns to predict the codes in patches, large ones first and single
-            codes last: the same model for a little over half the cost. Nothing changes at generation time.
-
-            The short path, on a fresh machine, without downloads:
-              nextpatch doctor        what works here, and what to do where something does not
-              nextpatch quickstart    draw a dataset, train on it, sample, and write report.html (minutes)
-              nextpatch plan          what a run costs before it starts
-              nextpatch encode        images into codes
-              nextpatch train         train on your own codes
-              nextpatch report        the page of a run, made again; 'train' writes it at its end
-              nextpatch compare       runs beside each other: losses, cost, figures, samples
-              nextpatch study         schedules against each other, over seeds: what each is worth at which cost
-              nextpatch sample        images from a trained model
-              nextpatch serve         images over HTTP: the images API of OpenAI, and a page
-              nextpatch evaluate      how near images are to real ones: FID and its kin, by a stated protocol
-              nextpatch sweep         the same over a grid of guidance scales and filters, with curves and a picture
-              nextpatch fetch         published weights that 'evaluate' can use
-              nextpatch info          what a checkpoint, a file of weights, a data folder or an image holds
-              nextpatch convert       weights in another format: .pt, .safetensors, .npz, a Hugging Face folder
-              nextpatch dataset       whether a dataset is whole, and what is in it
-              nextpatch tokenizer     trains tokenizers, which turn images into codes and back, and judges them
-              nextpatch bench         what a training step costs here (bench train), beside the machine's limit
-
-            Data goes to stdout, progress and messages to stderr. Exit codes: 0 done, 1 failed, 2 usage, 130 stopped.
-            """);
+        var root = new RootCommand("NextPatch trains image generators with Next Patch Prediction (arXiv 2412.15321) and runs them.");
+        HelpAction.AddTo(root);
         root.Add(DoctorCommand.Create());
         root.Add(QuickstartCommand.Create());
         root.Add(PlanCommand.Create());

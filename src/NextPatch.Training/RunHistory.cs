@@ -86,9 +86,7 @@ public sealed record RunHistory
         return File.Exists(Path.Combine(newest, "state.json")) && !File.Exists(Path.Combine(newest, "training.json"))
             ? ConfigJson.Read(Path.Combine(newest, "config.json"), ConfigJson.Default.CheckpointConfig)
             : throw new NextPatchException(
-                $"{folder} is no run of 'train': it has neither run.json nor a checkpoint of a transformer. (A tokenizer's run has no report yet; "
-                    + $"its "
-                + "figures are in metrics.jsonl and tensorboard/.)");
+                $"{folder} is no run of 'train': it has neither run.json nor a checkpoint of a transformer.");
     }
 
     private static IReadOnlyList<(long Step, string File)> GridsOf(string folder)

@@ -11,7 +11,7 @@ public sealed class ApplicationTests
 
         Assert.Equal(ExitCode.Success, run.ExitCode);
         Assert.Contains("Next Patch Prediction", run.Output, StringComparison.Ordinal);
-        Assert.All(["doctor", "plan", "sample", "info"], name => Assert.Contains($"nextpatch {name}", run.Output, StringComparison.Ordinal));
+        Assert.All(Application.CreateRoot().Subcommands, c => Assert.Contains($" {c.Name} ", run.Output, StringComparison.Ordinal));
         Assert.Empty(run.Error);
     }
 

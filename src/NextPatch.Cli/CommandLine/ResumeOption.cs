@@ -8,6 +8,12 @@ internal sealed class ResumeOption : Option<string?>
     public ResumeOption(string description)
         : base("--resume") => (Description, HelpName, Arity) = (description, "run", ArgumentArity.ZeroOrOne);
 
+    /// <summary>
+    /// The file in a run's folder that holds the options of the command that began it, where naming the run is to be enough; null: the command reads
+    /// its settings itself.
+    /// </summary>
+    public string? OptionsFile { get; init; }
+
     /// <summary>Whether a run is to be continued.</summary>
     public bool IsGiven(ParseResult parsed) => parsed.GetResult(this) is { Implicit: false } && !Is(parsed.GetValue(this), "false");
 

@@ -44,7 +44,9 @@ internal static class CompareCommand
             if (parsed.GetValue(output) is { } file)
             {
                 using var progress = terminal.CreateProgress();
-                var pictures = new ComparedSamples(parsed.GetRequiredValue(images), parsed.GetValue(seed), progress).Draw(histories, cancellation);
+                var pictures = new ComparedSamples(
+                    parsed.GetRequiredValue(images), parsed.GetValue(seed), progress.For("Drawing", histories.Count), progress.WriteLine)
+                    .Draw(histories, cancellation);
                 Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(file))!);
                 AtomicFile.WriteText(file, ComparePage.Render(histories, pictures));
                 progress.Dispose();

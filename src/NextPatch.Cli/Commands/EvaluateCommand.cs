@@ -107,7 +107,7 @@ internal static class EvaluateCommand
                     ? rules.Fill(parsed, new ImageRequest { Count = images, Seed = parsed.GetValue(seed), RandomClasses = parsed.GetValue(random) })
                     : null,
             };
-            rules.Warn(parsed, terminal.Log);
+            rules.Warn(parsed, terminal);
             using var measured = path is null ? null : ImageEvaluator.Open(path, options, cancellation);
             if (measured is not null and not ModelImageSet)
             {
@@ -140,11 +140,6 @@ internal static class EvaluateCommand
 
     private static void Show(Terminal terminal, EvaluationResult result, bool asJson)
     {
-        foreach (var warning in result.Warnings)
-        {
-            terminal.Log.WriteLine("Warning: " + warning);
-        }
-
         if (asJson)
         {
             terminal.WriteJson(result);
@@ -152,6 +147,11 @@ internal static class EvaluateCommand
         else
         {
             EvaluationTable.Write(terminal, result);
+        }
+
+        foreach (var warning in result.Warnings.Distinct())
+        {
+            terminal.WriteNote("Warning: " + warning);
         }
     }
 }

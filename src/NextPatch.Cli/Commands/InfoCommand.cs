@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Rendering;
@@ -11,7 +12,8 @@ namespace NextPatch.Cli.Commands;
 /// <summary><c>nextpatch info</c>: what a file or folder holds.</summary>
 internal static class InfoCommand
 {
-    private const int ShownNames = 20;
+    private const int ShownNames = 5;
+    private const int MostListed = 12;
 
     public static Command Create()
     {
@@ -90,6 +92,29 @@ internal static class InfoCommand
         _ => "whole, every file has its SHA-256",
     };
 
+    /// <summary>The same as JSON with the beginning of long lists: nobody reads a thousand class names.</summary>
+    private static JsonNode? Summarized(object value)
+    {
+        var node = JsonNode.Parse(Terminal.ToJson(value));
+        Shorten(node);
+        return node;
+
+        static void Shorten(JsonNode? node)
+        {
+            if (node is JsonArray { Count: > MostListed } list)
+            {
+                var more = list.Count - ShownNames;
+                list.RemoveRange(ShownNames, more);
+                list.Add($"... {more} more");
+            }
+
+            foreach (var inner in node switch { JsonArray l => l, JsonObject o => o.Select(p => p.Value), _ => Enumerable.Empty<JsonNode?>() })
+            {
+                Shorten(inner);
+            }
+        }
+    }
+
     private static void Show(Terminal terminal, FileSummary summary)
     {
         var facts = new List<(string Name, string? Value)>
@@ -102,27 +127,24 @@ internal static class InfoCommand
             ("step", summary.Step?.ToString("N0")),
             ("checkpoints", summary.Checkpoints is { } checkpoints ? string.Join(", ", checkpoints) : null),
             ("classes", summary.ClassNames is { Count: > 0 } names
-                ? $"{names.Count}: {string.Join(", ", names.Take(ShownNames))}{(names.Count > ShownNames ? ", …" : "")}"
+                ? $"{names.Count:N0}: {string.Join(", ", names.Take(ShownNames))}{(names.Count > ShownNames ? ", ... (all with --json)" : "")}"
                 : null),
             ("files", summary.Files is { } files ? string.Join(", ", files.Select(f => $"{f.Key} ({Quantity.Bytes(f.Value)})")) : null),
             ("missing", summary.Missing is { } missing ? $"{string.Join(", ", missing)}: listed in {CheckpointSums.FileName}, but not there" : null),
         };
         facts.AddRange((summary.Text ?? new Dictionary<string, string>()).Select(t => (t.Key, (string?)t.Value)));
-        foreach (var (name, value) in facts.Where(f => !string.IsNullOrEmpty(f.Value)))
-        {
-            terminal.Data.WriteLine($"{name,-12} {value}");
-        }
+        terminal.WriteFacts(facts, 12);
 
         if (summary.Contents is not null)
         {
             terminal.Data.WriteLine("contents");
-            terminal.WriteJson(summary.Contents);
+            terminal.WriteJson(Summarized(summary.Contents));
         }
 
         if (summary.Configuration is not null)
         {
             terminal.Data.WriteLine("configuration");
-            terminal.WriteJson(summary.Configuration);
+            terminal.WriteJson(Summarized(summary.Configuration));
         }
 
         if (summary.Tensors is { Count: > 0 } tensors)

@@ -13,6 +13,7 @@ namespace NextPatch.Cli.Commands;
 /// <summary><c>nextpatch plan</c>: what a run costs before it starts.</summary>
 internal static class PlanCommand
 {
+    private const int WideTable = 130;
     private const long ImageNetImages = 1_281_167;
 
     // Norms, softmax, the optimiser and the data take time that no matrix product accounts for.
@@ -82,7 +83,7 @@ internal static class PlanCommand
         console.WriteLine(
             $"Preset {plan.Preset} ({plan.ParameterCount:N0} parameters), recipe {plan.Recipe}, batch {plan.BatchSize}, {plan.TotalSteps:N0} "
             + $"steps{(plan.DatasetImages is { } n ? $" on {n:N0} images" : "")}");
-        console.Write(StageTable(plan));
+        console.Write(StageTable(plan, console.Profile.Width));
         console.WriteLine(
             $"Relative cost: {plan.RelativeCost:0.####} as the paper counts it (share of steps / p^2), {plan.RelativeFlops:0.####} in FLOPs with "
             + $"attention. 1 = next-token training on as many images.");
@@ -97,26 +98,54 @@ internal static class PlanCommand
             + $"{Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, EMA {Quantity.Bytes(memory.Average)}, activations "
             + $"{Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller "
             + $"--micro-batch).");
+        foreach (var warning in Warnings(plan, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes))
+        {
+            console.WriteLine("Warning: " + warning);
+        }
     }
 
-    private static Table StageTable(RunPlan plan)
+    /// <summary>What makes a plan useless here.</summary>
+    /// <param name="plan">The plan.</param>
+    /// <param name="machineBytes">Memory of the machine.</param>
+    internal static IEnumerable<string> Warnings(RunPlan plan, long machineBytes)
     {
-        var table = new Table().Border(TableBorder.Rounded);
-        foreach (var heading in (string[])["patch side", "tokens", "steps", "epochs", "images", "FLOPs/image", "per image", "of the cost",
-            "micro-batch", "time"])
+        if (plan.Memory.Total > machineBytes)
         {
-            table.AddColumn(new TableColumn(heading).RightAligned());
+            yield return $"this machine has {Quantity.Bytes(machineBytes)} of memory, and the run needs {Quantity.Bytes(plan.Memory.Total)}. "
+                + (plan.Memory.Recomputed <= machineBytes
+                    ? "--recompute makes it fit."
+                    : "--recompute alone does not make it fit; take a smaller --micro-batch or preset.");
+        }
+
+        if (plan.Seconds > Quantity.SecondsPerYear)
+        {
+            yield return $"{plan.Seconds / Quantity.SecondsPerYear:0.#} years at this speed: take a smaller preset, fewer steps or a faster machine.";
+        }
+    }
+
+    private static Table StageTable(RunPlan plan, int width)
+    {
+        // A narrow terminal has room for two lines of headings and no micro-batches.
+        var isWide = width >= WideTable;
+        var table = new Table().Border(isWide ? TableBorder.Rounded : TableBorder.None);
+        string[] headings = isWide
+            ? ["patch side", "tokens", "steps", "epochs", "images", "FLOPs/image", "per image", "of the cost", "micro-batch", "time"]
+            : ["patch\nside", "\ntokens", "\nsteps", "\nepochs", "\nimages", "FLOPs\n/image", "per\nimage", "of the\ncost", "\ntime"];
+        foreach (var heading in headings)
+        {
+            var column = new TableColumn(heading).RightAligned();
+            table.AddColumn(isWide ? column : column.NoWrap().Padding(0, 0, heading == headings[^1] ? 0 : 2, 0));
         }
 
         foreach (var stage in plan.Stages)
         {
-            table.AddRow(
+            table.AddRow([
                 $"{stage.PatchSide}", $"{stage.TokensPerImage}", $"{stage.Steps:N0}", stage.Epochs is { } epochs
                     ? $"{epochs:0.##}"
-                    : "-", $"{stage.Images:N0}",
+                    : "-", isWide ? $"{stage.Images:N0}" : Quantity.Decimal(stage.Images),
                 Quantity.Decimal(stage.FlopsPerImage), $"{stage.RelativeFlopsPerImage:0.####}", $"{stage.RelativeShare:0.####}",
-                $"{stage.MicroBatch}",
-                Quantity.Duration(stage.Seconds));
+                .. isWide ? [$"{stage.MicroBatch}"] : Array.Empty<string>(), Quantity.Duration(stage.Seconds),
+            ]);
         }
 
         return table;

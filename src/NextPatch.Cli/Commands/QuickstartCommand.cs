@@ -36,6 +36,11 @@ internal static class QuickstartCommand
         {
             Description = "Seed of everything random; equal seeds give equal results on one machine.", HelpName = "s", DefaultValueFactory = _ => 1,
         };
+        var compare = new Option<bool>("--compare")
+        {
+            Description = "Train next-token on the same codes as well, for as many images, and write compare.html: losses, cost, samples of both. "
+                + "Takes more than twice the training time.",
+        };
         var command = new Command(
             "quickstart",
             """
@@ -47,6 +52,7 @@ internal static class QuickstartCommand
               nextpatch quickstart --patch-level 1 --output baseline     plain next-token training, for comparison
               nextpatch quickstart --data mnist/ --output digits         real images
               nextpatch quickstart --minutes 10                          as many steps as fit
+              nextpatch quickstart --data photographs --compare          and next-token training beside it
 
             In the output folder: report.html, report.json, grid.png, samples.npz, samples/, model/, codes/, tokenizer/.
             'nextpatch sample --model quickstart/model --class heart --count 16 --output hearts' then draws more.
@@ -56,13 +62,19 @@ internal static class QuickstartCommand
         command.Add(minutes);
         command.Add(level);
         command.Add(seed);
+        command.Add(compare);
         command.SetAction((parsed, cancellation) =>
         {
             StopSignals.LetFinish();
             var terminal = Terminal.From(parsed);
             var options = new QuickstartOptions(
                 parsed.GetRequiredValue(output), parsed.GetValue(data), parsed.GetValue(minutes), parsed.GetRequiredValue(level),
-                    parsed.GetRequiredValue(seed));
+                    parsed.GetRequiredValue(seed), parsed.GetValue(compare));
+            if (options is { Compare: true, PatchLevel: 1 })
+            {
+                throw new ConfigException("--compare sets Next Patch Prediction beside next-token training, which --patch-level 1 is already.");
+            }
+
             if (options.Minutes is { } m && !(m is >= 0.5 and <= 10_000))
             {
                 throw new ConfigException($"--minutes {m} must be between 0.5 and 10000.");
@@ -91,5 +103,9 @@ internal static class QuickstartCommand
         console.WriteLine(
             $"  Training cost {result.MeasuredRelativeCost:F3} of next-token training on as many images, planned {result.PlannedRelativeCost:F3}.");
         console.WriteLine($"  Look at {Path.Combine(options.Output, "report.html")}");
+        if (options.Compare)
+        {
+            console.WriteLine($"  NPP beside next-token training: {Path.Combine(options.Output, "compare.html")}");
+        }
     }
 }

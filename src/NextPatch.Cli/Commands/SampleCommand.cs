@@ -152,17 +152,17 @@ internal static class SampleCommand
                 : BuiltInModel.Load(backend, Resolve);
             RequireResumable(parsed.GetValue(resume), parsed.GetRequiredValue(format), loaded, parsed.GetValue(picture));
             request = Keep(request, loaded, parsed.GetValue(picture), parsed.GetValue(mask), parsed.GetValue(keepRows));
-            rules.Warn(parsed, terminal.Log);
+            rules.Warn(parsed, terminal);
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
             var paths = parsed.GetValue(layout) == "published"
                 ? SamplePaths.Published(
                     parsed.GetRequiredValue(output), PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request))
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
-            terminal.Log.WriteLine(
+            terminal.WriteNote(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
             if (!parsed.GetValue(resume) && EarlierSamples.Describe(paths, request) is { } earlier)
             {
-                terminal.Log.WriteLine(earlier);
+                terminal.WriteNote(earlier);
             }
 
             using (var progress = terminal.CreateProgress())
@@ -178,7 +178,7 @@ internal static class SampleCommand
             terminal.Data.WriteLine(loaded.Tokenizer is null ? paths.Archive : paths.Grid);
             if (loaded.Tokenizer is null)
             {
-                terminal.Log.WriteLine(
+                terminal.WriteNote(
                     parsed.GetValue(
                     tokenizer) == SampleModel.NoTokenizer ? "Codes were written, as asked." : "No tokenizer was found, so codes were written "
                     + "instead of images; name one with --tokenizer.");

@@ -3,9 +3,11 @@ using System.Globalization;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
 using NextPatch.Evaluation;
@@ -17,6 +19,7 @@ namespace NextPatch.Cli.Commands;
 internal static class SweepCommand
 {
     private const int ShownImages = 8;
+    private const int LabelWidth = 32;
     private static readonly IReadOnlySet<EvaluationMetric> Wanted = new HashSet<EvaluationMetric>
     {
         EvaluationMetric.Fd, EvaluationMetric.InceptionScore,
@@ -69,6 +72,11 @@ internal static class SweepCommand
             var terminal = Terminal.From(parsed);
             using var progress = terminal.CreateProgress();
             var (settings, options) = (grid.Points(parsed), measure.Read(parsed));
+            if (settings.Any(s => s.Temperature == 0))
+            {
+                progress.WriteLine(SamplingOptions.WarningOf("--temperature 0"));
+            }
+
             var drawing = new DrawingOptions
             {
                 Tokenizer = parsed.GetValue(tokenizer), Weights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
@@ -97,6 +105,11 @@ internal static class SweepCommand
                 terminal.WriteJson(Describe(points));
             }
 
+            foreach (var warning in points.SelectMany(p => p.Result.Warnings).Distinct())
+            {
+                terminal.WriteNote("Warning: " + warning);
+            }
+
             return Task.FromResult(ExitCode.Success);
         });
         return command;
@@ -106,7 +119,7 @@ internal static class SweepCommand
         IReadOnlyList<SamplingConfig> settings, Func<SamplingConfig, ModelImageSet> draw, Evaluator evaluator, string folder,
         ProgressReporter progress, CancellationToken cancellation)
     {
-        var (points, warned) = (new List<SweepPoint>(), new HashSet<string>());
+        var points = new List<SweepPoint>();
         foreach (var setting in settings)
         {
             using var images = draw(setting);
@@ -114,11 +127,7 @@ internal static class SweepCommand
                 images, progress.For($"Point {points.Count + 1} of {settings.Count}", images.Count), cancellation: cancellation);
             points.Add(new SweepPoint(setting, result, First(images)));
             SweepReport.Write(folder, points);
-            File.WriteAllText(Path.Combine(folder, "sweep.json"), Terminal.ToJson(Describe(points)));
-            foreach (var warning in result.Warnings.Where(warned.Add))
-            {
-                progress.WriteLine("Warning: " + warning);
-            }
+            AtomicFile.WriteText(Path.Combine(folder, "sweep.json"), Terminal.ToJson(Describe(points)));
         }
 
         return points;
@@ -144,11 +153,7 @@ internal static class SweepCommand
 
     private static void WriteTable(Terminal terminal, IReadOnlyList<SweepPoint> points)
     {
-        foreach (var point in points)
-        {
-            terminal.Data.WriteLine(
-                $"{point.Label,-32} {string.Join("  ", FigureNames.From(point.Result).Select(Text))}");
-        }
+        terminal.WriteFacts(points.Select(p => (p.Label, (string?)string.Join("  ", FigureNames.From(p.Result).Select(Text)))), LabelWidth);
     }
 
     private static string Text((string Name, double Value, double? Deviation) figure)

@@ -90,7 +90,7 @@ internal static class TokenizerEvalCommand
             var source = input.Choose(parsed, parts);
             if (LeftOutFiles.Describe(parts.Train.Name, parts.Train.LeftOut) is { } leftOut)
             {
-                terminal.Log.WriteLine(leftOut);
+                terminal.WriteNote(leftOut);
             }
 
             var stream = new ReconstructionStream(tokenizer, source, input.OnErrorOf(parsed));
@@ -114,7 +114,7 @@ internal static class TokenizerEvalCommand
             }
             else
             {
-                TokenizerTable.Write(terminal.Data, result);
+                TokenizerTable.Write(terminal, result);
             }
 
             return Task.FromResult(ExitCode.Success);

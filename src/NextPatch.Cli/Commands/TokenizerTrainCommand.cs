@@ -15,8 +15,8 @@ internal static class TokenizerTrainCommand
             "train",
             """
             Trains a VQ tokenizer on images: encoder, codebook, decoder. Ctrl+C finishes the step, writes a checkpoint and exits with
-            130; the same command with --resume continues, and ends with the same bytes as a run that was never stopped. Images are
-            decoded ahead of need; small ones once.
+            130; --resume RUN continues, and ends with the same bytes as a run that was never stopped. Images are decoded ahead of
+            need; small ones once.
 
             The loss: pixels (--reconstruction), what a pretrained network sees (--perceptual), codebook and commitment, and from
             --discriminator-start on a discriminator. Held-out images are judged every --validate-every steps.
@@ -26,11 +26,13 @@ internal static class TokenizerTrainCommand
               nextpatch tokenizer train --images cifar10.tar.gz --output tok --image-size 32 --codebook-size 1024 --epochs 20
               nextpatch tokenizer train --images imagenet --output vq16 --preset VQ-16 --image-size 256 --batch-size 128 --lr 1e-4 --epochs 40
                   --reconstruction l2 --perceptual vgg16.pth vgg_lpips.pth --discriminator patchgan --discriminator-start 20000
+              nextpatch tokenizer train --resume tok
               nextpatch tokenizer train --config recipes/cifar10-tokenizer.json --steps 8000
               nextpatch tokenizer train --images faces --output fine --image-size 256 --init-from vq_ds16_c2i.pt --lr 1e-5 --steps 2000
 
             The output folder is the tokenizer (config.json, model.safetensors), for encode and sample --tokenizer. Beside it:
-            step-00000500/ (checkpoints), latest, metrics.jsonl, tensorboard/, reconstructions/ (originals above what came back).
+            step-00000500/ (checkpoints), latest, metrics.jsonl, tensorboard/, reconstructions/ (originals above what came
+            back), report.html, options.json (what --resume RUN continues with).
             """);
         options.AddTo(command);
         command.SetAction((parsed, cancellation) =>

@@ -1,8 +1,10 @@
 using System.CommandLine;
-using System.CommandLine.Help;
+using System.Globalization;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Cli.Help;
 using NextPatch.Core;
 using NextPatch.Core.Files;
 
@@ -18,6 +20,8 @@ internal sealed class ConfigFile
 
     /// <summary>Keys that are for people: what a recipe is, what it needs, costs and gives.</summary>
     private static readonly string[] TextKeys = ["description", "status", "needs", "commands", "settings", "cost", "expected"];
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     private readonly List<string> _words = [];
     private readonly HashSet<Option> _options = [];
@@ -41,6 +45,12 @@ internal sealed class ConfigFile
     public static (ParseResult Parsed, ConfigFile? File) Parse(RootCommand root, IReadOnlyList<string> arguments)
     {
         var given = root.Parse(arguments);
+        if (given.Action is not HelpAction && OfRun(given) is (var run, var options))
+        {
+            var remembered = Read(options, given);
+            return (root.Parse([.. arguments, $"--output={run}", .. remembered._words]), remembered);
+        }
+
         var own = given.CommandResult.Command.Options.FirstOrDefault(o => o.Name == OptionName);
         if (own is null || given.Action is HelpAction || given.GetResult(own) is not { Tokens: [var path] })
         {
@@ -62,6 +72,57 @@ internal sealed class ConfigFile
         using var json = JsonDocument.Parse(members.ToJsonString());
         var problems = json.RootElement.EnumerateObject().Select(m => file.Add(m, given)).Where(p => p is not null).Select(p => $"{source}: {p}.");
         return problems.ToList() is { Count: > 0 } list ? throw new ConfigException(list) : file._words;
+    }
+
+    /// <summary>Writes the options that a command was given, as a file that gives them again.</summary>
+    /// <param name="path">Is replaced.</param>
+    /// <param name="parsed">The command line, with the options of a file that it names.</param>
+    /// <param name="except">Options that are not for another time.</param>
+    /// <param name="paths">Options whose values are made independent of the current folder.</param>
+    public static void Write(string path, ParseResult parsed, IReadOnlyList<Option> except, IReadOnlyList<Option> paths)
+    {
+        var json = new JsonObject();
+        foreach (var option in parsed.CommandResult.Command.Options.Where(o => o.Name != OptionName && !except.Contains(o)))
+        {
+            if (parsed.GetResult(option) is { Implicit: false } result)
+            {
+                var isList = option.ValueType.IsArray;
+                var type = isList ? option.ValueType.GetElementType()! : Nullable.GetUnderlyingType(option.ValueType) ?? option.ValueType;
+                JsonNode?[] values = [.. result.Tokens.Select(t => ToJson(paths.Contains(option) ? Full(t.Value) : t.Value, type))];
+                json[option.Name[2..]] = isList ? new JsonArray(values) : values is [.., var last] ? last : true;
+            }
+        }
+
+        AtomicFile.WriteText(path, json.ToJsonString(Indented));
+    }
+
+    private static string Full(string path) => System.IO.Path.GetFullPath(path);
+
+    private static JsonNode? ToJson(string value, Type type) => Expected(type).Kinds[0] switch
+    {
+        JsonValueKind.True => bool.Parse(value),
+        JsonValueKind.Number when type == typeof(double) => double.Parse(value, CultureInfo.InvariantCulture),
+        JsonValueKind.Number => JsonNode.Parse(decimal.Parse(value, CultureInfo.InvariantCulture).ToString(CultureInfo.InvariantCulture)),
+        _ => value,
+    };
+
+    /// <summary>The run that <c>--resume</c> names and the file of its options, where that is all a command needs.</summary>
+    private static (string Run, string Options)? OfRun(ParseResult given)
+    {
+        var options = given.CommandResult.Command.Options;
+        if (options.OfType<ResumeOption>().FirstOrDefault() is not { OptionsFile: { } name } resume || resume.RunOf(given) is not { } run)
+        {
+            return null;
+        }
+
+        if (options.FirstOrDefault(o => o.Name is "--output" or OptionName && given.GetResult(o) is { Implicit: false }) is { } more)
+        {
+            throw new ConfigException($"--resume {run} continues that run with the options it holds; leave {more.Name} out.");
+        }
+
+        var file = System.IO.Path.Combine(run, name);
+        return File.Exists(file) ? (run, file) : throw new ConfigException(
+            $"There is no run in '{run}' that holds its options ({name}); name its folder with --output, say --resume, and give the options again.");
     }
 
     /// <summary>Whether a value comes from the file.</summary>
@@ -152,8 +213,7 @@ internal sealed class ConfigFile
 
     private static string Unknown(string key, IEnumerable<string> known)
     {
-        var nearest = known.MinBy(k => EditDistance.Between(k, key))!;
-        var hint = EditDistance.Between(nearest, key) <= Math.Max(2, key.Length / 3) ? $"; did you mean '{nearest}'?" : ".";
+        var hint = Suggestion.For(key, known) is { } nearest ? $"; did you mean '{nearest}'?" : ".";
         return $"'{key}' is no option of this command{hint} Keys are {string.Join(", ", known.Order(StringComparer.Ordinal))}";
     }
 

@@ -10,21 +10,18 @@ internal static class DatasetTable
 
     public static void Write(Terminal terminal, DatasetSummary summary)
     {
-        WritePart(terminal.Data, summary);
+        WritePart(terminal, summary);
         if (summary.Test is { } test)
         {
             terminal.Data.WriteLine("test part");
-            WritePart(terminal.Data, test);
+            WritePart(terminal, test);
         }
     }
 
-    private static void WritePart(TextWriter output, DatasetSummary summary)
+    private static void WritePart(Terminal terminal, DatasetSummary summary)
     {
-        foreach (var (name, value) in Facts(summary).Where(f => f.Value is not null))
-        {
-            output.WriteLine($"{name,-12} {value}");
-        }
-
+        terminal.WriteFacts(Facts(summary), 12);
+        var output = terminal.Data;
         foreach (var label in summary.Classes.Take(ShownClasses))
         {
             output.WriteLine($"  {label.Count,10:N0}  {label.Name}");

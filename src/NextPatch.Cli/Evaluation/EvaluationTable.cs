@@ -7,14 +7,13 @@ namespace NextPatch.Cli.Evaluation;
 /// <summary>Figures as lines for people; their names carry the network.</summary>
 internal static class EvaluationTable
 {
+    private const int NameWidth = 24;
     private const int ShownHash = 12;
 
     public static void Write(Terminal terminal, EvaluationResult result)
     {
-        foreach (var (name, value) in Figures(result).Concat(Facts(result.Protocol)))
-        {
-            terminal.Data.WriteLine($"{name,-24} {value}");
-        }
+        var facts = Figures(result).Concat(Facts(result.Protocol)).Select(f => (f.Name, (string?)f.Value)).ToList();
+        terminal.WriteFacts(facts, Math.Max(NameWidth, facts.Max(f => f.Name.Length)));
     }
 
     private static IEnumerable<(string Name, string Value)> Figures(EvaluationResult result)
@@ -24,8 +23,8 @@ internal static class EvaluationTable
             .Select(f => (f.Name, Text(f.Value) + Spread(f.Deviation)
                 + (f.Name == FigureNames.Kernel(result.Protocol.Network) ? Subsets(result.Protocol) : "")));
 
-    /// <summary>Nothing where all subsets gave the same: they were the whole sets.</summary>
-    private static string Spread(double? deviation) => deviation is > 0 and var spread
+    /// <summary>Nothing where all subsets gave the same but for rounding: they were the whole sets.</summary>
+    private static string Spread(double? deviation) => deviation is > 1e-9 and var spread
         ? $" ± {(spread < 1e-5 ? spread.ToString("0.0e0", CultureInfo.InvariantCulture) : Text(spread))}"
         : "";
 

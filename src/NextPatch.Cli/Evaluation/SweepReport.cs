@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 using NextPatch.Cli.Reports;
+using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
 using NextPatch.Evaluation.Protocol;
@@ -19,9 +20,9 @@ internal static class SweepReport
     public static void Write(string folder, IReadOnlyList<SweepPoint> points)
     {
         var picture = PngWriter.Encode(Picture(points));
-        File.WriteAllBytes(Path.Combine(folder, "grid.png"), picture);
-        File.WriteAllText(Path.Combine(folder, "sweep.csv"), Csv(points));
-        File.WriteAllText(Path.Combine(folder, "sweep.html"), Page(points, picture));
+        AtomicFile.Write(Path.Combine(folder, "grid.png"), file => file.Write(picture));
+        AtomicFile.WriteText(Path.Combine(folder, "sweep.csv"), Csv(points));
+        AtomicFile.WriteText(Path.Combine(folder, "sweep.html"), Page(points, picture));
     }
 
     /// <summary>One row per point; a column holds images of one seed and class.</summary>
@@ -61,8 +62,9 @@ internal static class SweepReport
             <div class="wide"><table>
             <tr><th>setting</th>{{string.Concat(names.Select(n => $"<th>{Encode(n)}</th>"))}}</tr>{{string.Concat(rows)}}</table></div>
             {{string.Concat(points.SelectMany(p => p.Result.Warnings).Distinct().Select(w => $"<p>Warning: {Encode(w)}</p>"))}}
-            <h2>Images</h2><img alt="one row per setting" src="data:image/png;base64,{{Convert.ToBase64String(picture)}}">
-            """);
+            <h2>Images</h2>{{HtmlPage.Picture(picture, "one row per setting")}}
+            """,
+            "td:first-child{white-space:nowrap}");
     }
 
     private static string Chart(IReadOnlyList<SweepPoint> points, string name, Func<EvaluationResult, double?> figure, BestPoint best)

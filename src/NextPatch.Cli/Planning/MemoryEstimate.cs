@@ -21,6 +21,9 @@ internal sealed record MemoryEstimate(
     /// <summary>Without <c>--recompute</c>.</summary>
     public double Total => Weights + Gradients + Moments + Average + Activations;
 
+    /// <summary>With it.</summary>
+    public double Recomputed => Total - Activations + RecomputedActivations;
+
     public static MemoryEstimate Create(GptConfig model, TrainingConfig training)
     {
         var weights = 4.0 * model.ParameterCount;

@@ -32,6 +32,11 @@ internal sealed class QuickstartFolder
 
     public string Model => Path.Combine(Root, "model");
 
+    /// <summary>The run of next-token training that the model is compared with.</summary>
+    public string NextToken => Path.Combine(Root, "next-token");
+
+    public string ComparisonHtml => Path.Combine(Root, "compare.html");
+
     public string Samples => Path.Combine(Root, "samples");
 
     public string SamplesNpz => Path.Combine(Root, "samples.npz");
@@ -59,11 +64,17 @@ internal sealed class QuickstartFolder
             folder.Earlier = File.Exists(folder.ReportJson) ? null : ReadState(marker, options);
             if (folder.Earlier is not null)
             {
+                if (Directory.Exists(folder.Scratch))
+                {
+                    Directory.Delete(folder.Scratch, recursive: true); // killed while it measured
+                }
+
                 return folder;
             }
 
             File.WriteAllText(marker, "This folder is written by 'nextpatch quickstart', which replaces its parts when it is run again.\n");
-            foreach (var part in (string[])[folder.Tokenizer, folder.Codes, folder.Model, folder.Samples, folder.Scratch])
+            foreach (var part in (string[])[folder.Tokenizer, folder.Codes, folder.Model, folder.NextToken, folder.Samples,
+                folder.Scratch])
             {
                 if (Directory.Exists(part))
                 {
@@ -71,7 +82,8 @@ internal sealed class QuickstartFolder
                 }
             }
 
-            foreach (var file in (string[])[folder.SamplesNpz, folder.ReportHtml, folder.ReportJson, Path.Combine(folder.Root, "samples.json"),
+            foreach (var file in (string[])[folder.SamplesNpz, folder.ReportHtml, folder.ReportJson, folder.ComparisonHtml,
+                Path.Combine(folder.Root, "samples.json"),
                 Path.Combine(folder.Root, "grid.png")])
             {
                 File.Delete(file);

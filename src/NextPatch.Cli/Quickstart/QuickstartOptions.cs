@@ -6,4 +6,5 @@ namespace NextPatch.Cli.Quickstart;
 /// <param name="Minutes">Time to fit the run to, or null for the fixed settings.</param>
 /// <param name="PatchLevel">Coarse-to-fine levels; 1 = next-token baseline.</param>
 /// <param name="Seed">Seed of everything random.</param>
-internal sealed record QuickstartOptions(string Output, string? Data, double? Minutes, int PatchLevel, ulong Seed);
+/// <param name="Compare">Train next-token on the same codes as well.</param>
+internal sealed record QuickstartOptions(string Output, string? Data, double? Minutes, int PatchLevel, ulong Seed, bool Compare = false);

@@ -1,10 +1,13 @@
 using System.Diagnostics;
 using System.Reflection;
 using NextPatch.Cli.Diagnostics;
+using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Reports;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
@@ -25,13 +28,15 @@ namespace NextPatch.Cli.Quickstart;
 /// <summary>The main job: dataset, tokenizer, codes, coarse-to-fine training, samples, measurements, report.</summary>
 internal sealed class QuickstartPipeline
 {
+    private const int ComparedPerClass = 6;
+    private const int ComparedPoints = 8;
+
     private readonly QuickstartOptions _options;
     private readonly QuickstartFolder _folder;
     private readonly IProgress<QuickstartProgress> _progress;
     private readonly Action<string> _note;
     private readonly CancellationToken _cancellation;
     private readonly Dictionary<string, double> _seconds = [];
-    private readonly List<TrainingProgress> _curve = [];
     private readonly Stopwatch _watch = Stopwatch.StartNew();
     private QuickstartSettings _settings;
     private QuickstartState? _state;
@@ -53,7 +58,8 @@ internal sealed class QuickstartPipeline
     public QuickstartResult Run()
     {
         NativeBackend.EnsureLoaded();
-        var data = Timed("dataset", ReadData);
+        var data = Timed("dataset", () => QuickstartData.Read(
+            _settings, new ProgressLine<ReadProgress>(p => Report("Reading images", p.Done, p.Total)), _note, _cancellation));
         _note($"Dataset '{data.Train.Name}': {data.Train.Count:N0} training and {data.HeldOut.Count:N0} held-out images of "
             + $"{data.Train.Side}x{data.Train.Side}, {data.Train.ClassNames.Count} classes.");
         FitToData(data.Train);
@@ -76,6 +82,11 @@ internal sealed class QuickstartPipeline
         var trainReconstructions = Array.Empty<byte>();
         using var store = Timed("codes", () => Encode(tokenizer, data, out heldOutReconstructions, out trainReconstructions));
         var (training, cost, weights) = Timed("training", () => Train(store));
+        if (_options.Compare)
+        {
+            Timed("next-token training", () => TrainNextToken(store));
+        }
+
         var labels = Enumerable.Range(0, _settings.SampleCount).Select(i => i % data.Train.ClassNames.Count).ToArray();
         var samples = Timed("sampling", () => Sample(training.Checkpoint!, weights, data.Train, labels));
         var metrics = Timed(
@@ -102,7 +113,12 @@ internal sealed class QuickstartPipeline
             Version = Assembly.GetExecutingAssembly().GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown",
             Settings = _settings,
         };
-        return QuickstartReport.Write(_folder, result, _watch, new ReportPictures(data, heldOutReconstructions, samples, judged), _curve);
+        if (_options.Compare)
+        {
+            Timed("comparison", Compare);
+        }
+
+        return QuickstartReport.Write(_folder, result, _watch, new ReportPictures(data, heldOutReconstructions, samples, judged));
     }
 
     private T Timed<T>(string part, Func<T> action)
@@ -117,12 +133,6 @@ internal sealed class QuickstartPipeline
     private void Report(string part, long done, long total, string? extra = null)
         => _progress.Report(new QuickstartProgress(part, done, total, extra));
 
-    private DatasetSplit ReadData() => _settings.Data is { } path
-        ? DatasetReader.Open(
-            path, _settings.TokenizerTraining.Tokenizer.ImageSide, _settings.Seed,
-            progress: new Relay<ReadProgress>(p => Report("Reading images", p.Done, p.Total)), cancellationToken: _cancellation)
-        : ShapesDataset.Create(_settings.Seed, side: _settings.TokenizerTraining.Tokenizer.ImageSide, options: _settings.Shapes);
-
     private void FitToData(ImageDataset train)
         => _settings = _settings with { Model = (_settings.Model with { ClassCount = train.ClassNames.Count }).Validated() };
 
@@ -130,7 +140,7 @@ internal sealed class QuickstartPipeline
     {
         var config = _settings.Classifier;
         return ClassifierTrainer.Train(data, config, out accuracy,
-            new Relay<ClassifierProgress>(
+            new ProgressLine<ClassifierProgress>(
                 p => Report(
                 "Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")),
                 _cancellation);
@@ -198,7 +208,7 @@ internal sealed class QuickstartPipeline
     {
         if (_settings.Minutes is { } minutes && !_state!.HasTraining)
         {
-            var budget = TimeBudget.ForTraining((minutes * 60) - _watch.Elapsed.TotalSeconds, _seconds);
+            var budget = TimeBudget.ForTraining((minutes * 60) - _watch.Elapsed.TotalSeconds, _seconds, _options.Compare);
             _settings = _settings with
             {
                 Training = TimeBudget.Fit(_settings.Training, _settings.Model, store, _folder.Scratch, budget, _cancellation),
@@ -206,10 +216,33 @@ internal sealed class QuickstartPipeline
         }
 
         _folder.Save(_state! with { Settings = _settings, HasTraining = true });
+        var (result, cost) = Train(store, _folder.Model, "Training", _settings.Training);
+        return (result, cost, result.AverageValidationLoss < result.ValidationLoss ? "ema" : "model");
+    }
+
+    /// <summary>The same model on the same codes for as many images, by single codes from the first step on.</summary>
+    private TrainingResult TrainNextToken(CodeStore store)
+    {
+        _note("Next-token training, to compare with:");
+        return Train(store, _folder.NextToken, "Next-token", _settings.Training with { PatchLevel = 1, PatchSides = null }).Result;
+    }
+
+    /// <summary>Both runs on one page, with samples of the same seeds.</summary>
+    private string Compare()
+    {
+        RunHistory[] runs = [RunHistory.Read(_folder.Model), RunHistory.Read(_folder.NextToken)];
+        var pictures = new ComparedSamples(
+            ComparedPerClass, _settings.Seed, new ProgressLine<int>(done => Report("Comparing", done, runs.Length)), _note).Draw(runs, _cancellation);
+        AtomicFile.WriteText(_folder.ComparisonHtml, ComparePage.Render(runs, pictures, ["Next Patch Prediction", "next-token"]));
+        return _folder.ComparisonHtml;
+    }
+
+    private (TrainingResult Result, TrainingCost Cost) Train(CodeStore store, string output, string label, TrainingConfig training)
+    {
         var config = new CheckpointConfig
         {
             Model = _settings.Model,
-            Training = _settings.Training,
+            Training = training,
             ClassNames = store.Manifest.ClassNames,
             TokenizerHash = store.Manifest.TokenizerHash,
             TokenizerPath = store.Manifest.TokenizerPath,
@@ -217,20 +250,17 @@ internal sealed class QuickstartPipeline
         };
         var options = new GptRunOptions
         {
-            Output = _folder.Model,
+            Output = output,
             LogEvery = 20,
+            ValidateEvery = _options.Compare ? Math.Max(1, (training.Steps ?? 0) / ComparedPoints) : 0,
             KeepLast = 1,
             Resume = true,
-            OnProgress = p =>
-            {
-                _curve.Add(p);
-                Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p));
-            },
+            OnProgress = p => Report(label, p.Step, p.TotalSteps, TrainingDisplay.Line(p)),
         };
         using var trainer = new GptTrainer(config, store, options);
         RunRecord.From(
             new GptTrainingRequest { Codes = _folder.Codes, Model = config.Model, Training = config.Training, Run = options }, config, store.Manifest)
-            .Write(_folder.Model, _note);
+            .Write(output, _note);
         foreach (var line in TrainingDisplay.Plan(_settings.Model, trainer.Cost))
         {
             _note(line);
@@ -243,7 +273,8 @@ internal sealed class QuickstartPipeline
             _note(line);
         }
 
-        return (result, trainer.Cost, result.AverageValidationLoss < result.ValidationLoss ? "ema" : "model");
+        RunReport.Write(output);
+        return (result, trainer.Cost);
     }
 
     private ImageDataset Sample(string checkpoint, string weights, ImageDataset train, int[] labels)
@@ -252,7 +283,7 @@ internal sealed class QuickstartPipeline
         using var model = SampleModel.Load(checkpoint, _folder.Tokenizer, Enum.Parse<WeightsKind>(weights, ignoreCase: true));
         var request = new GenerationRequest { Labels = labels, Seed = _settings.Seed, Sampling = _settings.Sampling };
         new SampleWriter(model).Write(
-            _folder.Root, _folder.Samples, request, new Relay<int>(done => Report("Sampling", done, labels.Length)), _cancellation);
+            _folder.Root, _folder.Samples, request, new ProgressLine<int>(done => Report("Sampling", done, labels.Length)), _cancellation);
         var pixels = NpzFile.Read(_folder.SamplesNpz)["arr_0"].Bytes.ToArray();
         return new ImageDataset { Name = "samples", Side = train.Side, ClassNames = train.ClassNames, Pixels = pixels, Labels = labels };
     }
@@ -260,9 +291,4 @@ internal sealed class QuickstartPipeline
     private static Dictionary<string, double> AgreementByClass(IReadOnlyList<string> names, int[] labels, int[] judged)
         => Enumerable.Range(0, labels.Length).GroupBy(i => labels[i]).OrderBy(g => g.Key)
             .ToDictionary(g => names[g.Key], g => Math.Round(g.Average(i => judged[i] == g.Key ? 1.0 : 0.0), 3));
-
-    private sealed class Relay<T>(Action<T> action) : IProgress<T>
-    {
-        public void Report(T value) => action(value);
-    }
 }

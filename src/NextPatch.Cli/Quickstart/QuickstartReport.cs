@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using NextPatch.Training.Gpt;
+using NextPatch.Core.Files;
+using NextPatch.Training;
 
 namespace NextPatch.Cli.Quickstart;
 
@@ -18,13 +19,13 @@ internal static class QuickstartReport
 
     /// <returns>The result with its <see cref="QuickstartResult.Seconds"/> filled in.</returns>
     public static QuickstartResult Write(
-        QuickstartFolder folder, QuickstartResult result, Stopwatch watch, ReportPictures pictures, IReadOnlyList<TrainingProgress> curve)
+        QuickstartFolder folder, QuickstartResult result, Stopwatch watch, ReportPictures pictures)
     {
-        var html = new ReportPage(result, pictures, curve);
+        var html = new ReportPage(result, pictures, RunHistory.Read(folder.Model));
         html.Prepare();
         result = result with { Seconds = Math.Round(watch.Elapsed.TotalSeconds, 2) };
-        File.WriteAllText(folder.ReportHtml, html.Render(result.Seconds, SettingsJson(result)));
-        File.WriteAllText(folder.ReportJson, JsonSerializer.Serialize(result, Json));
+        AtomicFile.WriteText(folder.ReportHtml, html.Render(result.Seconds, SettingsJson(result)));
+        AtomicFile.WriteText(folder.ReportJson, JsonSerializer.Serialize(result, Json)); // last: with it the quickstart is done
         return result;
     }
 

@@ -6,7 +6,7 @@ using NextPatch.Cli.Reports;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
 using NextPatch.Sampling;
-using NextPatch.Training.Gpt;
+using NextPatch.Training;
 
 namespace NextPatch.Cli.Quickstart;
 
@@ -19,11 +19,13 @@ internal sealed class ReportPage
 
     private readonly QuickstartResult _result;
     private readonly ReportPictures _pictures;
-    private readonly IReadOnlyList<TrainingProgress> _curve;
+    private readonly RunHistory _run;
     private string _body = "";
 
-    public ReportPage(QuickstartResult result, ReportPictures pictures, IReadOnlyList<TrainingProgress> curve)
-        => (_result, _pictures, _curve) = (result, pictures, curve);
+    /// <param name="result">What was measured.</param>
+    /// <param name="pictures">What is shown.</param>
+    /// <param name="run">The transformer's run, also what it did before it was stopped and continued.</param>
+    public ReportPage(QuickstartResult result, ReportPictures pictures, RunHistory run) => (_result, _pictures, _run) = (result, pictures, run);
 
     /// <summary>Does the work, so that the time it takes can still be reported.</summary>
     public void Prepare()
@@ -32,7 +34,7 @@ internal sealed class ReportPage
         html.Append("<h2>Samples</h2><p>One row per requested class. Each sample links to its PNG file, which carries its seed and settings.</p>")
             .Append(SampleGrid());
         html.Append("<h2>Measured</h2>").Append(Measurements());
-        html.Append("<h2>Training</h2>").Append(HtmlPage.Charts(LossChart())).Append("<div class=\"wide\">")
+        html.Append("<h2>Training</h2>").Append(HtmlPage.Charts(RunReport.LossChart(_run))).Append("<div class=\"wide\">")
             .Append(CostTable()).Append("</div>");
         html.Append("<h2>Reconstructions</h2><p>Held-out originals above, what the tokenizer makes of their codes below.</p>")
             .Append(Reconstructions());
@@ -81,24 +83,12 @@ internal sealed class ReportPage
                 _result.Diversity is { } d ? Invariant($"{d:F2}") : "too few agreeing samples"),
             ("Samples nearer to a training image than the nearest 1 % of held-out images", Percent(_result.CopyRate)),
             ("Held-out loss at p = 1, nats per code", Invariant($"{_result.FinalValidationLoss:F4}")),
-            ("Reconstruction PSNR", Invariant($"{_result.ReconstructionPsnr:F1} dB")),
+            ("Reconstruction PSNR", Invariant($"{_result.ReconstructionPsnr:F1}\u00a0dB")),
             ("Sampled weights (the lower held-out loss)", _result.SampledWeights),
         };
         rows.AddRange(_result.ClassAgreementByClass.Select(p => ($"Agreement, {p.Key}", Percent(p.Value))));
         rows.AddRange(_result.SecondsByPart.Select(p => ($"Seconds, {p.Key}", Invariant($"{p.Value:F1}"))));
-        return "<table>" + string.Concat(rows.Select(r => $"<tr><td>{Encode(r.Item1)}</td><td>{Encode(r.Item2)}</td></tr>")) + "</table>";
-    }
-
-    private string LossChart()
-    {
-        var chart = new SvgChart("optimiser step", "loss, nats per code");
-        foreach (var stage in _curve.Select(p => p.Stage).Distinct())
-        {
-            chart.AddBand(stage.Start, stage.End, Invariant($"p = {stage.PatchSide}"));
-        }
-
-        chart.AddLine("patch loss", _curve.Select(p => ((double)p.Step, p.Loss)));
-        return chart.Render();
+        return HtmlPage.Facts(rows);
     }
 
     private string CostTable()
@@ -146,7 +136,7 @@ internal sealed class ReportPage
 
     private static string DataUri(RgbImage image) => "data:image/png;base64," + Convert.ToBase64String(PngWriter.Encode(image));
 
-    private static string Percent(double share) => Invariant($"{share * 100:F1} %");
+    private static string Percent(double share) => Invariant($"{share * 100:F1}\u00a0%");
 
     private static string Encode(string text) => WebUtility.HtmlEncode(text);
 

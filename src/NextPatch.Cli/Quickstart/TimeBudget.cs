@@ -133,8 +133,11 @@ internal static class TimeBudget
     public static double ForTokenizer(double secondsLeft) => secondsLeft * 0.2;
 
     /// <summary>What is left less the parts that follow, which take about as long as encoding and judging did.</summary>
-    public static double ForTraining(double secondsLeft, IReadOnlyDictionary<string, double> secondsByPart)
-        => secondsLeft - (0.5 * secondsByPart["codes"]) - RestSeconds;
+    /// <param name="secondsLeft">Until the end of the whole time.</param>
+    /// <param name="secondsByPart">What the parts so far took.</param>
+    /// <param name="isCompared">Whether next-token training follows, which takes about 1.6 times as long; it adds samples of both.</param>
+    public static double ForTraining(double secondsLeft, IReadOnlyDictionary<string, double> secondsByPart, bool isCompared)
+        => (secondsLeft - (0.5 * secondsByPart["codes"]) - (isCompared ? 2 * RestSeconds : RestSeconds)) * (isCompared ? 0.38 : 1);
 
     public static TokenizerRunConfig Fit(
         TokenizerRunConfig config, TokenizerImages images, string scratch, double seconds, CancellationToken cancellation)

@@ -11,6 +11,7 @@ namespace NextPatch.Cli.Rendering;
 internal sealed class ProgressReporter : IDisposable
 {
     private const int BarWidth = 24;
+    private const int NarrowBarWidth = 10;
     private static readonly TimeSpan LiveInterval = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(2);
 
@@ -57,7 +58,7 @@ internal sealed class ProgressReporter : IDisposable
             _lineLength = 0;
         }
 
-        _terminal.Log.WriteLine(line);
+        _terminal.WriteNote(line);
     });
 
     /// <summary>
@@ -106,16 +107,30 @@ internal sealed class ProgressReporter : IDisposable
 
         // One column stays free: a full line would wrap, and the next one would not overwrite it.
         var width = Math.Max(_terminal.Error.Profile.Width - 1, 20);
-        var filled = total > 0 ? (int)Math.Clamp(done * BarWidth / total, 0, BarWidth) : 0;
-        var rest = $" {counts}  {tail}";
-        var used = _label.Length + 1 + BarWidth;
+        var bar = _label.Length + 1 + BarWidth + counts.Length + tail.Length + 3 <= width ? BarWidth : NarrowBarWidth;
+        var filled = total > 0 ? (int)Math.Clamp(done * bar / total, 0, bar) : 0;
+        var used = _label.Length + 1 + bar;
+        var rest = $" {counts}  {Shorten(tail, width - used - counts.Length - 3)}";
         rest = rest[..Math.Max(0, Math.Min(rest.Length, width - used))];
         var padding = new string(' ', Math.Max(0, _lineLength - used - rest.Length));
         _terminal.ReturnToLineStart();
         _terminal.Error.Markup(
             $"{Markup.Escape(_label)} "
-            + $"[green]{new string('━', filled)}[/][grey]{new string('─', BarWidth - filled)}[/]{Markup.Escape(rest + padding)}");
+            + $"[green]{new string('━', filled)}[/][grey]{new string('─', bar - filled)}[/]{Markup.Escape(rest + padding)}");
         _lineLength = used + rest.Length;
+    }
+
+    /// <summary>Leaves parts out where a line is too long, from behind, but not the time left.</summary>
+    private static string Shorten(string tail, int width)
+    {
+        var parts = tail.Split("  ").ToList();
+        var first = parts.Count > 1 && parts[^1].EndsWith(" left", StringComparison.Ordinal) ? 2 : 1;
+        while (parts.Count > first && parts.Sum(p => p.Length + 2) - 2 > width)
+        {
+            parts.RemoveAt(parts.Count - first);
+        }
+
+        return string.Join("  ", parts);
     }
 
     private string TimeLeft(long done, long total)

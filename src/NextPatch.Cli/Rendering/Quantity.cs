@@ -5,6 +5,9 @@ namespace NextPatch.Cli.Rendering;
 /// <summary>Large numbers as people read them.</summary>
 internal static class Quantity
 {
+    /// <summary>Julian years, as durations count them.</summary>
+    public const double SecondsPerYear = 31557600;
+
     private static readonly string[] DecimalPrefixes = ["", "k", "M", "G", "T", "P", "E", "Z", "Y"];
     private static readonly string[] BinaryUnits = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -40,7 +43,7 @@ internal static class Quantity
         < 3570 => $"{(int)(seconds / 60)} min {(int)(seconds % 60)} s",
         < 172800 => $"{(int)(seconds / 3600)} h {(int)(seconds % 3600 / 60)} min",
         < 63072000 => $"{seconds / 86400:0.0} days",
-        _ => $"{seconds / 31557600:0.#} years",
+        _ => $"{seconds / SecondsPerYear:0.#} years",
     };
 
     private static string ThreeDigits(double value) => Math.Abs(value) switch

@@ -10,8 +10,11 @@ namespace NextPatch.Cli.Rendering;
 internal sealed class Terminal
 {
     private const int WidthOfFiles = 160;
+    private const int WidthOfText = 80;
+    private const int MostWidthOfText = 120;
 
     private readonly TextWriter _error;
+    private readonly bool _isOutputShown;
 
     private static readonly JsonSerializerOptions JsonFormat = new(JsonSerializerDefaults.Web)
     {
@@ -28,10 +31,11 @@ internal sealed class Terminal
         Data = new PrintableWriter(output);
         Log = new PrintableWriter(error);
         _error = error;
-        Output = CreateConsole(output, ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected);
-        var watched = ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected;
-        Error = CreateConsole(error, watched);
-        IsLive = watched && !IsSet("NO_COLOR") && !IsSet("CI") && Error.Profile.Capabilities.Ansi;
+        _isOutputShown = output is IScreen || (ReferenceEquals(output, Console.Out) && !Console.IsOutputRedirected);
+        var watched = error is IScreen || (ReferenceEquals(error, Console.Error) && !Console.IsErrorRedirected);
+        (Output, Error) = (CreateConsole(output, _isOutputShown && output is not IScreen), CreateConsole(error, watched && error is not IScreen));
+        TextWidth = _isOutputShown ? Math.Clamp(Output.Profile.Width, 40, MostWidthOfText) : WidthOfText;
+        IsLive = error is IScreen || (watched && !IsSet("NO_COLOR") && !IsSet("CI") && Error.Profile.Capabilities.Ansi);
     }
 
     /// <summary>Plain text of stdout, JSON and the like; control characters are escaped.</summary>
@@ -46,6 +50,9 @@ internal sealed class Terminal
     /// <summary>Colours on stderr.</summary>
     public IAnsiConsole Error { get; }
 
+    /// <summary>Columns of running text on stdout, as in the help.</summary>
+    public int TextWidth { get; }
+
     /// <summary>Whether a moving progress line may be drawn on stderr.</summary>
     public bool IsLive { get; }
 
@@ -56,6 +63,36 @@ internal sealed class Terminal
 
     /// <summary>Moves to the start of the line on stderr, over what stands there.</summary>
     public void ReturnToLineStart() => _error.Write('\r');
+
+    /// <summary>
+    /// Names and values on stdout, a line each; on a terminal values go on below their beginning. Those that are null or empty are left out.
+    /// </summary>
+    /// <param name="facts">In order.</param>
+    /// <param name="nameWidth">Columns of the names.</param>
+    public void WriteFacts(IEnumerable<(string Name, string? Value)> facts, int nameWidth)
+    {
+        foreach (var (name, value) in facts.Where(f => !string.IsNullOrEmpty(f.Value)))
+        {
+            var lines = _isOutputShown ? TextWrap.Words(value!, Output.Profile.Width - nameWidth - 1) : [value!];
+            foreach (var (i, line) in lines.Index())
+            {
+                Data.WriteLine($"{(i == 0 ? name : "").PadRight(nameWidth)} {line}");
+            }
+        }
+    }
+
+    /// <summary>A sentence for stderr in lines that a terminal can show whole; as it is where it is none, because people search for it.</summary>
+    private string Fit(string sentence)
+    {
+        var indent = sentence.Length - sentence.TrimStart(' ').Length;
+        return IsLive && sentence.Length >= Error.Profile.Width && !sentence.Contains('\n', StringComparison.Ordinal)
+            ? string.Join(
+                Environment.NewLine, TextWrap.Words(sentence.Trim(), Error.Profile.Width - indent - 1).Select(l => new string(' ', indent) + l))
+            : sentence;
+    }
+
+    /// <summary>A sentence on stderr.</summary>
+    public void WriteNote(string sentence) => Log.WriteLine(Fit(sentence));
 
     /// <summary>A message in red on stderr.</summary>
     public void WriteError(string message)
@@ -87,7 +124,11 @@ internal sealed class Terminal
             Interactive = InteractionSupport.No,
         });
         console.Pipeline.Attach(new PrintableSegments());
-        if (!isTerminal)
+        if (writer is IScreen screen)
+        {
+            console.Profile.Width = screen.Width;
+        }
+        else if (!isTerminal)
         {
             console.Profile.Width = WidthOfFiles;
         }
@@ -96,4 +137,11 @@ internal sealed class Terminal
     }
 
     private static bool IsSet(string variable) => !string.IsNullOrEmpty(Environment.GetEnvironmentVariable(variable));
+}
+
+/// <summary>A writer that is shown like a terminal: for tests of what people see.</summary>
+internal interface IScreen
+{
+    /// <summary>Columns.</summary>
+    int Width { get; }
 }

@@ -8,19 +8,22 @@ namespace NextPatch.Cli.Reports;
 internal static class ComparePage
 {
     /// <summary>A row per fact, a column per run; the first row holds their names, facts that all share come last.</summary>
-    public static IReadOnlyList<IReadOnlyList<string>> Rows(IReadOnlyList<RunHistory> runs)
+    /// <param name="runs">At least one.</param>
+    /// <param name="called">What they are called; null = by their folders.</param>
+    public static IReadOnlyList<IReadOnlyList<string>> Rows(IReadOnlyList<RunHistory> runs, IReadOnlyList<string>? called = null)
     {
         var facts = runs.Select(run => RunFacts.Of(run).Concat(Settings(run)).ToDictionary(f => f.Name, f => f.Value)).ToList();
         var names = facts.SelectMany(f => f.Keys).Distinct().Where(n => n is not ("codes" or "tokenizer")).ToList();
-        return [["", .. Names(runs)], .. names.Select(name => (string[])[name, .. facts.Select(f => f.GetValueOrDefault(name, "-"))])];
+        return [["", .. called ?? Names(runs)], .. names.Select(name => (string[])[name, .. facts.Select(f => f.GetValueOrDefault(name, "-"))])];
     }
 
     /// <param name="runs">At least one.</param>
     /// <param name="samples">A picture per run, as PNG; null where it could not draw, and none at all where none was asked for.</param>
-    public static string Render(IReadOnlyList<RunHistory> runs, IReadOnlyList<byte[]?> samples)
+    /// <param name="called">What the runs are called; null = by their folders.</param>
+    public static string Render(IReadOnlyList<RunHistory> runs, IReadOnlyList<byte[]?> samples, IReadOnlyList<string>? called = null)
     {
-        var names = Names(runs);
-        var body = new StringBuilder($"<h1>{runs.Count} runs</h1>\n").Append(HtmlPage.Table(Rows(runs)))
+        var names = called ?? Names(runs);
+        var body = new StringBuilder($"<h1>{runs.Count} runs</h1>\n").Append(HtmlPage.Table(Rows(runs, called)))
             .Append("\n<h2>Held-out loss at p = 1</h2>\n<p>Rings mark the lowest of each run.</p>\n").Append(HtmlPage.Charts(
                 Curves("images seen", p => p.Images), Curves("FLOPs, as planned", p => p.Flops),
                     Curves("seconds in training steps", p => p.Seconds)));

@@ -1,4 +1,3 @@
-using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
@@ -11,8 +10,9 @@ namespace NextPatch.Cli.Reports;
 /// <summary>Draws the same images, by seed and class, from several runs.</summary>
 /// <param name="perClass">Images of each class; 0 = none.</param>
 /// <param name="seed">Of all of them.</param>
-/// <param name="progress">Is told what happens.</param>
-internal sealed class ComparedSamples(int perClass, ulong seed, ProgressReporter progress)
+/// <param name="progress">Is told the number of runs that have drawn.</param>
+/// <param name="note">Receives sentences for the person who waits.</param>
+internal sealed class ComparedSamples(int perClass, ulong seed, IProgress<int> progress, Action<string> note)
 {
     private const int MostClasses = 10;
 
@@ -32,7 +32,7 @@ internal sealed class ComparedSamples(int perClass, ulong seed, ProgressReporter
         var pictures = new List<byte[]?>();
         foreach (var run in runs)
         {
-            progress.Report("Drawing", pictures.Count, runs.Count);
+            progress.Report(pictures.Count);
             pictures.Add(Draw(run, labels, cancellation));
         }
 
@@ -64,7 +64,7 @@ internal sealed class ComparedSamples(int perClass, ulong seed, ProgressReporter
         }
         catch (NextPatchException e)
         {
-            progress.WriteLine($"{run.Folder} draws no samples: {e.Message}");
+            note($"{run.Folder} draws no samples: {e.Message}");
             return null;
         }
     }

@@ -16,7 +16,8 @@ internal static class HtmlPage
         td:first-child,th:first-child{text-align:left}
         .charts{display:flex;flex-wrap:wrap;gap:1rem} .charts figure{flex:1 1 20rem;max-width:34rem;margin:0} .chart{width:100%;height:auto}
         img{image-rendering:pixelated;max-width:100%} pre{background:var(--box);padding:1rem;overflow:auto;font-size:13px}
-        .side{display:flex;flex-wrap:wrap;gap:1rem} .side figure{margin:0;flex:1 1 18rem}
+        .side{display:flex;flex-wrap:wrap;gap:1rem} .side figure{margin:0;flex:1 1 18rem;min-width:0}
+        @media (max-width:30rem){.wide img{max-width:none;width:34rem}}
         """;
 
     /// <param name="title">Plain text.</param>
@@ -46,8 +47,9 @@ internal static class HtmlPage
     public static string Facts(IEnumerable<(string Name, string Value)> facts)
         => $"<div class=\"wide\"><table>{string.Concat(facts.Select(f => Row([f.Name, f.Value], "td")))}</table></div>";
 
+    /// <summary>A picture with small writing: where the page is narrow it keeps a size that can be read, in a box that scrolls.</summary>
     public static string Picture(byte[] png, string alternative)
-        => $"<img alt=\"{Encode(alternative)}\" src=\"data:image/png;base64,{Convert.ToBase64String(png)}\">";
+        => $"<div class=\"wide\"><img alt=\"{Encode(alternative)}\" src=\"data:image/png;base64,{Convert.ToBase64String(png)}\"></div>";
 
     public static string Encode(string text) => WebUtility.HtmlEncode(text);
 

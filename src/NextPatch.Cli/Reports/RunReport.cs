@@ -51,7 +51,8 @@ internal static class RunReport
             + Invariant($"{model.ClassCount:N0} classes; patch sides {string.Join(", ", run.Config.Training?.Sides ?? [1])}.");
     }
 
-    private static string LossChart(RunHistory run)
+    /// <summary>Training and held-out losses by step, with the stages behind them.</summary>
+    public static string LossChart(RunHistory run)
     {
         var chart = new SvgChart("optimiser step", "loss, nats per code");
         foreach (var stage in run.Points.GroupBy(p => p.PatchSide))

@@ -23,13 +23,14 @@ internal enum BestPoint
 /// </summary>
 internal sealed class SvgChart
 {
-    private const int Width = 460;
+    private const int Width = 400; // text of 14 then is read at 360 pixels
     private const int PlotHeight = 200;
-    private const int Left = 58;
+    private const int LabelRoom = 30;
+    private const int CharacterWidth = 8;
     private const int Right = 14;
     private const int Bottom = 42;
     private const int LegendRow = 18;
-    private const int LegendColumns = 2;
+    private const int LongName = 22;
     private static readonly int[] RoundFactors = [1, 2, 5, 10];
     private static readonly string[] Colors = ["#3b82f6", "#ef4444", "#10b981", "#a855f7", "#f59e0b", "#06b6d4", "#ec4899", "#84cc16"];
 
@@ -59,11 +60,13 @@ internal sealed class SvgChart
             return "";
         }
 
-        var top = (LegendRow * ((_lines.Count + LegendColumns - 1) / LegendColumns)) + 8;
+        var columns = _lines.Exists(l => l.Name.Length > LongName) ? 1 : 2;
+        var top = (LegendRow * ((_lines.Count + columns - 1) / columns)) + 8;
         var height = top + PlotHeight + Bottom;
         var (minX, maxX) = Range(all.Min(p => p.X), all.Max(p => p.X), margin: 0);
-        var (minY, maxY) = Range(all.Min(p => p.Y), all.Max(p => p.Y), margin: 0.06);
-        double X(double x) => Left + ((Math.Clamp(x, minX, maxX) - minX) / (maxX - minX) * (Width - Left - Right));
+        var (minY, maxY) = Range(all.Min(p => p.Y), all.Max(p => p.Y), margin: _lines.Exists(l => l.Best != BestPoint.None) ? 0.14 : 0.06);
+        var left = LabelRoom + (CharacterWidth * Ticks(minY, maxY).Max(t => Short(t).Length));
+        double X(double x) => left + ((Math.Clamp(x, minX, maxX) - minX) / (maxX - minX) * (Width - left - Right));
         double Y(double y) => top + PlotHeight - ((y - minY) / (maxY - minY) * PlotHeight);
         var svg = new StringBuilder(Invariant(
             $"<svg class=\"chart\" viewBox=\"0 0 {Width} {height}\" role=\"img\" aria-label=\"{Encode(_yLabel)} by {Encode(_xLabel)}\" ")
@@ -78,8 +81,8 @@ internal sealed class SvgChart
 
         foreach (var tick in Ticks(minY, maxY))
         {
-            svg.Append(Invariant($"<line x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Y(tick):F1}\" y2=\"{Y(tick):F1}\" stroke=\"currentColor\" "))
-                .Append(Invariant($"stroke-opacity=\".15\"/><text x=\"{Left - 6}\" y=\"{Y(tick) + 5:F1}\" text-anchor=\"end\">{Short(tick)}</text>"));
+            svg.Append(Invariant($"<line x1=\"{left}\" x2=\"{Width - Right}\" y1=\"{Y(tick):F1}\" y2=\"{Y(tick):F1}\" stroke=\"currentColor\" "))
+                .Append(Invariant($"stroke-opacity=\".15\"/><text x=\"{left - 6}\" y=\"{Y(tick) + 5:F1}\" text-anchor=\"end\">{Short(tick)}</text>"));
         }
 
         foreach (var tick in Ticks(minX, maxX))
@@ -100,16 +103,16 @@ internal sealed class SvgChart
                 var (bestX, bestY) = best == BestPoint.Lowest ? points.MinBy(p => p.Y) : points.MaxBy(p => p.Y);
                 var anchor = X(bestX) > Width * 0.7 ? "end" : "start";
                 svg.Append(Invariant($"<circle class=\"best\" cx=\"{X(bestX):F1}\" cy=\"{Y(bestY):F1}\" r=\"5\" fill=\"none\" stroke=\"{color}\" "))
-                    .Append(Invariant($"stroke-width=\"2\"/><text x=\"{X(bestX):F1}\" y=\"{Math.Max(Y(bestY) - 9, top + 12):F1}\" "))
+                    .Append(Invariant($"stroke-width=\"2\"/><text x=\"{X(bestX):F1}\" y=\"{Y(bestY) + (best == BestPoint.Lowest ? 20 : -9):F1}\" "))
                     .Append(Invariant($"text-anchor=\"{anchor}\" fill=\"{color}\">{Short(bestY)}</text>"));
             }
 
-            var column = (Width - Left) / LegendColumns;
-            svg.Append(Invariant($"<text x=\"{Left + (i % LegendColumns * column)}\" y=\"{14 + (i / LegendColumns * LegendRow)}\" fill=\"{color}\">"))
+            var column = (Width - left) / columns;
+            svg.Append(Invariant($"<text x=\"{left + (i % columns * column)}\" y=\"{14 + (i / columns * LegendRow)}\" fill=\"{color}\">"))
                 .Append(Encode(name)).Append("</text>");
         }
 
-        return svg.Append(Invariant($"<text x=\"{(Left + Width) / 2}\" y=\"{height - 6}\" text-anchor=\"middle\">{Encode(_xLabel)}</text>"))
+        return svg.Append(Invariant($"<text x=\"{(left + Width) / 2}\" y=\"{height - 6}\" text-anchor=\"middle\">{Encode(_xLabel)}</text>"))
             .Append(Invariant(
                 $"<text transform=\"translate(14 {top + (PlotHeight / 2)}) rotate(-90)\" text-anchor=\"middle\">{Encode(_yLabel)}</text>"))
             .Append("</svg>").ToString();
@@ -127,7 +130,7 @@ internal sealed class SvgChart
         return (min - ((max - min) * margin), max + ((max - min) * margin));
     }
 
-    /// <summary>About five round numbers between two.</summary>
+    /// <summary>About five round numbers between two, at least one.</summary>
     private static IEnumerable<double> Ticks(double min, double max)
     {
         var rough = (max - min) / 5;
@@ -135,7 +138,7 @@ internal sealed class SvgChart
         var step = RoundFactors.Select(m => m * power).First(s => s >= rough * (1 - 1e-9));
         for (var tick = Math.Ceiling(min / step); tick * step <= max; tick++)
         {
-            yield return tick * step;
+            yield return (tick * step) + 0.0; // no -0
         }
     }
 

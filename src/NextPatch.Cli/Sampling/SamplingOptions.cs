@@ -1,5 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
@@ -85,16 +86,18 @@ internal sealed class SamplingOptions
     };
 
     /// <summary>Says that always taking the most probable code is not how images are drawn.</summary>
-    public void Warn(ParseResult parsed, TextWriter log)
+    public void Warn(ParseResult parsed, Terminal terminal)
     {
         if (parsed.GetValue(_greedy) || parsed.GetValue(_temperature) == 0)
         {
-            log.WriteLine(
-                $"Warning: {(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0")} always takes the most probable code: images come out "
-                    + $"flat, zoomed or "
-                + "broken, and all of a class are the same. Figures of them say little; draw with --temperature 1.");
+            terminal.WriteNote(WarningOf(parsed.GetValue(_greedy) ? "--greedy" : "--temperature 0"));
         }
     }
+
+    /// <summary>The warning of an option that takes chance away.</summary>
+    public static string WarningOf(string option)
+        => $"Warning: {option} always takes the most probable code: images come out flat, zoomed or broken, and all of a class are the same. Figures "
+            + "of them say little; draw with --temperature 1.";
 
     private GuidanceShape Shape(ParseResult parsed) => Enum.Parse<GuidanceShape>(parsed.GetRequiredValue(_shape), ignoreCase: true);
 }

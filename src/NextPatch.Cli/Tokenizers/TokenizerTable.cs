@@ -1,4 +1,5 @@
 using System.Globalization;
+using NextPatch.Cli.Rendering;
 using NextPatch.Evaluation.Reconstruction;
 
 namespace NextPatch.Cli.Tokenizers;
@@ -6,12 +7,10 @@ namespace NextPatch.Cli.Tokenizers;
 /// <summary>An evaluation as lines for people.</summary>
 internal static class TokenizerTable
 {
-    public static void Write(TextWriter output, TokenizerEvaluation result)
+    public static void Write(Terminal terminal, TokenizerEvaluation result)
     {
-        foreach (var (name, value) in Facts(result).Where(f => f.Value is not null))
-        {
-            output.WriteLine($"{name,-16} {value}");
-        }
+        var facts = Facts(result).ToList();
+        terminal.WriteFacts(facts, Math.Max(16, facts.Max(f => f.Name.Length)));
     }
 
     private static IEnumerable<(string Name, string? Value)> Facts(TokenizerEvaluation r) =>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Reports;
 using NextPatch.Cli.Training;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
@@ -34,6 +35,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         using var run = new TokenizerRun(
             config, images, GptRunOptions(tokenizer), perception,
             initial is null ? null : t => Fill(t, initial, config));
+        options.Save(parsed);
         Introduce(config, run, perception);
         if (images.LeftOut is { } leftOut)
         {
@@ -43,6 +45,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var result = run.Run(cancellation);
         progress.Dispose();
         Conclude(result, images);
+        WriteReport(parsed.GetRequiredValue(options.Frame.Output));
         return result.IsComplete;
     }
 
@@ -119,7 +122,20 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
         var output = parsed.GetRequiredValue(options.Frame.Output);
         progress.WriteLine(result.IsComplete
             ? $"Finished after {result.Step:N0} steps in {Quantity.Duration(result.Seconds)}. Tokenizer: {output}"
-            : $"Stopped after step {result.Step:N0}. Continue with the same command and --resume. Checkpoint: {result.Checkpoint ?? "none yet"}");
+            : $"Stopped after step {result.Step:N0}. 'nextpatch tokenizer train --resume {output}' continues, and so does the same command with "
+                + $"--resume. Checkpoint: {result.Checkpoint ?? "none yet"}");
+    }
+
+    private void WriteReport(string run)
+    {
+        try
+        {
+            progress.WriteLine($"Report: {TokenizerReport.Write(run)}");
+        }
+        catch (Exception e) when (DiskTrouble.Is(e))
+        {
+            progress.WriteLine($"The report could not be written: {e.Message} 'nextpatch report {run}' makes it again.");
+        }
     }
 
     private static string Line(TokenizerRunProgress p)

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Cli.Configuration;
 using NextPatch.Cli.Training;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
@@ -144,7 +145,12 @@ internal sealed class TokenizerTrainOptions
     };
 
     /// <summary>Folder, checkpoints, intervals.</summary>
-    public RunOptionSet Frame { get; } = new("Folder of the run, and of the tokenizer.", "judgements of held-out images", keepLast: 2, logEvery: 50);
+    public RunOptionSet Frame { get; } = new(
+        "Folder of the run, and of the tokenizer.", "judgements of held-out images", keepLast: 2, logEvery: 50,
+        "Continue a run from its newest checkpoint. With the run's folder no other option is needed: it holds them. Without one the run in "
+            + "--output is "
+        + "continued with the same options again, or started where there is none.",
+        optionsFile: "options.json");
 
     /// <summary>The network.</summary>
     public TokenizerModelOptions Model { get; } = new();
@@ -184,6 +190,12 @@ internal sealed class TokenizerTrainOptions
         Description = "Share of the codebook in use below which the run says so.", HelpName = "x", DefaultValueFactory = _ => 0.5,
     }.AtLeast(0.0);
 
+    /// <summary>Leaves the options in the run's folder, for <c>--resume RUN</c>.</summary>
+    public void Save(ParseResult parsed)
+        => ConfigFile.Write(
+            Path.Combine(parsed.GetRequiredValue(Frame.Output), Frame.Resume.OptionsFile!), parsed, except: [Frame.Output, Frame.Resume],
+            paths: [Images, InitFrom, Perceptual]);
+
     public void AddTo(Command command)
     {
         command.Add(Images);
@@ -214,7 +226,7 @@ internal sealed class TokenizerTrainOptions
     {
         var steps = Steps(parsed, data);
         var initFrom = parsed.GetValue(InitFrom);
-        var frozen = Frozen(parsed);
+        var frozen = FrozenParts.Parse(parsed.GetValue(Freeze));
         return new TokenizerRunConfig
         {
             Tokenizer = tokenizer,
@@ -241,17 +253,6 @@ internal sealed class TokenizerTrainOptions
                 : string.Join(' ', parsed.GetRequiredValue(Perceptual).Select(Path.GetFileName)),
         }.Validated();
     }
-
-    private IReadOnlyList<TokenizerPart>? Frozen(ParseResult parsed)
-        => parsed.GetValue(Freeze) is not { } text ? null :
-        [
-            .. text.Split(',', StringSplitOptions.TrimEntries).Select(name =>
-                Enum.GetValues<TokenizerPart>().Where(p => string.Equals(p.ToString(), name, StringComparison.OrdinalIgnoreCase)) is { } found
-                    && found.Any()
-                    ? found.First()
-                    : throw new ConfigException(
-                        $"--freeze '{text}': '{name}' is no part of a tokenizer; write encoder, codebook, decoder, separated by commas.")),
-        ];
 
     private int Steps(ParseResult parsed, TokenizerRunData data) => (parsed.GetValue(_steps), parsed.GetValue(_epochs)) switch
     {

@@ -1,7 +1,6 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Configuration;
-using NextPatch.Core;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Cli.Training;
@@ -31,11 +30,12 @@ internal sealed class RunOptionSet
     /// <param name="validation">What happens every so many steps, with the held-out images.</param>
     /// <param name="keepLast">Checkpoints that stay, by default.</param>
     /// <param name="logEvery">Steps between lines of metrics, by default.</param>
-    /// <param name="resume">What <c>--resume</c> does where it may name a run; null: it is a flag, and <c>--output</c> is required.</param>
-    public RunOptionSet(string output, string validation, int keepLast, long logEvery, string? resume = null)
+    /// <param name="resume">What <c>--resume</c> does.</param>
+    /// <param name="optionsFile">Where runs hold the options of their command; null: they do not, and the command says itself what it needs.</param>
+    public RunOptionSet(string output, string validation, int keepLast, long logEvery, string resume, string? optionsFile = null)
     {
-        Output = new("--output") { Description = output, HelpName = "dir", Required = resume is null };
-        Resume = new ResumeOption(resume ?? "Continue the run in --output from its newest checkpoint, or start where there is none.");
+        Output = new("--output") { Description = output, HelpName = "dir", Required = optionsFile is not null };
+        Resume = new ResumeOption(resume) { OptionsFile = optionsFile };
         _keepLast = new Option<int>("--keep-last")
         {
             Description = "Checkpoints that stay.", HelpName = "n", DefaultValueFactory = _ => keepLast,
@@ -67,9 +67,7 @@ internal sealed class RunOptionSet
     public T Fill<T>(ParseResult parsed, T frame)
         where T : RunOptions => frame with
         {
-            Resume = Resume.RunOf(parsed) is { } run
-                ? throw new ConfigException($"--resume is a flag here; name the run with --output {run} and say --resume beside it.")
-                : Resume.IsGiven(parsed),
+            Resume = Resume.IsGiven(parsed),
             CheckpointEvery = parsed.GetRequiredValue(_checkpointEvery),
             KeepLast = parsed.GetRequiredValue(_keepLast),
             OnFullDisk = parsed.GetRequiredValue(_onFullDisk),

@@ -19,6 +19,23 @@ internal static class FiniteNumbers
         _ => -1,
     };
 
+    /// <summary>Refuses weights that no network can compute with.</summary>
+    /// <param name="key">Of the tensor.</param>
+    /// <param name="type">Of its elements.</param>
+    /// <param name="elements">Little-endian.</param>
+    /// <param name="file">What messages call the file.</param>
+    /// <param name="first">Place of the first element given in its tensor.</param>
+    /// <exception cref="DataFormatException">One is infinite or no number.</exception>
+    public static void Require(string key, ElementType type, ReadOnlySpan<byte> elements, string file, long first = 0)
+    {
+        if (FirstNotFinite(type, elements) is var bad and >= 0)
+        {
+            throw new DataFormatException(
+                $"The weights in {file} cannot be used: '{key}' holds a number that is not finite (element {first + bad}, as {type}). The file is damaged, or "
+                    + "its training diverged; take another checkpoint.");
+        }
+    }
+
     /// <summary>Place of the first of some numbers that is infinite or no number; -1 where all are finite.</summary>
     public static int FirstNotFinite(ReadOnlySpan<float> numbers) => First(MemoryMarshal.Cast<float, uint>(numbers), 0x7F80_0000u);
 

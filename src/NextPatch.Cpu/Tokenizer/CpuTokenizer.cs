@@ -58,13 +58,13 @@ public sealed class CpuTokenizer : IImageTokenizer
     /// <param name="config">Its sizes.</param>
     /// <param name="encodingBatch">What <see cref="EncodingBatch"/> says; codes do not depend on it.</param>
     /// <param name="threads">How many compute, the caller's included; null = one per processor.</param>
-    /// <exception cref="NextPatchException">The weights do not fit the configuration.</exception>
+    /// <exception cref="NextPatchException">The weights do not fit the configuration, or one is not finite.</exception>
     public static CpuTokenizer Open(WeightsFile weights, TokenizerConfig config, int? encodingBatch = null, int? threads = null)
     {
         var held = new List<IDisposable>();
         try
         {
-            var tokenizer = Open(weights.Tensors.ToDictionary(p => p.Key, p => Kept(p.Value, held)), config, weights.Path, encodingBatch, threads);
+            var tokenizer = Open(weights.Tensors.ToDictionary(p => p.Key, p => Kept(p.Key, p.Value, weights.Path, held)), config, weights.Path, encodingBatch, threads);
             tokenizer._held = held;
             return tokenizer;
         }
@@ -228,15 +228,18 @@ public sealed class CpuTokenizer : IImageTokenizer
             : Render<Simd1>(codes, cancellation);
 
     /// <summary>A tensor for longer than its file is open: where it lies in a mapped file, else read.</summary>
-    private static StoredTensor Kept(StoredTensor tensor, List<IDisposable> held)
+    /// <exception cref="DataFormatException">An element that is read here is not finite; others are looked at when they are read.</exception>
+    private static StoredTensor Kept(string key, StoredTensor tensor, string file, List<IDisposable> held)
     {
-        if (tensor.ByteCount < LargeTensor || tensor.Hold() is not { } bytes)
+        if (tensor.ByteCount >= LargeTensor && tensor.Hold() is { } bytes)
         {
-            return StoredTensor.From(tensor.Read());
+            held.Add(bytes);
+            return new HeldTensor(bytes, tensor.Type, tensor.Shape, key, file);
         }
 
-        held.Add(bytes);
-        return new HeldTensor(bytes, tensor.Type, tensor.Shape);
+        var read = tensor.Read();
+        FiniteNumbers.Require(key, read.Type, read.Bytes.Span, file);
+        return StoredTensor.From(read);
     }
 
     /// <returns>Number of images.</returns>

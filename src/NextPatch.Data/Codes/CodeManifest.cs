@@ -60,7 +60,8 @@ public sealed record CodeManifest
 }
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, RespectNullableAnnotations = true, UseStringEnumConverter = true,
+    AllowDuplicateProperties = false, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, RespectNullableAnnotations = true,
+    UseStringEnumConverter = true,
     Converters = [typeof(NamesConverter)])]
 [JsonSerializable(typeof(CodeManifest))]
 [JsonSerializable(typeof(CodeJournal))]

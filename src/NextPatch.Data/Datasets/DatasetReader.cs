@@ -39,6 +39,14 @@ public static class DatasetReader
         IProgress<ReadProgress>? progress = null,
         CancellationToken cancellationToken = default)
     {
+        using var parts = OpenParts(path, cancellationToken);
+        return Read(parts, side, seed, heldOutShare, progress, cancellationToken);
+    }
+
+    /// <inheritdoc cref="Open"/>
+    internal static DatasetSplit Read(
+        DatasetParts parts, int? side, ulong seed, double heldOutShare, IProgress<ReadProgress>? progress, CancellationToken cancellationToken)
+    {
         if (side is { } s)
         {
             ArgumentOutOfRangeException.ThrowIfLessThan(s, 1, nameof(side));
@@ -46,7 +54,6 @@ public static class DatasetReader
 
         ArgumentOutOfRangeException.ThrowIfNegative(heldOutShare);
         ArgumentOutOfRangeException.ThrowIfGreaterThanOrEqual(heldOutShare, 1);
-        using var parts = OpenParts(path, cancellationToken);
         var chosen = side ?? parts.Train.Side ?? DefaultSide;
         var train = SquareImages.Read(parts.Train, chosen, progress, cancellationToken);
         return parts.Test is null

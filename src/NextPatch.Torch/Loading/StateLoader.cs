@@ -92,25 +92,14 @@ public static class StateLoader
         if (target.is_contiguous() && source.ByteCount <= Array.MaxLength)
         {
             source.CopyTo(0, target.bytes);
-            RequireFinite(key, source.Type, target.bytes, file);
+            FiniteNumbers.Require(key, source.Type, target.bytes, file);
         }
         else
         {
             using var inner = NewDisposeScope();
             var read = source.Read();
-            RequireFinite(key, source.Type, read.Bytes.Span, file);
+            FiniteNumbers.Require(key, source.Type, read.Bytes.Span, file);
             target.copy_(ToTensor(read));
-        }
-    }
-
-    private static void RequireFinite(string key, ElementType type, ReadOnlySpan<byte> elements, string file)
-    {
-        if (FiniteNumbers.FirstNotFinite(type, elements) is var bad and >= 0)
-        {
-            throw new DataFormatException(
-                $"The weights in {file} cannot be used: '{key}' holds a number that is not finite (element {bad}, as {type}). The file is damaged, "
-                    + $"or "
-                + $"its training diverged; take another checkpoint.");
         }
     }
 

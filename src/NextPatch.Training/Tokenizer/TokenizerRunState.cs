@@ -55,7 +55,7 @@ internal sealed record TokenizerWindowSums
 
 /// <summary>The JSON files of a tokenizer's checkpoint, without reflection.</summary>
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    AllowDuplicateProperties = false, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
     WriteIndented = true,
     UseStringEnumConverter = true,
     RespectNullableAnnotations = true,

@@ -57,7 +57,7 @@ internal static class FileConfig
     {
         try
         {
-            using var json = JsonDocument.Parse(text);
+            using var json = JsonDocument.Parse(text, new JsonDocumentOptions { AllowDuplicateProperties = false });
             return json.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("model", out var model)
                 && model.ValueKind == JsonValueKind.Object && root.TryGetProperty("formatVersion", out _)
                 ? root.Deserialize(ConfigJson.Default.CheckpointConfig)

@@ -147,7 +147,7 @@ internal sealed class ModelSource : IDisposable
             using var json = JsonDocument.Parse(
                 TextFile.ReadUtf8(path, TextFile.MostBytesOfJson), new JsonDocumentOptions
                 {
-                    CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true,
+                    CommentHandling = JsonCommentHandling.Skip, AllowTrailingCommas = true, AllowDuplicateProperties = false,
                 });
             return json.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("model", out var model)
                 && model.ValueKind == JsonValueKind.Object;

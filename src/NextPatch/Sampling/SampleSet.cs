@@ -46,7 +46,8 @@ internal sealed record SampleSet
 }
 
 [JsonSourceGenerationOptions(
-    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true, IgnoreReadOnlyProperties = true,
+    AllowDuplicateProperties = false, PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, UseStringEnumConverter = true,
+    IgnoreReadOnlyProperties = true,
     RespectNullableAnnotations = true, Converters = [typeof(NamesConverter)])]
 [JsonSerializable(typeof(SampleSet))]
 internal sealed partial class SampleSetJson : JsonSerializerContext;

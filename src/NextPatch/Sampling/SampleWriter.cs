@@ -52,6 +52,7 @@ internal sealed class SampleWriter
     public void Write(SamplePaths paths, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
     {
         Directory.CreateDirectory(paths.Images);
+        Sweep(paths.Images);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(paths.Archive))!);
         if (_model.Tokenizer is null)
         {
@@ -62,12 +63,26 @@ internal sealed class SampleWriter
             WriteImages(paths, new SampleDecoder(_model.Tokenizer, _size), request, progress, cancellation);
         }
 
-        File.WriteAllText(paths.Description, JsonSerializer.Serialize(Describe(request), SampleSetJson.Default.SampleSet));
+        AtomicFile.WriteText(paths.Description, JsonSerializer.Serialize(Describe(request), SampleSetJson.Default.SampleSet));
     }
 
     /// <summary>File name of an image: 000012.png.</summary>
     public static string FileName(long index, PictureFormat format = PictureFormat.Png)
         => index.ToString("D6", CultureInfo.InvariantCulture) + PictureEncoder.Extension(format);
+
+    /// <summary>Deletes what a killed command left of numbered images.</summary>
+    private static void Sweep(string folder)
+    {
+        foreach (var file in Directory.EnumerateFiles(folder, AtomicFile.PartialOf("*")))
+        {
+            var image = Path.GetFileNameWithoutExtension(file);
+            if (long.TryParse(Path.GetFileNameWithoutExtension(image), NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+                && Enum.GetValues<PictureFormat>().Any(format => FileName(index, format) == image))
+            {
+                File.Delete(file);
+            }
+        }
+    }
 
     private void WriteImages(
         SamplePaths paths, SampleDecoder decoder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
@@ -100,7 +115,8 @@ internal sealed class SampleWriter
             }
         }
 
-        File.WriteAllBytes(paths.Grid, PngWriter.Encode(paths.HasPublishedGrid ? PublishedSheet(firstCodes) : sheet.Compose()));
+        var picture = PngWriter.Encode(paths.HasPublishedGrid ? PublishedSheet(firstCodes) : sheet.Compose());
+        AtomicFile.Write(paths.Grid, file => file.Write(picture));
 
         byte[] Drawn(GenerationRequest part)
         {

@@ -55,6 +55,7 @@ public sealed class EvaluateCommandTests : IDisposable
 
         Assert.True(run.ExitCode == ExitCode.Success, run.Error);
         Assert.Matches(@"FD-resnet8 +0\.0000", run.Output);
+        Assert.Matches(@"KID-resnet8 .*\(\d+ subsets of \d+ images\)", run.Output);
         Assert.Contains("IS-resnet8", run.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("FID", run.Output, StringComparison.Ordinal);
     }
@@ -245,6 +246,11 @@ public sealed class EvaluateCommandTests : IDisposable
         Assert.Contains(
             single.Json.GetProperty("fd").GetDouble().ToString("R", System.Globalization.CultureInfo.InvariantCulture), lines[4],
             StringComparison.Ordinal);
+        Assert.DoesNotContain("most probable code", run.Error, StringComparison.Ordinal);
+        var cold = await CommandLine.RunAsync(
+            "sweep", "--model", model, "--count", "3", "--cfg-scale", "1", "--temperature", "0,1", "--reference", _reference, "--weights", _weights,
+            "--output", _folder["cold"]);
+        Assert.Contains("Warning: --temperature 0 always takes the most probable code", cold.Error, StringComparison.Ordinal);
         var bad = await CommandLine.RunAsync("sweep", "--model", model, "--cfg-scale", "1,x", "--reference", _reference, "--weights", _weights);
         Assert.Equal(ExitCode.Usage, bad.ExitCode);
         Assert.Contains("'x' is no number", bad.Error, StringComparison.Ordinal);

@@ -2,9 +2,11 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.IO.Compression;
 using System.Text;
+using System.Text.RegularExpressions;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Tensors;
+using NextPatch.Data.Codes;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -33,6 +35,56 @@ public sealed class OddFilesTests
         }
 
         Assert.True(watch.Elapsed < TimeSpan.FromMinutes(2), $"{watch.Elapsed}"); // endless is what it must not be
+    }
+
+    /// <summary>Readers differ in which of the two they take, so neither is taken.</summary>
+    [Fact]
+    public async Task A_key_that_is_there_twice_is_refused()
+    {
+        using var folder = new TemporaryFolder();
+        var run = SmallModel.Write(folder);
+        CodeStore.Write(folder["codes"], new CodeManifest
+        {
+            Name = "tiny", GridSide = 2, VocabularySize = 32, ClassNames = ["a", "b"], Count = 40,
+        }, [.. Enumerable.Range(0, 160).Select(i => i % 32)], [.. Enumerable.Range(0, 40).Select(i => i % 2)]);
+        foreach (var (file, key, command) in new (string, string, string[])[]
+        {
+            ("model/step-00000005/config.json", "\"imageSide\"", ["info", run]), ("model/step-00000005/state.json", "\"step\"", ["info", run]),
+            ("tokenizer/config.json", "\"imageSide\"", ["info", folder["tokenizer"]]),
+            ("codes/dataset.json", "\"gridSide\"", ["info", folder["codes"]]),
+            ("model/step-00000005/config.json", "\"width\"", ["sample", "--model", run, "--output", folder["out"]]),
+        })
+        {
+            var sound = File.ReadAllText(folder[file]);
+            var member = Regex.Match(sound, key + @": [^,\s]+");
+            Assert.True(member.Success, $"{file} has no {key}");
+            File.WriteAllText(folder[file], sound.Insert(member.Index, member.Value + ", "));
+            var result = await CommandLine.RunAsync(command);
+            Assert.True(result.ExitCode == 1 && !result.Error.Contains("defect", StringComparison.Ordinal), $"{file} {key}: {result.Error}");
+            Assert.Contains("uplicate", result.Error, StringComparison.Ordinal);
+            File.WriteAllText(folder[file], sound);
+        }
+    }
+
+    [Theory]
+    [InlineData("cpu")]
+    [InlineData("torch")]
+    public async Task A_tokenizer_whose_weights_are_not_finite_is_refused_by_both_engines(string engine)
+    {
+        using var folder = new TemporaryFolder();
+        var run = SmallModel.Write(folder);
+        var file = folder["tokenizer/model.safetensors"];
+        var tensors = SafetensorsFile.Read(file);
+        var name = tensors.Keys.First(k => k.StartsWith("decoder.", StringComparison.Ordinal));
+        var bytes = tensors[name].Bytes.ToArray();
+        BinaryPrimitives.WriteSingleLittleEndian(bytes.AsSpan(4), float.NaN);
+        SafetensorsFile.Write(
+            file, tensors.ToDictionary(p => p.Key, p => p.Key == name ? new HostTensor(p.Value.Type, p.Value.Shape, bytes) : p.Value));
+
+        var result = await CommandLine.RunAsync("sample", "--model", run, "--engine", engine, "--count", "1", "--output", folder["out"]);
+
+        Assert.Equal(1, result.ExitCode);
+        Assert.Contains($"'{name}' holds a number that is not finite (element 1", result.Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,4 +1,7 @@
 using NextPatch.Cli.CommandLine;
+using NextPatch.Cli.Commands;
+using NextPatch.Cli.Planning;
+using NextPatch.Core.Configuration;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -26,6 +29,21 @@ public sealed class PlanCommandTests
         Assert.InRange(plan.GetProperty("relativeFlops").GetDouble(), 0.60, 0.625);
         Assert.Equal([2, 1], plan.GetProperty("stages").EnumerateArray().Select(s => s.GetProperty("patchSide").GetInt32()));
         Assert.Equal([150.0, 150.0], plan.GetProperty("stages").EnumerateArray().Select(s => Math.Round(s.GetProperty("epochs").GetDouble(), 1)));
+    }
+
+    [Fact]
+    public void A_plan_beyond_the_machine_says_so()
+    {
+        const long GiB = 1L << 30;
+        var model = GptPresets.Get("B");
+        var plan = RunPlan.Create("B", "paper", model, TrainingRecipes.Get("paper", model).Training, 1_281_167, 1e12, "as given");
+        Assert.Empty(Commands(plan, 1000 * GiB, seconds: 1));
+        Assert.Contains("--recompute makes it fit", Assert.Single(Commands(plan, (long)plan.Memory.Total - 1, 1)), StringComparison.Ordinal);
+        Assert.Contains("does not make it fit", Assert.Single(Commands(plan, GiB, 1)), StringComparison.Ordinal);
+        Assert.Contains("3.5 years", Assert.Single(Commands(plan, 1000 * GiB, 3.5 * 31557600)), StringComparison.Ordinal);
+
+        static List<string> Commands(RunPlan plan, long bytes, double seconds)
+            => [.. PlanCommand.Warnings(plan with { FlopsPerSecond = plan.TotalFlops / seconds }, bytes)];
     }
 
     [Fact]

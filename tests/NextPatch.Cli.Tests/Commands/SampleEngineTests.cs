@@ -52,7 +52,14 @@ public sealed class SampleEngineTests
         await CommandLine.RunAsync("sample", "--count", "130", "--seed", "4", "--output", folder["other"]);
         File.Copy(folder["other/000129.png"], folder["part/000129.png"]);
 
+        foreach (var name in new[] { "000900.png.partial", "000901.webp.partial", "mine.png.partial", "7.png.partial" })
+        {
+            File.WriteAllText(folder["part/" + name], "half");
+        }
+
         Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["part"], "--resume"])).ExitCode);
+        Assert.Equal(
+            ["7.png.partial", "mine.png.partial"], Directory.GetFiles(folder["part"], "*.partial").Select(Path.GetFileName).Order());
         foreach (var name in new[] { "samples.npz", "grid.png", "samples.json", "000070.png", "000129.png" })
         {
             Assert.Equal(await File.ReadAllBytesAsync(folder["whole/" + name]), await File.ReadAllBytesAsync(folder["part/" + name]));

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Imaging;
 using NextPatch.Torch.Tokenizer;
 using static NextPatch.Cli.Tests.CommandProcess;
@@ -151,6 +152,63 @@ public sealed class TokenizerTrainCommandTests
         Assert.Contains("""precision: "Bf16" in the checkpoint, "Fp32" now""", other.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>What is frozen keeps its bits, and the rest does not.</summary>
+    [Fact]
+    public async Task Frozen_parts_of_initial_weights_stay_bit_for_bit_and_the_others_learn()
+    {
+        using var folder = Pictures();
+        Assert.Equal((0, ""), await Outcome(Train(folder, "first", "--image-size", "16", "--steps", "2")));
+        var run = await CommandLine.RunAsync(
+            Train(
+                folder, "second", "--image-size", "16", "--steps", "4", "--continuous-steps", "0", "--init-from", folder["first"], "--freeze",
+                "encoder,codebook", "--ema-decay", "0"), CancellationToken.None);
+
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        Assert.Contains("Frozen: encoder, codebook. Trained: decoder.", run.Error, StringComparison.Ordinal);
+        var before = SafetensorsFile.Read(folder["first/model.safetensors"]);
+        var after = SafetensorsFile.Read(folder["second/model.safetensors"]);
+        Assert.Contains(before.Keys, name => !IsFrozen(name));
+        Assert.All(before, p => Assert.True(
+            IsFrozen(p.Key) == p.Value.Bytes.Span.SequenceEqual(after[p.Key].Bytes.Span),
+                $"{p.Key} {(IsFrozen(p.Key) ? "changed" : "did not change")}"));
+
+        static bool IsFrozen(string name) => !name.StartsWith("decoder.", StringComparison.Ordinal)
+            && !name.StartsWith("post_quant_conv.", StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Naming_a_run_continues_it_with_the_options_it_holds()
+    {
+        using var folder = Pictures();
+        string[] train = Train(
+            folder, "whole", "--image-size", "16", "--steps", "4", "--checkpoint-every", "2", "--lr", "2e-3", "--no-flips", "--validate-every", "2");
+        Assert.Equal((0, ""), await Outcome(train));
+        var page = File.ReadAllText(folder["whole/report.html"]);
+        Assert.Contains("held-out PSNR, dB", page, StringComparison.Ordinal);
+        Assert.Contains("<svg", page, StringComparison.Ordinal);
+        Assert.Contains("data:image/png", page, StringComparison.Ordinal);
+        var weights = File.ReadAllBytes(folder["whole/model.safetensors"]);
+        Directory.Delete(folder["whole/step-00000004"], recursive: true);
+        File.WriteAllText(folder["whole/latest"], "step-00000002\n");
+
+        var resumed = await CommandLine.RunAsync("tokenizer", "train", "--resume", folder["whole"]);
+
+        Assert.True(resumed.ExitCode == ExitCode.Success, resumed.Error);
+        Assert.Equal(weights, File.ReadAllBytes(folder["whole/model.safetensors"]));
+        File.Delete(folder["whole/report.html"]);
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync("report", folder["whole"])).ExitCode);
+        Assert.Equal(page, File.ReadAllText(folder["whole/report.html"]));
+        var both = await CommandLine.RunAsync("tokenizer", "train", "--resume", folder["whole"], "--output", folder["other"]);
+        Assert.Equal(ExitCode.Usage, both.ExitCode);
+        Assert.Contains("leave --output out", both.Error, StringComparison.Ordinal);
+        var decided = await CommandLine.RunAsync("tokenizer", "train", "--resume", folder["whole"], "--lr", "1e-3");
+        Assert.Equal(ExitCode.Usage, decided.ExitCode);
+        Assert.Contains("earningRate", decided.Error, StringComparison.Ordinal);
+        var none = await CommandLine.RunAsync("tokenizer", "train", "--resume", folder["nowhere"]);
+        Assert.Equal(ExitCode.Usage, none.ExitCode);
+        Assert.Contains("options.json", none.Error, StringComparison.Ordinal);
+    }
+
     private static string[] Train(TemporaryFolder folder, string output, params string[] options) =>
     [
         "tokenizer", "train", "--images", folder["set"], "--output", folder[output], .. options.Contains("--channels")
@@ -158,7 +216,10 @@ public sealed class TokenizerTrainCommandTests
             : ["--channels", "16"],
         .. options.Contains("--blocks")
             ? Array.Empty<string>()
-            : ["--blocks", "0"], "--codebook-size", "16", "--batch-size", "2", "--continuous-steps", "1",
+            : ["--blocks", "0"], "--codebook-size", "16", "--batch-size", "2",
+        .. options.Contains("--continuous-steps")
+            ? Array.Empty<string>()
+            : ["--continuous-steps", "1"],
         "--log-every", "1", "--seed", "3", .. options,
     ];
 

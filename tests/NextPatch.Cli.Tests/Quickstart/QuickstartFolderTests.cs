@@ -1,6 +1,7 @@
 using NextPatch.Cli.Quickstart;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
+using NextPatch.Core.Imaging;
 using NextPatch.Data.Sources;
 
 namespace NextPatch.Cli.Tests.Quickstart;
@@ -26,8 +27,10 @@ public sealed class QuickstartFolderTests : IDisposable
         };
         folder.Save(new QuickstartState(options, settings, 10, 4, HasTraining: false));
         Directory.CreateDirectory(folder.Tokenizer);
+        Directory.CreateDirectory(folder.Scratch);
 
         var again = QuickstartFolder.Prepare(options);
+        Assert.False(Directory.Exists(folder.Scratch));
         Assert.True(Directory.Exists(folder.Tokenizer));
         Assert.Equal((10, 4, false), (again.Earlier!.TrainImages, again.Earlier.HeldOutImages, again.Earlier.HasTraining));
         Assert.Equal(Terminal.ToJson(settings), Terminal.ToJson(again.Earlier.Settings));
@@ -60,6 +63,41 @@ public sealed class QuickstartFolderTests : IDisposable
         var from = Enumerable.Range(0, all.Count).First(i => all.Image(i).SequenceEqual(part.Image(123)));
         Assert.Equal(all.Labels[from], part.Labels[123]);
         Assert.Same(all, TimeBudget.Part(all, all.Count));
+    }
+
+    /// <summary>Said before anything is trained.</summary>
+    [Fact]
+    public void Files_that_a_quickstart_leaves_out_are_said_by_reason()
+    {
+        var data = Path.Combine(_folder.Path, "data");
+        foreach (var name in new[] { "a", "b" })
+        {
+            Directory.CreateDirectory(Path.Combine(data, name));
+            File.WriteAllBytes(Path.Combine(data, name, "1.png"), PngWriter.Encode(new RgbImage(32, 32)));
+            File.WriteAllBytes(Path.Combine(data, name, "2.png"), PngWriter.Encode(new RgbImage(32, 32)));
+        }
+
+        File.WriteAllText(Path.Combine(data, "a", "3.tif"), "II*");
+        var notes = new List<string>();
+        using var stop = new CancellationTokenSource();
+        void Note(string note)
+        {
+            notes.Add(note);
+            stop.Cancel();
+        }
+
+        var options = Options() with { Output = Path.Combine(_folder.Path, "out"), Data = data, Minutes = null };
+        Assert.ThrowsAny<OperationCanceledException>(() => new QuickstartPipeline(
+            options, new ProgressLine<QuickstartProgress>(_ => { }), Note, stop.Token).Run());
+        Assert.Contains(notes, n => n.Contains(".tif", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Comparing_takes_its_share_of_the_time()
+    {
+        var seconds = new Dictionary<string, double> { ["codes"] = 10 };
+        var (alone, compared) = (TimeBudget.ForTraining(300, seconds, isCompared: false), TimeBudget.ForTraining(300, seconds, isCompared: true));
+        Assert.InRange(compared * (1 + 1.6), 0.9 * (alone - 12), alone);
     }
 
     private void Replaced(QuickstartOptions options, Action<QuickstartFolder> change)

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using NextPatch.Cli.Reports;
 
 namespace NextPatch.Cli.Tests.Reports;
@@ -24,6 +25,46 @@ public sealed class SvgChartTests
         Assert.Matches("""<polyline points="[0-9.]+,[0-9.]+ [0-9.]+,[0-9.]+" """, svg);
         Assert.DoesNotContain("<circle", svg, StringComparison.Ordinal);
     }
+
+    [Fact]
+    public void Axes_begin_where_the_data_do_and_their_numbers_have_room()
+    {
+        var svg = Render((1000, 0), (1010, 0.003));
+
+        Assert.DoesNotContain(">-0<", svg, StringComparison.Ordinal);
+        Assert.Contains(">0.003<", svg, StringComparison.Ordinal);
+        var firstX = Number(svg, "points=\"([0-9.]+),");
+        var numberEnds = Number(svg, "text x=\"([0-9.]+)\" y=\"[0-9.]+\" text-anchor=\"end\">0.003<");
+        Assert.Equal(firstX, numberEnds + 6, 1); // the first point stands on the axis
+        Assert.True(numberEnds > 20 + (8 * "0.003".Length), svg); // right of the label that stands upright
+    }
+
+    [Theory]
+    [InlineData(BestPoint.Lowest, 3)]
+    [InlineData(BestPoint.Highest, 5)]
+    public void The_best_point_has_a_ring_and_its_value_on_the_free_side(object best, double value)
+    {
+        var chart = new SvgChart("x", "y");
+        chart.AddLine("fd", [(1, 5), (2, 3), (3, 4)], (BestPoint)best);
+        var svg = chart.Render();
+
+        var ring = Number(svg, "class=\"best\" cx=\"[0-9.]+\" cy=\"([0-9.]+)\"");
+        var label = Number(svg, $"y=\"([0-9.]+)\" text-anchor=\"\\w+\" fill=\"#\\w+\">{value}<");
+        Assert.Equal((BestPoint)best == BestPoint.Lowest, label > ring);
+    }
+
+    [Fact]
+    public void Long_names_stand_below_each_other()
+    {
+        var chart = new SvgChart("x", "y");
+        chart.AddLine("a name that is longer than a column", [(1, 5), (2, 3)]);
+        chart.AddLine("another", [(1, 5), (2, 3)]);
+        var svg = chart.Render();
+        Assert.Equal(Number(svg, "x=\"([0-9.]+)\"[^>]*>a name"), Number(svg, "x=\"([0-9.]+)\"[^>]*>another"));
+    }
+
+    private static double Number(string svg, string pattern)
+        => double.Parse(Regex.Match(svg, pattern).Groups[1].Value, System.Globalization.CultureInfo.InvariantCulture);
 
     private static string Render(params (double X, double Y)[] points)
     {

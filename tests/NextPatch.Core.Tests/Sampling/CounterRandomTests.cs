@@ -12,6 +12,18 @@ public sealed class CounterRandomTests
     public void Philox_gives_the_published_known_answers(uint counter, uint key, uint c0, uint c1, uint c2, uint c3)
         => Assert.Equal((c0, c1, c2, c3), CounterRandom.Philox(counter, counter, counter, counter, key, key));
 
+    /// <summary>Seeds of finished runs and samples mean these bits.</summary>
+    [Fact]
+    public void Bits_are_the_first_two_words_the_second_above_the_first()
+        => Gen.Select(Gen.ULong, Gen.Long[0, long.MaxValue], Gen.Int[0, 4096]).Sample((seed, index, position) =>
+        {
+            var (a, b, _, _) = CounterRandom.Philox(
+                (uint)position, (uint)index, (uint)(index >> 32), (uint)RandomStream.Codes, (uint)seed, (uint)(seed >> 32));
+            var random = new CounterRandom(seed, RandomStream.Codes);
+            Assert.Equal(((ulong)b << 32) + a, random.Bits(index, position));
+            Assert.Equal((((ulong)b << 21) + (a >> 11)) / 9007199254740992.0, random.Uniform(index, position));
+        });
+
     [Fact]
     public void Uniform_stays_in_range_and_is_flat()
     {

@@ -82,6 +82,9 @@ public sealed class LogitsProcessorTests
         float[] logits = [MathF.Log(0.5f), MathF.Log(0.3f), MathF.Log(0.2f)];
         Assert.Equal([true, true, false], Probabilities(new SamplingConfig { TopP = 0.6 }, logits).Select(p => p > 0));
         Assert.Equal([true, false, false], Probabilities(new SamplingConfig { TopP = 0 }, logits).Select(p => p > 0));
+
+        // Two of four equal codes reach 0.5 but do not exceed it, so the third survives, as published.
+        Assert.Equal(3, Probabilities(new SamplingConfig { TopP = 0.5 }, [1, 1, 1, 1]).Count(p => p > 0));
     }
 
     [Fact]

@@ -16,6 +16,7 @@ public sealed class AdamWTests
     [InlineData(0.9, true, 1.0)]
     [InlineData(0.9, false, 1.0)]
     [InlineData(0.5, true, 0.0)]
+    [InlineData(0.9, true, 5.0)]
     public void Steps_are_those_of_the_formulas(double emaDecay, bool emaWarmup, double clipNorm)
     {
         var config = new TrainingConfig { EmaDecay = emaDecay, EmaWarmup = emaWarmup, ClipNorm = clipNorm, WeightDecay = 0.3 };
@@ -51,6 +52,10 @@ public sealed class AdamWTests
                 }
             }
 
+            // Steps hardly feel the scale of gradients; moments do.
+            var moments = optimizer.CaptureMoments().ToDictionary(a => a.Key, a => a.Value.ToDoubles());
+            Assert.Equal(first[0], moments["exp_avg.matrix"], (a, b) => Math.Abs(a - b) < 2e-6);
+            Assert.Equal(first[1], moments["exp_avg.vector"], (a, b) => Math.Abs(a - b) < 2e-6);
             var kept = optimizer.CaptureAverage().ToDictionary(a => a.Key, a => a.Value.ToDoubles());
             Near(weights[0], matrix);
             Near(weights[1], vector);

@@ -113,7 +113,8 @@ internal static class SafetensorsIndex
     {
         try
         {
-            using var json = JsonDocument.Parse(TextFile.ReadUtf8(path, MaxIndexBytes), new JsonDocumentOptions { MaxDepth = 8 });
+            using var json = JsonDocument.Parse(
+                TextFile.ReadUtf8(path, MaxIndexBytes), new JsonDocumentOptions { MaxDepth = 8, AllowDuplicateProperties = false });
             var map = json.RootElement.GetProperty("weight_map").EnumerateObject().ToDictionary(p => p.Name, p => p.Value.GetString() ?? "");
             return map.Values.FirstOrDefault(
                 file => PathComponent.ProblemOf(file) is not null || !file.EndsWith(".safetensors", StringComparison.Ordinal)) is { } outside
