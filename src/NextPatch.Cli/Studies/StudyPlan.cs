@@ -187,7 +187,9 @@ internal sealed class StudyPlan
         var own = config.Training!;
         var training = own with
         {
-            Steps = steps, Seed = seed, LearningRate = rate,
+            Steps = steps,
+            Seed = seed,
+            LearningRate = rate,
 
             // The end of the decay keeps its ratio to the peak: one number is tried, not two.
             EndLearningRate = own.EndLearningRate / own.LearningRate * rate,

@@ -66,7 +66,9 @@ internal sealed record StudyRun(string Schedule, string Folder, CheckpointConfig
         static double? Finite(double? value) => value is { } number && double.IsFinite(number) ? number : null; // JSON has no word for others
         mark = mark with
         {
-            Loss = Finite(mark.Loss), EmaLoss = Finite(mark.EmaLoss), Figures = mark.Figures.Where(f => double.IsFinite(f.Value)).ToDictionary(),
+            Loss = Finite(mark.Loss),
+            EmaLoss = Finite(mark.EmaLoss),
+            Figures = mark.Figures.Where(f => double.IsFinite(f.Value)).ToDictionary(),
         };
         var all = ReadPoints().Where(p => p.Step != mark.Step).Append(mark).OrderBy(p => p.Step);
         AtomicFile.WriteText(Path.Combine(Folder, PointsFile), JsonSerializer.Serialize(all, Format));

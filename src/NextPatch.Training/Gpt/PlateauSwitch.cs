@@ -58,7 +58,9 @@ internal sealed class PlateauSwitch(double share, PlateauState? state)
 
         State = State with
         {
-            Loss = loss, Flops = flops, BestSlope = State.Loss is null ? 0 : Math.Max(State.BestSlope, slope),
+            Loss = loss,
+            Flops = flops,
+            BestSlope = State.Loss is null ? 0 : Math.Max(State.BestSlope, slope),
         };
         return false;
     }
