@@ -14,6 +14,6 @@ internal sealed unsafe class HeldTensor(HeldBytes bytes, ElementType type, IRead
     {
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteCount - destination.Length);
         new ReadOnlySpan<byte>(bytes.Start + offset, destination.Length).CopyTo(destination);
-        FiniteNumbers.Require(key, Type, destination, file, offset / Type.SizeInBytes());
+        FiniteNumbers.Require(key, Type, destination, file, offset / Type.Size());
     }
 }
