@@ -55,9 +55,11 @@ internal static class RunReport
     public static string LossChart(RunHistory run)
     {
         var chart = new SvgChart("optimiser step", "loss, nats per code");
+        long? end = null;
         foreach (var stage in run.Points.GroupBy(p => p.PatchSide))
         {
-            chart.AddBand(stage.First().Step, stage.Last().Step, Invariant($"p = {stage.Key}"));
+            chart.AddBand(end ?? stage.First().Step, stage.Last().Step, Invariant($"p = {stage.Key}"));
+            end = stage.Last().Step;
         }
 
         chart.AddLine("training", run.Points.Select(p => ((double)p.Step, p.Loss)));
