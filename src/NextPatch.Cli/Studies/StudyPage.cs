@@ -127,20 +127,30 @@ internal static class StudyPage
 
     private static IEnumerable<IReadOnlyList<string>> Tried(StudyResults results)
     {
+        // Beyond the edge of what was tried there may be a better one.
+        static string Taken(double value, double taken, IEnumerable<double> all)
+            => value != taken ? "" : all.Count() > 2 && (value == all.Min() || value == all.Max()) ? "taken, at the edge of what was tried" : "taken";
+
         yield return ["schedule", "tried", "gave", ""];
         foreach (var schedule in results.Schedules)
         {
             foreach (var (rate, loss) in schedule.Rate?.Tried ?? [])
             {
-                yield return [schedule.Schedule.Name, Invariant($"learning rate {rate:0.#####}"),
+                yield return
+                [
+                    schedule.Schedule.Name, Invariant($"learning rate {rate:0.#####}"),
                     loss < double.MaxValue ? Invariant($"held-out loss {loss:F4}") : "no finite loss",
-                        rate == schedule.Rate!.Value.Rate ? "taken" : ""];
+                    Taken(rate, schedule.Rate!.Value.Rate, schedule.Rate.Value.Tried.Select(t => t.Rate)),
+                ];
             }
 
             foreach (var (scale, distance) in schedule.Guidance?.Tried ?? [])
             {
-                yield return [schedule.Schedule.Name, Invariant($"guidance {scale:0.##}"), Invariant($"distance {distance:F3}"),
-                    scale == schedule.Guidance!.Value.Scale ? "taken" : ""];
+                yield return
+                [
+                    schedule.Schedule.Name, Invariant($"guidance {scale:0.##}"), Invariant($"distance {distance:F3}"),
+                    Taken(scale, schedule.Guidance!.Value.Scale!.Value, schedule.Guidance.Value.Tried.Select(t => t.Scale)),
+                ];
             }
         }
     }

@@ -71,6 +71,10 @@ public sealed class StudyCommandTests : IDisposable
         Assert.Equal(
             [1e-3, 1e-2], schedule.GetProperty("learningRatesTried").EnumerateArray().Select(t => t.GetProperty("learningRate").GetDouble()));
         Assert.Equal(2, schedule.GetProperty("cfgScalesTried").GetArrayLength());
+        double Best(string tried, string value, string by) => schedule.GetProperty(tried).EnumerateArray().MinBy(t => t.GetProperty(by).GetDouble())
+            .GetProperty(value).GetDouble();
+        Assert.Equal(Best("learningRatesTried", "learningRate", "loss"), runs[0].GetProperty("learningRate").GetDouble());
+        Assert.Equal(Best("cfgScalesTried", "cfgScale", "distance"), runs[0].GetProperty("cfgScale").GetDouble());
         Assert.True(Directory.Exists(_folder["study/tuning/plain-lr0.001"]));
         Assert.True(File.Exists(_folder["study/runs/npp-1/run.json"]));
         var page = File.ReadAllText(_folder["study/study.html"]);

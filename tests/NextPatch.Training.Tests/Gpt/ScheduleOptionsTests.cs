@@ -21,8 +21,14 @@ public sealed class ScheduleOptionsTests
         ["plateau"] = Long with { LearningRateCourse = LearningRateCourse.Wsd, PlateauShare = 0.9 },
         ["all"] = Long with
         {
-            LearningRateCourse = LearningRateCourse.Wsd, CoarseBatch = CoarseBatch.Flops, ResetsMoments = true, CoarseShare = 0.34,
-            PatchPosition = PatchPosition.Centre, PlateauShare = 0.9, Grouping = "sum", TargetPower = 0.5,
+            LearningRateCourse = LearningRateCourse.Wsd,
+            CoarseBatch = CoarseBatch.Flops,
+            ResetsMoments = true,
+            CoarseShare = 0.34,
+            PatchPosition = PatchPosition.Centre,
+            PlateauShare = 0.9,
+            Grouping = "sum",
+            TargetPower = 0.5,
         },
     };
 
@@ -100,6 +106,33 @@ public sealed class ScheduleOptionsTests
         Assert.Equal([96, 192], lines.Take(2).Select(l => l.Images));
         Assert.Equal(result.StageImages.Sum(), lines[^1].Images);
         Assert.Equal(result.StageImages.Sum(), result.Outcome!.Images);
+    }
+
+    /// <summary>Until the switch it is a run of four times the batch: the same images in the same steps.</summary>
+    [Fact]
+    public void A_coarse_step_of_equal_flops_is_a_step_of_more_images()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        List<double> Losses(int batch, CoarseBatch coarse)
+        {
+            var losses = new List<double>();
+            var training = Variants["wsd"] with
+            {
+                BatchSize = batch,
+                CoarseBatch = coarse,
+                MicroBatch = 0,
+                Stages = StageLength.ParseList("2:12,1:12"),
+            };
+            TinyRun.Train(
+                codes, new GptRunOptions { Output = folder[$"run-{batch}"], LogEvery = 1, OnProgress = p => losses.Add(p.Loss) },
+                TinyRun.Config(training));
+            return losses;
+        }
+
+        var (flops, images) = (Losses(6, CoarseBatch.Flops), Losses(24, CoarseBatch.Images));
+        Assert.Equal(images.Take(12), flops.Take(12));
+        Assert.NotEqual(images[12], flops[12]);
     }
 
     [Fact]
