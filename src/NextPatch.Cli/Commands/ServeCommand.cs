@@ -1,12 +1,10 @@
 using System.CommandLine;
-using System.Globalization;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Serving;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Cpu;
-using NextPatch.Sampling;
 using NextPatch.Server;
 
 namespace NextPatch.Cli.Commands;

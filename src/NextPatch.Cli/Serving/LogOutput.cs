@@ -12,7 +12,7 @@ internal static class LogOutput
         logs.SetMinimumLevel(LogLevel.Information).AddFilter("Microsoft", LogLevel.Warning).AddFilter("System", LogLevel.Warning);
         if (isJson)
         {
-            logs.AddJsonConsole(json => json.UseUtcTimestamp = true);
+            logs.AddJsonConsole(json => (json.TimestampFormat, json.UseUtcTimestamp) = ("yyyy-MM-ddTHH:mm:ss.fffZ", true));
         }
         else
         {

@@ -12,12 +12,11 @@ internal sealed class ImageEndpoints
     private const int MostJson = 256 << 10;
 
     /// <summary>Uploads that are pixels at a time: two pictures of the largest size take 200 MB.</summary>
-    private const int MostDecoding = 2;
+    private static readonly SemaphoreSlim Decoding = new(2);
 
     private readonly IReadOnlyList<ServedModel> _models;
     private readonly ImageResponder _responder;
     private readonly UploadBudget _uploads = new();
-    private readonly SemaphoreSlim _decoding = new(MostDecoding);
 
     public ImageEndpoints(IReadOnlyList<ServedModel> models, ImageResponder responder) => (_models, _responder) = (models, responder);
 
@@ -52,14 +51,14 @@ internal sealed class ImageEndpoints
 
             var form = await EditUpload.ReadFormAsync(context).ConfigureAwait(false);
             parameters = ImageParameters.Read(RequestFields.OfForm(form), _models);
-            await _decoding.WaitAsync(context.RequestAborted).ConfigureAwait(false);
+            await Decoding.WaitAsync(context.RequestAborted).ConfigureAwait(false);
             try
             {
                 upload = EditUpload.Read(form.Files, parameters.Model.Side);
             }
             finally
             {
-                _decoding.Release();
+                Decoding.Release();
             }
 
             context.Features.Set<IFormFeature>(null); // the files' bytes need not wait for the images

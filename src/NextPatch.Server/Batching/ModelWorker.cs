@@ -15,12 +15,10 @@ internal sealed class ModelWorker : IDisposable
 {
     private const double Smoothing = 0.1;
 
-    /// <summary>Seconds that pictures of every row may take beyond as many as the drawing takes.</summary>
-    private const double MostPartialCredit = 0.5;
-
     private readonly string _name;
     private readonly SampleModel _model;
     private readonly IImageTokenizer _tokenizer;
+    private readonly PartialPainter _painter;
     private readonly IGenerationBatch _batch;
     private readonly ServerMeter _meter;
     private readonly Action<Exception> _onFailure;
@@ -33,7 +31,6 @@ internal sealed class ModelWorker : IDisposable
     private int _waiting;
     private int _rows;
     private double _secondsPerImage = 1;
-    private double _partialCredit = MostPartialCredit;
 
     /// <param name="name">The model's.</param>
     /// <param name="model">Stays the caller's, who leaves it alone until the worker is disposed.</param>
@@ -46,10 +43,14 @@ internal sealed class ModelWorker : IDisposable
         _name = name;
         _model = model;
         _tokenizer = model.Tokenizer ?? throw new NextPatchException(
-            $"The model '{name}' has no tokenizer to turn codes into images; name one with Tokenizer.") { Settings = ["Tokenizer"] };
+            $"The model '{name}' has no tokenizer to turn codes into images; name one with Tokenizer.")
+        {
+            Settings = ["Tokenizer"],
+        };
         _batch = model.Engine is IBatchingEngine engine
             ? engine.Batch
             : throw new NextPatchException($"{model.Engine.Name} draws whole requests only; a server needs an engine whose images enter and leave.");
+        _painter = new PartialPainter(_tokenizer);
         _queueLimit = queueLimit;
         (_meter, _onFailure) = (meter, onFailure);
         meter.Watch(name, () => Volatile.Read(ref _waiting), () => Volatile.Read(ref _rows));
@@ -143,7 +144,7 @@ internal sealed class ModelWorker : IDisposable
                 _batch.Step();
             }
 
-            PartialDecoder.Decode(_tokenizer, image.Codes.Span, CancellationToken.None);
+            _painter.Decode(image.Codes.Span);
         }
         finally
         {
@@ -219,19 +220,14 @@ internal sealed class ModelWorker : IDisposable
 
     private void Step()
     {
-        var (began, grid) = (Stopwatch.GetTimestamp(), _model.Config.Model.GridSide);
+        var began = Stopwatch.GetTimestamp();
         _batch.Step();
         _meter.Drew(_name, _running.Count);
         var finished = _running.FindAll(r => r.Image.IsFinished);
-        _partialCredit = Math.Min(_partialCredit + Stopwatch.GetElapsedTime(began).TotalSeconds, MostPartialCredit);
+        _painter.Drew(Stopwatch.GetElapsedTime(began).TotalSeconds);
         foreach (var (job, image, place) in _running)
         {
-            if (!image.IsFinished && image.Position % grid == 0 && job.WantsPartial(image.Position / grid, _partialCredit > 0))
-            {
-                var decoding = Stopwatch.GetTimestamp();
-                job.ShowPartial(place, image.Position / grid, PartialPicture.Decode(_tokenizer, image.Codes.Span));
-                _partialCredit -= Stopwatch.GetElapsedTime(decoding).TotalSeconds;
-            }
+            _painter.Show(job, image, place);
         }
 
         if (finished.Count > 0)

@@ -102,13 +102,20 @@ public sealed class FaultTests
         }
 
         var text = random.Next(10) == 0 ? json.ToString()[..random.Next(json.Length)] : json.ToString();
-        var path = random.Next(
-            12) switch { 0 => "/v1/images/edits", 1 => "/v1/models", 2 => $"/v1/{(char)random.Next(33, 127)}%{random.Next(10, 99)}",
-            _ => "/v1/images/generations" };
+        var path = random.Next(12) switch
+        {
+            0 => "/v1/images/edits",
+            1 => "/v1/models",
+            2 => $"/v1/{(char)random.Next(33, 127)}%{random.Next(10, 99)}",
+            _ => "/v1/images/generations",
+        };
         var content = new ByteArrayContent(Encoding.Latin1.GetBytes(text));
         content.Headers.TryAddWithoutValidation("Content-Type", random.Next(8) switch
         {
-            0 => "text/plain", 1 => "multipart/form-data; boundary=" + Pick(["x", "", "\"", "a b"]), 2 => "", _ => "application/json",
+            0 => "text/plain",
+            1 => "multipart/form-data; boundary=" + Pick(["x", "", "\"", "a b"]),
+            2 => "",
+            _ => "application/json",
         });
         return server.Client.PostAsync(path, content);
 
