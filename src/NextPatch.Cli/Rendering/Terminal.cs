@@ -62,7 +62,7 @@ internal sealed class Terminal
     {
         if (IsLive)
         {
-            Error.Write(new Text(message, new Style(Color.Red)));
+            Error.Write(new Spectre.Console.Text(message, new Style(Color.Red)));
             Error.WriteLine();
         }
         else
