@@ -118,6 +118,7 @@ internal static class Application
               nextpatch quickstart    draw a dataset, train on it, sample, and write report.html (minutes)
               nextpatch plan          what a run costs before it starts
               nextpatch encode        images into codes
+              nextpatch encode-text   captions into features
               nextpatch train         train on your own codes
               nextpatch report        the page of a run, made again; 'train' writes it at its end
               nextpatch compare       runs beside each other: losses, cost, figures, samples
@@ -137,6 +138,7 @@ internal static class Application
         root.Add(QuickstartCommand.Create());
         root.Add(PlanCommand.Create());
         root.Add(EncodeCommand.Create());
+        root.Add(EncodeTextCommand.Create());
         root.Add(TrainCommand.Create());
         root.Add(ReportCommand.Create());
         root.Add(CompareCommand.Create());

@@ -3,8 +3,8 @@ using System.Text.RegularExpressions;
 namespace NextPatch.Text.Captions;
 
 /// <summary>
-/// The cleaning that published captions went through before T5 saw them: links, tags, file names, odd punctuation and most codes go, the rest is lower
-/// case. Features of captions that were cleaned otherwise are other features.
+/// The cleaning that published captions went through before T5 saw them: links, tags, file names, odd punctuation and most codes go, the rest is
+/// lower case. Features of captions that were cleaned otherwise are other features.
 /// </summary>
 /// <remarks>
 /// Source: <c>language/t5.py</c> of LlamaGen (DeepFloyd's rules), applied twice. Word characters, blanks and word boundaries are Python's. Not done,

@@ -6,7 +6,8 @@ using System.Text.RegularExpressions;
 namespace NextPatch.Text.Captions;
 
 /// <summary>
-/// The text of a caption without its tags, comments, scripts and styles, entities as their characters, as <c>BeautifulSoup(text, "html.parser").text</c>
+/// The text of a caption without its tags, comments, scripts and styles, entities as their characters, as <c>BeautifulSoup(text,
+/// "html.parser").text</c>
 /// gives it. A caption that is no HTML comes back as it is, down to a lone '&lt;' and an ampersand.
 /// </summary>
 internal static partial class HtmlText

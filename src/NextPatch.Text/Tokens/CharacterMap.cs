@@ -4,7 +4,8 @@ using NextPatch.Core;
 namespace NextPatch.Text.Tokens;
 
 /// <summary>Which characters of a text stand for others (compatibility forms, unusual blanks), as a model file carries it.</summary>
-/// <remarks>Source: SentencePiece's precompiled map: the length of a double-array trie (Darts-clone), the trie, then the replacements, each ended by 0.
+/// <remarks>Source: SentencePiece's precompiled map: the length of a double-array trie (Darts-clone), the trie, then the replacements, each ended by
+/// 0.
 /// </remarks>
 internal sealed class CharacterMap
 {
@@ -20,7 +21,8 @@ internal sealed class CharacterMap
         if (length % sizeof(uint) != 0 || length == 0 || length > map.Length - sizeof(uint))
         {
             throw new DataFormatException(
-                $"'{path}' is no whole SentencePiece model: its map of characters has {map.Length} bytes and says {length} of its first part. Fetch it "
+                $"'{path}' is no whole SentencePiece model: its map of characters has {map.Length} bytes and says {length} of its first part. "
+                    + $"Fetch it "
                 + "again.");
         }
 
