@@ -118,6 +118,7 @@ internal static class Application
         root.Add(QuickstartCommand.Create());
         root.Add(PlanCommand.Create());
         root.Add(EncodeCommand.Create());
+        root.Add(EncodeTextCommand.Create());
         root.Add(TrainCommand.Create());
         root.Add(ReportCommand.Create());
         root.Add(CompareCommand.Create());

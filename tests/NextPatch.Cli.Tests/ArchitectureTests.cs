@@ -7,8 +7,8 @@ namespace NextPatch.Cli.Tests;
 public sealed class ArchitectureTests
 {
     private static readonly string[] Projects =
-        ["NextPatch.Core", "NextPatch.Kernels", "NextPatch.Cpu", "NextPatch.Data", "NextPatch", "NextPatch.Torch", "NextPatch.Training",
-        "NextPatch.Evaluation", "NextPatch.Server", "NextPatch.Cli"];
+        ["NextPatch.Core", "NextPatch.Kernels", "NextPatch.Text", "NextPatch.Cpu", "NextPatch.Data", "NextPatch", "NextPatch.Torch",
+        "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Server", "NextPatch.Cli"];
 
     [Theory]
     [InlineData("NextPatch.Core", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp",
@@ -18,6 +18,8 @@ public sealed class ArchitectureTests
     [InlineData("NextPatch", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server", "TorchSharp")]
     [InlineData("NextPatch.Cpu", "NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp",
         "SkiaSharp")]
+    [InlineData("NextPatch.Text", "NextPatch.Data", "NextPatch.Cpu", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli",
+        "TorchSharp", "SkiaSharp")]
     [InlineData("NextPatch.Data", "NextPatch.Torch", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "TorchSharp")]
     [InlineData("NextPatch.Torch", "NextPatch.Data", "NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server")]
     [InlineData("NextPatch.Training", "NextPatch.Evaluation", "NextPatch.Cli", "NextPatch.Server")]

@@ -9,6 +9,7 @@ public sealed class FolderCycleTests
     [InlineData("NextPatch.Core")]
     [InlineData("NextPatch.Kernels")]
     [InlineData("NextPatch.Cpu")]
+    [InlineData("NextPatch.Text")]
     [InlineData("NextPatch.Data")]
     [InlineData("NextPatch")]
     [InlineData("NextPatch.Torch")]

@@ -56,6 +56,9 @@ internal static class CaseKinds
         (c => c.IsAbout("Inception network's resize"), InceptionNetworkCase.RunResize),
         (c => c.IsAbout("Inception network's network"), InceptionNetworkCase.RunNetwork),
         (c => c.IsAbout("Inception network's sets"), InceptionNetworkCase.RunSets),
+        (c => c.IsAbout("T5Embedder.text_preprocessing"), TextCases.RunCleaning),
+        (c => c.IsAbout("spm_encode") && c.IsAbout("T5"), TextCases.RunTokens),
+        (c => c.IsAbout("T5EncoderModel"), TextCases.RunEncoder),
     ];
 
     /// <summary>Runs a case. What it throws is its failure: a runner must get through the whole folder.</summary>

@@ -20,6 +20,8 @@ internal static class HelpTopics
         ["encode"] = new(
             "Train", "images into codes", "--images", "--tokenizer", "--output", "--image-size", "--held-out", "--crops", "--layout", "--batch-size",
             "--engine", "--json"),
+        ["encode-text"] = new(
+            "Train", "captions into the features of a text encoder", "--captions", "--encoder", "--output", "--layout", "--clean", "--max-tokens"),
         ["train"] = new(
             "Train", "a transformer on codes, coarse to fine", "--codes", "--output", "--resume", "--config", "--preset", "--recipe", "--steps",
             "--batch-size", "--patch-level", "--init-from"),

@@ -99,7 +99,7 @@ internal sealed class Terminal
     {
         if (IsLive)
         {
-            Error.Write(new Text(message, new Style(Color.Red)));
+            Error.Write(new Spectre.Console.Text(message, new Style(Color.Red)));
             Error.WriteLine();
         }
         else
