@@ -124,7 +124,11 @@ internal sealed class StudyWorker : IDisposable
     private void DrawSamples(StudyRun run, CancellationToken cancellation)
     {
         var path = Path.Combine(run.Folder, SamplesFile);
-        var samples = new ComparedSamples(SamplesPerClass, SamplesSeed, _progress) { Guidance = run.Guidance };
+        var samples = new ComparedSamples(SamplesPerClass, SamplesSeed, _progress.For("Drawing", 1), _progress.WriteLine)
+        {
+            Guidance = run.Guidance,
+        };
+
         if (!File.Exists(path) && samples.Draw([RunHistory.Read(run.Folder)], cancellation) is [{ } png])
         {
             AtomicFile.Write(path, stream => stream.Write(png));
