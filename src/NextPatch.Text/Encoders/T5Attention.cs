@@ -57,14 +57,16 @@ internal static class T5Attention
         Span<float> Row(float[] rows, int i) => rows.AsSpan(((start + i) * stride) + (head * width), width);
         for (var i = 0; i < length; i++)
         {
-            var (query, most) = (Row(queries, i), float.NegativeInfinity);
+            var query = Row(queries, i);
+            var most = float.NegativeInfinity;
             for (var j = 0; j < length; j++)
             {
                 scores[j] = Dot(query, Row(keys, j)) + byDistance[j - i + length - 1];
                 most = MathF.Max(most, scores[j]);
             }
 
-            var (sum, to) = (0f, Row(joined, i));
+            var sum = 0f;
+            var to = Row(joined, i);
             to.Clear();
             for (var j = 0; j < length; j++)
             {
