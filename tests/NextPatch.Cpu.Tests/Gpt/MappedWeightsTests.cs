@@ -1,7 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Tensors;
 using NextPatch.Cpu.Generation;
