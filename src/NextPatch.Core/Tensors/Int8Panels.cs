@@ -82,15 +82,16 @@ internal static class Int8Panels
     private static StoredTensor Take(Dictionary<string, StoredTensor> tensors, string name, ElementType type, long[] shape, string path)
         => tensors.Remove(name, out var tensor) && tensor.Type == type && tensor.Shape.SequenceEqual(shape)
             ? tensor
-            : throw Bad(path, $"{StoredFile.Quote(name)} is {(tensor is null ? "missing" : tensor.ToString())}, not {type} {HostTensor.Describe(shape)}");
+            : throw Bad(
+                path, $"{StoredFile.Quote(name)} is {(tensor is null ? "missing" : tensor.ToString())}, not {type} {HostTensor.Describe(shape)}");
 
     private static List<(string Name, long Rows, long Length)> Shapes(string text, string path)
     {
         try
         {
             using var json = JsonDocument.Parse(text);
-            return [.. json.RootElement.EnumerateObject().Select(p => p.Value is { ValueKind: JsonValueKind.Array } shape && shape.GetArrayLength() == 2
-                && shape[0].TryGetInt32(out var rows) && shape[1].TryGetInt32(out var length) && rows > 0 && length > 0
+            return [.. json.RootElement.EnumerateObject().Select(p => p.Value is { ValueKind: JsonValueKind.Array } shape
+                && shape.GetArrayLength() == 2 && shape[0].TryGetInt32(out var rows) && shape[1].TryGetInt32(out var length) && rows > 0 && length > 0
                     ? (p.Name, (long)rows, (long)length)
                     : throw Bad(path, $"{StoredFile.Quote(p.Name)} has no two extents"))];
         }

@@ -16,8 +16,9 @@ namespace NextPatch.Cpu.Gpt;
 /// gate and up with norm and SwiGLU, down product; then the head. Weights are read once for all rows.
 /// </summary>
 /// <remarks>
-/// A row's bits depend on nothing but its own sequence: products (<see cref="SkinnyGemm{L, T}"/>, <see cref="WholeGemm{L}"/>), norms and attention take each row by itself
-/// in one order. Every thread norms (and rounds) all rows for itself, which is cheaper than to wait for each other once more.
+/// A row's bits depend on nothing but its own sequence: products (<see cref="SkinnyGemm{L, T}"/>, <see cref="WholeGemm{L}"/>), norms and attention
+/// take each row by itself in one order. Every thread norms (and rounds) all rows for itself, which is cheaper than to wait for each other once
+/// more.
 /// </remarks>
 /// <typeparam name="L">Values computed at once.</typeparam>
 /// <typeparam name="T">The weights of products.</typeparam>

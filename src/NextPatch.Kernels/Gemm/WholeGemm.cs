@@ -11,9 +11,9 @@ namespace NextPatch.Kernels.Gemm;
 /// in 32 bits, and every <see cref="PanelLayout.BlockDepth"/> of k the sums are scaled and added in float.
 /// </summary>
 /// <remarks>
-/// Whole numbers are exact, 128 * 127 * 32767 fits, and blocks are added in the order of K: bits depend neither on the number of rows nor on the width
-/// of vectors nor on threads. Twice as fast as to widen weights to float, where memory no longer waits for arithmetic; the rows' rounding is a
-/// hundredth of the weights'.
+/// Whole numbers are exact, 128 * 127 * 32767 fits, and blocks are added in the order of K: bits depend neither on the number of rows nor on the
+/// width of vectors nor on threads. Fewer instructions than to widen weights to float, so that memory need not wait for arithmetic; the rows'
+/// rounding is below a hundredth of the weights'.
 /// </remarks>
 /// <typeparam name="L">Columns computed at once.</typeparam>
 internal static unsafe class WholeGemm<L>

@@ -58,12 +58,14 @@ public sealed class GptDecoderTests
         }
 
         var plain = Run<Simd1>(1);
-        Widths.AssertSame(plain, Run<Simd1>(3));
-        Widths.AssertSame(plain, Run<Simd4>(2));
-        Widths.AssertSame(plain, Run<Simd8>(4));
+        // A last bit more or less may round to the neighbour of sixteen bits, 3e-5 away, in every layer.
+        var roundedTwice = storage == WeightStorage.Int8 ? 1e-3 : 1e-5;
+        Widths.AssertSame(plain, Run<Simd1>(3), roundedTwice);
+        Widths.AssertSame(plain, Run<Simd4>(2), roundedTwice);
+        Widths.AssertSame(plain, Run<Simd8>(4), roundedTwice);
         if (Avx512F.IsSupported)
         {
-            Widths.AssertSame(plain, Run<Simd16>(2));
+            Widths.AssertSame(plain, Run<Simd16>(2), roundedTwice);
         }
     }
 
