@@ -13,6 +13,7 @@ public sealed class CaptionCleanerTests
     [InlineData("<b>bold</b> and <a href='x>y'>linked</a> <!-- hidden -->text", "bold and linked text")]
     [InlineData("<script>alert(1)</script>after", "after")]
     [InlineData("caf&eacute; &#233; &unknown; end", "café é unknown end")]
+    [InlineData("a%2Bb%26c", "a bc")]
     [InlineData("2x4", "")]
     [InlineData("a b c", "a b c")]
     [InlineData("", "")]
