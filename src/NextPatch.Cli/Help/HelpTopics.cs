@@ -58,25 +58,26 @@ internal static class HelpTopics
     {
         ["What goes in and out"] =
         [
-            "--model", "--samples", "--samples-part", "--data", "--images", "--codes", "--reference", "--reference-part", "--part", "--tokenizer",
-            "--init-from", "--image", "--mask", "--keep-rows", "--output", "--layout", "--name", "--format", "--save-statistics", "--from", "--draw",
-            "--resume", "--config", "--license", "--max-shard-size", "--get-libtorch", "--json",
+            "--model", "--captions", "--encoder", "--samples", "--samples-part", "--data", "--images", "--codes", "--reference",
+            "--reference-part", "--part", "--tokenizer", "--init-from", "--image", "--mask", "--keep-rows", "--output", "--layout", "--name",
+            "--format", "--save-statistics", "--from", "--draw", "--resume", "--config", "--license", "--max-shard-size", "--get-libtorch",
+            "--json",
         ],
         ["Length and patches"] =
         [
             "--recipe", "--minutes", "--steps", "--epochs", "--extend-to", "--batch-size", "--micro-batch", "--patch-level", "--patch-sides",
-            "--stage-rate", "--stages", "--compare",
+            "--stage-rate", "--stages", "--coarse-batch", "--mix-coarse", "--switch", "--compare",
         ],
         ["Model"] =
         [
-            "--preset", "--grid", "--vocabulary", "--classes", "--grouping", "--target-weights", "--dropout", "--attention-dropout", "--drop-path",
-            "--class-dropout", "--downsample", "--channels", "--multipliers", "--base-channels", "--blocks", "--codebook-size", "--codebook-dim",
-            "--latent-channels", "--raw-codes",
+            "--preset", "--grid", "--vocabulary", "--classes", "--grouping", "--patch-position", "--target-weights", "--dropout",
+            "--attention-dropout", "--drop-path", "--class-dropout", "--downsample", "--channels", "--multipliers", "--base-channels", "--blocks",
+            "--codebook-size", "--codebook-dim", "--latent-channels", "--raw-codes",
         ],
         ["Images"] =
         [
-            "--image-size", "--image-size-eval", "--antialias", "--resize", "--crops", "--crop-range", "--centre-crops", "--no-flips", "--held-out",
-            "--judged", "--on-error",
+            "--image-size", "--image-size-eval", "--antialias", "--resize", "--crops", "--crop-range", "--centre-crops", "--no-flips",
+            "--held-out", "--judged", "--on-error",
         ],
         ["Losses"] =
         [
@@ -85,9 +86,9 @@ internal static class HelpTopics
         ],
         ["Learning"] =
         [
-            "--lr", "--end-lr", "--warmup-steps", "--decay-share", "--beta2", "--weight-decay", "--clip-norm", "--ema-decay", "--fixed-ema",
-            "--freeze",
-            "--continuous-steps", "--revive-every", "--perturb", "--perturb-images", "--perturb-codes", "--perturb-neighbours", "--perturb-end",
+            "--lr", "--lr-schedule", "--end-lr", "--warmup-steps", "--decay-share", "--moments", "--beta2", "--weight-decay", "--clip-norm",
+            "--ema-decay", "--fixed-ema", "--freeze", "--continuous-steps", "--revive-every", "--perturb", "--perturb-images", "--perturb-codes",
+            "--perturb-neighbours", "--perturb-end",
         ],
         ["Drawing"] =
         [
@@ -100,7 +101,13 @@ internal static class HelpTopics
             "--checkpoint-every", "--keep-last", "--on-full-disk", "--stop-after-skips", "--validate-every", "--validate-images", "--log-every",
             "--sample-every", "--grid-every", "--usage-alarm",
         ],
-        ["Machine"] = ["--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--rounds", "--no-baseline", "--flops-per-second"],
+        ["Captions"] = ["--clean", "--max-tokens", "--caption-index"],
+        ["Requests"] = ["--urls", "--api-key", "--insecure", "--queue", "--timeout", "--log-json", "--log-prompts"],
+        ["Machine"] =
+        [
+            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--no-baseline",
+            "--flops-per-second",
+        ],
     };
 }
 

@@ -31,8 +31,8 @@ internal static class FiniteNumbers
         if (FirstNotFinite(type, elements) is var bad and >= 0)
         {
             throw new DataFormatException(
-                $"The weights in {file} cannot be used: '{key}' holds a number that is not finite (element {first + bad}, as {type}). The file is damaged, or "
-                    + "its training diverged; take another checkpoint.");
+                $"The weights in {file} cannot be used: '{key}' holds a number that is not finite (element {first + bad}, as {type}). "
+                    + "The file is damaged, or its training diverged; take another checkpoint.");
         }
     }
 

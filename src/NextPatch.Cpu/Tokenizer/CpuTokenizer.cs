@@ -64,7 +64,8 @@ public sealed class CpuTokenizer : IImageTokenizer
         var held = new List<IDisposable>();
         try
         {
-            var tokenizer = Open(weights.Tensors.ToDictionary(p => p.Key, p => Kept(p.Key, p.Value, weights.Path, held)), config, weights.Path, encodingBatch, threads);
+            var tensors = weights.Tensors.ToDictionary(p => p.Key, p => Kept(p.Key, p.Value, weights.Path, held));
+            var tokenizer = Open(tensors, config, weights.Path, encodingBatch, threads);
             tokenizer._held = held;
             return tokenizer;
         }

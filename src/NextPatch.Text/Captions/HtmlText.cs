@@ -96,7 +96,8 @@ internal static partial class HtmlText
         var entity = Reference().Match(text, at);
         if (!entity.Success)
         {
-            result.Append('&');
+            // The parser loses the ampersand where one letter follows it and nothing else.
+            result.Append(at + 2 == text.Length && char.IsAsciiLetter(text[at + 1]) ? "" : "&");
             return at + 1;
         }
 

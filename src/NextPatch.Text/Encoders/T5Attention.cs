@@ -48,7 +48,7 @@ internal static class T5Attention
     {
         var (width, stride) = (config.HeadWidth, config.InnerWidth);
         var scores = new float[length];
-        var byDistance = new float[(2 * length) - 1];
+        var byDistance = new float[Math.Max((2 * length) - 1, 0)]; // a text may have no tokens
         for (var i = 0; i < byDistance.Length; i++)
         {
             byDistance[i] = bias[(Bucket(i - length + 1, config.BucketCount) * config.HeadCount) + head];

@@ -1,4 +1,3 @@
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Files;
 using NextPatch.Core.Tensors;

@@ -161,7 +161,8 @@ internal static class TextEncoding
         {
             throw new ConfigException(
                 $"{folder} holds features of other settings: {difference.Name} was {PrintableText.Of($"{difference.Stored}")} and is now "
-                + $"{PrintableText.Of($"{difference.Given}")}. Choose another Output, or delete it.") { Settings = ["Output"] };
+                + $"{PrintableText.Of($"{difference.Given}")}. Choose another Output, or delete it.")
+            { Settings = ["Output"] };
         }
     }
 }

@@ -1,5 +1,4 @@
 using System.Text;
-using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 
 namespace NextPatch.Text.Tokens;

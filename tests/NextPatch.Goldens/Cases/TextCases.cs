@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Tensors;
 using NextPatch.Text.Captions;
 using NextPatch.Text.Encoders;
 using NextPatch.Text.Tokens;
