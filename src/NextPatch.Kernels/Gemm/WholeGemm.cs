@@ -64,23 +64,24 @@ internal static unsafe class WholeGemm<L>
                 if (isWidened)
                 {
                     Widen(pairs, panel, third, wide);
-                    Rows<Widened>(rows, block, wide, 2 * Widened.Vector, result + column);
+                    var next = (byte*)(panel + (BlockPairs * PairBytes));
+                    Rows<Widened>(rows, block, wide, 2 * Widened.Vector, result + column, new NextBlock(next, isBoth ? next + third : null, rows));
                 }
                 else
                 {
-                    Rows<Packed>(rows, block, (byte*)panel, third, result + column);
+                    Rows<Packed>(rows, block, (byte*)panel, third, result + column, default);
                 }
             }
         }
     }
 
-    private static void Rows<TWeights>(int rows, Block block, byte* w, nint third, float* result)
+    private static void Rows<TWeights>(int rows, Block block, byte* w, nint third, float* result, NextBlock next)
         where TWeights : struct, IWeights
     {
         var x = block.X;
-        for (; rows >= 2; rows -= 2, x += 2 * block.Stride, result += 2 * PanelLayout.UnitColumns)
+        for (var two = 0; rows >= 2; two++, rows -= 2, x += 2 * block.Stride, result += 2 * PanelLayout.UnitColumns)
         {
-            Two<TWeights>(block, w, third, x, result);
+            Two<TWeights>(block, w, third, x, result, next.Share(two), next.Step);
         }
 
         if (rows > 0)
@@ -94,7 +95,6 @@ internal static unsafe class WholeGemm<L>
     {
         for (var pair = 0; pair < pairs; pair++, from += PairBytes, to += Widened.Step)
         {
-            Packed.Prefetch((byte*)from);
             L.Store((float*)to, L.LoadPairs(from));
             L.Store((float*)to + L.Count, L.LoadPairs(from + (2 * L.Count)));
             L.Store((float*)to + (2 * L.Count), L.LoadPairs(from + third));
@@ -109,7 +109,7 @@ internal static unsafe class WholeGemm<L>
         L a0 = default, a1 = default, a2 = default, a3 = default;
         for (nint pair = 0; pair < block.Pairs; pair++, w += TWeights.Step)
         {
-            TWeights.Prefetch(w);
+            TWeights.Prefetch(w, null);
             var xa = L.Create(((float*)x)[pair]); // the bits of two numbers
             a0 = L.MultiplyAddPairs(TWeights.Load(w), xa, a0);
             a1 = L.MultiplyAddPairs(TWeights.Load(w + TWeights.Vector), xa, a1);
@@ -121,14 +121,14 @@ internal static unsafe class WholeGemm<L>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private static void Two<TWeights>(Block block, byte* w, nint third, byte* x, float* result)
+    private static void Two<TWeights>(Block block, byte* w, nint third, byte* x, float* result, byte* next, nint step)
         where TWeights : struct, IWeights
     {
         L a0 = default, a1 = default, a2 = default, a3 = default, b0 = default, b1 = default, b2 = default, b3 = default;
         var second = x + block.Stride;
         for (nint pair = 0; pair < block.Pairs; pair++, w += TWeights.Step)
         {
-            TWeights.Prefetch(w);
+            TWeights.Prefetch(w, next + (pair * step));
             var (xa, xb) = (L.Create(((float*)x)[pair]), L.Create(((float*)second)[pair]));
             var v = TWeights.Load(w);
             (a0, b0) = (L.MultiplyAddPairs(v, xa, a0), L.MultiplyAddPairs(v, xb, b0));
@@ -170,7 +170,10 @@ internal static unsafe class WholeGemm<L>
 
         static abstract L Load(byte* from);
 
-        static abstract void Prefetch(byte* weights);
+        /// <summary>Asks for weights that come later: the processor alone does not read far enough ahead while it computes.</summary>
+        /// <param name="weights">Those that are multiplied now.</param>
+        /// <param name="next">A part of the next block, or null.</param>
+        static abstract void Prefetch(byte* weights, byte* next);
     }
 
     /// <summary>As they are stored.</summary>
@@ -183,9 +186,8 @@ internal static unsafe class WholeGemm<L>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public static L Load(byte* from) => L.LoadPairs((sbyte*)from);
 
-        /// <summary>Asks for weights that come later: the processor alone does not read far enough ahead while it computes.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Prefetch(byte* weights)
+        public static void Prefetch(byte* weights, byte* next)
         {
             if (Sse.IsSupported)
             {
@@ -205,9 +207,30 @@ internal static unsafe class WholeGemm<L>
         public static L Load(byte* from) => L.Load((float*)from);
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static void Prefetch(byte* weights)
+        public static void Prefetch(byte* weights, byte* next)
         {
+            if (Sse.IsSupported)
+            {
+                Sse.Prefetch0(next);
+            }
         }
+    }
+
+    /// <summary>The weights that are widened after those at hand: every pair of rows asks for its share of them while it computes.</summary>
+    /// <param name="first">In the panel at hand.</param>
+    /// <param name="second">In the other panel, if the tile is as wide as both; else null.</param>
+    /// <param name="rows">R.</param>
+    private readonly struct NextBlock(byte* first, byte* second, int rows)
+    {
+        private const int Bytes = BlockPairs * PairBytes; // of a panel
+
+        private readonly int _share = (second == null ? 1 : 2) * Bytes / (rows / 2);
+
+        /// <summary>Bytes from pair of k to pair of k.</summary>
+        public nint Step => _share / BlockPairs;
+
+        /// <param name="two">Which pair of rows.</param>
+        public byte* Share(int two) => two * _share < Bytes ? first + (two * _share) : second + ((two * _share) - Bytes);
     }
 
     /// <summary>A block of k of all rows and of a tile of columns.</summary>
