@@ -6,6 +6,7 @@ using NextPatch.Cli.Tokenizers;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
+using Spectre.Console;
 
 namespace NextPatch.Cli.Commands;
 
@@ -124,7 +125,7 @@ internal static class EncodeCommand
             }
             else
             {
-                Write(terminal.Data, summary);
+                Write(terminal.Output, summary);
             }
 
             return Task.FromResult(ExitCode.Success);
@@ -135,7 +136,7 @@ internal static class EncodeCommand
     private static string Rate(CodeExtractionProgress p)
         => p.SecondsLeft > 0 ? $"{p.ImagesPerSecond:0.#} images/s, {Quantity.Duration(p.SecondsLeft.Value)} left" : "";
 
-    private static void Write(TextWriter output, CodeExtractionResult s)
+    private static void Write(IAnsiConsole output, CodeExtractionResult s)
     {
         output.WriteLine(
             $"{s.Count:N0} images ({s.HeldOutCount:N0} held out) as {s.GridSide}x{s.GridSide} codes in "

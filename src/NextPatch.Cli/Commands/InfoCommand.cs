@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Inspection;
 using NextPatch.Cli.Rendering;
@@ -10,7 +11,7 @@ using Spectre.Console;
 namespace NextPatch.Cli.Commands;
 
 /// <summary><c>nextpatch info</c>: what a file or folder holds.</summary>
-internal static class InfoCommand
+internal static partial class InfoCommand
 {
     private const int ShownNames = 5;
     private const int MostListed = 12;
@@ -92,29 +93,6 @@ internal static class InfoCommand
         _ => "whole, every file has its SHA-256",
     };
 
-    /// <summary>The same as JSON with the beginning of long lists: nobody reads a thousand class names.</summary>
-    private static JsonNode? Summarized(object value)
-    {
-        var node = JsonNode.Parse(Terminal.ToJson(value));
-        Shorten(node);
-        return node;
-
-        static void Shorten(JsonNode? node)
-        {
-            if (node is JsonArray { Count: > MostListed } list)
-            {
-                var more = list.Count - ShownNames;
-                list.RemoveRange(ShownNames, more);
-                list.Add($"... {more} more");
-            }
-
-            foreach (var inner in node switch { JsonArray l => l, JsonObject o => o.Select(p => p.Value), _ => Enumerable.Empty<JsonNode?>() })
-            {
-                Shorten(inner);
-            }
-        }
-    }
-
     private static void Show(Terminal terminal, FileSummary summary)
     {
         var facts = new List<(string Name, string? Value)>
@@ -133,29 +111,54 @@ internal static class InfoCommand
             ("missing", summary.Missing is { } missing ? $"{string.Join(", ", missing)}: listed in {CheckpointSums.FileName}, but not there" : null),
         };
         facts.AddRange((summary.Text ?? new Dictionary<string, string>()).Select(t => (t.Key, (string?)t.Value)));
+        facts.AddRange(Settings("contents", summary.Contents));
+        facts.AddRange(Settings("settings", summary.Configuration).Where(s => s.Name != "classNames")); // said above
         terminal.WriteFacts(facts, 12);
-
-        if (summary.Contents is not null)
-        {
-            terminal.Data.WriteLine("contents");
-            terminal.WriteJson(Summarized(summary.Contents));
-        }
-
-        if (summary.Configuration is not null)
-        {
-            terminal.Data.WriteLine("configuration");
-            terminal.WriteJson(Summarized(summary.Configuration));
-        }
-
         if (summary.Tensors is { Count: > 0 } tensors)
         {
-            var table = new Table().Border(TableBorder.Simple).AddColumn("tensor").AddColumn("shape").AddColumn("dtype");
-            foreach (var tensor in tensors)
-            {
-                table.AddRow(Markup.Escape(tensor.Name), Markup.Escape(HostTensor.Describe(tensor.Shape)), tensor.Dtype);
-            }
-
-            terminal.Output.Write(table);
+            terminal.Output.Write(TensorTable(tensors));
         }
     }
+
+    /// <summary>An object's settings in one line, then one for each list and object in it.</summary>
+    private static IEnumerable<(string Name, string? Value)> Settings(string name, object? value)
+    {
+        var settings = value is null ? [] : JsonNode.Parse(Terminal.ToJson(value))!.AsObject();
+        yield return (name, Describe(new JsonObject(settings.Where(s => s.Value is null or JsonValue).Select(Copy))));
+        foreach (var (key, inner) in settings.Where(s => s.Value is not (null or JsonValue)))
+        {
+            yield return (key, Describe(inner));
+        }
+
+        static KeyValuePair<string, JsonNode?> Copy(KeyValuePair<string, JsonNode?> setting) => new(setting.Key, setting.Value?.DeepClone());
+    }
+
+    /// <summary>A value in one line with the beginning of long lists: nobody reads a thousand class names.</summary>
+    private static string Describe(JsonNode? node) => node switch
+    {
+        JsonObject settings => string.Join(", ", settings.Select(s => $"{s.Key} {Inner(s.Value)}")),
+        JsonArray { Count: > MostListed } list => $"{string.Join(", ", list.Take(ShownNames).Select(Inner))}, ... {list.Count - ShownNames} more",
+        JsonArray list => string.Join(", ", list.Select(Inner)),
+        null => "none",
+        _ => node.ToString(),
+    };
+
+    private static string Inner(JsonNode? node) => node is JsonObject or JsonArray ? $"({Describe(node)})" : Describe(node);
+
+    /// <summary>A row for all tensors of the same shape whose names differ in numbers alone, as those of layers do.</summary>
+    private static Table TensorTable(IReadOnlyList<TensorSummary> tensors)
+    {
+        var table = new Table().Border(TableBorder.Simple).AddColumn("tensor").AddColumn(new TableColumn("number").RightAligned());
+        table.AddColumn("shape").AddColumn("dtype");
+        foreach (var group in tensors.GroupBy(t => (Name: Number.Replace(t.Name, "*"), Shape: HostTensor.Describe(t.Shape), t.Dtype)))
+        {
+            var name = group.Count() == 1 ? group.Single().Name : group.Key.Name;
+            table.AddRow(Markup.Escape(name), $"{group.Count():N0}", Markup.Escape(group.Key.Shape), group.Key.Dtype);
+        }
+
+        return table;
+    }
+
+    [GeneratedRegex(@"(?<=^|\.)\d+(?=\.|$)")]
+    private static partial Regex Number { get; }
 }

@@ -61,6 +61,11 @@ internal static class TrainingDisplay
             yield return $"Held-out loss at p=1: {loss:F4} nats per "
                 + $"code{(result.AverageValidationLoss is { } average ? $", {average:F4} with the EMA weights" : "")}; guessing costs "
                 + $"{result.Outcome?.UniformLoss:F4}.";
+            if (loss > result.Outcome?.UniformLoss)
+            {
+                yield return "Warning: guessing would cost less. The model has learnt its training images by heart: take fewer steps, more images "
+                    + "(--crops flip or ten when encoding), a smaller preset, or more dropout.";
+            }
         }
     }
 }

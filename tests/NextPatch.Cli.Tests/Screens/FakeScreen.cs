@@ -11,6 +11,9 @@ internal sealed class FakeScreen(int width) : TextWriter, IScreen
 
     public int Width => width;
 
+    /// <summary>Whether a line was too long.</summary>
+    public bool IsWrapped { get; private set; }
+
     public override Encoding Encoding => Encoding.UTF8;
 
     public override void Write(char value)
@@ -27,6 +30,7 @@ internal sealed class FakeScreen(int width) : TextWriter, IScreen
             default:
                 if (_column == width)
                 {
+                    IsWrapped = true;
                     _lines.Add(new());
                     _column = 0;
                 }
