@@ -172,7 +172,7 @@ public sealed class ImageGenerator : IDisposable
     }
 
     private PartialImage Show(long index, FinishedRow row, CancellationToken cancellation) => new(
-        PartialDecoder.Decode(_model.Tokenizer!, row.Codes.Span, cancellation))
+        PartialDecoder.Decode(_model.Tokenizer!, row.Codes, cancellation))
     {
         Index = index, Rows = row.Rows, GridSide = _model.Config.Model.GridSide, Codes = row.Codes.ToArray(),
     };

@@ -59,6 +59,17 @@ public sealed record TokenizerConfig
     /// <summary>Codes per image T.</summary>
     public int CodesPerImage => GridSide * GridSide;
 
+    /// <summary>Codes of the first rows of one image.</summary>
+    /// <param name="codes">How many there are.</param>
+    /// <exception cref="NextPatchException">They are not whole rows, none, or more than an image has.</exception>
+    internal void RequireRows(int codes)
+    {
+        if (codes <= 0 || codes > CodesPerImage || codes % GridSide != 0)
+        {
+            throw new NextPatchException($"{codes} codes are not 1 to {GridSide} rows of {GridSide} codes, the upper part of an image.");
+        }
+    }
+
     /// <summary>The configuration beside a tokenizer's weights, or, of a file in the published layout, the one that its shapes tell.</summary>
     /// <param name="path">A folder with config.json, or a file of weights.</param>
     /// <param name="weights">What is open of it.</param>

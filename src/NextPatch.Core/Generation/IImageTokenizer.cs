@@ -37,4 +37,25 @@ public interface IImageTokenizer : IDisposable
     /// <returns>float [N, 3, S, S], nominally in [-1, 1] but not clamped.</returns>
     /// <exception cref="NextPatchException">As <see cref="Decode"/>.</exception>
     float[] DecodePlanes(ReadOnlyMemory<int> codes, CancellationToken cancellation = default);
+
+    /// <summary>The upper part of one image, of which only the codes of the first rows are known.</summary>
+    /// <param name="codes">[rows * g], each in [0, K); g is the side of the grid, and there is at least one row.</param>
+    /// <param name="cancellation">Checked on the way.</param>
+    /// <returns>
+    /// uint8 [rows * S / g, S, 3]. Near what <see cref="Decode"/> makes of the whole image, and not the same: decoders look around, and below the
+    /// rows that are known the last one stands for those that are not.
+    /// </returns>
+    /// <exception cref="NextPatchException">A code is outside the codebook, or the count is not a number of whole rows of one image.</exception>
+    byte[] DecodeRows(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
+    {
+        var all = new int[Config.CodesPerImage];
+        Config.RequireRows(codes.Length);
+        codes.Span.CopyTo(all);
+        for (var i = codes.Length; i < all.Length; i++)
+        {
+            all[i] = all[i - Config.GridSide];
+        }
+
+        return Decode(all, cancellation)[..(codes.Length * Config.DownsamplingFactor * Config.DownsamplingFactor * 3)];
+    }
 }

@@ -106,13 +106,21 @@ public sealed class CpuTokenizer : IImageTokenizer
         var pixels = new byte[images * size];
         for (var image = 0; image < images; image++)
         {
-            var rendered = Render(codes.Span.Slice(image * Config.CodesPerImage, Config.CodesPerImage), cancellation);
-            for (var i = 0; i < size; i++)
-            {
-                pixels[(image * size) + i] = (byte)Math.Clamp((rendered[i] * 127.5f) + 128, 0, 255); // the published rule: truncation
-            }
+            Round(Render(codes.Span.Slice(image * Config.CodesPerImage, Config.CodesPerImage), cancellation), pixels.AsSpan(image * size, size));
         }
 
+        return pixels;
+    }
+
+    /// <inheritdoc/>
+    public byte[] DecodeRows(ReadOnlyMemory<int> codes, CancellationToken cancellation = default)
+    {
+        Config.RequireRows(codes.Length);
+        RequireKnown(codes.Span);
+        var pixels = new byte[codes.Length * Config.DownsamplingFactor * Config.DownsamplingFactor * 3];
+        // The last row once more below itself, so that the edge of the picture is none of the convolutions.
+        int[] rows = codes.Length < Config.CodesPerImage ? [.. codes.Span, .. codes.Span[^Config.GridSide..]] : codes.ToArray();
+        Round(Render(rows, cancellation), pixels);
         return pixels;
     }
 
@@ -158,12 +166,15 @@ public sealed class CpuTokenizer : IImageTokenizer
         };
     }
 
-    /// <summary>One image with vectors of a given width, before it is rounded: float [S, S, 3], nominally in [-1, 1].</summary>
+    /// <summary>
+    /// One image, or its first rows as if there were no more, with vectors of a given width, before it is rounded: float [h, S, 3], nominally in
+    /// [-1, 1].
+    /// </summary>
     internal unsafe float[] Render<L>(ReadOnlySpan<int> codes, CancellationToken cancellation)
         where L : unmanaged, ISimd<L>
     {
         var (grid, side) = (Config.GridSide, Config.ImageSide);
-        _maps.Current.Shape(grid, grid, Config.CodeWidth);
+        _maps.Current.Shape(codes.Length / grid, grid, Config.CodeWidth);
         for (var i = 0; i < codes.Length; i++)
         {
             var vector = _codebook.AsSpan(codes[i] * Config.CodeWidth, Config.CodeWidth);
@@ -171,8 +182,8 @@ public sealed class CpuTokenizer : IImageTokenizer
         }
 
         Run<L>(_decoder, cancellation);
-        var image = new float[side * side * 3];
-        for (var y = 0; y < side; y++)
+        var image = new float[_maps.Current.Height * side * 3];
+        for (var y = 0; y < _maps.Current.Height; y++)
         {
             new ReadOnlySpan<float>(_maps.Current.At(y, 0), side * 3).CopyTo(image.AsSpan(y * side * 3));
         }
@@ -251,6 +262,12 @@ public sealed class CpuTokenizer : IImageTokenizer
             throw new NextPatchException($"{codes.Length} codes are not a whole number of images of {Config.CodesPerImage} codes each.");
         }
 
+        RequireKnown(codes);
+        return codes.Length / Config.CodesPerImage;
+    }
+
+    private void RequireKnown(ReadOnlySpan<int> codes)
+    {
         foreach (var code in codes)
         {
             if (code < 0 || code >= Config.CodebookSize)
@@ -259,7 +276,14 @@ public sealed class CpuTokenizer : IImageTokenizer
                     $"Code {code} is outside the tokenizer's codebook of {Config.CodebookSize}; the codes probably belong to another tokenizer.");
             }
         }
+    }
 
-        return codes.Length / Config.CodesPerImage;
+    /// <summary>As published: by truncation.</summary>
+    private static void Round(ReadOnlySpan<float> rendered, Span<byte> pixels)
+    {
+        for (var i = 0; i < pixels.Length; i++)
+        {
+            pixels[i] = (byte)Math.Clamp((rendered[i] * 127.5f) + 128, 0, 255);
+        }
     }
 }

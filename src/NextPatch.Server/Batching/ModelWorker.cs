@@ -144,7 +144,7 @@ internal sealed class ModelWorker : IDisposable
                 _batch.Step();
             }
 
-            _painter.Decode(image.Codes.Span);
+            PartialDecoder.Decode(_tokenizer, image.Codes, CancellationToken.None);
         }
         finally
         {

@@ -1,12 +1,11 @@
 using System.Diagnostics;
 using NextPatch.Core.Generation;
-using NextPatch.Core.Imaging;
 using NextPatch.Sampling;
 
 namespace NextPatch.Server.Batching;
 
 /// <summary>
-/// Images of which some rows are drawn: those, and their mean colour below. Decoding one costs as much as a whole image, so pictures of every row
+/// Images of which some rows are drawn: those, and their mean colour below. Decoding one costs its share of a whole image, so pictures of every row
 /// share the time with the drawing; those of the contract are always made.
 /// </summary>
 internal sealed class PartialPainter
@@ -30,28 +29,8 @@ internal sealed class PartialPainter
         if (!image.IsFinished && image.Position % _tokenizer.Config.GridSide == 0 && job.WantsPartial(rows, _credit > 0))
         {
             var began = Stopwatch.GetTimestamp();
-            job.ShowPartial(place, rows, Decode(image.Codes.Span));
+            job.ShowPartial(place, rows, PartialDecoder.Decode(_tokenizer, image.Codes, CancellationToken.None));
             _credit -= Stopwatch.GetElapsedTime(began).TotalSeconds;
         }
-    }
-
-    /// <param name="codes">Of whole rows, at least one.</param>
-    public RgbImage Decode(ReadOnlySpan<int> codes)
-    {
-        var config = _tokenizer.Config;
-        var image = PartialDecoder.Decode(_tokenizer, codes, CancellationToken.None);
-        var drawn = codes.Length / config.GridSide * config.DownsamplingFactor * config.ImageSide * 3;
-        Span<long> sums = stackalloc long[3];
-        for (var i = 0; i < drawn; i++)
-        {
-            sums[i % 3] += image.Pixels[i];
-        }
-
-        for (var i = drawn; i < image.Pixels.Length; i++)
-        {
-            image.Pixels[i] = (byte)(sums[i % 3] / (drawn / 3));
-        }
-
-        return image;
     }
 }

@@ -6,24 +6,27 @@ namespace NextPatch.Sampling;
 /// <summary>Codes of the first rows of a grid to an image.</summary>
 internal static class PartialDecoder
 {
-    private const byte Grey = 128;
-
     /// <param name="tokenizer">Decodes.</param>
-    /// <param name="codes">Of whole rows. Where rows are missing, the last one stands for them, so that the edge is no contrast.</param>
+    /// <param name="codes">Of whole rows, at least one.</param>
     /// <param name="cancellation">Reaches the decoder.</param>
-    /// <returns>Grey below the rows that there are.</returns>
-    public static RgbImage Decode(IImageTokenizer tokenizer, ReadOnlySpan<int> codes, CancellationToken cancellation)
+    /// <returns>The rows that there are, and their mean colour below.</returns>
+    public static RgbImage Decode(IImageTokenizer tokenizer, ReadOnlyMemory<int> codes, CancellationToken cancellation)
     {
         var config = tokenizer.Config;
-        var all = new int[config.CodesPerImage];
-        codes.CopyTo(all);
-        for (var i = codes.Length; i < all.Length; i++)
+        var drawn = tokenizer.DecodeRows(codes, cancellation);
+        var sums = new long[3];
+        for (var i = 0; i < drawn.Length; i++)
         {
-            all[i] = all[i - config.GridSide];
+            sums[i % 3] += drawn[i];
         }
 
-        var pixels = tokenizer.Decode(all, cancellation);
-        pixels.AsSpan(codes.Length / config.GridSide * config.DownsamplingFactor * config.ImageSide * 3).Fill(Grey);
+        var pixels = new byte[config.ImageSide * config.ImageSide * 3];
+        drawn.CopyTo(pixels, 0);
+        for (var i = drawn.Length; i < pixels.Length; i++)
+        {
+            pixels[i] = (byte)(sums[i % 3] / (drawn.Length / 3));
+        }
+
         return new RgbImage(config.ImageSide, config.ImageSide, pixels);
     }
 }

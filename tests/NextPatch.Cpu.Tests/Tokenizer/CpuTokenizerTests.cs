@@ -1,12 +1,14 @@
 using System.Runtime.Intrinsics.X86;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Tensors;
 using NextPatch.Cpu.Tests.Kernels;
 using NextPatch.Cpu.Tokenizer;
 using NextPatch.Kernels.Simd;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
+using TorchSharp;
 
 namespace NextPatch.Cpu.Tests.Tokenizer;
 
@@ -37,6 +39,45 @@ public sealed class CpuTokenizerTests
         Assert.InRange(expected.Distinct().Count(), 20, 256); // a picture, not a plane
         Assert.All(expected.Zip(actual), p => Assert.InRange(p.Second - p.First, -1, 1));
         Assert.InRange(expected.Zip(actual).Count(p => p.First != p.Second), 0, expected.Length / 100);
+    }
+
+    [Theory]
+    [InlineData(false, 1)]
+    [InlineData(false, 5)]
+    [InlineData(true, 1)]
+    [InlineData(true, 4)]
+    public void First_rows_are_those_of_TorchSharp_with_the_last_one_once_more_below(bool isVqgan, int rows)
+    {
+        var config = isVqgan ? Vqgan : Small;
+        using var tokenizer = Create(config);
+        using var decoder = Open(tokenizer);
+        var codes = Codes(config, 1)[..(rows * config.GridSide)];
+        using var scope = torch.NewDisposeScope();
+        var shown = torch.tensor(codes.Concat(codes[^config.GridSide..]).Select(c => (long)c).ToArray(), [1, codes.Length + config.GridSide]);
+        var image = tokenizer.Render(tokenizer.Lookup(shown, rows + 1, config.GridSide))[0].permute(1, 2, 0);
+        var bytes = ((image * 127.5) + 128).clamp(0, 255).to(torch.uint8).contiguous().data<byte>().ToArray();
+        var expected = bytes[..(codes.Length * config.DownsamplingFactor * config.DownsamplingFactor * 3)];
+        var actual = decoder.DecodeRows(codes);
+        Assert.Equal(expected.Length, actual.Length);
+        Assert.All(expected.Zip(actual), p => Assert.InRange(p.Second - p.First, -1, 1));
+        Assert.InRange(expected.Zip(actual).Count(p => p.First != p.Second), 0, expected.Length / 100);
+    }
+
+    [Fact]
+    public void All_rows_are_the_image_and_parts_of_rows_are_refused()
+    {
+        using var tokenizer = Create(Small);
+        using var decoder = Open(tokenizer);
+        var codes = Codes(Small, 1);
+        Assert.Equal(decoder.Decode(codes), decoder.DecodeRows(codes));
+        using IImageTokenizer plain = new TorchTokenizer(tokenizer);
+        Assert.Equal(decoder.Decode(codes).Length / 2, plain.DecodeRows(codes.AsMemory(0, codes.Length / 2)).Length);
+        foreach (var length in new[] { 0, 3, codes.Length + Small.GridSide })
+        {
+            var part = new int[length];
+            Assert.Contains("rows", Assert.Throws<NextPatchException>(() => decoder.DecodeRows(part)).Message, StringComparison.Ordinal);
+            Assert.Contains("rows", Assert.Throws<NextPatchException>(() => plain.DecodeRows(part)).Message, StringComparison.Ordinal);
+        }
     }
 
     [Theory]
