@@ -117,7 +117,7 @@ public static class GptTraining
     {
         if (request.Tokenizer is { } named)
         {
-            CodeTokenizer.Of(request.Codes, codes).RequireSame(named);
+            CodeTokenizer.From(request.Codes, codes).RequireSame(named);
             return Path.GetFullPath(named);
         }
 

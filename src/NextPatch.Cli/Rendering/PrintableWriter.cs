@@ -13,7 +13,7 @@ internal sealed class PrintableWriter(TextWriter inner) : TextWriter(inner.Forma
 {
     public override Encoding Encoding => inner.Encoding;
 
-    public override void Write(char value) => inner.Write(PrintableText.Of(value.ToString()));
+    public override void Write(char value) => inner.Write(PrintableText.From(value.ToString()));
 
     public override void Write(string? value) => inner.Write(value is null ? null : Escaped(value));
 
@@ -31,7 +31,7 @@ internal sealed class PrintableWriter(TextWriter inner) : TextWriter(inner.Forma
 
     /// <summary>Windows ends lines with two characters, of which the first acts on a terminal elsewhere.</summary>
     private static string Escaped(string text)
-        => PrintableText.Of(Environment.NewLine == "\n" ? text : text.Replace(Environment.NewLine, "\n", StringComparison.Ordinal));
+        => PrintableText.From(Environment.NewLine == "\n" ? text : text.Replace(Environment.NewLine, "\n", StringComparison.Ordinal));
 }
 
 /// <summary>The same as <see cref="PrintableWriter"/> for tables and colours, whose own control codes must pass.</summary>
@@ -45,8 +45,8 @@ internal sealed class PrintableSegments : IRenderHook
         public Measurement Measure(RenderOptions options, int maxWidth) => inner.Measure(options, maxWidth);
 
         public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) => inner.Render(options, maxWidth).Select(segment =>
-            segment.IsControlCode || segment.IsLineBreak || ReferenceEquals(PrintableText.Of(segment.Text), segment.Text)
+            segment.IsControlCode || segment.IsLineBreak || ReferenceEquals(PrintableText.From(segment.Text), segment.Text)
                 ? segment
-                : new Segment(PrintableText.Of(segment.Text), segment.Style));
+                : new Segment(PrintableText.From(segment.Text), segment.Style));
     }
 }
