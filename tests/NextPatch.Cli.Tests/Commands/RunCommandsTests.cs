@@ -1,6 +1,5 @@
 using System.Text.Json;
 using NextPatch.Cli.CommandLine;
-using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Models;
 using NextPatch.Torch.Tokenizer;
