@@ -1,8 +1,5 @@
 using System.Text.Json;
 using NextPatch.Cli.CommandLine;
-using NextPatch.Data.Codes;
-using NextPatch.Models;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
 

@@ -1,9 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Cli.CommandLine;
-using NextPatch.Data.Codes;
-using NextPatch.Models;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
 
