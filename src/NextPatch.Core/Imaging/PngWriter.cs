@@ -14,7 +14,7 @@ public static class PngWriter
 
     /// <summary>Writes one image; the stream stays open.</summary>
     /// <param name="destination">Where the file goes.</param>
-    /// <param name="image">The image.</param>
+    /// <param name="image">Written with eight bits a channel, without alpha.</param>
     /// <param name="text">Metadata: keys of 1 to 79 printable ASCII characters, any values without NUL. ASCII values become tEXt chunks, others
     /// iTXt.</param>
     /// <exception cref="ArgumentException">A key or value cannot be stored in a PNG file.</exception>

@@ -23,7 +23,7 @@ internal sealed class Evaluator
         => (_network, _reference, _metrics, _seed) = (network, reference, MetricChoice.Resolve(metrics, network, reference), seed);
 
     /// <summary>Reads the samples once and measures them.</summary>
-    /// <param name="samples">The samples.</param>
+    /// <param name="samples">As large as the reference's images.</param>
     /// <param name="progress">Receives the number of images done.</param>
     /// <param name="onMetric">Told which figure is computed when all images are done: some take minutes.</param>
     /// <param name="cancellation">Reaches every loop.</param>
