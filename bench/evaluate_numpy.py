@@ -87,7 +87,9 @@ def radii(rows):
     result = np.empty(len(rows), np.float32)
     for i in range(0, len(rows), BATCH):
         # a few thousand columns at a time, as the evaluator does: the whole would be 10 GB
-        near = [np.partition(distances(rows[i : i + BATCH], rows[j : j + BATCH]), NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1] for j in range(0, len(rows), BATCH)]
+        near = [
+            np.partition(distances(rows[i : i + BATCH], rows[j : j + BATCH]), NEIGHBOURS, axis=1)[:, : NEIGHBOURS + 1]
+            for j in range(0, len(rows), BATCH)]
         result[i : i + BATCH] = np.partition(np.concatenate(near, 1), NEIGHBOURS, axis=1)[:, NEIGHBOURS]
     return result
 
@@ -130,7 +132,8 @@ def main():
         if baseline:
             result["secondsRatio"] = result["seconds"] / sum(baseline[n] for n in theirs)
             result["valueDifference"] = [v - baseline[n] for v, n in zip(np.atleast_1d(value).tolist(), names)]
-    print(json.dumps({"metrics": results, "peakBytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10, "numpy": np.__version__, "scipy": scipy.__version__}))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss << 10
+    print(json.dumps({"metrics": results, "peakBytes": peak, "numpy": np.__version__, "scipy": scipy.__version__}))
 
 
 main()

@@ -32,7 +32,8 @@ class E(nn.Module):
     def forward(s,x):
         b=s.b(x); c=s.c(x); p=F.max_pool2d(x,3,1,1) if s.m else F.avg_pool2d(x,3,1,1,count_include_pad=False)
         return torch.cat([s.a(x),s.b1(b),s.b2(b),s.c1(c),s.c2(c),s.p(p)],1)
-net=S(C(3,32,3,2),C(32,32,3),C(32,64,3,1,1),nn.MaxPool2d(3,2),C(64,80,1),C(80,192,3),nn.MaxPool2d(3,2),A(192,32),A(256,64),A(288,64),B(),L(128),L(160),L(160),L(192),D(),E(1280,False),E(2048,True)).eval()
+net=S(C(3,32,3,2),C(32,32,3),C(32,64,3,1,1),nn.MaxPool2d(3,2),C(64,80,1),C(80,192,3),nn.MaxPool2d(3,2),
+      A(192,32),A(256,64),A(288,64),B(),L(128),L(160),L(160),L(192),D(),E(1280,False),E(2048,True)).eval()
 x=torch.rand(8,3,299,299)*2-1
 with torch.no_grad():
     best=9e9

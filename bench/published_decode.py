@@ -16,31 +16,15 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-WIDTH, LAYERS, HEADS, FFN, VOCABULARY, GRID, CLASSES = 768, 12, 12, 2048, 16384, 16, 1000
+from published_step import CLASSES, FFN, GRID, HEADS, LAYERS, VOCABULARY, WIDTH, Norm, rotary
+
 CHANNELS, MULTIPLIERS, BLOCKS, LATENT, CODE = 128, (1, 1, 2, 2, 4), 2, 256, 8
-
-
-class Norm(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(WIDTH))
-
-    def forward(self, x):
-        y = x.float()
-        return (y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + 1e-5)).type_as(x) * self.weight
-
-
-def rotary():
-    half = WIDTH // HEADS // 2
-    frequencies = 1.0 / (10000 ** (torch.arange(0, half, 2)[: half // 2].float() / half))
-    angles = torch.outer(torch.arange(GRID).float(), frequencies)
-    grid = torch.cat([angles[:, None, :].expand(-1, GRID, -1), angles[None, :, :].expand(GRID, -1, -1)], -1).reshape(GRID * GRID, half)
-    return torch.cat([torch.zeros(1, half, 2), torch.stack([grid.cos(), grid.sin()], -1)])
 
 
 def rotate(x, angle):
     pairs = x.reshape(*x.shape[:-1], -1, 2)
-    return torch.stack([pairs[..., 0] * angle[..., 0] - pairs[..., 1] * angle[..., 1], pairs[..., 1] * angle[..., 0] + pairs[..., 0] * angle[..., 1]], -1).flatten(-2)
+    cos, sin = angle[..., 0], angle[..., 1]
+    return torch.stack([pairs[..., 0] * cos - pairs[..., 1] * sin, pairs[..., 1] * cos + pairs[..., 0] * sin], -1).flatten(-2)
 
 
 class Block(nn.Module):
@@ -67,7 +51,7 @@ class Gpt(nn.Module):
         super().__init__()
         self.classes, self.codes = nn.Embedding(CLASSES + 1, WIDTH), nn.Embedding(VOCABULARY, WIDTH)
         self.blocks, self.norm, self.head = nn.ModuleList([Block() for _ in range(LAYERS)]), Norm(), nn.Linear(WIDTH, VOCABULARY, bias=False)
-        self.table = rotary()
+        self.table = rotary(GRID)
 
     def begin(self, rows):
         for block in self.blocks:
@@ -75,7 +59,8 @@ class Gpt(nn.Module):
 
     def step(self, codes, position):
         """Codes of N images, drawn before this position; gives the next ones."""
-        x = self.codes(torch.cat([codes, codes]))[:, None] if position > 0 else self.classes(torch.cat([codes, torch.full_like(codes, CLASSES)]))[:, None]
+        both = torch.cat([codes, codes if position > 0 else torch.full_like(codes, CLASSES)])
+        x = (self.codes if position > 0 else self.classes)(both)[:, None]
         mask = torch.where(torch.arange(GRID * GRID + 1) <= position, 0.0, float("-inf"))
         for block in self.blocks:
             x = block(x, self.table[position], position, mask)
@@ -191,7 +176,9 @@ def main():
         add("tokenizer.decode", timed(lambda: decode(torch.randn(1, CODE, GRID, GRID))))
         add("tokenizer.encode", timed(lambda: find(torch.rand(1, 3, 16 * GRID, 16 * GRID) * 2 - 1)))
         add("image.warm", timed(image))
-    print(json.dumps([{"name": name, "unit": "s", "min": min(values[1:]), "median": statistics.median(values[1:]), "torch": torch.__version__} for name, values in seconds.items()]))
+    print(json.dumps([
+        {"name": name, "unit": "s", "min": min(values[1:]), "median": statistics.median(values[1:]), "torch": torch.__version__}
+        for name, values in seconds.items()]))
 
 
 main()

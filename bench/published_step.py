@@ -40,7 +40,9 @@ def rotary(side):
 def rotate(x, table):
     pairs = x.float().reshape(*x.shape[:-1], -1, 2)
     table = table.view(1, pairs.size(1), 1, pairs.size(3), 2)
-    return torch.stack([pairs[..., 0] * table[..., 0] - pairs[..., 1] * table[..., 1], pairs[..., 1] * table[..., 0] + pairs[..., 0] * table[..., 1]], -1).flatten(3).type_as(x)
+    cos, sin = table[..., 0], table[..., 1]
+    turned = torch.stack([pairs[..., 0] * cos - pairs[..., 1] * sin, pairs[..., 1] * cos + pairs[..., 0] * sin], -1)
+    return turned.flatten(3).type_as(x)
 
 
 class Block(nn.Module):
@@ -105,7 +107,10 @@ def main():
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             seconds[p].append((time.perf_counter() - start) / n)
-    print(json.dumps([{"name": f"p{p}.step", "unit": "s/image", "min": min(values[1:]), "median": statistics.median(values[1:]), "torch": torch.__version__} for p, values in seconds.items()]))
+    print(json.dumps([
+        {"name": f"p{p}.step", "unit": "s/image", "min": min(values[1:]), "median": statistics.median(values[1:]), "torch": torch.__version__}
+        for p, values in seconds.items()]))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -84,6 +84,7 @@ create direct "$packages$(package TorchSharp 0.107.0)"
 dotnet build -c Release -v quiet
 is_safe bin/Release/net10.0
 create above "$(package NextPatch "$version")$(package NextPatch.Training "$version")"
+cp "$here"/Outside/Training/*.cs .
 dotnet build -c Release -v quiet
 is_safe bin/Release/net10.0
 create sources "$(for name in NextPatch NextPatch.Torch; do echo "<ProjectReference Include=\"$checkout/src/$name/$name.csproj\" />"; done)

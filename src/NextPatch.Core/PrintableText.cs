@@ -10,7 +10,7 @@ internal static class PrintableText
     /// Control characters, and those that turn the direction of what follows, as <c>\u001b</c>, which JSON reads too; line feeds and tabs stay.
     /// </summary>
     /// <returns>The same object where nothing is to be escaped.</returns>
-    public static string Of(string text)
+    public static string From(string text)
     {
         if (text.AsSpan().IndexOfAnyInRange('\0', '\u001f') < 0 && !text.Any(IsHarmful))
         {

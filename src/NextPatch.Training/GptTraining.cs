@@ -14,8 +14,8 @@ namespace NextPatch.Training;
 /// <code>
 /// var result = GptTraining.Run(new()
 /// {
-///     Codes = "codes", Model = GptPresets.Get("small"), Training = TrainingRecipes.Get("cpu") with { Steps = 2400 },
-///     Run = new() { Output = "run", Resume = true },
+///     Codes = "codes", Model = GptPresets.Get("small"), Run = new() { Output = "run", Resume = true },
+///     Training = TrainingRecipes.Get("cpu", GptPresets.Get("small")).Training with { Steps = 2400 },
 /// });
 /// </code>
 /// </summary>
@@ -117,7 +117,7 @@ public static class GptTraining
     {
         if (request.Tokenizer is { } named)
         {
-            CodeTokenizer.Of(request.Codes, codes).RequireSame(named);
+            CodeTokenizer.From(request.Codes, codes).RequireSame(named);
             return Path.GetFullPath(named);
         }
 

@@ -81,7 +81,7 @@ public sealed record CodeExtractionOptions
                 ? Array.Empty<string>()
                 : [$"Precision {Precision} is not known here; take Fp32 or Bf16."],
             .. Layout == CodeLayout.Published && Name is not null && PathComponent.ProblemOf(Name) is { } problem
-                ? [$"Name '{PrintableText.Of(Name)}' names the folders of the published layout, and is no name of a folder: {problem}."]
+                ? [$"Name '{PrintableText.From(Name)}' names the folders of the published layout, and is no name of a folder: {problem}."]
                 : Array.Empty<string>(),
             .. Part == DatasetPart.Val && HeldOut > 0
                 ? ["HeldOut is a share of the training images, which Part Val leaves out."]

@@ -65,7 +65,7 @@ public static class WeightsConverter
 
         if (format is OutputFormat.PyTorch or OutputFormat.Npz)
         {
-            FileConfig.WriteBeside(output, FileConfig.Of(source)); // neither format has room for a text that others pass over
+            FileConfig.WriteBeside(output, FileConfig.From(source)); // neither format has room for a text that others pass over
         }
 
         return new WeightsConversionResult(
@@ -157,7 +157,7 @@ public static class WeightsConverter
 
     private static Dictionary<string, string> WithConfig(Dictionary<string, string> metadata, ModelSource source)
     {
-        if (FileConfig.Of(source) is { } config)
+        if (FileConfig.From(source) is { } config)
         {
             metadata[FileConfig.MetadataKey] = FileConfig.Write(config);
         }

@@ -3,7 +3,6 @@ using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests;
 
@@ -20,7 +19,7 @@ internal static class SmallModel
         var checkpoint = Path.Combine(run, "step-00000005");
         Directory.CreateDirectory(checkpoint);
         File.WriteAllText(Path.Combine(run, "latest"), "step-00000005\n");
-        var model = GptPresets.Get("tiny") with { GridSide = 2, VocabularySize = 32, ClassCount = ClassNames.Length };
+        var model = GptPresets.Get("tiny") with { GridSide = 2, VocabularySize = SmallCodes.Vocabulary, ClassCount = ClassNames.Length };
         var config = new CheckpointConfig { Model = model, ClassNames = ClassNames, ImageSide = 8, TokenizerHash = tokenizerHash };
         File.WriteAllText(Path.Combine(checkpoint, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
         File.WriteAllText(
@@ -35,9 +34,7 @@ internal static class SmallModel
 
         if (withTokenizer)
         {
-            using var tokenizer = new VqTokenizer(
-                new TokenizerConfig { ImageSide = 8, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
-            tokenizer.SaveTo(folder["tokenizer"]);
+            SmallCodes.WriteTokenizer(folder["tokenizer"], gridSide: 2);
         }
 
         return run;

@@ -1,6 +1,6 @@
+using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Tensors;
-
 
 namespace NextPatch.Cli.Tests;
 
@@ -32,6 +32,17 @@ internal static class SmallResNet
         Add("linear.weight", FormulaTensors.Make("linear.weight", 0.3f, 0, 10, 64));
         Add("linear.bias", FormulaTensors.Make("linear.bias", 0.1f, 0, 10));
         SafetensorsFile.Write(path, tensors);
+        return path;
+    }
+
+    /// <summary>Random images as an archive for evaluation.</summary>
+    /// <returns>The path.</returns>
+    public static string WriteImages(string path, int count, int side, int seed)
+    {
+        var pixels = new byte[count * side * side * 3];
+        new Random(seed).NextBytes(pixels);
+        using var archive = new NpzWriter(path);
+        archive.Add("arr_0", new HostTensor(ElementType.UInt8, [count, side, side, 3], pixels));
         return path;
     }
 }

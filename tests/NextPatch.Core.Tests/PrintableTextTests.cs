@@ -9,5 +9,5 @@ public sealed class PrintableTextTests
     [InlineData("\u009b31m", "\\u009b31m")]
     [InlineData("gnp\u202e.exe", "gnp\\u202e.exe")]
     [InlineData("del\u007f", "del\\u007f")]
-    public void Characters_that_act_are_shown(string text, string expected) => Assert.Equal(expected, PrintableText.Of(text));
+    public void Characters_that_act_are_shown(string text, string expected) => Assert.Equal(expected, PrintableText.From(text));
 }

@@ -54,7 +54,7 @@ internal static class EncodeBenchCommand
             NativeBackend.EnsureLoaded();
             var terminal = Terminal.From(parsed);
             var (path, side) = (parsed.GetValue(tokenizer), parsed.GetRequiredValue(size));
-            var isBf16 = TokenizerPrecision.Of(parsed, precision) == ComputePrecision.Bf16;
+            var isBf16 = TokenizerPrecision.From(parsed, precision) == ComputePrecision.Bf16;
             var plan = new EncodeBenchPlan(
                 () => CreateTokenizer(path, side), parsed.GetRequiredValue(images), parsed.GetRequiredValue(rounds), parsed.GetValue(batch), isBf16);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads.");

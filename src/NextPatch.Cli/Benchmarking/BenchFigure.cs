@@ -6,7 +6,7 @@ namespace NextPatch.Cli.Benchmarking;
 /// <summary>One measured number, as <c>--json</c> of a benchmark lists it.</summary>
 /// <param name="Name">What was measured: patch side, part, and whether it is the median or the minimum of the rounds.</param>
 /// <param name="Value">The figure.</param>
-/// <param name="Unit">Its unit.</param>
+/// <param name="Unit">s, s/image, GB/s; of a ratio what it is of.</param>
 /// <param name="Baseline">The same figure written the published way, in the same rounds; for a ratio between patch sides its roofline in
 /// FLOPs.</param>
 /// <param name="Ratio">Value / baseline: the median of the rounds' ratios, or minimum over minimum.</param>

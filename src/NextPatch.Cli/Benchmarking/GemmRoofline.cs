@@ -39,7 +39,7 @@ internal sealed class GemmRoofline : IDisposable
     public double Flops => _shapes.Sum(s => s.Flops);
 
     /// <summary>Runs every shape and returns the seconds of all layers: x W^T, dy W, dy^T x.</summary>
-    public FloorTimes Measure()
+    public Times Measure()
     {
         using var noGrad = no_grad();
         double forward = 0, input = 0, weight = 0;
@@ -49,13 +49,13 @@ internal sealed class GemmRoofline : IDisposable
             (forward, input, weight) = (forward + f, input + i, weight + w);
         }
 
-        return new FloorTimes(forward, input, weight);
+        return new Times(forward, input, weight);
     }
 
     public void Dispose() => Array.ForEach(_shapes, s => s.Dispose());
 
     /// <summary>Seconds of the three products of every linear map.</summary>
-    public readonly record struct FloorTimes(double Forward, double InputGradient, double WeightGradient)
+    public readonly record struct Times(double Forward, double InputGradient, double WeightGradient)
     {
         public double Total => Forward + InputGradient + WeightGradient;
     }

@@ -31,10 +31,10 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
     {
         var batches = plan.MicroBatches.Select(m => BenchBatch.Create(plan.Model, m.Side, m.Images)).ToList();
         var type = plan.Training.Precision == ComputePrecision.Bf16 ? torch.ScalarType.BFloat16 : torch.ScalarType.Float32;
-        GemmRoofline Floor(BenchBatch batch, bool isLibrary) => new(plan.Model, (long)batch.Images * batch.Geometry.PatchCount, type, isLibrary);
-        var floors = batches.Select(b => Floor(b, isLibrary: false)).ToList();
-        var libraries = TorchGemm.IsPreferredFor(type) ? batches.Select(b => Floor(b, isLibrary: true)).ToList() : [];
-        _flops = [.. floors.Select(f => f.Flops)];
+        GemmRoofline Roofline(BenchBatch batch, bool isLibrary) => new(plan.Model, (long)batch.Images * batch.Geometry.PatchCount, type, isLibrary);
+        var rooflines = batches.Select(b => Roofline(b, isLibrary: false)).ToList();
+        var libraries = TorchGemm.IsPreferredFor(type) ? batches.Select(b => Roofline(b, isLibrary: true)).ToList() : [];
+        _flops = [.. rooflines.Select(f => f.Flops)];
         var copy = new CopySpeed();
         using var own = Prepared(
             () => new OwnStep(plan.Model, plan.Training, plan.Recompute), batches, _ownMemory, "the step of this program", cancellation);
@@ -47,7 +47,7 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
             for (var i = 0; i < batches.Count; i++)
             {
                 cancellation.ThrowIfCancellationRequested();
-                var floor = floors[i].Measure();
+                var roofline = rooflines[i].Measure();
                 own.TakeSeconds();
                 var times = StepTimes.Measure(own, batches[i]);
                 foreach (var (part, seconds) in own.TakeSeconds())
@@ -57,14 +57,14 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
 
                 _rounds[i].Add(
                     new Round(
-                    times, published is null ? null : StepTimes.Measure(published, batches[i]), floor,
+                    times, published is null ? null : StepTimes.Measure(published, batches[i]), roofline,
                     libraries.Count == 0 ? null : libraries[i].Measure()));
                 note($"round {round + 1} of {plan.Rounds}, p={batches[i].Geometry.PatchSide}: {times.Total / batches[i].Images:F3} s/image, bare "
-                    + $"products {floor.Total / batches[i].Images:F3}");
+                    + $"products {roofline.Total / batches[i].Images:F3}");
             }
         }
 
-        floors.Concat(libraries).ToList().ForEach(f => f.Dispose());
+        rooflines.Concat(libraries).ToList().ForEach(f => f.Dispose());
         return [.. Figures()];
     }
 
@@ -111,14 +111,14 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
     private IEnumerable<BenchFigure> FiguresOf(int i)
     {
         var ((side, images), rounds) = (plan.MicroBatches[i], _rounds[i]);
-        var passes = rounds.Select(r => r.Floor.Total).ToArray();
+        var passes = rounds.Select(r => r.Roofline.Total).ToArray();
         var bytes = OwnStep.OptimiserBytes(plan.Model, plan.Training);
-        (string Part, Func<StepTimes, double> Of, double[]? Floor)[] parts =
+        (string Part, Func<StepTimes, double> Of, double[]? Roofline)[] parts =
         [
             ("forward", t => t.Forward, null), ("backward", t => t.Backward, null), ("forwardBackward", t => t.Passes, passes),
             ("optimiser", t => t.Optimiser, [.. _copySpeeds.Select(speed => bytes / speed)]), ("step", t => t.Total, passes),
         ];
-        foreach (var (part, of, floor) in parts)
+        foreach (var (part, of, roofline) in parts)
         {
             var own = rounds.Select(r => of(r.Own)).ToArray();
             var published = plan.WithBaseline ? rounds.Select(r => of(r.Published!)).ToArray() : null;
@@ -127,10 +127,10 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
                 ? null
                 : BenchFigure.Median(published) / images,
                 published is null ? null : BenchFigure.Median(own.Zip(published, (a, b) => a / b)),
-                    floor is null ? null : BenchFigure.Median(own.Zip(floor, (a, f) => f / a)));
+                    roofline is null ? null : BenchFigure.Median(own.Zip(roofline, (a, f) => f / a)));
             yield return new BenchFigure(
                 $"p{side}.{part}.min", own.Min() / images, "s/image", published?.Min() / images, own.Min() / published?.Min(),
-                floor?.Min() / own.Min());
+                roofline?.Min() / own.Min());
         }
 
         foreach (var (part, seconds) in _parts[i])
@@ -147,11 +147,11 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         yield return new BenchFigure(
             $"p{side}.peakMemory", _ownMemory[i], "bytes", plan.WithBaseline ? _publishedMemory[i] : null,
             plan.WithBaseline ? (double)_ownMemory[i] / _publishedMemory[i] : null);
-        (string Product, Func<GemmRoofline.FloorTimes, double> Of)[] products =
+        (string Product, Func<GemmRoofline.Times, double> Of)[] products =
             [("forward", f => f.Forward), ("inputGradient", f => f.InputGradient), ("weightGradient", f => f.WeightGradient)];
         foreach (var (product, of) in products)
         {
-            var (seconds, library) = (rounds.Min(r => of(r.Floor)), rounds.Min(r => r.Library is { } times ? of(times) : default(double?)));
+            var (seconds, library) = (rounds.Min(r => of(r.Roofline)), rounds.Min(r => r.Library is { } times ? of(times) : default(double?)));
             yield return new BenchFigure($"p{side}.products.{product}", _flops[i] / seconds, "FLOP/s", _flops[i] / library, library / seconds);
         }
     }
@@ -163,14 +163,15 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         for (var i = 1; i < plan.MicroBatches.Count; i++)
         {
             var side = plan.MicroBatches[i].Side;
-            var floor = TrainingCost.ForwardFlopsPerImage(plan.Model, side) / TrainingCost.ForwardFlopsPerImage(plan.Model, 1);
+            var planned = TrainingCost.ForwardFlopsPerImage(plan.Model, side) / TrainingCost.ForwardFlopsPerImage(plan.Model, 1);
             var ratios = _rounds[i].Zip(_rounds[0], (a, b) => PerImage(i, a.Own) / PerImage(0, b.Own)).ToArray();
             var minimum = _rounds[i].Min(r => PerImage(i, r.Own)) / _rounds[0].Min(r => PerImage(0, r.Own));
-            yield return new BenchFigure($"p{side}.ofP1.median", BenchFigure.Median(ratios), "p=1 images", floor, BenchFigure.Median(ratios) / floor);
-            yield return new BenchFigure($"p{side}.ofP1.min", minimum, "p=1 images", floor, minimum / floor);
+            var median = BenchFigure.Median(ratios);
+            yield return new BenchFigure($"p{side}.ofP1.median", median, "p=1 images", planned, median / planned);
+            yield return new BenchFigure($"p{side}.ofP1.min", minimum, "p=1 images", planned, minimum / planned);
         }
     }
 
     /// <summary>What one round saw of one patch side; <paramref name="Library"/> where the products are not libtorch's.</summary>
-    private sealed record Round(StepTimes Own, StepTimes? Published, GemmRoofline.FloorTimes Floor, GemmRoofline.FloorTimes? Library);
+    private sealed record Round(StepTimes Own, StepTimes? Published, GemmRoofline.Times Roofline, GemmRoofline.Times? Library);
 }

@@ -23,7 +23,7 @@ internal static class EngineOption
     }
 
     /// <returns>Null for auto.</returns>
-    public static IComputeBackend? Of(ParseResult parsed, Option<string> option) => parsed.GetRequiredValue(option) switch
+    public static IComputeBackend? From(ParseResult parsed, Option<string> option) => parsed.GetRequiredValue(option) switch
     {
         Cpu => new CpuBackend(),
         Torch => new TorchBackend(),

@@ -112,8 +112,8 @@ internal static class EncodeCommand
                     HeldOut = parsed.GetValue(heldOut),
                     Seed = parsed.GetValue(seed),
                     BatchSize = parsed.GetValue(batch),
-                    Precision = TokenizerPrecision.Of(parsed, precision),
-                    Backend = EngineOption.Of(parsed, engine),
+                    Precision = TokenizerPrecision.From(parsed, precision),
+                    Backend = EngineOption.From(parsed, engine),
                     OnError = parsed.GetValue(onError),
                 }, new ProgressLine<CodeExtractionProgress>(p => progress.Report("Encoding", p.Done, p.Total, Rate(p))), progress.WriteLine,
                     cancellation);

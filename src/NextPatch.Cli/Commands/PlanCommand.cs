@@ -105,7 +105,7 @@ internal static class PlanCommand
     }
 
     /// <summary>What makes a plan useless here.</summary>
-    /// <param name="plan">The plan.</param>
+    /// <param name="plan">Its time and memory are reckoned already.</param>
     /// <param name="machineBytes">Memory of the machine.</param>
     internal static IEnumerable<string> Warnings(RunPlan plan, long machineBytes)
     {

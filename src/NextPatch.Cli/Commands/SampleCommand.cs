@@ -144,7 +144,7 @@ internal static class SampleCommand
                 Seed = parsed.GetValue(seed),
                 Sampling = rules.Resolve(parsed, config.Model),
             };
-            var backend = EngineOption.Of(parsed, engine);
+            var backend = EngineOption.From(parsed, engine);
             using var loaded = parsed.GetValue(model) is { } path
                 ? SampleModel.Load(
                     path, parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),

@@ -64,7 +64,7 @@ internal sealed class ConfigFile
     /// <summary>The words that options of a JSON object are for a command.</summary>
     /// <param name="members">By names without dashes.</param>
     /// <param name="source">What gives them, for messages.</param>
-    /// <param name="command">The command.</param>
+    /// <param name="command">Whose options they are.</param>
     /// <exception cref="ConfigException">An option is unknown, or its value of another kind; every problem is listed.</exception>
     public static IReadOnlyList<string> WordsOf(JsonObject members, string source, Command command)
     {

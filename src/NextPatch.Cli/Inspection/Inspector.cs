@@ -31,7 +31,7 @@ internal static class Inspector
             throw new NextPatchException($"'{path}' does not exist.");
         }
 
-        if (FileContents.Of(path) == FileContent.Image || Path.GetExtension(path).Equals(".png", StringComparison.OrdinalIgnoreCase))
+        if (FileContents.From(path) == FileContent.Image || Path.GetExtension(path).Equals(".png", StringComparison.OrdinalIgnoreCase))
         {
             return Png(path);
         }

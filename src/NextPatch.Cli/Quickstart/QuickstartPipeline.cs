@@ -138,24 +138,18 @@ internal sealed class QuickstartPipeline
 
     private SmallClassifier TrainClassifier(DatasetSplit data, out double accuracy)
     {
-        var config = _settings.Classifier;
-        return ClassifierTrainer.Train(data, config, out accuracy,
-            new ProgressLine<ClassifierProgress>(
-                p => Report(
-                "Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}")),
-                _cancellation);
+        var steps = new ProgressLine<ClassifierProgress>(p => Report(
+            "Classifier", p.Steps, p.MaximumSteps, p.HeldOutAccuracy is { } share ? $"held-out accuracy {share:P2}" : $"loss {p.Loss:F3}"));
+        return ClassifierTrainer.Train(data, _settings.Classifier, out accuracy, steps, _cancellation);
     }
 
     private VqTokenizer TrainTokenizer(DatasetSplit data)
     {
         var config = _settings.TokenizerTraining;
-        using var images = TokenizerImages
-            .From(DatasetParts.From(
-            data), new TokenizerImageOptions
-            {
-                Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops,
-                HasFlips = config.HasFlips
-            });
+        using var images = TokenizerImages.From(DatasetParts.From(data), new TokenizerImageOptions
+        {
+            Side = config.Tokenizer.ImageSide, Seed = config.Seed, HasRandomCrops = config.HasRandomCrops, HasFlips = config.HasFlips,
+        });
         config = config with { Data = images.Data };
         if (_settings.Minutes is { } minutes && _folder.Earlier is null)
         {
@@ -292,3 +286,10 @@ internal sealed class QuickstartPipeline
         => Enumerable.Range(0, labels.Length).GroupBy(i => labels[i]).OrderBy(g => g.Key)
             .ToDictionary(g => names[g.Key], g => Math.Round(g.Average(i => judged[i] == g.Key ? 1.0 : 0.0), 3));
 }
+
+/// <summary>How far a part of a quickstart is.</summary>
+/// <param name="Part">What runs: "Training".</param>
+/// <param name="Done">Units done.</param>
+/// <param name="Total">Units in all.</param>
+/// <param name="Extra">What is known of it besides; null = nothing.</param>
+internal sealed record QuickstartProgress(string Part, long Done, long Total, string? Extra = null);

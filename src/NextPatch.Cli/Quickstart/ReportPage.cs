@@ -5,6 +5,7 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Reports;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
+using NextPatch.Data.Sources;
 using NextPatch.Sampling;
 using NextPatch.Training;
 
@@ -142,3 +143,10 @@ internal sealed class ReportPage
 
     private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }
+
+/// <summary>The images that a report shows.</summary>
+/// <param name="Data">Real images.</param>
+/// <param name="Reconstructions">Reconstructions of the held-out images, uint8 [N, S, S, 3].</param>
+/// <param name="Samples">Generated images with their requested labels.</param>
+/// <param name="Judged">What the classifier sees in each sample.</param>
+internal sealed record ReportPictures(DatasetSplit Data, byte[] Reconstructions, ImageDataset Samples, IReadOnlyList<int> Judged);

@@ -1,5 +1,7 @@
 using System.Text;
 using NextPatch.Core;
+using Spectre.Console;
+using Spectre.Console.Rendering;
 
 namespace NextPatch.Cli.Rendering;
 
@@ -11,7 +13,7 @@ internal sealed class PrintableWriter(TextWriter inner) : TextWriter(inner.Forma
 {
     public override Encoding Encoding => inner.Encoding;
 
-    public override void Write(char value) => inner.Write(PrintableText.Of(value.ToString()));
+    public override void Write(char value) => inner.Write(PrintableText.From(value.ToString()));
 
     public override void Write(string? value) => inner.Write(value is null ? null : Escaped(value));
 
@@ -29,5 +31,22 @@ internal sealed class PrintableWriter(TextWriter inner) : TextWriter(inner.Forma
 
     /// <summary>Windows ends lines with two characters, of which the first acts on a terminal elsewhere.</summary>
     private static string Escaped(string text)
-        => PrintableText.Of(Environment.NewLine == "\n" ? text : text.Replace(Environment.NewLine, "\n", StringComparison.Ordinal));
+        => PrintableText.From(Environment.NewLine == "\n" ? text : text.Replace(Environment.NewLine, "\n", StringComparison.Ordinal));
+}
+
+/// <summary>The same as <see cref="PrintableWriter"/> for tables and colours, whose own control codes must pass.</summary>
+internal sealed class PrintableSegments : IRenderHook
+{
+    public IEnumerable<IRenderable> Process(RenderOptions options, IEnumerable<IRenderable> renderables)
+        => renderables.Select(IRenderable (renderable) => new Escaped(renderable));
+
+    private sealed class Escaped(IRenderable inner) : IRenderable
+    {
+        public Measurement Measure(RenderOptions options, int maxWidth) => inner.Measure(options, maxWidth);
+
+        public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) => inner.Render(options, maxWidth).Select(segment =>
+            segment.IsControlCode || segment.IsLineBreak || ReferenceEquals(PrintableText.From(segment.Text), segment.Text)
+                ? segment
+                : new Segment(PrintableText.From(segment.Text), segment.Style));
+    }
 }

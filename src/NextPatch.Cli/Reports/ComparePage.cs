@@ -12,7 +12,7 @@ internal static class ComparePage
     /// <param name="called">What they are called; null = by their folders.</param>
     public static IReadOnlyList<IReadOnlyList<string>> Rows(IReadOnlyList<RunHistory> runs, IReadOnlyList<string>? called = null)
     {
-        var facts = runs.Select(run => RunFacts.Of(run).Concat(Settings(run)).ToDictionary(f => f.Name, f => f.Value)).ToList();
+        var facts = runs.Select(run => RunFacts.From(run).Concat(Settings(run)).ToDictionary(f => f.Name, f => f.Value)).ToList();
         var names = facts.SelectMany(f => f.Keys).Distinct().Where(n => n is not ("codes" or "tokenizer")).ToList();
         return [["", .. called ?? Names(runs)], .. names.Select(name => (string[])[name, .. facts.Select(f => f.GetValueOrDefault(name, "-"))])];
     }

@@ -7,7 +7,7 @@ namespace NextPatch.Cli.Reports;
 /// <summary>What a person wants to know of a run, as names and values.</summary>
 internal static class RunFacts
 {
-    public static IReadOnlyList<(string Name, string Value)> Of(RunHistory run)
+    public static IReadOnlyList<(string Name, string Value)> From(RunHistory run)
     {
         var (result, last) = (run.Result, run.Points.Count > 0 ? run.Points[^1] : null);
         var facts = new List<(string, string)>

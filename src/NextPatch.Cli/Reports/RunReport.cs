@@ -26,7 +26,7 @@ internal static class RunReport
     {
         var name = Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(run.Folder)));
         var body = new StringBuilder($"<h1>{HtmlPage.Encode(name)}</h1>\n<p class=\"lead\">{HtmlPage.Encode(Headline(run))}</p>\n");
-        body.Append("<h2>Result</h2>\n").Append(HtmlPage.Facts(RunFacts.Of(run))).Append('\n');
+        body.Append("<h2>Result</h2>\n").Append(HtmlPage.Facts(RunFacts.From(run))).Append('\n');
         body.Append("<h2>Course</h2>\n").Append(HtmlPage.Charts([LossChart(run), .. FigureCharts(run), RateChart(run)])).Append('\n');
         if (run.Result is { } result)
         {

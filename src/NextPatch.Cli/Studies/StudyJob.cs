@@ -39,7 +39,7 @@ internal sealed class StudyJob
 
         using var store = CodeStore.Open(_codes);
         _plan = new StudyPlan(file, store.Manifest, output);
-        _tasks = StudyTask.Of(_plan);
+        _tasks = StudyTask.From(_plan);
     }
 
     public string ResultsPath => Path.Combine(_output, "study.json");

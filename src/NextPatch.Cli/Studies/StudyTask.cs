@@ -18,7 +18,7 @@ internal sealed record StudyTask(string Name, IReadOnlyList<string> Needs, doubl
     /// <summary>
     /// The pieces of a study in the order in which they are worth having: for each seed the schedules as they are listed, each behind what it needs.
     /// </summary>
-    public static IReadOnlyList<StudyTask> Of(StudyPlan plan)
+    public static IReadOnlyList<StudyTask> From(StudyPlan plan)
     {
         var tasks = new List<StudyTask>();
         void Add(StudyTask task)

@@ -37,7 +37,7 @@ internal sealed class StudyWorker : IDisposable
         => (_plan, _codes, _tokenizer, _progress, _showsMeasuring) = (plan, codes, tokenizer, progress, showsMeasuring);
 
     /// <summary>Trains and measures a run from where it stands.</summary>
-    /// <param name="run">The run.</param>
+    /// <param name="run">Fresh, or stopped at any step.</param>
     /// <param name="isTrial">Whether it may diverge: then its learning rate is not chosen.</param>
     /// <param name="onProgress">Receives FLOPs done, and a line for a person.</param>
     /// <param name="cancellation">Stops it after the current step; it goes on later.</param>

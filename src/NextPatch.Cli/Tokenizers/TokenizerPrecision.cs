@@ -14,6 +14,6 @@ internal static class TokenizerPrecision
         Description = description, HelpName = "auto|fp32|bf16", DefaultValueFactory = _ => "auto",
     }.AcceptOnlyFromAmong("auto", "fp32", Bf16);
 
-    public static ComputePrecision Of(ParseResult parsed, Option<string> option)
+    public static ComputePrecision From(ParseResult parsed, Option<string> option)
         => parsed.GetRequiredValue(option) == Bf16 ? ComputePrecision.Bf16 : ComputePrecision.Fp32;
 }

@@ -93,7 +93,7 @@ public sealed class WeightsFile : IDisposable
     internal static WeightsFormat? FormatOf(string path)
     {
         var extension = System.IO.Path.GetExtension(path).ToUpperInvariant();
-        switch (File.Exists(path) ? FileContents.Of(path) : FileContent.Unknown)
+        switch (File.Exists(path) ? FileContents.From(path) : FileContent.Unknown)
         {
             case FileContent.Safetensors: return WeightsFormat.Safetensors;
             case FileContent.Npy: return WeightsFormat.Npy;

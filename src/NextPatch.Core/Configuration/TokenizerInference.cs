@@ -27,7 +27,7 @@ internal static class TokenizerInference
         } : config;
     }
 
-    /// <param name="weights">The weights.</param>
+    /// <param name="weights">By the published state keys.</param>
     /// <param name="imageSide">Side of the images in pixels; the network itself takes any multiple of the downsampling factor.</param>
     /// <exception cref="ConfigException">Not the weights of such a tokenizer.</exception>
     public static TokenizerConfig Infer(WeightsFile weights, int imageSide = 256)

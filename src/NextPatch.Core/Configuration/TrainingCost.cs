@@ -74,7 +74,7 @@ public sealed class TrainingCost
 }
 
 /// <summary>Cost of one stage.</summary>
-/// <param name="Stage">The stage.</param>
+/// <param name="Stage">Patch side, first step and length.</param>
 /// <param name="TokensPerImage">Training sequence length, (g / p)^2.</param>
 /// <param name="Images">Images seen in the stage.</param>
 /// <param name="FlopsPerImage">Forward and backward FLOPs per image.</param>

@@ -46,15 +46,15 @@ internal static class FileContents
 
     /// <summary>What a file holds, by its first bytes.</summary>
     /// <exception cref="NextPatchException">It is missing or unreadable, or no file.</exception>
-    public static FileContent Of(string path)
+    public static FileContent From(string path)
     {
         using var stream = TextFile.Open(path);
         Span<byte> start = stackalloc byte[LookedAt];
-        return Of(start[..stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)]);
+        return From(start[..stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)]);
     }
 
     /// <summary>What begins with these bytes, of which 512 suffice.</summary>
-    public static FileContent Of(ReadOnlySpan<byte> start)
+    public static FileContent From(ReadOnlySpan<byte> start)
     {
         var text = WithoutBlanks(start);
         return start switch
@@ -97,7 +97,7 @@ internal static class FileContents
     {
         try
         {
-            return Describe(Of(path)) is { } found ? $" By its first bytes it is {found}." : "";
+            return Describe(From(path)) is { } found ? $" By its first bytes it is {found}." : "";
         }
         catch (NextPatchException)
         {

@@ -31,5 +31,5 @@ internal static class PathComponent
             $"'{source}' names '{Short(name ?? "")}', which is no file or folder beside it: {problem}. The file is damaged or hostile.")
         : name!;
 
-    private static string Short(string name) => PrintableText.Of(name.Length <= 80 ? name : name[..80] + "...");
+    private static string Short(string name) => PrintableText.From(name.Length <= 80 ? name : name[..80] + "...");
 }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.IO.Hashing;
 using System.Text;
 
 namespace NextPatch.Core.Imaging;
@@ -13,7 +14,7 @@ public static class PngWriter
 
     /// <summary>Writes one image; the stream stays open.</summary>
     /// <param name="destination">Where the file goes.</param>
-    /// <param name="image">The image.</param>
+    /// <param name="image">Written with eight bits a channel, without alpha.</param>
     /// <param name="text">Metadata: keys of 1 to 79 printable ASCII characters, any values without NUL. ASCII values become tEXt chunks, others
     /// iTXt.</param>
     /// <exception cref="ArgumentException">A key or value cannot be stored in a PNG file.</exception>
@@ -94,5 +95,22 @@ public static class PngWriter
             // After the key: compression flag and method, empty language tag, empty translated key.
             PngChunk.Write(destination, "iTXt"u8, Encoding.UTF8.GetBytes($"{key}\0\0\0\0\0{value}"));
         }
+    }
+}
+
+/// <summary>The frame of a PNG chunk: length of the data, then type and data, then the CRC-32 of both (PNG specification, section 5).</summary>
+internal static class PngChunk
+{
+    public static ReadOnlySpan<byte> Signature => [0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A];
+
+    public static void Write(Stream destination, ReadOnlySpan<byte> type, ReadOnlySpan<byte> data)
+    {
+        byte[] body = [.. type, .. data];
+        Span<byte> number = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(number, data.Length);
+        destination.Write(number);
+        destination.Write(body);
+        BinaryPrimitives.WriteUInt32BigEndian(number, Crc32.HashToUInt32(body));
+        destination.Write(number);
     }
 }

@@ -16,7 +16,7 @@ internal sealed class ResampleWeights
 
     /// <param name="sourceSize">Pixels of the source along the axis.</param>
     /// <param name="size">Pixels of the whole output along the axis.</param>
-    /// <param name="filter">The filter.</param>
+    /// <param name="filter">Widened by the scale where the output is smaller.</param>
     /// <param name="from">First output pixel that is wanted.</param>
     /// <param name="count">Output pixels that are wanted.</param>
     public ResampleWeights(int sourceSize, int size, ResampleFilter filter, int from, int count)

@@ -5,7 +5,7 @@ namespace NextPatch.Core.Imaging;
 
 /// <summary>The kernel of resizing: one row as the weighted sum of neighbouring rows, in 22-bit fixed point.</summary>
 /// <remarks>Integer sums do not depend on their order, so every vector width gives the bytes of <see cref="SumReference"/>.</remarks>
-internal static partial class WeightedRows
+internal static class WeightedRows
 {
     private const int Half = 1 << (ResampleWeights.FractionBits - 1);
 
@@ -41,6 +41,21 @@ internal static partial class WeightedRows
         if (x < sum.Length)
         {
             SumReference(rows[x..], stride, weights, sum[x..]);
+        }
+    }
+
+    /// <summary>The same, one element at a time.</summary>
+    public static void SumReference(ReadOnlySpan<byte> rows, int stride, ReadOnlySpan<int> weights, Span<byte> sum)
+    {
+        for (var x = 0; x < sum.Length; x++)
+        {
+            var total = Half;
+            for (var k = 0; k < weights.Length; k++)
+            {
+                total += rows[(k * stride) + x] * weights[k];
+            }
+
+            sum[x] = (byte)Math.Clamp(total >> ResampleWeights.FractionBits, 0, byte.MaxValue);
         }
     }
 

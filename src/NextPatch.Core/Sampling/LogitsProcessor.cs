@@ -88,7 +88,7 @@ internal sealed class LogitsProcessor
         }
 
         Filter(_scaled, _config.TopK, _config.TopP, 1);
-        Softmax(_scaled, _probabilities);
+        Softmax.Write(_scaled, _probabilities);
         return _probabilities;
     }
 
@@ -153,73 +153,6 @@ internal sealed class LogitsProcessor
         return best;
     }
 
-    /// <remarks>The sum is taken in order; everything else has no order, so vectors of any width give the same bits.</remarks>
-    private static void Softmax(ReadOnlySpan<float> logits, Span<double> probabilities)
-    {
-        var max = new Vector<float>(Largest(logits));
-        var whole = logits.Length / Vector<float>.Count * Vector<float>.Count;
-        for (var i = 0; i < whole; i += Vector<float>.Count)
-        {
-            Exponentials(new Vector<float>(logits[i..]) - max, probabilities[i..]);
-        }
-
-        if (whole < logits.Length)
-        {
-            Span<float> last = stackalloc float[Vector<float>.Count];
-            Span<double> exponentials = stackalloc double[Vector<float>.Count];
-            logits[whole..].CopyTo(last);
-            Exponentials(new Vector<float>(last) - max, exponentials);
-            exponentials[..(logits.Length - whole)].CopyTo(probabilities[whole..]);
-        }
-
-        var sum = 0.0;
-        foreach (var exponential in probabilities)
-        {
-            sum += exponential;
-        }
-
-        var shares = MemoryMarshal.Cast<double, Vector<double>>(probabilities);
-        for (var i = 0; i < shares.Length; i++)
-        {
-            shares[i] /= new Vector<double>(sum);
-        }
-
-        for (var i = shares.Length * Vector<double>.Count; i < probabilities.Length; i++)
-        {
-            probabilities[i] /= sum;
-        }
-    }
-
-    private static void Exponentials(Vector<float> values, Span<double> to)
-    {
-        Vector.Widen(values, out var low, out var high);
-        Vector.Exp(low).CopyTo(to);
-        Vector.Exp(high).CopyTo(to[Vector<double>.Count..]);
-    }
-
-    private static float Largest(ReadOnlySpan<float> values)
-    {
-        var maxima = new Vector<float>(float.NegativeInfinity);
-        var vectors = MemoryMarshal.Cast<float, Vector<float>>(values);
-        foreach (var vector in vectors)
-        {
-            maxima = Vector.Max(maxima, vector);
-        }
-
-        var largest = float.NegativeInfinity;
-        for (var i = 0; i < Vector<float>.Count; i++)
-        {
-            largest = MathF.Max(largest, maxima[i]);
-        }
-
-        foreach (var value in values[(vectors.Length * Vector<float>.Count)..])
-        {
-            largest = MathF.Max(largest, value);
-        }
-
-        return largest;
-    }
-
     private void FilterTopK(Span<float> logits, int k)
     {
         var copy = _sortKeys.AsSpan(0, logits.Length);
@@ -278,7 +211,7 @@ internal sealed class LogitsProcessor
     private void FilterTopP(Span<float> logits, double topP, int minimum)
     {
         var probabilities = _probabilities.AsSpan(0, logits.Length);
-        Softmax(logits, probabilities);
+        Softmax.Write(logits, probabilities);
         var keys = _sortKeys.AsSpan(0, logits.Length);
         var order = _order.AsSpan(0, logits.Length);
         for (var i = 0; i < logits.Length; i++)

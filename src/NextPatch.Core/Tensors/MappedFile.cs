@@ -152,3 +152,33 @@ internal sealed unsafe partial class MappedFile : IDisposable
     private DataFormatException Truncated(long offset, long length)
         => new($"'{Path}' is truncated: {length} bytes are needed at byte {offset} but the file has {Length}; fetch or write it again.");
 }
+
+/// <summary>Bytes of a mapped file, which stay where they are until this is disposed, whoever closes the file meanwhile.</summary>
+/// <param name="start">The first of them.</param>
+/// <param name="release">Lets the file go.</param>
+internal sealed unsafe class HeldBytes(byte* start, Action release) : IDisposable
+{
+    private Action? _release = release;
+
+    public byte* Start => start;
+
+    public void Dispose() => Interlocked.Exchange(ref _release, null)?.Invoke();
+}
+
+/// <summary>A tensor of a mapped file that may have been closed.</summary>
+/// <param name="bytes">Its elements; stay the caller's.</param>
+/// <param name="type">Their type.</param>
+/// <param name="shape">Extents, outermost first.</param>
+/// <param name="key">Its name, and</param>
+/// <param name="file">the file's, for messages.</param>
+internal sealed unsafe class HeldTensor(HeldBytes bytes, ElementType type, IReadOnlyList<long> shape, string key, string file)
+    : StoredTensor(type, shape)
+{
+    /// <exception cref="DataFormatException">An element is infinite or no number.</exception>
+    public override void CopyTo(long offset, Span<byte> destination)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteCount - destination.Length);
+        new ReadOnlySpan<byte>(bytes.Start + offset, destination.Length).CopyTo(destination);
+        FiniteNumbers.Require(key, Type, destination, file, offset / Type.Size());
+    }
+}

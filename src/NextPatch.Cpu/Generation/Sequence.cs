@@ -81,3 +81,11 @@ internal sealed class Sequence : IImageInProgress
         Position++;
     }
 }
+
+/// <summary>One image to draw.</summary>
+/// <param name="Label">Its class.</param>
+/// <param name="Image">Its index: which random numbers it takes.</param>
+/// <param name="Seed">Of the random numbers.</param>
+/// <param name="Sampling">Rules.</param>
+/// <param name="Given">[T] codes that are not drawn, -1 where one is; empty: all are drawn.</param>
+internal readonly record struct SequenceRequest(int Label, long Image, ulong Seed, SamplingConfig Sampling, ReadOnlyMemory<int> Given = default);

@@ -34,7 +34,7 @@ internal sealed unsafe class DecoderBuffers : IDisposable
         _headRoom = (3 * HeadWidth) + CachedAttention<Simd1, Fp32>.Padded(config.CodesPerImage);
         var perRow = ResidualStride + QkvStride + MixedStride + HiddenStride + LogitStride;
         var perThread = (rows * (Stride + PanelLayout.UnitColumns)) + _headRoom;
-        _wholeRoom = isWhole ? rows * WholeRows.Bytes(Math.Max(Math.Max(config.Width, config.FfnWidth), config.HeadCount * config.HeadWidth)) : 0;
+        _wholeRoom = isWhole ? rows * IntegerRows.Bytes(Math.Max(Math.Max(config.Width, config.FfnWidth), config.HeadCount * config.HeadWidth)) : 0;
         _memory = new AlignedMemory(
             AlignedMemory.Room<float>((nint)rows * perRow) + AlignedMemory.Room<float>((nint)threads * perThread)
             + ((nint)threads * _wholeRoom));
@@ -86,7 +86,7 @@ internal sealed unsafe class DecoderBuffers : IDisposable
     /// <summary>A thread's columns of one unit, [R, 64].</summary>
     public float* Tile(int thread) => _tile + ((nint)thread * _rows * PanelLayout.UnitColumns);
 
-    /// <summary>A thread's rows in whole numbers (<see cref="WholeRows"/>).</summary>
+    /// <summary>A thread's rows in whole numbers (<see cref="IntegerRows"/>).</summary>
     public byte* Whole(int thread) => _whole + ((nint)thread * _wholeRoom);
 
     /// <summary>A thread's query, key and result of a head, [3, padded D], and its scores behind them.</summary>

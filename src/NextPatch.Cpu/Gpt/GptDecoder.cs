@@ -16,7 +16,7 @@ namespace NextPatch.Cpu.Gpt;
 /// gate and up with norm and SwiGLU, down product; then the head. Weights are read once for all rows.
 /// </summary>
 /// <remarks>
-/// A row's bits depend on nothing but its own sequence: products (<see cref="SkinnyGemm{L, T}"/>, <see cref="WholeGemm{L}"/>), norms and attention
+/// A row's bits depend on nothing but its own sequence: products (<see cref="SkinnyGemm{L, T}"/>, <see cref="IntegerGemm{L}"/>), norms and attention
 /// take each row by itself in one order. Every thread norms (and rounds) all rows for itself, which is cheaper than to wait for each other once
 /// more.
 /// </remarks>
@@ -44,7 +44,7 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     {
         Config = config;
         _weights = new GptWeights<T, TStored>(config, tensors);
-        _buffers = new DecoderBuffers(config, maxRows, threads, PackedMatrix<T>.IsWhole);
+        _buffers = new DecoderBuffers(config, maxRows, threads, PackedMatrix<T>.IsInteger);
         _rotary = new RotaryRows(RotaryTable.Create(config.GridSide, config.HeadWidth, conditionTokens: 1, config.RopeBase), config.HeadWidth);
         _cacheOfHead = CachedAttention<L, TStored>.Elements(config.CodesPerImage, config.HeadWidth);
         _slots = new KvSlots(AlignedMemory.Room<TStored>(_cacheOfHead * config.KvHeads * config.LayerCount));
@@ -186,12 +186,12 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
         }
 
         void* x = rows;
-        if (PackedMatrix<T>.IsWhole)
+        if (PackedMatrix<T>.IsInteger)
         {
             x = _buffers.Whole(thread);
             for (var row = 0; isFirst && row < _count; row++)
             {
-                WholeRows.Quantize<L>(weights.Depth, rows + ((nint)row * stride), (byte*)x + ((nint)row * WholeRows.Bytes(weights.Depth)));
+                IntegerRows.Quantize<L>(weights.Depth, rows + ((nint)row * stride), (byte*)x + ((nint)row * IntegerRows.Bytes(weights.Depth)));
             }
         }
 

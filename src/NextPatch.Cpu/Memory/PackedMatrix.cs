@@ -52,8 +52,8 @@ internal readonly unsafe struct PackedMatrix<T>
     /// <summary>K.</summary>
     public int Depth { get; }
 
-    /// <summary>Whether rows are multiplied in whole numbers too (<see cref="WholeRows"/>).</summary>
-    public static bool IsWhole => typeof(T) == typeof(Int8);
+    /// <summary>Whether rows are multiplied in whole numbers too (<see cref="IntegerRows"/>).</summary>
+    public static bool IsInteger => typeof(T) == typeof(Int8);
 
     /// <summary>Bytes that a matrix takes.</summary>
     public static nint Room(int outputs, int depth)
@@ -71,7 +71,7 @@ internal readonly unsafe struct PackedMatrix<T>
         nint panels = 2 * PanelLayout.Units(outputs);
         var packed = new PackedMatrix<T>(
             outputs, depth, memory.Take<T>(panels * PanelWeights(depth)), memory.Take<float>(panels * PanelScales(depth)));
-        if (IsWhole)
+        if (IsInteger)
         {
             var (values, scales) = Int8Panels.Quantize(weights);
             Copy(values, (byte*)packed._first);
@@ -96,7 +96,7 @@ internal readonly unsafe struct PackedMatrix<T>
     /// <returns>Null where they do not lie in a file as products want them.</returns>
     public static PackedMatrix<T>? InPlace(StoredTensor weights, List<IDisposable> held)
     {
-        if (!IsWhole || weights is not PanelTensor tensor || tensor.Panels.Hold() is not { } panels)
+        if (!IsInteger || weights is not PanelTensor tensor || tensor.Panels.Hold() is not { } panels)
         {
             return null;
         }
@@ -117,7 +117,7 @@ internal readonly unsafe struct PackedMatrix<T>
     /// <summary>64 columns of x W.</summary>
     /// <param name="unit">Which.</param>
     /// <param name="rows">R.</param>
-    /// <param name="x">[R, K]: floats, or where <see cref="IsWhole"/> rows as <see cref="WholeRows"/> makes them.</param>
+    /// <param name="x">[R, K]: floats, or where <see cref="IsInteger"/> rows as <see cref="IntegerRows"/> makes them.</param>
     /// <param name="stride">Distance of rows of floats.</param>
     /// <param name="result">[R, 64].</param>
     /// <typeparam name="L">Columns computed at once.</typeparam>
@@ -128,7 +128,7 @@ internal readonly unsafe struct PackedMatrix<T>
         if (typeof(T) == typeof(Int8))
         {
             var pair = new PanelPair((sbyte*)first, (sbyte*)second, _firstScales + (unit * _scaleStep), _secondScales + (unit * _scaleStep));
-            WholeGemm<L>.Multiply(rows, Depth, pair, (byte*)x, result);
+            IntegerGemm<L>.Multiply(rows, Depth, pair, (byte*)x, result);
         }
         else if (typeof(T) == typeof(Bf16))
         {
@@ -149,9 +149,9 @@ internal readonly unsafe struct PackedMatrix<T>
     public PanelRange<T> Part(int unit, int first, int columns)
         => new(_first + (unit * _step), (nint)(_second - _first), first, columns);
 
-    private static nint PanelWeights(int depth) => (nint)(IsWhole ? (depth + 1) / 2 * 2 : depth) * PanelLayout.Columns;
+    private static nint PanelWeights(int depth) => (nint)(IsInteger ? (depth + 1) / 2 * 2 : depth) * PanelLayout.Columns;
 
-    private static nint PanelScales(int depth) => IsWhole ? (nint)PanelLayout.Blocks(depth) * PanelLayout.Columns : 0;
+    private static nint PanelScales(int depth) => IsInteger ? (nint)PanelLayout.Blocks(depth) * PanelLayout.Columns : 0;
 
     private static void Copy(StoredTensor source, byte* to)
         => source.WriteTo(part =>

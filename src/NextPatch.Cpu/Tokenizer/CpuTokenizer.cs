@@ -54,7 +54,7 @@ public sealed class CpuTokenizer : IImageTokenizer
     public int EncodingBatch { get; private init; }
 
     /// <summary>Opens a tokenizer; the file may be closed afterwards. Encoder and decoder are each read and laid out when first needed.</summary>
-    /// <param name="weights">Its weights.</param>
+    /// <param name="weights">By the state keys of a VQGAN or of a small tokenizer.</param>
     /// <param name="config">Its sizes.</param>
     /// <param name="encodingBatch">What <see cref="EncodingBatch"/> says; codes do not depend on it.</param>
     /// <param name="threads">How many compute, the caller's included; null = one per processor.</param>

@@ -118,7 +118,7 @@ internal sealed class LlamaGenCodes : StoredCodes
     /// <exception cref="ConfigException">The name would lead out of the folder they lie in.</exception>
     internal static string FolderName(string name, int imageSide) => PathComponent.ProblemOf(name) is { } problem
         ? throw new ConfigException(
-            $"Name '{PrintableText.Of(name)}' names the folders of the published layout, and is no name of a folder: {problem}.")
+            $"Name '{PrintableText.From(name)}' names the folders of the published layout, and is no name of a folder: {problem}.")
         {
             Settings = ["Name"],
         }

@@ -20,7 +20,7 @@ internal static class CompressedFile
     /// <exception cref="NextPatchException">It is missing or unreadable, or no file.</exception>
     public static Stream Open(string path)
     {
-        var isCompressed = FileContents.Of(path) == FileContent.Gzip;
+        var isCompressed = FileContents.From(path) == FileContent.Gzip;
         var file = TextFile.Open(path);
         return isCompressed ? new GzipFile(file) : file;
     }

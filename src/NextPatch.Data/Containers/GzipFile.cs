@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using NextPatch.Core.Files;
 
 namespace NextPatch.Data.Containers;
 
@@ -9,7 +10,7 @@ namespace NextPatch.Data.Containers;
 /// A member of known content is read behind the file, as gzip allows. Where it does not come out last, the file ended within a member, or something
 /// else lies behind its end. The checksums are the platform's work.
 /// </remarks>
-internal sealed class GzipFile : Stream
+internal sealed class GzipFile : ForwardStream
 {
     private static readonly byte[] Mark = "NextPatch: the end was reached"u8.ToArray();
     private static readonly byte[] MarkMember = Packed(Mark);
@@ -19,20 +20,6 @@ internal sealed class GzipFile : Stream
     private int _held;
 
     public GzipFile(Stream file) => _source = new GZipStream(new Followed(file, MarkMember), CompressionMode.Decompress);
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     /// <inheritdoc/>
     /// <exception cref="InvalidDataException">Damaged, cut short, or followed by something else.</exception>
@@ -63,18 +50,6 @@ internal sealed class GzipFile : Stream
         return got;
     }
 
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
-
     protected override void Dispose(bool disposing)
     {
         _source.Dispose();
@@ -93,23 +68,9 @@ internal sealed class GzipFile : Stream
     }
 
     /// <summary>A stream, then some bytes.</summary>
-    private sealed class Followed(Stream first, byte[] then) : Stream
+    private sealed class Followed(Stream first, byte[] then) : ForwardStream
     {
         private int _given;
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
 
         public override int Read(Span<byte> buffer)
         {
@@ -123,18 +84,6 @@ internal sealed class GzipFile : Stream
             _given += part.Length;
             return part.Length;
         }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
         protected override void Dispose(bool disposing)
         {

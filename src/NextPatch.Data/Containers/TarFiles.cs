@@ -28,7 +28,7 @@ internal sealed class TarFiles : IFileSet
     /// <exception cref="DataFormatException">Damaged, or it holds a link or a name that leads out of it.</exception>
     public static TarFiles Open(string path, CancellationToken cancellationToken)
     {
-        var isCompressed = FileContents.Of(path) == FileContent.Gzip;
+        var isCompressed = FileContents.From(path) == FileContent.Gzip;
         var handle = isCompressed ? Unpack(path, cancellationToken) : File.OpenHandle(path, options: FileOptions.RandomAccess);
         var files = new TarFiles(path, handle);
         try

@@ -107,7 +107,7 @@ public static class DatasetReader
         }
 
         // What the first bytes say counts more than the extension.
-        var content = FileContents.Of(path);
+        var content = FileContents.From(path);
         return content is FileContent.Tar or FileContent.Gzip || (content == FileContent.Unknown && Ends(".tar", ".tar.gz", ".tgz"))
                 ? OpenArchive(TarFiles.Open(path, cancellationToken), path, name, "tar archive")
             : Ends(".npz") || (content == FileContent.Zip && !Ends(".zip") && HoldsArrays(path))

@@ -15,7 +15,7 @@ internal sealed class ImageTree
     private readonly string _place;
     private readonly IReadOnlyList<string> _extensions;
 
-    /// <param name="files">The files.</param>
+    /// <param name="files">Of a folder or an archive; stay the caller's.</param>
     /// <param name="place">What messages call the root.</param>
     /// <param name="extensions">What counts as an image, in lower case; null for <see cref="ImageFiles.Extensions"/>.</param>
     public ImageTree(IFileSet files, string place, IReadOnlyList<string>? extensions = null)

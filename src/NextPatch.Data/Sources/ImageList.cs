@@ -30,7 +30,7 @@ internal sealed class ImageList : IFileSet
     /// <exception cref="DataFormatException">A line is not understood; names it.</exception>
     public static ImageFiles Open(string path, string name)
     {
-        var isCsv = FileContents.Of(path) != FileContent.Json; // whatever its name ends in
+        var isCsv = FileContents.From(path) != FileContent.Json; // whatever its name ends in
         var rows = (isCsv ? CsvLines.Read(path).Select(r => Pick(r.Fields, path, r.Line)) : ReadJsonLines(path)).ToArray();
         if (rows.Length == 0)
         {

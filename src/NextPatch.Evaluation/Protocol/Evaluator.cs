@@ -23,7 +23,7 @@ internal sealed class Evaluator
         => (_network, _reference, _metrics, _seed) = (network, reference, MetricChoice.Resolve(metrics, network, reference), seed);
 
     /// <summary>Reads the samples once and measures them.</summary>
-    /// <param name="samples">The samples.</param>
+    /// <param name="samples">As large as the reference's images.</param>
     /// <param name="progress">Receives the number of images done.</param>
     /// <param name="onMetric">Told which figure is computed when all images are done: some take minutes.</param>
     /// <param name="cancellation">Reaches every loop.</param>
@@ -35,7 +35,7 @@ internal sealed class Evaluator
         _reference.RequireFit(FeatureOrigin.From(_network, samples), _network.FeatureCount); // before hours of work
         var features = FeatureSet.Collect(_network, samples, MetricChoice.NeedsImages(_metrics), progress, cancellation);
         _reference.RequireFit(features.Features, _network.FeatureCount);
-        var labels = LabelBalance.Describe(samples);
+        var labels = LabelBalance(samples);
         var result = new EvaluationResult
         {
             Protocol = Describe(samples, features, labels),
@@ -121,5 +121,18 @@ internal sealed class Evaluator
             Version = typeof(NextPatchException).Assembly.GetName().Version!.ToString(3),
         };
         return protocol with { KidSubsetSize = Math.Min(protocol.KidSubsetSize, smallest) };
+    }
+
+    /// <summary>How the classes are distributed; published figures differ between the two ways.</summary>
+    /// <returns>balanced: as many images of each class; random: not so; unknown.</returns>
+    private static string LabelBalance(ImageSet images)
+    {
+        if (images.Labels is not { Count: > 0 } labels)
+        {
+            return "unknown";
+        }
+
+        var counts = labels.CountBy(label => label).Select(pair => pair.Value).ToArray();
+        return counts.Distinct().Count() == 1 && counts.Length == (images.ClassCount ?? counts.Length) ? "balanced" : "random";
     }
 }

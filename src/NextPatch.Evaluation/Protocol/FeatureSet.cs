@@ -37,7 +37,7 @@ internal sealed class FeatureSet
     public required IReadOnlyList<string> Warnings { get; init; }
 
     /// <summary>Runs the images through the network.</summary>
-    /// <param name="network">The network.</param>
+    /// <param name="network">Gives D features an image.</param>
     /// <param name="images">The images; read once.</param>
     /// <param name="keepRows">Whether the features themselves are wanted: 4 N D bytes.</param>
     /// <param name="progress">Receives the number of images done.</param>

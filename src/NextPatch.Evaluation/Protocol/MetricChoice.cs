@@ -40,7 +40,7 @@ internal static class MetricChoice
 
     /// <summary>What will be computed.</summary>
     /// <param name="asked">What was asked for; null = everything that is possible.</param>
-    /// <param name="network">The network.</param>
+    /// <param name="network">FID and its kin need the FID Inception network.</param>
     /// <param name="reference">The reference; precision, recall and kernel distance need images of it.</param>
     /// <exception cref="ConfigException">Something was asked for that is impossible; every problem is listed.</exception>
     public static IReadOnlySet<EvaluationMetric> Resolve(
@@ -59,7 +59,7 @@ internal static class MetricChoice
 
     /// <summary>Refuses at once what no reference makes possible under a network.</summary>
     /// <param name="asked">What was asked for; null = everything that is possible.</param>
-    /// <param name="network">The network.</param>
+    /// <param name="network">FID and its kin need the FID Inception network.</param>
     /// <exception cref="ConfigException">Something was asked for that is impossible; every problem is listed.</exception>
     public static void RequireNetwork(IReadOnlySet<EvaluationMetric>? asked, IFeatureNetwork network)
     {

@@ -91,7 +91,7 @@ internal static class StatisticsFile
 
     private static TensorFile? Open(string path)
         => !File.Exists(path) ? null
-            : FileContents.Of(path) switch
+            : FileContents.From(path) switch
             {
                 FileContent.Zip when path.EndsWith(".npz", StringComparison.OrdinalIgnoreCase) || WeightsFile.FormatOf(path) == WeightsFormat.Npz
                     => NpzFile.Open(path),

@@ -37,7 +37,7 @@ internal sealed class TokenizerEvaluator
 
     /// <param name="images">What is measured.</param>
     /// <param name="dataset">Its name.</param>
-    /// <param name="part">Its part.</param>
+    /// <param name="part">train or test; null: all of it.</param>
     /// <param name="tokenizerHash">SHA-256 of the tokenizer's weights.</param>
     /// <param name="progress">Told after every batch.</param>
     /// <param name="cancellation">Checked within batches.</param>

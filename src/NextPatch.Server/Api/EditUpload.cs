@@ -44,7 +44,7 @@ internal sealed record EditUpload(RgbImage Picture, RgbImage Mask)
     {
         foreach (var file in files.Where(file => file.Name is not ("image" or "image[]" or "mask")))
         {
-            throw new ApiException(400, "The files of the form are 'image' and 'mask'.", PrintableText.Of(file.Name), "unknown_parameter");
+            throw new ApiException(400, "The files of the form are 'image' and 'mask'.", PrintableText.From(file.Name), "unknown_parameter");
         }
 
         var images = files.Where(file => file.Name is "image" or "image[]").ToList();

@@ -93,7 +93,7 @@ internal sealed record ImageParameters
 
     /// <summary>There is no such model.</summary>
     public static ApiException NoModel(string name, IReadOnlyList<ServedModel> models) => new(
-        404, $"The model '{PrintableText.Of(name)}' is not served here; these are: {string.Join(", ", models.Select(m => m.Name))}.", "model",
+        404, $"The model '{PrintableText.From(name)}' is not served here; these are: {string.Join(", ", models.Select(m => m.Name))}.", "model",
         "model_not_found");
 
     private static int[] Labels(RequestFields fields, ServedModel model, string prompt, int count)

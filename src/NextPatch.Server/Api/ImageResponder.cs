@@ -45,7 +45,7 @@ internal sealed class ImageResponder
         };
         if (_logsPrompts)
         {
-            _logger.Asked(context.TraceIdentifier, PrintableText.Of(parameters.Prompt));
+            _logger.Asked(context.TraceIdentifier, PrintableText.From(parameters.Prompt));
         }
 
         if (!parameters.Model.Worker.TryAdd(job))

@@ -128,7 +128,7 @@ internal sealed class RequestFields
         ? value
         : throw Wrong(name, string.Create(CultureInfo.InvariantCulture, $"a number from {least} to {most}"));
 
-    private static string Short(string text) => PrintableText.Of(text.Length <= MostShown ? text : text[..MostShown] + "…");
+    private static string Short(string text) => PrintableText.From(text.Length <= MostShown ? text : text[..MostShown] + "…");
 
     private static ApiException Wrong(string name, string expected) => ApiException.Value(name, $"'{name}' must be {expected}.");
 

@@ -60,7 +60,7 @@ internal sealed class RequestGuards
 
         status = status == 0 ? context.Response.StatusCode : status;
         _logger.Answered(
-            id, context.Request.Method, PrintableText.Of(context.Request.Path), status, Stopwatch.GetElapsedTime(began).TotalMilliseconds);
+            id, context.Request.Method, PrintableText.From(context.Request.Path), status, Stopwatch.GetElapsedTime(began).TotalMilliseconds);
     }
 
     /// <summary>The error that an exception is to a client.</summary>
@@ -79,7 +79,7 @@ internal sealed class RequestGuards
             _logger.Failed(context.TraceIdentifier, exception);
         }
 
-        _logger.Refused(context.TraceIdentifier, error.Status, error.Code, error.Parameter is { } p ? PrintableText.Of(p) : null);
+        _logger.Refused(context.TraceIdentifier, error.Status, error.Code, error.Parameter is { } p ? PrintableText.From(p) : null);
         _meter.Failed(error.Code ?? "other");
         return error;
     }
@@ -87,7 +87,7 @@ internal sealed class RequestGuards
     private static ApiException NoRoute(HttpContext context) => context.Response.StatusCode == 405
         ? new ApiException(405, $"{context.Request.Method} is not taken here.", code: "method_not_allowed")
         : new ApiException(
-            404, $"There is nothing at {PrintableText.Of(context.Request.Path)}; /openapi.json says what there is.", code: "unknown_url");
+            404, $"There is nothing at {PrintableText.From(context.Request.Path)}; /openapi.json says what there is.", code: "unknown_url");
 
     private static byte[] Hash(string text) => SHA256.HashData(Encoding.UTF8.GetBytes(text));
 
@@ -138,7 +138,9 @@ internal sealed class RequestGuards
         if (!IsLocalName(request.Host.Host))
         {
             throw new ApiException(
-                403, $"This server answers to localhost alone, not to '{PrintableText.Of(request.Host.Host)}'; start it with --api-key for others.",
+                403,
+                $"This server answers to localhost alone, not to '{PrintableText.From(request.Host.Host)}'; others need a server that asks for an API "
+                    + "key.",
                 code: "unknown_host");
         }
 
@@ -146,7 +148,8 @@ internal sealed class RequestGuards
             && !(Uri.TryCreate(origin, UriKind.Absolute, out var page) && page.Authority == request.Host.Value))
         {
             throw new ApiException(
-                403, $"Pages of '{PrintableText.Of(origin)}' may not draw here; start the server with --api-key for them.", code: "unknown_origin");
+                403, $"Pages of '{PrintableText.From(origin)}' may not draw here; they need a server that asks for an API key.",
+                code: "unknown_origin");
         }
     }
 

@@ -40,8 +40,7 @@ internal sealed class ModelWorker : IDisposable
     /// <exception cref="NextPatchException">The model has no tokenizer, or its engine draws whole requests only.</exception>
     public ModelWorker(string name, SampleModel model, int queueLimit, ServerMeter meter, Action<Exception> onFailure)
     {
-        _name = name;
-        _model = model;
+        (_name, _model, _queueLimit, _meter, _onFailure) = (name, model, queueLimit, meter, onFailure);
         _tokenizer = model.Tokenizer ?? throw new NextPatchException(
             $"The model '{name}' has no tokenizer to turn codes into images; name one with Tokenizer.")
         {
@@ -51,8 +50,6 @@ internal sealed class ModelWorker : IDisposable
             ? engine.Batch
             : throw new NextPatchException($"{model.Engine.Name} draws whole requests only; a server needs an engine whose images enter and leave.");
         _painter = new PartialPainter(_tokenizer);
-        _queueLimit = queueLimit;
-        (_meter, _onFailure) = (meter, onFailure);
         meter.Watch(name, () => Volatile.Read(ref _waiting), () => Volatile.Read(ref _rows));
         _thread = new Thread(Work) { IsBackground = true, Name = $"Model {name}" };
         _thread.Start();

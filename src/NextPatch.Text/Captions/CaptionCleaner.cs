@@ -73,7 +73,7 @@ internal static class CaptionCleaner
     private static string Once(string text)
     {
         text = Apply(BeforeMarkup, PythonText.Strip(PythonText.Unquote(text)).ToLowerInvariant());
-        text = Apply(AfterMarkup, HtmlText.Of(text));
+        text = Apply(AfterMarkup, HtmlText.From(text));
         if (Hyphens.Count(text) > 3)
         {
             text = Hyphens.Replace(text, " ");

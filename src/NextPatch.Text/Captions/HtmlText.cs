@@ -14,7 +14,7 @@ internal static partial class HtmlText
 {
     private static readonly string[] Hidden = ["script", "style", "template"];
 
-    public static string Of(string text)
+    public static string From(string text)
     {
         if (text.AsSpan().IndexOfAny('<', '&') < 0)
         {

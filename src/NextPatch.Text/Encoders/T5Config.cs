@@ -45,7 +45,7 @@ internal sealed record T5Config(
     /// <param name="tensors">By the names of transformers.</param>
     /// <param name="source">Named in errors.</param>
     /// <exception cref="DataFormatException">They are no T5 encoder's, or do not fit each other.</exception>
-    public static T5Config Of(IReadOnlyDictionary<string, StoredTensor> tensors, string source)
+    public static T5Config From(IReadOnlyDictionary<string, StoredTensor> tensors, string source)
     {
         var embedding = tensors.GetValueOrDefault(Embedding) ?? tensors.GetValueOrDefault(OtherEmbedding);
         if (embedding is not { Shape: [_, > 0] } || tensors.GetValueOrDefault(Bias) is not { Shape: [> 0, > 0] } bias

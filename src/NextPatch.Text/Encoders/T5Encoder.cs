@@ -26,7 +26,7 @@ internal sealed unsafe class T5Encoder
     /// <exception cref="DataFormatException">They are no T5 encoder's, or do not fit each other.</exception>
     public T5Encoder(IReadOnlyDictionary<string, StoredTensor> tensors, string source)
     {
-        Config = T5Config.Of(tensors, source);
+        Config = T5Config.From(tensors, source);
         _embedding = T5Config.EmbeddingOf(tensors).As(ElementType.Float32);
         (_bias, _finalNorm) = (Vector(tensors[T5Config.Bias]), Vector(tensors[T5Config.FinalNorm]));
         _blocks = [.. Enumerable.Range(0, Config.LayerCount).Select(i => new Block(

@@ -79,12 +79,7 @@ internal sealed unsafe class T5Matrix
             return (Fp32*)Marshal.UnsafeAddrOfPinnedArrayElement(_floats, 0) + ((nint)first * Inputs);
         }
 
-        var from = _halves.AsSpan(first * Inputs, count * Inputs);
-        for (var i = 0; i < from.Length; i++)
-        {
-            _widened![i] = BitConverter.UInt32BitsToSingle((uint)from[i] << 16);
-        }
-
+        BFloat16.Widen(_halves.AsSpan(first * Inputs, count * Inputs), _widened);
         return (Fp32*)Marshal.UnsafeAddrOfPinnedArrayElement(_widened!, 0);
     }
 }

@@ -87,7 +87,7 @@ internal static class CaptionFile
         {
             throw new NextPatchException(
                 $"'{path}' has no column of captions: one of {string.Join(", ", Names)} in its first line; it has "
-                + $"{PrintableText.Of(string.Join(", ", header.Take(8).Select(name => name.Length > 40 ? name[..40] + "..." : name)))}.");
+                + $"{PrintableText.From(string.Join(", ", header.Take(8).Select(name => name.Length > 40 ? name[..40] + "..." : name)))}.");
         }
 
         return Captions();

@@ -160,8 +160,8 @@ internal static class TextEncoding
         if (SettingsComparison.Differences(stored, settings) is [var difference, ..])
         {
             throw new ConfigException(
-                $"{folder} holds features of other settings: {difference.Name} was {PrintableText.Of($"{difference.Stored}")} and is now "
-                + $"{PrintableText.Of($"{difference.Given}")}. Choose another Output, or delete it.")
+                $"{folder} holds features of other settings: {difference.Name} was {PrintableText.From($"{difference.Stored}")} and is now "
+                + $"{PrintableText.From($"{difference.Given}")}. Choose another Output, or delete it.")
             { Settings = ["Output"] };
         }
     }

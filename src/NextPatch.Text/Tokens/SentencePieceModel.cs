@@ -92,7 +92,7 @@ internal sealed class SentencePieceModel
         }
 
         return text.Length == 0 || !float.IsFinite(score) || !Enum.IsDefined(kind)
-            ? throw Damaged($"piece {_pieces.Count} has the text '{PrintableText.Of(text)}', score {score} and kind {(int)kind}")
+            ? throw Damaged($"piece {_pieces.Count} has the text '{PrintableText.From(text)}', score {score} and kind {(int)kind}")
             : kind == PieceKind.Byte
                 ? throw new DataFormatException($"'{_path}' falls back to bytes; only models without byte pieces are read, as T5's is one.")
                 : new Piece(text, score, kind);

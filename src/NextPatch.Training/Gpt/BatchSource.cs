@@ -1,6 +1,7 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
+using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
 
@@ -76,4 +77,19 @@ internal sealed class BatchSource
             to[i] = from[i];
         }
     }
+}
+
+/// <summary>The micro-batches of the training stream, each read while the one before is computed.</summary>
+internal sealed class BatchReader(BatchSource source, int codesPerImage) : Prefetcher<BatchReader.Batch>(
+    (place, count) =>
+    {
+        var batch = new Batch(new long[(long)count * codesPerImage], new long[count]);
+        source.Fill(place, batch.Codes, batch.Labels);
+        return batch;
+    },
+    ahead: 1)
+{
+    /// <param name="Codes">[n, T].</param>
+    /// <param name="Labels">[n].</param>
+    public sealed record Batch(long[] Codes, long[] Labels);
 }

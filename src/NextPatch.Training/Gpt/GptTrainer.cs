@@ -1,8 +1,5 @@
-using System.Text.Json;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Files;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
@@ -15,7 +12,7 @@ namespace NextPatch.Training.Gpt;
 /// Trains a transformer coarse to fine. Patch stage, learning rate, data order, label dropout and dropout seeds are pure functions
 /// of the step, so a resumed run ends with the same bytes as one that was never interrupted.
 /// </summary>
-internal sealed class GptTrainer : TrainingRun
+internal sealed partial class GptTrainer : TrainingRun
 {
     private readonly CheckpointConfig _config; // with the run's own length
     private readonly TrainingConfig _training;
@@ -200,78 +197,6 @@ internal sealed class GptTrainer : TrainingRun
         MarkWhenDue(log, cancellation);
     }
 
-    /// <summary>The last images are measured too, and a finished run tells what it gave.</summary>
-    private protected override void Conclude(MetricsLog log, bool isComplete, CancellationToken cancellation)
-    {
-        if (!isComplete)
-        {
-            return;
-        }
-
-        _losses = (_evaluation.Loss(cancellation: cancellation), _evaluation.AverageLoss(images: 0, cancellation));
-        if (_figures?.Step != Step && !cancellation.IsCancellationRequested)
-        {
-            Measure(log, cancellation);
-        }
-
-        if (cancellation.IsCancellationRequested)
-        {
-            return;
-        }
-
-        var outcome = Outcome(isComplete: true);
-        GptMetrics.WriteResult(log, outcome);
-        try
-        {
-            CheckpointUpdate.Replace(
-                Checkpoints.Latest!, "state.json", JsonSerializer.Serialize(State(outcome), ConfigJson.Default.RunState));
-        }
-        catch (Exception e) when (DiskTrouble.Is(e))
-        {
-            _options.OnNote?.Invoke($"The result could not be written into the last checkpoint: {e.Message}");
-        }
-    }
-
-    private void Measure(MetricsLog log, CancellationToken cancellation)
-    {
-        if (_options.Metric is { } metric && _evaluation.Measure(metric, cancellation) is { } figures)
-        {
-            _figures = (Step, figures);
-            GptMetrics.WriteMeasured(log, Step, LastStage, _trainer.Optimizer.HasAverage, figures);
-        }
-    }
-
-    private RunState State(RunResult? result) => new()
-    {
-        Step = Step, Images = ImagesSeen, StageSeconds = _times.Seconds, CpuSeconds = CpuSeconds,
-        SkippedSteps = Skipped.Total, SkippedInARow = Skipped.InARow, Result = result,
-        StepsBeforeMoments = _trainer.Optimizer.StepsBeforeMoments, Plateau = _plateau?.State,
-    };
-
-    private RunResult Outcome(bool isComplete)
-    {
-        var (images, last) = (_stages.StageImages(Step), Cost.Stages.Count - 1);
-        return new RunResult
-        {
-            Step = Step,
-            Images = ImagesSeen,
-            IsComplete = isComplete,
-            HeldOutLoss = _losses.Own,
-            EmaHeldOutLoss = _losses.Average,
-            UniformLoss = Math.Log(_config.Model.VocabularySize),
-            PlannedFlops = Cost.TotalFlops,
-            PlannedRelativeCost = Cost.RelativeCost,
-            Seconds = _times.Seconds.Sum(),
-            MeasuredRelativeCost = images[last] > 0 && _times.Seconds[last] > 0
-                ? _times.Seconds.Sum() / (images.Sum() * (_times.Seconds[last] / images[last]))
-                : null,
-            SkippedSteps = Skipped.Total,
-            Figures = _figures?.Values.Where(f => double.IsFinite(f.Value)).ToDictionary(),
-            FiguresStep = _figures?.Step,
-            Stages = [.. Cost.Stages.Select((s, i) => new RunStageResult(s.Stage.PatchSide, images[i], _times.Seconds[i], s.FlopsPerImage))],
-        };
-    }
-
     private void Initialize(GptModel model)
         => GptInitializer.Initialize(model, new CounterRandom(_training.Seed, RandomStream.Initialization).Bits(0, 0));
 
@@ -284,24 +209,6 @@ internal sealed class GptTrainer : TrainingRun
             _stages.Set(_stages.Schedule.WithEnd(stage.Index, Step));
             _options.OnNote?.Invoke(
                 $"Stage {stage.Index} (p = {stage.PatchSide}) ends at step {Step} of {stage.End}: its loss has reached a plateau.");
-        }
-    }
-
-    private void MarkWhenDue(MetricsLog log, CancellationToken cancellation)
-    {
-        if (!_options.Marks.Contains(Step) || cancellation.IsCancellationRequested)
-        {
-            return;
-        }
-
-        var (own, average) = (_evaluation.Loss(_options.ValidationImages, cancellation: cancellation),
-            _evaluation.AverageLoss(_options.ValidationImages, cancellation));
-        Measure(log, cancellation);
-        if (!cancellation.IsCancellationRequested)
-        {
-            _options.OnMark?.Invoke(new RunMark(
-                Step, ImagesSeen, _stages.FlopsBefore(Step), CpuSeconds, _times.Seconds.Sum(), own, average,
-                _figures is { } measured && measured.Step == Step ? measured.Values : new Dictionary<string, double>()));
         }
     }
 }

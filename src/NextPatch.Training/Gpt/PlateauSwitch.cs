@@ -7,7 +7,7 @@ namespace NextPatch.Training.Gpt;
 /// Ends coarse stages early: where the held-out patch loss of a stage falls by less per FLOP than a share of the most that it fell so far. What it
 /// looks at is computed from the weights, so a resumed run decides as one that was never stopped.
 /// </summary>
-/// <param name="share">The share.</param>
+/// <param name="share">Below it a stage ends; 0 to 1.</param>
 /// <param name="state">What a run that is resumed remembers; null: a fresh one.</param>
 internal sealed class PlateauSwitch(double share, PlateauState? state)
 {

@@ -1,5 +1,3 @@
-using System.Runtime.CompilerServices;
-using System.Runtime.InteropServices;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
@@ -20,7 +18,7 @@ internal sealed class AdamW
     private const int ChunkLength = 1 << 16;
 
     private readonly TrainingConfig _config;
-    private readonly Slot[] _slots;
+    private readonly ParameterSlot[] _slots;
     private readonly Chunk[] _chunks;
 
     /// <param name="parameters">In state order.</param>
@@ -30,7 +28,7 @@ internal sealed class AdamW
         IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null)
     {
         _config = config;
-        _slots = [.. parameters.Select(p => new Slot(p.Name, p.Parameter, config.EmaDecay > 0, copies?.GetValueOrDefault(p.Name)))];
+        _slots = [.. parameters.Select(p => new ParameterSlot(p.Name, p.Parameter, config.EmaDecay > 0, copies?.GetValueOrDefault(p.Name)))];
         _chunks = [.. _slots.SelectMany(slot => Enumerable.Range(0, (slot.FirstMoments.Length + ChunkLength - 1) / ChunkLength)
             .Select(i => new Chunk(slot, i * ChunkLength, Math.Min(ChunkLength, slot.FirstMoments.Length - (i * ChunkLength)))))];
     }
@@ -192,9 +190,6 @@ internal sealed class AdamW
         tensor.AsSpan<float>().CopyTo(to);
     }
 
-    /// <summary>The tensor's own memory.</summary>
-    private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
-
     private void FindGradients()
     {
         foreach (var slot in _slots)
@@ -227,7 +222,7 @@ internal sealed class AdamW
     }
 
     /// <summary>Part of a parameter.</summary>
-    private sealed record Chunk(Slot Slot, int Start, int Count)
+    private sealed record Chunk(ParameterSlot Slot, int Start, int Count)
     {
         public Span<float> Weights => Slot.Weights.Slice(Start, Count);
 
@@ -240,67 +235,5 @@ internal sealed class AdamW
         public Span<float> Average => Slot.Average.Length == 0 ? [] : Slot.Average.AsSpan(Start, Count);
 
         public Span<ushort> Copy => Slot.Copy.IsEmpty ? [] : Slot.Copy.Slice(Start, Count);
-    }
-
-    /// <summary>A parameter. Addresses are taken once: the parameter's memory stays, and threads must not ask libtorch for it.</summary>
-    private sealed unsafe class Slot
-    {
-        private readonly float* _weights;
-        private readonly ushort* _copy;
-        private float* _gradients;
-
-        public Slot(string name, Parameter parameter, bool hasAverage, Tensor? copy)
-        {
-            Name = name;
-            Parameter = parameter;
-            Shape = parameter.shape;
-            var count = (int)parameter.NumberOfElements;
-            FirstMoments = Zeros(count);
-            SecondMoments = Zeros(count);
-            Average = hasAverage ? Floats(parameter).ToArray() : [];
-            _weights = Address(parameter);
-            _copy = copy is null ? null : (ushort*)Address(copy);
-        }
-
-        public string Name { get; }
-
-        public Parameter Parameter { get; }
-
-        public long[] Shape { get; }
-
-        public bool IsDecayed => Shape.Length >= 2;
-
-        public float[] FirstMoments { get; }
-
-        public float[] SecondMoments { get; }
-
-        public float[] Average { get; }
-
-        public bool HasGradient => _gradients != null;
-
-        public Span<float> Weights => new(_weights, FirstMoments.Length);
-
-        public Span<float> Gradients => new(_gradients, FirstMoments.Length);
-
-        public Span<ushort> Copy => _copy == null ? [] : new(_copy, FirstMoments.Length);
-
-        public void FindGradient()
-        {
-            using var gradient = Parameter.grad;
-            _gradients = gradient is null ? null : Address(gradient);
-        }
-
-        /// <summary>
-        /// Zeros that are written here. Memory that the system only promises to be zero costs two page faults a page, when the first step reads and
-        /// then writes it, and the second interrupts every core.
-        /// </summary>
-        private static float[] Zeros(int count)
-        {
-            var zeros = GC.AllocateUninitializedArray<float>(count);
-            zeros.AsSpan().Clear();
-            return zeros;
-        }
-
-        private static float* Address(Tensor tensor) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
     }
 }

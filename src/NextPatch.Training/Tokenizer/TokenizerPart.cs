@@ -17,7 +17,7 @@ public enum TokenizerPart
 internal static class TokenizerParts
 {
     /// <summary>The part of a parameter, by its name.</summary>
-    public static TokenizerPart Of(string parameter) => parameter.Split('.')[0] switch
+    public static TokenizerPart From(string parameter) => parameter.Split('.')[0] switch
     {
         "encoder" or "quant_conv" => TokenizerPart.Encoder,
         "quantize" => TokenizerPart.Codebook,

@@ -30,7 +30,7 @@ internal sealed class TokenizerStep
     {
         (_tokenizer, _discriminator, _perturbation) = (tokenizer, discriminator, perturbation);
         _objective = new VqganObjective(config, discriminator, perception, tokenizer.ComputeType);
-        var trained = tokenizer.named_parameters().ToLookup(p => frozen?.Contains(TokenizerParts.Of(p.name)) != true);
+        var trained = tokenizer.named_parameters().ToLookup(p => frozen?.Contains(TokenizerParts.From(p.name)) != true);
         foreach (var (_, parameter) in trained[false])
         {
             parameter.requires_grad_(false);

@@ -13,18 +13,18 @@ internal static class CodeTokenizer
     /// <param name="given">What a person names; null: where the codes say it lay, or beside them.</param>
     /// <returns>Null where nothing is recorded and nothing lies beside them.</returns>
     /// <exception cref="NextPatchException">The codes are missing or damaged, or the tokenizer is not where it was recorded.</exception>
-    public static string? Find(string codes, string? given = null) => given ?? Of(codes).Find(null, [PlaceBeside(codes)]);
+    public static string? Find(string codes, string? given = null) => given ?? From(codes).Find(null, [PlaceBeside(codes)]);
 
     /// <exception cref="NextPatchException">The codes were made by another tokenizer than this.</exception>
-    public static void RequireSame(string codes, string tokenizer) => Of(codes).RequireSame(tokenizer);
+    public static void RequireSame(string codes, string tokenizer) => From(codes).RequireSame(tokenizer);
 
     /// <summary>What a manifest remembers.</summary>
-    public static RecordedTokenizer Of(string codes, CodeManifest manifest)
+    public static RecordedTokenizer From(string codes, CodeManifest manifest)
         => new($"the codes in {codes}", manifest.TokenizerPath, manifest.TokenizerHash);
 
-    private static RecordedTokenizer Of(string codes)
+    private static RecordedTokenizer From(string codes)
     {
         using var store = CodeStore.Open(codes);
-        return Of(codes, store.Manifest);
+        return From(codes, store.Manifest);
     }
 }

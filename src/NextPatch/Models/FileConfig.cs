@@ -18,7 +18,7 @@ internal static class FileConfig
     private const string Ending = ".json";
 
     /// <summary>The configuration to send along; null where the weights are of no model that was trained or converted here.</summary>
-    public static CheckpointConfig? Of(ModelSource source) => source.Config is { } config && config.ClassNames.Count == 0
+    public static CheckpointConfig? From(ModelSource source) => source.Config is { } config && config.ClassNames.Count == 0
         ? config with { ClassNames = ImageNetClasses.For(config.Model.ClassCount) }
         : source.Config;
 

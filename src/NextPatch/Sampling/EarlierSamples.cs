@@ -24,7 +24,7 @@ internal static class EarlierSamples
             : text + string.Create(CultureInfo.InvariantCulture,
                 $"{there.Count - kept.Count} of them are replaced, and {kept.Count} stay ({kept[0]:D6}.png to {kept[^1]:D6}.png), which are not of "
                     + $"this set: ")
-                + "the archive and samples.json say what is. Choose another --output to keep sets apart.";
+                + "the archive and samples.json say what is. Another output folder keeps sets apart.";
     }
 
     private static long? NumberOf(string file)

@@ -36,7 +36,7 @@ internal sealed class SampleDecoder
             cancellation.ThrowIfCancellationRequested();
             // [3, E, E]
             var planes = BicubicInterpolation.Resize(_tokenizer.DecodePlanes(codes.Slice(i * length, length), cancellation), from, from, to, to);
-            PixelPlanes.ToPixels(planes, pixels.AsSpan(i * to * to * 3, to * to * 3));
+            ToPixels(planes, pixels.AsSpan(i * to * to * 3, to * to * 3));
         }
 
         return pixels;
@@ -53,5 +53,20 @@ internal sealed class SampleDecoder
         }
 
         return pixels;
+    }
+
+    /// <summary>The published rule: truncation of 127.5 x + 128, clamped to 0..255.</summary>
+    /// <param name="planes">float [3, E, E], nominally in [-1, 1].</param>
+    /// <param name="pixels">uint8 [E, E, 3].</param>
+    private static void ToPixels(ReadOnlySpan<float> planes, Span<byte> pixels)
+    {
+        var plane = planes.Length / 3;
+        for (var p = 0; p < plane; p++)
+        {
+            for (var channel = 0; channel < 3; channel++)
+            {
+                pixels[(p * 3) + channel] = (byte)Math.Clamp((planes[(channel * plane) + p] * 127.5f) + 128f, 0f, 255f);
+            }
+        }
     }
 }

@@ -12,7 +12,7 @@ internal static class SampleText
 
     /// <param name="model">Drew it.</param>
     /// <param name="request">It is one of these images.</param>
-    /// <param name="index">Its index.</param>
+    /// <param name="index">Its place in the whole set: FirstIndex and on.</param>
     /// <param name="label">Its class.</param>
     /// <param name="size">Null: as drawn.</param>
     /// <returns>Text by keyword.</returns>

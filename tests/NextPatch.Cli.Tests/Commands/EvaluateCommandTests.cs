@@ -2,11 +2,8 @@ using System.Text.Json;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Checkpoints.Safetensors;
-using NextPatch.Core.Configuration;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
-using NextPatch.Data.Codes;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -227,46 +224,9 @@ public sealed class EvaluateCommandTests : IDisposable
     }
 
     [Fact]
-    public async Task A_sweep_writes_its_points_curves_and_picture()
-    {
-        var model = SmallModel.Write(_folder);
-
-        var run = await CommandLine.RunAsync(
-            "sweep", "--model", model, "--count", "12", "--cfg-scale", "1,2", "--top-k", "0,4", "--reference", _reference, "--weights", _weights,
-                "--output", _folder["sweep"], "--json");
-
-        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
-        Assert.Equal(2, run.Error.Split("Warning: ").Length - 1); // few samples, few reference images: once, not at every point
-        Assert.Equal(["grid.png", "sweep.csv", "sweep.html", "sweep.json"], Directory.GetFiles(_folder["sweep"]).Select(Path.GetFileName).Order());
-        var lines = File.ReadAllLines(_folder["sweep/sweep.csv"]);
-        Assert.Equal(5, lines.Length);
-        Assert.StartsWith("1,1,0,1,12,resnet8,", lines[1], StringComparison.Ordinal);
-        Assert.Contains("FD-resnet8", File.ReadAllText(_folder["sweep/sweep.html"]), StringComparison.Ordinal);
-        var single = await Evaluate("--samples", model, "--count", "12", "--cfg-scale", "2", "--top-k", "4", "--metrics", "fd", "--json");
-        Assert.Contains(
-            single.Json.GetProperty("fd").GetDouble().ToString("R", System.Globalization.CultureInfo.InvariantCulture), lines[4],
-            StringComparison.Ordinal);
-        Assert.DoesNotContain("most probable code", run.Error, StringComparison.Ordinal);
-        var cold = await CommandLine.RunAsync(
-            "sweep", "--model", model, "--count", "3", "--cfg-scale", "1", "--temperature", "0,1", "--reference", _reference, "--weights", _weights,
-            "--output", _folder["cold"]);
-        Assert.Contains("Warning: --temperature 0 always takes the most probable code", cold.Error, StringComparison.Ordinal);
-        var bad = await CommandLine.RunAsync("sweep", "--model", model, "--cfg-scale", "1,x", "--reference", _reference, "--weights", _weights);
-        Assert.Equal(ExitCode.Usage, bad.ExitCode);
-        Assert.Contains("'x' is no number", bad.Error, StringComparison.Ordinal);
-    }
-
-    [Fact]
     public async Task Training_measures_its_averaged_weights_on_the_way()
     {
-        using var tokenizer = new VqTokenizer(
-            new TokenizerConfig { ImageSide = Side, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3);
-        tokenizer.SaveTo(_folder["tokenizer"]);
-        CodeStore.Write(
-            _folder["codes"], new CodeManifest
-            {
-                Name = "tiny", GridSide = 2, VocabularySize = 32, ClassNames = ["a", "b"], Count = 20,
-            }, [.. Enumerable.Range(0, 80).Select(i => i % 32)], [.. Enumerable.Range(0, 20).Select(i => i % 2)]);
+        SmallCodes.Write(_folder["codes"], _folder["tokenizer"], gridSide: 2, count: 20);
         string[] train = ["train", "--codes", _folder["codes"], "--output", _folder["run"], "--preset", "tiny", "--steps", "4", "--batch-size", "4",
             "--precision", "fp32", "--evaluate-every", "2"];
 
@@ -281,20 +241,6 @@ public sealed class EvaluateCommandTests : IDisposable
         Assert.Contains("FD-resnet8", run.Error, StringComparison.Ordinal);
         Assert.Equal(ExitCode.Usage, unreferenced.ExitCode);
         Assert.Contains("--reference", unreferenced.Error, StringComparison.Ordinal);
-    }
-
-    [Fact]
-    public async Task Samples_are_balanced_exactly_or_not_at_all()
-    {
-        var model = SmallModel.Write(_folder);
-
-        var run = await CommandLine.RunAsync("sample", "--model", model, "--count", "10", "--balanced", "--output", _folder["out"]);
-
-        Assert.Equal(ExitCode.Usage, run.ExitCode);
-        Assert.Contains("such as 12", run.Error, StringComparison.Ordinal);
-        var both = await CommandLine.RunAsync(
-            "sample", "--model", model, "--count", "12", "--balanced", "--random-classes", "--output", _folder["out"]);
-        Assert.Equal(ExitCode.Usage, both.ExitCode);
     }
 
     [Fact]
@@ -319,12 +265,5 @@ public sealed class EvaluateCommandTests : IDisposable
     private Task<CommandLine> Evaluate(params string[] options)
         => CommandLine.RunAsync(["evaluate", "--reference", _reference, "--weights", _weights, .. options]);
 
-    private string WriteImages(string name, int count, int seed)
-    {
-        var pixels = new byte[count * Side * Side * 3];
-        new Random(seed).NextBytes(pixels);
-        using var archive = new NpzWriter(_folder[name]);
-        archive.Add("arr_0", new HostTensor(ElementType.UInt8, [count, Side, Side, 3], pixels));
-        return _folder[name];
-    }
+    private string WriteImages(string name, int count, int seed) => SmallResNet.WriteImages(_folder[name], count, Side, seed);
 }

@@ -1,9 +1,5 @@
 using System.Text.Json;
 using NextPatch.Cli.CommandLine;
-using NextPatch.Core.Configuration;
-using NextPatch.Data.Codes;
-using NextPatch.Models;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -12,28 +8,10 @@ namespace NextPatch.Cli.Tests.Commands;
 public sealed class RunCommandsTests : IDisposable
 {
     private const int Side = 2;
-    private const int Vocabulary = 32;
     private readonly TemporaryFolder _folder = new();
 
     public RunCommandsTests()
-    {
-        using (var tokenizer = new VqTokenizer(
-            new TokenizerConfig
-            {
-                ImageSide = 8, DownsamplingFactor = 4, CodebookSize = Vocabulary, Channels = [16, 16], BlockCounts = [1, 1],
-            }, seed: 3))
-        {
-            tokenizer.SaveTo(_folder["made/here"]);
-        }
-
-        const int count = 40;
-        CodeStore.Write(_folder["codes"], new CodeManifest
-        {
-            Name = "tiny", GridSide = Side, VocabularySize = Vocabulary, ClassNames = ["n01440764", "plain"], Count = count, HeldOutCount = 8,
-            ImageSide = 8,
-            TokenizerHash = WeightsHash.ComputeForTokenizer(_folder["made/here"]), TokenizerPath = _folder["made/here"],
-        }, [.. Enumerable.Range(0, count * Side * Side).Select(i => i * 7 % Vocabulary)], [.. Enumerable.Range(0, count).Select(i => i % 2)]);
-    }
+        => SmallCodes.Write(_folder["codes"], _folder["made/here"], gridSide: Side, count: 40, heldOut: 8, classNames: ["n01440764", "plain"]);
 
     public void Dispose() => _folder.Dispose();
 
@@ -92,7 +70,7 @@ public sealed class RunCommandsTests : IDisposable
     {
         var first = await Train("run", "--json", "--validate-every", "3");
         Assert.True(first.Json.GetProperty("heldOutLoss").GetDouble() > 0);
-        Assert.Equal(Math.Log(Vocabulary), first.Json.GetProperty("uniformLoss").GetDouble());
+        Assert.Equal(Math.Log(SmallCodes.Vocabulary), first.Json.GetProperty("uniformLoss").GetDouble());
         Assert.Contains("guessing costs", first.Error, StringComparison.Ordinal);
 
         var longer = await Run("train", "--resume", _folder["run"], "--extend-to", "12", "--json");

@@ -1,38 +1,15 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Cli.CommandLine;
-using NextPatch.Core.Configuration;
-using NextPatch.Data.Codes;
-using NextPatch.Models;
-using NextPatch.Torch.Tokenizer;
 
 namespace NextPatch.Cli.Tests.Commands;
 
 [NoTensorLeaks]
 public sealed class StudyCommandTests : IDisposable
 {
-    private const int Side = 4;
-    private const int Vocabulary = 32;
     private readonly TemporaryFolder _folder = new();
 
-    public StudyCommandTests()
-    {
-        using (var tokenizer = new VqTokenizer(
-            new TokenizerConfig
-            {
-                ImageSide = 16, DownsamplingFactor = 4, CodebookSize = Vocabulary, Channels = [16, 16], BlockCounts = [1, 1],
-            }, seed: 3))
-        {
-            tokenizer.SaveTo(_folder["tokenizer"]);
-        }
-
-        const int count = 60;
-        CodeStore.Write(_folder["codes"], new CodeManifest
-        {
-            Name = "tiny", GridSide = Side, VocabularySize = Vocabulary, ClassNames = ["a", "b"], Count = count, HeldOutCount = 20, ImageSide = 16,
-            TokenizerHash = WeightsHash.ComputeForTokenizer(_folder["tokenizer"]),
-        }, [.. Enumerable.Range(0, count * Side * Side).Select(i => i * 7 % Vocabulary)], [.. Enumerable.Range(0, count).Select(i => i % 2)]);
-    }
+    public StudyCommandTests() => SmallCodes.Write(_folder["codes"], _folder["tokenizer"], gridSide: 4, count: 60, heldOut: 20);
 
     public void Dispose() => _folder.Dispose();
 

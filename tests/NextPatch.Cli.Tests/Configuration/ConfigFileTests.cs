@@ -65,7 +65,7 @@ public sealed class ConfigFileTests
         var plan = new StudyPlan(file, codes, folder["study"]);
 
         Assert.Contains($"nextpatch study recipes/{recipe}", File.ReadAllText(Path.Combine(RecipeFolder, recipe)), StringComparison.Ordinal);
-        Assert.True(StudyTask.Of(plan).Count >= file.Schedules.Count * file.Seeds.Count);
+        Assert.True(StudyTask.From(plan).Count >= file.Schedules.Count * file.Seeds.Count);
         Assert.All(file.Schedules, s => Assert.True(plan.PlannedSteps(s) > 1));
     }
 

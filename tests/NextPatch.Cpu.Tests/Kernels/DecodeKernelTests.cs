@@ -166,18 +166,18 @@ public sealed unsafe class DecodeKernelTests
         {
             var result = new float[rows * _columns];
             var tile = new float[rows * PanelLayout.UnitColumns];
-            var whole = new byte[rows * WholeRows.Bytes(_matrix.Depth)];
+            var whole = new byte[rows * IntegerRows.Bytes(_matrix.Depth)];
             fixed (float* px = x, pt = tile)
             fixed (byte* pw = whole)
             {
                 for (var row = 0; row < rows; row++)
                 {
-                    WholeRows.Quantize<L>(_matrix.Depth, px + (row * _matrix.Depth), pw + (row * WholeRows.Bytes(_matrix.Depth)));
+                    IntegerRows.Quantize<L>(_matrix.Depth, px + (row * _matrix.Depth), pw + (row * IntegerRows.Bytes(_matrix.Depth)));
                 }
 
                 for (var unit = 0; unit < _matrix.Units; unit++)
                 {
-                    _matrix.Multiply<L>(unit, rows, PackedMatrix<T>.IsWhole ? pw : (byte*)px, _matrix.Depth, pt);
+                    _matrix.Multiply<L>(unit, rows, PackedMatrix<T>.IsInteger ? pw : (byte*)px, _matrix.Depth, pt);
                     for (var i = 0; i < tile.Length; i++)
                     {
                         var column = (unit * PanelLayout.UnitColumns) + (i % PanelLayout.UnitColumns);

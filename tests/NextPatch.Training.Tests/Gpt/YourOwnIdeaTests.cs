@@ -17,11 +17,11 @@ public sealed class YourOwnIdeaTests
         var codes = TinyRun.WriteCodes(folder["codes"]);
         PatchGroupings.Register("soft-max", geometry => new SoftMaxGrouping(geometry));
 
-        TrainingResult Train(string grouping)
+        TrainingResult Train(string grouping) => GptTraining.Run(new()
         {
-            var training = TinyRun.Training with { Steps = 40, Grouping = grouping, StepImplementation = StepImplementation.Reference };
-            return TinyRun.Train(codes, new GptRunOptions { Output = folder[grouping] }, TinyRun.Config(training));
-        }
+            Codes = codes, Model = TinyRun.Model, Run = new() { Output = folder[grouping] },
+            Training = TinyRun.Training with { Steps = 40, Grouping = grouping, StepImplementation = StepImplementation.Reference },
+        });
 
         var (own, mean) = (Train("soft-max"), Train("mean"));
         Assert.True(own.ValidationLoss < 2.2, $"held-out loss {own.ValidationLoss}, log(12) = 2.48 at the start");

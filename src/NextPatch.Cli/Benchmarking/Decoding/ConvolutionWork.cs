@@ -10,7 +10,7 @@ internal static class ConvolutionWork
     /// <param name="tensors">Weights by state key.</param>
     /// <param name="config">A VQGAN.</param>
     /// <param name="part">encoder or decoder.</param>
-    public static double Of(IReadOnlyDictionary<string, StoredTensor> tensors, TokenizerConfig config, string part)
+    public static double MultiplyAdds(IReadOnlyDictionary<string, StoredTensor> tensors, TokenizerConfig config, string part)
         => tensors.Where(t => t.Value.Shape.Count == 4 && t.Key.StartsWith(part + ".", StringComparison.Ordinal))
             .Sum(t => (double)t.Value.Count * Math.Pow(Side(t.Key, config, part == "encoder"), 2));
 

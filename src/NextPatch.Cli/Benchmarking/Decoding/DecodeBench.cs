@@ -93,7 +93,7 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
         var fastest = new double[5];
         Array.Fill(fastest, double.MaxValue);
         var (pixels, found) = (managed.Decode(codes, cancellation), new int[codes.Length]);
-        void Time(int i, Action action) => fastest[i] = Math.Min(fastest[i], StepSeconds.Of(action));
+        void Time(int i, Action action) => fastest[i] = Math.Min(fastest[i], StepSeconds.Measure(action));
         for (var round = 0; round < plan.Rounds; round++)
         {
             rate.Measure();
@@ -109,8 +109,8 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
         }
 
         double? Baseline(int i) => plan.WithBaseline ? fastest[i] : null;
-        Add("tokenizer.decode", fastest[0], Baseline(2), ConvolutionWork.Of(tensors, config, "decoder") / rate.PerSecond / fastest[0]);
-        Add("tokenizer.encode", fastest[1], Baseline(3), ConvolutionWork.Of(tensors, config, "encoder") / rate.PerSecond / fastest[1]);
+        Add("tokenizer.decode", fastest[0], Baseline(2), ConvolutionWork.MultiplyAdds(tensors, config, "decoder") / rate.PerSecond / fastest[0]);
+        Add("tokenizer.encode", fastest[1], Baseline(3), ConvolutionWork.MultiplyAdds(tensors, config, "encoder") / rate.PerSecond / fastest[1]);
         Add("image.warm", fastest[4], null, null);
         note($"{rate.PerSecond / 1e9:0} G multiply-adds a second in float; image {fastest[4]:0.00} s.");
     }
@@ -132,7 +132,7 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
             for (var round = 0; round < Math.Min(plan.Rounds, 2); round++)
             {
                 cancellation.ThrowIfCancellationRequested();
-                fastest = Math.Min(fastest, StepSeconds.Of(() => Draw(model, Path.Combine(folder.FullName, "samples"))));
+                fastest = Math.Min(fastest, StepSeconds.Measure(() => Draw(model, Path.Combine(folder.FullName, "samples"))));
             }
 
             Add("image.cold", fastest, null, null);
@@ -163,4 +163,18 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
 
     private void Add(string name, double seconds, double? baseline, double? floorShare)
         => _figures.Add(new BenchFigure(name, seconds, "s", baseline, seconds / baseline, floorShare));
+}
+
+/// <summary>Time of single codes.</summary>
+internal static class StepSeconds
+{
+    public static double Measure(Action action)
+    {
+        var start = Stopwatch.GetTimestamp();
+        action();
+        return Stopwatch.GetElapsedTime(start).TotalSeconds;
+    }
+
+    /// <summary>The position of the i-th code measured.</summary>
+    public static int Position(int i, int codes, int length) => (int)((i + 0.5) * length / codes);
 }

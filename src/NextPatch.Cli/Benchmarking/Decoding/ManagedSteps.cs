@@ -39,8 +39,8 @@ internal sealed class ManagedSteps : IDisposable
 
         for (var i = 0; i < codes; i++)
         {
-            Products = Math.Min(Products, StepSeconds.Of(() => Pass(1)));
-            _fastest[i] = Math.Min(_fastest[i], StepSeconds.Of(() =>
+            Products = Math.Min(Products, StepSeconds.Measure(() => Pass(1)));
+            _fastest[i] = Math.Min(_fastest[i], StepSeconds.Measure(() =>
             {
                 Pass(StepSeconds.Position(i, codes, _decoder.Config.CodesPerImage));
                 _decoder.Team.Run(_rows.Length / 2, _draw);

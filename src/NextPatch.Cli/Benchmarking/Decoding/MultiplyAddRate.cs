@@ -28,7 +28,7 @@ internal sealed unsafe class MultiplyAddRate : IDisposable
     {
         for (var i = 0; i < Parts; i++)
         {
-            _fastest = Math.Min(_fastest, StepSeconds.Of(() => _team.Run(Parts, (_, thread) => Multiply(thread))));
+            _fastest = Math.Min(_fastest, StepSeconds.Measure(() => _team.Run(Parts, (_, thread) => Multiply(thread))));
         }
     }
 

@@ -47,7 +47,7 @@ internal sealed class TorchSteps : IDisposable
                 _cache[layer].Length = StepSeconds.Position(i, codes, _model.Config.CodesPerImage);
             }
 
-            _fastest[i] = Math.Min(_fastest[i], StepSeconds.Of(() =>
+            _fastest[i] = Math.Min(_fastest[i], StepSeconds.Measure(() =>
             {
                 using var scope = NewDisposeScope();
                 var logits = _model.DecodeStep(tensor(inputs, [inputs.Length]), _cache).data<float>().ToArray();

@@ -25,7 +25,7 @@ internal static class NpyHeaderFormat
         if (!start.AsSpan(0, 6).SequenceEqual(Magic))
         {
             throw new DataFormatException($"'{name}' is not a NumPy array: it does not start with the .npy magic bytes."
-                + $"{(FileContents.Describe(FileContents.Of(start)) is { } found ? $" By its first bytes it is {found}." : "")}");
+                + $"{(FileContents.Describe(FileContents.From(start)) is { } found ? $" By its first bytes it is {found}." : "")}");
         }
 
         var version = start[6];

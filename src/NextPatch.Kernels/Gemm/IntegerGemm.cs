@@ -7,8 +7,8 @@ namespace NextPatch.Kernels.Gemm;
 // Shape letters: R rows, K length of the sums.
 
 /// <summary>
-/// Products of rows in sixteen bits (<see cref="WholeRows"/>) with weights in eight, which are read once for all rows: pairs of products are added up
-/// in 32 bits, and every <see cref="PanelLayout.BlockDepth"/> of k the sums are scaled and added in float.
+/// Products of rows in sixteen bits (<see cref="IntegerRows"/>) with weights in eight, which are read once for all rows: pairs of products are added
+/// up in 32 bits, and every <see cref="PanelLayout.BlockDepth"/> of k the sums are scaled and added in float.
 /// </summary>
 /// <remarks>
 /// Whole numbers are exact, 128 * 127 * 32767 fits, and blocks are added in the order of K: bits depend neither on the number of rows nor on the
@@ -16,7 +16,7 @@ namespace NextPatch.Kernels.Gemm;
 /// rounding is below a hundredth of the weights'.
 /// </remarks>
 /// <typeparam name="L">Columns computed at once.</typeparam>
-internal static unsafe class WholeGemm<L>
+internal static unsafe class IntegerGemm<L>
     where L : unmanaged, ISimd<L>
 {
     private const int BlockPairs = PanelLayout.BlockDepth / 2;
@@ -36,15 +36,15 @@ internal static unsafe class WholeGemm<L>
     /// <param name="rows">R.</param>
     /// <param name="depth">K.</param>
     /// <param name="weights">The unit.</param>
-    /// <param name="x">[R], each <see cref="WholeRows.Bytes"/>.</param>
+    /// <param name="x">[R], each <see cref="IntegerRows.Bytes"/>.</param>
     /// <param name="result">[R, <see cref="PanelLayout.UnitColumns"/>].</param>
     [SkipLocalsInit]
     public static void Multiply(int rows, int depth, PanelPair weights, byte* x, float* result)
     {
         var isWidened = rows > MostUnwidened;
         var wide = stackalloc byte[isWidened ? BlockPairs * Widened.Step : 0];
-        var stride = WholeRows.Bytes(depth);
-        var scales = (byte*)WholeRows.Scales(x, depth);
+        var stride = IntegerRows.Bytes(depth);
+        var scales = (byte*)IntegerRows.Scales(x, depth);
         // The third vector of a tile lies in the other panel, if the tile is as wide as both.
         var isBoth = TileColumns > PanelLayout.Columns;
         var third = isBoth ? (nint)(weights.Second - weights.First) : 4 * L.Count;

@@ -6,10 +6,10 @@ namespace NextPatch.Kernels.Gemm;
 // Shape letters: K length of a row.
 
 /// <summary>
-/// Rows in whole numbers of sixteen bits with a scale for every <see cref="PanelLayout.BlockDepth"/> of them: what <see cref="WholeGemm{L}"/>
+/// Rows in whole numbers of sixteen bits with a scale for every <see cref="PanelLayout.BlockDepth"/> of them: what <see cref="IntegerGemm{L}"/>
 /// multiplies. Filled up with zeros to whole blocks; the scales lie behind.
 /// </summary>
-internal static unsafe class WholeRows
+internal static unsafe class IntegerRows
 {
     private const int Largest = short.MaxValue;
 

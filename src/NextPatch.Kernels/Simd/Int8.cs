@@ -1,4 +1,0 @@
-namespace NextPatch.Kernels.Simd;
-
-/// <summary>Weights in whole numbers from -127 to 127, with scales that lie elsewhere (<see cref="Gemm.WholeGemm{L}"/>).</summary>
-internal readonly record struct Int8(sbyte Value);
