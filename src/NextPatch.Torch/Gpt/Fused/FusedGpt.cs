@@ -66,14 +66,16 @@ internal sealed class FusedGpt : IGptPass
             : FusedGptModel<Fp32, Simd1>.BytesFor(config, rows, recompute);
 
     /// <inheritdoc/>
-    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1)
+    public double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
+        CaptionBatch? captions = null)
         => _pass.Forward(labels, codes, geometry, seed, scale);
 
     /// <inheritdoc/>
     public void Backward() => _pass.Backward();
 
     /// <inheritdoc/>
-    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions = null)
         => _pass.Evaluate(labels, codes, geometry);
 
     /// <inheritdoc/>
