@@ -50,7 +50,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         var codes = new int[count * Config.CodesPerImage];
         using var scope = NewDisposeScope();
         using var noGrad = inference_mode();
-        using var cache = new KvCache(Config, _batch * (request.Sampling.IsGuided ? 2 : 1), Config.CodesPerImage, _model.Head);
+        using var cache = new KvCache(Config, _batch * (request.Sampling.IsGuided ? 2 : 1), Config.SequenceLength, _model.Head);
         for (var done = 0; done < count;)
         {
             var slot = (int)((request.FirstIndex + done) % _batch);

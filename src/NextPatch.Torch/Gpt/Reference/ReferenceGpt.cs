@@ -81,7 +81,8 @@ internal sealed class ReferenceGpt : IGptPass
         var device = _model.Head.device;
         var labelTensor = tensor(labels.ToArray(), device: device);                                         // [B]
         var codeTensor = tensor(codes.ToArray(), [labels.Length, codes.Length / labels.Length], device: device); // [B, T]
-        var hidden = _model.PatchHidden(labelTensor, codeTensor, PatchGroupings.Create(_grouping, geometry), dropout, _position); // [B, N, C]
+        var hidden = _model.PatchHidden(
+            labelTensor, codeTensor, PatchGroupings.Create(_grouping, geometry), null, dropout, _position); // [B, N, C]
         return (hidden, IPatchGrouping.ByPatch(codeTensor, geometry));                                      // [B, N, P]
     }
 
