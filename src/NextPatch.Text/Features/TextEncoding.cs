@@ -106,7 +106,7 @@ internal static class TextEncoding
     private static JsonObject Settings(TextEncodingOptions options, TextEncoder encoder, CancellationToken cancellation) => new()
     {
         ["captions"] = Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Captions)),
-        ["captionsHash"] = File.Exists(options.Captions) ? FileHash.Compute(options.Captions, cancellation) : null,
+        ["captionsHash"] = CaptionFile.HashOf(options.Captions, cancellation),
         ["captionIndex"] = options.CaptionIndex,
         ["clean"] = options.Clean == CaptionCleaning.Published ? "published" : "none",
         ["maxTokens"] = options.MaxTokens,

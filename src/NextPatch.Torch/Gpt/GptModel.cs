@@ -50,6 +50,10 @@ public sealed class GptModel : Module
     /// <summary>The features that stand for no caption, float [K, W], frozen; null where classes condition the model.</summary>
     public Tensor? UnconditionalFeatures => (_conditionEmbedding as CaptionEmbedding)?.Unconditional;
 
+    /// <summary>The rows before the image, float [B, K, C] in the caller's dispose scope; <paramref name="condition"/> as of
+    /// <see cref="PatchHidden(Tensor, Tensor, IPatchGrouping, Tensor)"/>.</summary>
+    internal Tensor ConditionRows(Tensor condition) => _conditionEmbedding.forward(condition);
+
     /// <summary>Hidden states that predict each patch, before the output head.</summary>
     /// <param name="condition">Classes or null class, int64 [B]; of a text model float [B, K, W], where K may be less than
     /// <see cref="GptConfig.ConditionTokens"/> when no caption of the batch is longer.</param>

@@ -1,3 +1,4 @@
+using NextPatch.Torch.Gpt;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
@@ -6,13 +7,13 @@ namespace NextPatch.Training.Gpt;
 internal sealed class BatchReader(BatchSource source, int codesPerImage) : Prefetcher<BatchReader.Batch>(
     (place, count) =>
     {
-        var batch = new Batch(new long[(long)count * codesPerImage], new long[count]);
-        source.Fill(place, batch.Codes, batch.Labels);
-        return batch;
+        var (codes, labels) = (new long[(long)count * codesPerImage], new long[count]);
+        return new Batch(codes, labels, source.Fill(place, codes, labels));
     },
     ahead: 1)
 {
     /// <param name="Codes">[n, T].</param>
     /// <param name="Labels">[n].</param>
-    public sealed record Batch(long[] Codes, long[] Labels);
+    /// <param name="Captions">Of a text model.</param>
+    public sealed record Batch(long[] Codes, long[] Labels, CaptionBatch? Captions);
 }
