@@ -23,6 +23,7 @@ internal static class CaseKinds
         (c => c.ModelType == "t2i" && c.IsAbout("Transformer.forward"), CaptionCases.RunTraining),
         (c => c.IsAbout("::CaptionEmbedder"), CaptionCases.RunEmbedder),
         (c => c.ModelType == "c2i" && c.IsAbout("generate.py::generate") && c.Entry.ContainsKey("runs"), GenerationCase.Run),
+        (c => c.ModelType == "t2i" && c.IsAbout("generate.py::generate") && c.Entry.ContainsKey("runs"), PromptGenerationCase.Run),
         (c => c.IsAbout("model.causal_mask"), CausalMaskCase.Run),
         (c => c.IsAbout("top_k_top_p_filtering"), SamplingFilterCase.Run),
         (c => c.IsAbout("generate.py::sample("), GreedySamplingCase.Run),

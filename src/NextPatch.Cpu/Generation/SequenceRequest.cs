@@ -1,3 +1,4 @@
+using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 
 namespace NextPatch.Cpu.Generation;
@@ -8,4 +9,6 @@ namespace NextPatch.Cpu.Generation;
 /// <param name="Seed">Of the random numbers.</param>
 /// <param name="Sampling">Rules.</param>
 /// <param name="Given">[T] codes that are not drawn, -1 where one is; empty: all are drawn.</param>
-internal readonly record struct SequenceRequest(int Label, long Image, ulong Seed, SamplingConfig Sampling, ReadOnlyMemory<int> Given = default);
+/// <param name="Prompt">Of a model that captions condition.</param>
+internal readonly record struct SequenceRequest(
+    int Label, long Image, ulong Seed, SamplingConfig Sampling, ReadOnlyMemory<int> Given = default, PromptFeatures? Prompt = null);

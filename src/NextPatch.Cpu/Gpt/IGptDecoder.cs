@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Kernels.Threading;
 
 namespace NextPatch.Cpu.Gpt;
@@ -19,6 +20,17 @@ internal interface IGptDecoder : IDisposable
 
     /// <summary>Gives a place back.</summary>
     void ReturnSlot(int slot);
+
+    /// <summary>A prompt as rows, of a model that captions condition; the same object while the features live.</summary>
+    EncodedPrompt Encode(PromptFeatures prompt);
+
+    /// <summary>What is computed beside a prompt of so many tokens where it is guided.</summary>
+    EncodedPrompt Unconditional(int tokens);
+
+    /// <summary>Begins a sequence of a prompt: all its rows but the last, which then is the row of position 0.</summary>
+    /// <param name="slot">The sequence's place.</param>
+    /// <param name="prompt">Its prompt.</param>
+    void Prefill(int slot, EncodedPrompt prompt);
 
     /// <summary>Adds a token to each row's sequence; allocates nothing.</summary>
     /// <param name="rows">Of different slots, in any order.</param>
