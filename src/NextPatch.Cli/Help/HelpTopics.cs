@@ -30,7 +30,7 @@ internal static class HelpTopics
             "Train", "what a run costs before it starts", "--codes", "--preset", "--recipe", "--images", "--steps", "--epochs", "--batch-size",
             "--patch-level", "--flops-per-second", "--json"),
         ["sample"] = new(
-            "Draw", "images from a trained model, or from the built-in one", "--model", "--tokenizer", "--class", "--count", "--seed",
+            "Draw", "images from a trained model, or from the built-in one", "--model", "--tokenizer", "--class", "--prompt", "--count", "--seed",
             "--cfg-scale", "--temperature", "--top-k", "--format", "--output"),
         ["serve"] = new("Draw", "images over HTTP: the images API of OpenAI, and a page"),
         ["quantize"] = new("Draw", "a smaller, faster copy of a model, and what it loses", "--to", "--codes", "--count", "--draw", "--json"),
@@ -92,7 +92,7 @@ internal static class HelpTopics
         ],
         ["Drawing"] =
         [
-            "--class", "--count", "--balanced", "--random-classes", "--seed", "--cfg-scale", "--cfg-interval", "--cfg-shape", "--cfg-power",
+            "--class", "--prompt", "--prompts", "--count", "--balanced", "--random-classes", "--seed", "--cfg-scale", "--cfg-interval", "--cfg-shape", "--cfg-power",
             "--temperature", "--top-k", "--top-p", "--greedy",
         ],
         ["Measuring"] = ["--metrics", "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count"],
@@ -101,7 +101,7 @@ internal static class HelpTopics
             "--checkpoint-every", "--keep-last", "--on-full-disk", "--stop-after-skips", "--validate-every", "--validate-images", "--log-every",
             "--sample-every", "--grid-every", "--usage-alarm",
         ],
-        ["Captions"] = ["--clean", "--max-tokens", "--caption-index"],
+        ["Captions"] = ["--text-encoder", "--text-tokenizer", "--clean", "--max-tokens", "--caption-index"],
         ["Requests"] = ["--urls", "--api-key", "--insecure", "--queue", "--timeout", "--log-json", "--log-prompts"],
         ["Machine"] =
         [
