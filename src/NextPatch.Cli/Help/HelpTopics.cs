@@ -36,10 +36,13 @@ internal static class HelpTopics
         ["quantize"] = new("Draw", "a smaller, faster copy of a model, and what it loses", "--to", "--codes", "--count", "--draw", "--json"),
         ["evaluate"] = new(
             "Measure", "how near images are to real ones: FID and its kin", "--samples", "--reference", "--metrics", "--network", "--weights",
-            "--image-size", "--count", "--cfg-scale", "--seed", "--json"),
+            "--image-size", "--clip", "--prompts", "--count", "--cfg-scale", "--seed", "--json"),
         ["sweep"] = new(
             "Measure", "the same over guidance scales and filters, with curves", "--model", "--reference", "--cfg-scale", "--temperature",
             "--top-k", "--top-p", "--count", "--network", "--output", "--json"),
+        ["wise"] = new(
+            "Measure", "whether images show what prompts mean, by a judge", "--prompts", "--images", "--model", "--judge", "--judge-model",
+            "--verified", "--results", "--cfg-scale", "--seed", "--json"),
         ["report"] = new("Measure", "the page of a run, made again"),
         ["compare"] = new("Measure", "runs beside each other: losses, cost, figures, samples"),
         ["bench"] = new("Measure", "what training and drawing cost here"),
@@ -95,7 +98,7 @@ internal static class HelpTopics
             "--class", "--prompt", "--prompts", "--count", "--balanced", "--random-classes", "--seed", "--cfg-scale", "--cfg-interval", "--cfg-shape", "--cfg-power",
             "--temperature", "--top-k", "--top-p", "--greedy",
         ],
-        ["Measuring"] = ["--metrics", "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count"],
+        ["Measuring"] = ["--judge", "--judge-model", "--judge-key", "--judge-prompt", "--verified", "--results", "--metrics", "--clip", "--clip-merges", "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count"],
         ["Checkpoints and logs"] =
         [
             "--checkpoint-every", "--keep-last", "--on-full-disk", "--stop-after-skips", "--validate-every", "--validate-images", "--log-every",
