@@ -18,12 +18,12 @@ internal static class HelpTopics
             "Measure", "", "--images", "--tokenizer", "--count", "--image-size", "--part", "--network", "--weights", "--perturb-codes", "--json"),
         ["tokenizer reconstruct"] = new("Draw", ""),
         ["encode"] = new(
-            "Train", "images into codes", "--images", "--tokenizer", "--output", "--image-size", "--held-out", "--crops", "--layout", "--batch-size",
-            "--engine", "--json"),
+            "Train", "images into codes", "--images", "--tokenizer", "--output", "--captions", "--image-size", "--held-out", "--crops", "--layout",
+            "--batch-size", "--engine", "--json"),
         ["encode-text"] = new(
             "Train", "captions into the features of a text encoder", "--captions", "--encoder", "--output", "--layout", "--clean", "--max-tokens"),
         ["train"] = new(
-            "Train", "a transformer on codes, coarse to fine", "--codes", "--output", "--resume", "--config", "--preset", "--recipe", "--steps",
+            "Train", "a transformer on codes, coarse to fine", "--codes", "--text-features", "--output", "--resume", "--config", "--preset", "--recipe", "--steps",
             "--batch-size", "--patch-level", "--init-from"),
         ["study"] = new("Train", "schedules against each other, over seeds"),
         ["plan"] = new(
@@ -61,7 +61,8 @@ internal static class HelpTopics
     {
         ["What goes in and out"] =
         [
-            "--model", "--captions", "--encoder", "--samples", "--samples-part", "--data", "--images", "--codes", "--reference",
+            "--model", "--captions", "--encoder", "--samples", "--samples-part", "--data", "--images", "--codes", "--text-features",
+            "--reference",
             "--reference-part", "--part", "--tokenizer", "--init-from", "--image", "--mask", "--keep-rows", "--output", "--layout", "--name",
             "--format", "--save-statistics", "--from", "--draw", "--resume", "--config", "--license", "--max-shard-size", "--get-libtorch",
             "--json",
@@ -79,7 +80,7 @@ internal static class HelpTopics
         ],
         ["Images"] =
         [
-            "--image-size", "--image-size-eval", "--antialias", "--resize", "--crops", "--crop-range", "--centre-crops", "--no-flips",
+            "--image-size", "--image-size-eval", "--antialias", "--resize", "--smallest-side", "--crops", "--crop-range", "--centre-crops", "--no-flips",
             "--held-out", "--judged", "--on-error",
         ],
         ["Losses"] =

@@ -33,7 +33,9 @@ internal sealed record CaptionBatch(float[] Features, int[] Lengths, bool[] IsDr
         using var scope = NewDisposeScope();
         var (images, unconditional) = (Lengths.Length, model.UnconditionalFeatures!);                     // [Kmax, W]
         var rows = Rows((int)unconditional.size(1));
-        var features = tensor(Features, [images, rows, unconditional.size(1)], device: unconditional.device);
+
+        // A copy in libtorch's own memory: products round by where a matrix begins, and managed arrays begin anywhere.
+        var features = tensor(Features, [images, rows, unconditional.size(1)], device: unconditional.device).clone();
         if (Array.Exists(IsDropped, dropped => dropped))
         {
             var last = unconditional.narrow(0, unconditional.size(0) - rows, rows);                       // [K, W]
