@@ -109,7 +109,7 @@ internal static class HelpTopics
         ["Requests"] = ["--urls", "--api-key", "--insecure", "--queue", "--timeout", "--log-json", "--log-prompts"],
         ["Machine"] =
         [
-            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--no-baseline",
+            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens", "--no-baseline",
             "--flops-per-second",
         ],
     };
