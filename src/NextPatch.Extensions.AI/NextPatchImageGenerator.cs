@@ -80,7 +80,9 @@ public sealed class NextPatchImageGenerator : IImageGenerator
                 new RgbImage(image.Width, image.Height, image.Pixels.ToArray()), format, new Dictionary<string, string>());
         return new DataContent(bytes, $"image/{format.ToString().ToLowerInvariant()}")
         {
-            Name = string.Create(CultureInfo.InvariantCulture, $"{(image.Prompt is null ? image.ClassName : "image")}-{image.Seed}-{image.Index}{PictureEncoder.Extension(format)}"),
+            Name = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{(image.Prompt is null ? image.ClassName : "image")}-{image.Seed}-{image.Index}{PictureEncoder.Extension(format)}"),
         };
     }
 

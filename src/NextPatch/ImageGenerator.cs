@@ -100,8 +100,10 @@ public sealed class ImageGenerator : IDisposable
     /// <param name="request">What to draw; null: the defaults.</param>
     /// <param name="cancellation">Checked at every code that is drawn, and while others have their turn.</param>
     /// <returns>The images; each enumeration draws them anew.</returns>
-    /// <exception cref="ConfigException">An unknown class, or a value out of range; thrown by the call itself, which also encodes prompts.</exception>
-    /// <exception cref="NextPatchException">The text encoder is missing, damaged, or another one than the model's; thrown by the call itself.</exception>
+    /// <exception cref="ConfigException">An unknown class, or a value out of range; thrown by the call itself, which also encodes
+    /// prompts.</exception>
+    /// <exception cref="NextPatchException">The text encoder is missing, damaged, or another one than the model's; thrown by the call
+    /// itself.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed; thrown by the call, or by an enumeration that is not at its end.</exception>
     public IAsyncEnumerable<GeneratedImage> GenerateAsync(ImageRequest? request = null, CancellationToken cancellation = default)
         => DrawAsync(Read(request ?? new ImageRequest(), cancellation), cancellation);

@@ -25,8 +25,8 @@ public sealed record ImageGeneratorOptions
     public ComputePrecision Precision { get; init; }
 
     /// <summary>
-    /// The text encoder of a model that captions condition: weights of a T5 (for published models flan-t5-xl), or "formula"; null = the one that the run
-    /// remembers.
+    /// The text encoder of a model that captions condition: weights of a T5 (for published models flan-t5-xl), or "formula"; null = the one that
+    /// the run remembers.
     /// </summary>
     public string? TextEncoder { get; init; }
 

@@ -22,8 +22,8 @@ public sealed record ImageRequest
     public IReadOnlyList<string> Classes { get; init; } = [ClassChoice.All];
 
     /// <summary>
-    /// Prompts of a model that captions condition, of which images take theirs in turn; null for a model of classes. They go through the text encoder that
-    /// the model was trained with.
+    /// Prompts of a model that captions condition, of which images take theirs in turn; null for a model of classes. They go through the text
+    /// encoder that the model was trained with.
     /// </summary>
     public IReadOnlyList<string>? Prompts { get; init; }
 

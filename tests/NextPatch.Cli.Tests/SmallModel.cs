@@ -17,7 +17,8 @@ internal static class SmallModel
     /// <param name="folder">Takes it.</param>
     /// <param name="withTokenizer">Whether a tokenizer lies beside it.</param>
     /// <param name="tokenizerHash">What the model remembers.</param>
-    /// <param name="takesPrompts">Of up to twelve tokens, by the text encoder that needs no file; its head is not zero, so that prompts matter.</param>
+    /// <param name="takesPrompts">Of up to twelve tokens, by the text encoder that needs no file; its head is not zero, so that prompts
+    /// matter.</param>
     public static string Write(TemporaryFolder folder, bool withTokenizer = true, string? tokenizerHash = null, bool takesPrompts = false)
     {
         var run = folder["model"];

@@ -94,8 +94,8 @@ internal static class BenchCommand
         }.AtLeast(1);
         var promptTokens = new Option<int?>("--prompt-tokens")
         {
-            Description = "Instead of all else, time a model of captions at 512x512, a prompt of so many tokens, beside the same with every row of the "
-                + "prompt in the cache.", HelpName = "n",
+            Description = "Instead of all else, time a model of captions at 512x512, a prompt of so many tokens, beside the same with every row of "
+                + "the prompt in the cache.", HelpName = "n",
         }.Between<Option<int?>, int>(1, 120);
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the TorchSharp engine: most of the time." };
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };

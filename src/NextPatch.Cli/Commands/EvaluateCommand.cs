@@ -105,7 +105,8 @@ internal static class EvaluateCommand
             var isClipAsked = clip.IsAsked(parsed);
             if (parsed.GetValue(measure.Reference) is null && !(isClipAsked && saveTo is null))
             {
-                throw new ConfigException("--reference is missing: name what the samples are measured against, or with --clip measure them against prompts.");
+                throw new ConfigException(
+                    "--reference is missing: name what the samples are measured against, or with --clip measure them against prompts.");
             }
 
             if (isClipAsked && path is null)

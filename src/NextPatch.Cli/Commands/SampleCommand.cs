@@ -139,8 +139,8 @@ internal static class SampleCommand
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
             """)
         {
-            model, tokenizer, prompt, prompts, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, engine,
-            picture, mask, keepRows, layout, format, resume, output,
+            model, tokenizer, prompt, prompts, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision,
+            engine, picture, mask, keepRows, layout, format, resume, output,
         };
         rules.AddTo(command);
         prompting.AddTo(command);

@@ -49,8 +49,8 @@ internal static class WiseCommand
         var seed = new Option<ulong>("--seed") { Description = "Seed of the images.", HelpName = "n", DefaultValueFactory = _ => 0 };
         var judge = new Option<string?>("--judge")
         {
-            Description = "An OpenAI-compatible endpoint with a model that sees images, such as http://127.0.0.1:8000/v1. [default: nothing is asked, the "
-                + "verdicts that are there are summed up]", HelpName = "url",
+            Description = "An OpenAI-compatible endpoint with a model that sees images, such as http://127.0.0.1:8000/v1. [default: nothing is "
+                + "asked, the verdicts that are there are summed up]", HelpName = "url",
         };
         var judgeModel = new Option<string?>("--judge-model")
         {
@@ -58,12 +58,13 @@ internal static class WiseCommand
         };
         var judgeKey = new Option<string?>("--judge-key")
         {
-            Description = $"Key of the endpoint. [default: the variable {KeyVariable}, which other users of the machine do not see]", HelpName = "key",
+            Description = $"Key of the endpoint. [default: the variable {KeyVariable}, which other users of the machine do not see]",
+            HelpName = "key",
         };
         var judgePrompt = new Option<string?>("--judge-prompt")
         {
-            Description = "A file with what the judge is told, with {prompt} and {explanation}; figures compare with published ones only where this is the "
-                + "published wording. [default: a wording of our own]", HelpName = "file",
+            Description = "A file with what the judge is told, with {prompt} and {explanation}; figures compare with published ones only where this "
+                + "is the published wording. [default: a wording of our own]", HelpName = "file",
         };
         var verified = new Option<bool>("--verified") { Description = "WISE_Verified: one binary score per image, other weights of categories." };
         var results = new Option<string?>("--results")
@@ -132,9 +133,9 @@ internal static class WiseCommand
             WiseSummary summary;
             using (var progress = terminal.CreateProgress())
             {
+                var file = parsed.GetValue(results) ?? Path.Combine(folder, isVerified ? "wise-verified.jsonl" : "wise.jsonl");
                 summary = await WiseRun.RunAsync(
-                    all, folder, parsed.GetValue(results) ?? Path.Combine(folder, isVerified ? "wise-verified.jsonl" : "wise.jsonl"), asked, isVerified,
-                    parsed.GetValue(jobs), progress.ForEvaluation(), cancellation);
+                    all, folder, file, asked, isVerified, parsed.GetValue(jobs), progress.ForEvaluation(), cancellation);
             }
 
             if (parsed.GetValue(json))
@@ -155,7 +156,8 @@ internal static class WiseCommand
     {
         (null, null) when instructions is null => null,
         ({ } address, { } name) => new WiseJudge(
-            address, name, isVerified, key is { Length: > 0 } ? key : null, instructions is null ? null : TextFile.Read(instructions, MostInstructions)),
+            address, name, isVerified, key is { Length: > 0 } ? key : null,
+            instructions is null ? null : TextFile.Read(instructions, MostInstructions)),
         _ => throw new ConfigException("A judge is an address and a name: give both --judge and --judge-model."),
     };
 

@@ -14,8 +14,8 @@ internal sealed class ClipOptions
 {
     private readonly Option<string?> _weights = new("--clip")
     {
-        Description = "Also measure the CLIP score of images and prompts, with these weights of CLIP ViT-B/32 (OpenAI's names or those of transformers), "
-            + "merges.txt beside them. Then --reference may be missing.", HelpName = "path",
+        Description = "Also measure the CLIP score of images and prompts, with these weights of CLIP ViT-B/32 (OpenAI's names or those of "
+            + "transformers), merges.txt beside them. Then --reference may be missing.", HelpName = "path",
     };
 
     private readonly Option<string?> _merges = new("--clip-merges")
@@ -25,8 +25,8 @@ internal sealed class ClipOptions
 
     private readonly Option<string?> _prompts = new("--prompts")
     {
-        Description = "Prompts of the images in their order, for --clip: .txt, .csv, .tsv, .jsonl. [default: captions.txt in the folder of --samples or "
-            + "above it]", HelpName = "file",
+        Description = "Prompts of the images in their order, for --clip: .txt, .csv, .tsv, .jsonl. [default: captions.txt in the folder of --samples "
+            + "or above it]", HelpName = "file",
     };
 
     public void AddTo(Command command)
@@ -38,9 +38,15 @@ internal sealed class ClipOptions
     }
 
     /// <summary>Whether it is asked for.</summary>
-    public bool IsAsked(ParseResult parsed) => parsed.GetValue(_weights) is not null || ((parsed.GetValue(_merges) ?? parsed.GetValue(_prompts)) is not null
-        ? throw new ConfigException("--prompts and --clip-merges belong to the CLIP score; name CLIP's weights with --clip.")
-        : false);
+    public bool IsAsked(ParseResult parsed)
+    {
+        if (parsed.GetValue(_weights) is null && (parsed.GetValue(_merges) ?? parsed.GetValue(_prompts)) is not null)
+        {
+            throw new ConfigException("--prompts and --clip-merges belong to the CLIP score; name CLIP's weights with --clip.");
+        }
+
+        return parsed.GetValue(_weights) is not null;
+    }
 
     /// <exception cref="NextPatchException">Something is missing, damaged, or does not fit.</exception>
     public ClipScoreResult Measure(ParseResult parsed, string samples, IProgress<EvaluationProgress> progress, CancellationToken cancellation)

@@ -30,7 +30,8 @@ internal static class WiseImages
         for (int first = 0, count; first < prompts.Count; first += count)
         {
             // Indices of a request follow each other, so a gap in the numbers ends it.
-            for (count = 1; first + count < prompts.Count && count < model.Engine.BatchSize && prompts[first + count].Id == prompts[first].Id + count;)
+            var most = Math.Min(model.Engine.BatchSize, prompts.Count - first);
+            for (count = 1; count < most && prompts[first + count].Id == prompts[first].Id + count;)
             {
                 count++;
             }

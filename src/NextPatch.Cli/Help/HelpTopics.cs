@@ -96,10 +96,14 @@ internal static class HelpTopics
         ],
         ["Drawing"] =
         [
-            "--class", "--prompt", "--prompts", "--count", "--balanced", "--random-classes", "--seed", "--cfg-scale", "--cfg-interval", "--cfg-shape", "--cfg-power",
-            "--temperature", "--top-k", "--top-p", "--greedy",
+            "--class", "--prompt", "--prompts", "--count", "--balanced", "--random-classes", "--seed", "--cfg-scale", "--cfg-interval",
+            "--cfg-shape", "--cfg-power", "--temperature", "--top-k", "--top-p", "--greedy",
         ],
-        ["Measuring"] = ["--judge", "--judge-model", "--judge-key", "--judge-prompt", "--verified", "--results", "--metrics", "--clip", "--clip-merges", "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count"],
+        ["Measuring"] =
+        [
+            "--judge", "--judge-model", "--judge-key", "--judge-prompt", "--verified", "--results", "--metrics", "--clip", "--clip-merges",
+            "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count",
+        ],
         ["Checkpoints and logs"] =
         [
             "--checkpoint-every", "--keep-last", "--on-full-disk", "--stop-after-skips", "--validate-every", "--validate-images", "--log-every",
@@ -109,8 +113,8 @@ internal static class HelpTopics
         ["Requests"] = ["--urls", "--api-key", "--insecure", "--queue", "--timeout", "--log-json", "--log-prompts"],
         ["Machine"] =
         [
-            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens", "--no-baseline",
-            "--flops-per-second",
+            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens",
+            "--no-baseline", "--flops-per-second",
         ],
     };
 }

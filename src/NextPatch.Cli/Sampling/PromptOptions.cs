@@ -12,8 +12,8 @@ internal sealed class PromptOptions
 {
     private readonly Option<string?> _encoder = new("--text-encoder")
     {
-        Description = "Text encoder of a model that takes prompts: weights of a T5 (for published models flan-t5-xl), or 'formula'. [default: the one "
-            + "that the run remembers]", HelpName = "path|formula",
+        Description = "Text encoder of a model that takes prompts: weights of a T5 (for published models flan-t5-xl), or 'formula'. [default: the "
+            + "one that the run remembers]", HelpName = "path|formula",
     };
 
     private readonly Option<string?> _tokenizer = new("--text-tokenizer")
@@ -23,7 +23,8 @@ internal sealed class PromptOptions
 
     private readonly Option<CaptionCleaning?> _clean = new("--clean")
     {
-        Description = "published: what LlamaGen's captions went through. none: prompts as they stand. [default: as the run's captions, else published]",
+        Description = "published: what LlamaGen's captions went through. none: prompts as they stand. [default: as the run's captions, else "
+            + "published]",
         HelpName = "published|none",
     };
 

@@ -56,8 +56,8 @@ internal static class GptInference
             || (text is null && !(shapes.TryGetValue(ClassTable, out var classes) && classes is [_, _])))
         {
             throw new ConfigException(
-                $"'{path}' does not hold a transformer that is conditioned on classes or captions: it needs tensors like {CodeTable}, {FirstGate}, and "
-                + $"{ClassTable} or {CaptionProjection} with {UnconditionalFeatures}.");
+                $"'{path}' does not hold a transformer that is conditioned on classes or captions: it needs tensors like {CodeTable}, {FirstGate}, "
+                + $"and {ClassTable} or {CaptionProjection} with {UnconditionalFeatures}.");
         }
 
         var preset = FindPreset(shapes) is { } name ? GptPresets.Get(name) : null;

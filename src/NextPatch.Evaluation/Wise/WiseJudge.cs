@@ -28,7 +28,7 @@ internal sealed class WiseJudge : IDisposable
     private const string Legacy = Shared +
         """
         Give three whole numbers from 0 to 2.
-        Consistency: 0 = key parts of what it was told are missing or contradicted; 1 = some are there, not all or not exactly; 2 = everything is there.
+        Consistency: 0 = key parts of what it was told are missing or contradicted; 1 = some are there, not all or not exactly; 2 = all is there.
         Realism: 0 = plainly artificial or physically impossible; 1 = believable with flaws; 2 = could be a photograph.
         Aesthetic Quality: 0 = poor; 1 = acceptable; 2 = outstanding.
 
@@ -144,7 +144,8 @@ internal sealed class WiseJudge : IDisposable
 
     public void Dispose() => _client.Dispose();
 
-    private static bool MayPass(HttpStatusCode status) => status is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout || (int)status >= 500;
+    private static bool MayPass(HttpStatusCode status)
+        => status is HttpStatusCode.TooManyRequests or HttpStatusCode.RequestTimeout || (int)status >= 500;
 
     private string Body(WisePrompt prompt, byte[] png) => new JsonObject
     {

@@ -53,7 +53,8 @@ internal static class WisePrompts
         catch (Exception e) when (e is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
             throw new DataFormatException(
-                $"'{path}' is no list of WISE: an array of objects with prompt_id, Prompt and Explanation was expected ({e.Message.TrimEnd('.')}).", e);
+                $"'{path}' is no list of WISE: an array of objects with prompt_id, Prompt and Explanation was expected "
+                + $"({e.Message.TrimEnd('.')}).", e);
         }
     }
 }

@@ -7,7 +7,8 @@ using NextPatch.Core.Files;
 
 namespace NextPatch.Evaluation.Wise;
 
-/// <summary>Asks a judge about the images of a folder and keeps what it says, a line of JSON each; killed or stopped, the same call continues.</summary>
+/// <summary>Asks a judge about the images of a folder and keeps what it says, a line of JSON each; killed or stopped, the same call
+/// continues.</summary>
 internal static class WiseRun
 {
     /// <param name="prompts">What was drawn.</param>
@@ -39,7 +40,8 @@ internal static class WiseRun
             var counter = EvaluationProgress.Begin(progress, $"Judging, {judge.Model}", open.Count);
             using var log = Append(results);
             var done = 0;
-            await Parallel.ForEachAsync(open, new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancellation }, async (item, stop) =>
+            var atOnce = new ParallelOptions { MaxDegreeOfParallelism = jobs, CancellationToken = cancellation };
+            await Parallel.ForEachAsync(open, atOnce, async (item, stop) =>
             {
                 var (prompt, hash) = item;
                 var png = await File.ReadAllBytesAsync(Path.Combine(images, prompt.FileName), stop).ConfigureAwait(false);
@@ -95,8 +97,8 @@ internal static class WiseRun
             || (judge is not null && (line.Judge != judge.Model || line.Instructions != judge.InstructionsHash))) is { } other)
         {
             throw new ConfigException(
-                $"'{path}' holds verdicts of {PrintableText.Of(other.Judge)} on {(other.IsVerified ? "WISE_Verified" : "the first WISE")}, or by another "
-                + "wording; figures of different judges cannot be mixed. Choose another Results.")
+                $"'{path}' holds verdicts of {PrintableText.Of(other.Judge)} on {(other.IsVerified ? "WISE_Verified" : "the first WISE")}, or by "
+                + "another wording; figures of different judges cannot be mixed. Choose another Results.")
             { Settings = ["Results"] };
         }
     }

@@ -22,8 +22,8 @@ internal readonly record struct WiseVerdict(int Consistency, int? Realism, int? 
 
 /// <summary>The arithmetic of WISE (arXiv 2503.07265): the score of an image, the means of categories, the whole.</summary>
 /// <remarks>
-/// First benchmark: WiScore = (0.7 consistency + 0.2 realism + 0.1 aesthetic quality) / 2, overall 0.4 culture + 0.167 time + 0.133 space + 0.1 of each
-/// science. WISE_Verified (April 2026): one binary score, overall 0.40 culture + 0.12 of each other category.
+/// First benchmark: WiScore = (0.7 consistency + 0.2 realism + 0.1 aesthetic quality) / 2, overall 0.4 culture + 0.167 time + 0.133 space + 0.1 of
+/// each science. WISE_Verified (April 2026): one binary score, overall 0.40 culture + 0.12 of each other category.
 /// </remarks>
 internal static partial class WiseScores
 {

@@ -55,7 +55,8 @@ internal sealed record ImageParameters
         fields.RequireKnown(Known);
         var model = Find(fields.Text("model", LongestWord), models);
         var prompt = fields.Text("prompt", LongestPrompt) ?? throw new ApiException(
-            400, $"'prompt' is missing: {(model.Model.TakesPrompts ? "say what to draw" : "name a class of the model")}.", "prompt", "missing_required_parameter");
+            400, $"'prompt' is missing: {(model.Model.TakesPrompts ? "say what to draw" : "name a class of the model")}.", "prompt",
+            "missing_required_parameter");
         var count = fields.Integer("n", 1, MostImages) ?? 1;
         RequireSize(fields.Text("size", LongestWord), model);
         PassOver(fields);

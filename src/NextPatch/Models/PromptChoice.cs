@@ -33,7 +33,9 @@ internal static class PromptChoice
             throw Wrong("This model draws from prompts; say with Prompts what to draw.");
         }
 
-        var features = (encode ?? throw Wrong("Here no text encoder is at hand; draw from prompts with 'nextpatch sample', and measure that."))([.. prompts.Take(count)]);
+        var features = encode is null
+            ? throw Wrong("Here no text encoder is at hand; draw from prompts with 'nextpatch sample', and measure that.")
+            : encode([.. prompts.Take(count)]);
         return [.. Enumerable.Range(0, count).Select(i => features[i % features.Count])];
     }
 

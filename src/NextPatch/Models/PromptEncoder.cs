@@ -3,7 +3,6 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Text.Captions;
 using NextPatch.Text.Encoders;
-using NextPatch.Text.Features;
 
 namespace NextPatch.Models;
 
@@ -55,7 +54,8 @@ internal sealed class PromptEncoder : IDisposable
     /// <param name="prompts">Any texts.</param>
     /// <param name="onNote">Receives a sentence about each prompt of which something is lost.</param>
     /// <param name="cancellation">Checked between prompts.</param>
-    public IReadOnlyList<PromptFeatures> Encode(IReadOnlyList<string> prompts, Action<string>? onNote = null, CancellationToken cancellation = default)
+    public IReadOnlyList<PromptFeatures> Encode(
+        IReadOnlyList<string> prompts, Action<string>? onNote = null, CancellationToken cancellation = default)
     {
         var known = new Dictionary<string, PromptFeatures>(StringComparer.Ordinal);
         foreach (var prompt in prompts)
@@ -79,8 +79,8 @@ internal sealed class PromptEncoder : IDisposable
         if (text.Length == 0 && prompt.Length > 0)
         {
             onNote?.Invoke(
-                $"Cleaning leaves nothing of the prompt '{Shown(prompt)}': it is drawn as an empty one. Say it in other words, or leave the cleaning out "
-                + "where the model was trained so.");
+                $"Cleaning leaves nothing of the prompt '{Shown(prompt)}': it is drawn as an empty one. Say it in other words, or leave the cleaning "
+                + "out where the model was trained so.");
         }
 
         lock (_gate)
@@ -89,7 +89,8 @@ internal sealed class PromptEncoder : IDisposable
             if (isCut || isLong)
             {
                 onNote?.Invoke(
-                    $"The prompt '{Shown(prompt)}' is cut: the model reads {_mostTokens} tokens, of at most {CaptionCleaner.MostCharacters} characters.");
+                    $"The prompt '{Shown(prompt)}' is cut: the model reads {_mostTokens} tokens, of at most {CaptionCleaner.MostCharacters} "
+                    + "characters.");
             }
 
             return new PromptFeatures(prompt, _encoder.Encode([tokens], cancellation), _encoder.Width);
@@ -111,7 +112,8 @@ internal sealed class PromptEncoder : IDisposable
         var known = origin?.EncoderPath ?? origin?.Encoder;
         return origin?.EncoderPath is { } path && Path.Exists(path) ? path : throw Wrong(
             $"This model draws from prompts, and {(known is null ? "nothing says which text encoder it was trained with"
-                : $"its text encoder '{known}' is not there any more")}. Name one with TextEncoder: weights of a T5, for published models flan-t5-xl.");
+                : $"its text encoder '{known}' is not there any more")}. Name one with TextEncoder: weights of a T5, for published models "
+            + "flan-t5-xl.");
     }
 
     private static void RequireSame(TextEncoder encoder, TextFeatureOrigin? origin, bool isNamed, Action<string>? onNote)

@@ -12,8 +12,8 @@ using NextPatch.Data.Imaging;
 namespace NextPatch.Sampling;
 
 /// <summary>
-/// Draws images and writes them: numbered PNG files, <c>grid.png</c>, <c>samples.npz</c> and <c>samples.json</c>, of prompts also <c>captions.txt</c>;
-/// without a tokenizer <c>codes.npz</c> instead of images.
+/// Draws images and writes them: numbered PNG files, <c>grid.png</c>, <c>samples.npz</c> and <c>samples.json</c>, of prompts also
+/// <c>captions.txt</c>; without a tokenizer <c>codes.npz</c> instead of images.
 /// </summary>
 /// <remarks>Works in parts of fixed size, so that memory does not grow with the number of images.</remarks>
 internal sealed class SampleWriter
@@ -245,8 +245,8 @@ internal sealed record SamplePaths(string Images, string Grid, string Archive, s
             Path.Combine(folder, "samples.json"));
 
     /// <summary>
-    /// As the published samplers lay it out: a folder of images, and beside it files of the same name. Of prompts the images lie in <c>images/</c> of that
-    /// folder, beside what says which is of which.
+    /// As the published samplers lay it out: a folder of images, and beside it files of the same name. Of prompts the images lie in <c>images/</c>
+    /// of that folder, beside what says which is of which.
     /// </summary>
     public static SamplePaths Published(string folder, string name, bool arePrompts)
     {

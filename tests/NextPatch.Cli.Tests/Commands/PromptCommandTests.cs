@@ -16,10 +16,12 @@ public sealed class PromptCommandTests : IDisposable
     {
         var model = SmallModel.Write(_folder, takesPrompts: true);
         var drawn = await CommandLine.RunAsync(
-            "sample", "--model", model, "--prompt", "a small red star", "--prompt", "A blue  heart", "--count", "5", "--seed", "7", "--output", _folder["out"]);
+            "sample", "--model", model, "--prompt", "a small red star", "--prompt", "A blue  heart", "--count", "5", "--seed", "7", "--output",
+            _folder["out"]);
         Assert.Equal(0, drawn.ExitCode);
         Assert.Equal(
-            ["a small red star", "A blue  heart", "a small red star", "A blue  heart", "a small red star"], File.ReadAllLines(_folder["out/captions.txt"]));
+            ["a small red star", "A blue  heart", "a small red star", "A blue  heart", "a small red star"],
+            File.ReadAllLines(_folder["out/captions.txt"]));
         var set = JsonNode.Parse(File.ReadAllText(_folder["out/samples.json"]))!;
         Assert.Equal(5, set["prompts"]!.AsArray().Count);
         var info = (await CommandLine.RunAsync("info", _folder["out/000001.png"], "--json")).Json;
@@ -44,8 +46,8 @@ public sealed class PromptCommandTests : IDisposable
         var model = SmallModel.Write(_folder, takesPrompts: true);
         File.WriteAllText(_folder["Parti.v2.tsv"], "Prompt\tCategory\n\"a \"\"big\"\" star\"\tShapes\nein rundes Käsebrot\tFood\n");
         var drawn = await CommandLine.RunAsync(
-            "sample", "--model", model, "--prompts", _folder["Parti.v2.tsv"], "--layout", "published", "--output", _folder["out"], "--cfg-scale", "7.5",
-            "--top-k", "1000");
+            "sample", "--model", model, "--prompts", _folder["Parti.v2.tsv"], "--layout", "published", "--output", _folder["out"],
+            "--cfg-scale", "7.5", "--top-k", "1000");
         Assert.Equal(0, drawn.ExitCode);
         var folder = Assert.Single(Directory.GetDirectories(_folder["out"]));
         Assert.EndsWith("-parti-size-8-size-8-VQ-4-topk-1000-topp-1.0-temperature-1.0-cfg-7.5-seed-0", folder, StringComparison.Ordinal);

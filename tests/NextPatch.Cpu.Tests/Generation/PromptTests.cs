@@ -2,7 +2,6 @@ using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
-using NextPatch.Core.Tensors;
 using NextPatch.Cpu.Generation;
 using NextPatch.Cpu.Gpt;
 using NextPatch.Cpu.Tests.Gpt;
@@ -46,6 +45,18 @@ public sealed class PromptTests
             using var cpu = CpuGenerationEngine.Open(SmallGpt.StateOf(model), config, "test", WeightStorage.Float32, threads: 2);
             Assert.Equal(torch.Generate(request), cpu.Generate(request));
         }
+    }
+
+    /// <summary>More codes than any other model here has, as at 384 and 512 pixels.</summary>
+    [Fact]
+    public void Codes_of_a_large_grid_are_those_of_the_TorchSharp_engine()
+    {
+        var config = Odd with { GridSide = 24 };
+        var request = Request([17]) with { Sampling = new SamplingConfig { GuidanceScale = 3 } };
+        using var model = SmallGpt.Create(config);
+        using var torch = new TorchGenerationEngine(model, ownsModel: false);
+        using var cpu = CpuGenerationEngine.Open(SmallGpt.StateOf(model), config, "test", WeightStorage.Float32, threads: 2);
+        Assert.Equal(torch.Generate(request), cpu.Generate(request));
     }
 
     /// <summary>One position with the mean of the values and ln N, against a position per token.</summary>
@@ -123,7 +134,8 @@ public sealed class PromptTests
 
     [Fact]
     public void Features_that_are_not_finite_are_refused()
-        => Assert.Contains("not finite", Assert.Throws<ConfigException>(() => new PromptFeatures("", [1, float.NaN], 2)).Message, StringComparison.Ordinal);
+        => Assert.Contains(
+            "not finite", Assert.Throws<ConfigException>(() => new PromptFeatures("", [1, float.NaN], 2)).Message, StringComparison.Ordinal);
 
     private static GenerationRequest Request(int[] lengths) => new()
     {

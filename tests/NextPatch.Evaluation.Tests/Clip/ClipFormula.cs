@@ -92,7 +92,8 @@ internal static class ClipFormula
                     "token_embedding.weight" => "text_model.embeddings.token_embedding.weight",
                     "logit_scale" => key,
                     _ => prefix + key.Replace("ln_pre", "pre_layrnorm", StringComparison.Ordinal)
-                        .Replace("ln_post", "post_layernorm", StringComparison.Ordinal).Replace("ln_final", "final_layer_norm", StringComparison.Ordinal),
+                        .Replace("ln_post", "post_layernorm", StringComparison.Ordinal)
+                        .Replace("ln_final", "final_layer_norm", StringComparison.Ordinal),
                 }] = tensor;
             }
         }
@@ -120,7 +121,8 @@ internal static class ClipFormula
                     {
                         var (channel, dy, dx) = (k / (Patch * Patch), k / Patch % Patch, k % Patch);
                         var (y, x) = ((patch / grid * Patch) + dy, (patch % grid * Patch) + dx);
-                        rows[1 + patch][c] += kernel[(c * 3 * Patch * Patch) + k] * (double)planes[(((image * 3) + channel) * Side * Side) + (y * Side) + x];
+                        rows[1 + patch][c] += kernel[(c * 3 * Patch * Patch) + k]
+                            * (double)planes[(((image * 3) + channel) * Side * Side) + (y * Side) + x];
                     }
                 }
             }

@@ -30,7 +30,8 @@ public sealed class ClipTests : IDisposable
         Assert.Equal([512 + 3], tokenizer.Encode("  PHOTO "));
         Assert.Equal([512 + 6, 320], tokenizer.Encode("aba")); // "a b" is joined, "ab" and "a</w>" are not
         Assert.Equal([512 + 7], tokenizer.Encode("abc"));
-        Assert.Equal([.. tokenizer.Encode("abc"), .. tokenizer.Encode("'s"), .. tokenizer.Encode("1"), .. tokenizer.Encode("2")], tokenizer.Encode("abc's12"));
+        Assert.Equal(
+            [.. tokenizer.Encode("abc"), .. tokenizer.Encode("'s"), .. tokenizer.Encode("1"), .. tokenizer.Encode("2")], tokenizer.Encode("abc's12"));
         Assert.Equal(tokenizer.Encode("a & b"), tokenizer.Encode("a &amp;amp; b"));
         Assert.Equal(tokenizer.Encode("fi"), tokenizer.Encode("ﬁ"));
         // é is two bytes, C3 A9: the 100th and the 74th visible ones beyond 0xA0.
@@ -73,8 +74,8 @@ public sealed class ClipTests : IDisposable
     public void Merges_that_do_not_fit_the_weights_are_refused(int vocabulary)
     {
         File.WriteAllLines(_folder["merges.txt"], Merges);
-        Assert.Contains("do not belong together", Assert.Throws<DataFormatException>(() => ClipTokenizer.Open(_folder["merges.txt"], vocabulary)).Message,
-            StringComparison.Ordinal);
+        var error = Assert.Throws<DataFormatException>(() => ClipTokenizer.Open(_folder["merges.txt"], vocabulary));
+        Assert.Contains("do not belong together", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -206,7 +207,9 @@ public sealed class ClipTests : IDisposable
         for (var i = 0; i < width * height; i++)
         {
             var (x, y) = (i % width, i / width);
-            (pixels[3 * i], pixels[(3 * i) + 1], pixels[(3 * i) + 2]) = ((byte)((x * 7) + (y * 3)), (byte)((x * x / 5) + (y * 11)), (byte)((x * y / 7) + 40));
+            pixels[3 * i] = (byte)((x * 7) + (y * 3));
+            pixels[(3 * i) + 1] = (byte)((x * x / 5) + (y * 11));
+            pixels[(3 * i) + 2] = (byte)((x * y / 7) + 40);
         }
 
         return new RgbImage(width, height, pixels);

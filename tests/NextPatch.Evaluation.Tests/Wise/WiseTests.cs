@@ -43,7 +43,8 @@ public sealed class WiseTests : IDisposable
         WisePrompt[] prompts = [.. new[] { 1, 2, 401, 568, 701, 801, 901 }.Select(id => new WisePrompt(id, "", ""))];
         var verdicts = new Dictionary<int, WiseVerdict>
         {
-            [1] = new(2, 2, 2), [2] = new(0, 0, 0), [401] = new(1, 0, 0), [568] = new(2, 2, 2), [701] = new(0, 1, 0), [801] = new(0, 0, 1), [901] = new(2, 1, 0),
+            [1] = new(2, 2, 2), [2] = new(0, 0, 0), [401] = new(1, 0, 0), [568] = new(2, 2, 2), [701] = new(0, 1, 0), [801] = new(0, 0, 1),
+            [901] = new(2, 1, 0),
         };
         var summary = WiseScores.Summarize(prompts, verdicts, isVerified: false);
         Assert.Equal(0.5, summary.Categories["Culture"], 12);
@@ -88,7 +89,8 @@ public sealed class WiseTests : IDisposable
         var prompts = Prompts(1, 2, 401, 568, 701, 801, 901);
         Images(prompts.Take(6));
         var results = _folder["wise.jsonl"];
-        using var server = new FakeJudge(text => text.Contains("prompt 401\"", StringComparison.Ordinal) ? null : "Consistency: 2\nRealism: 1\nAesthetic Quality: 0");
+        using var server = new FakeJudge(
+            text => text.Contains("prompt 401\"", StringComparison.Ordinal) ? null : "Consistency: 2\nRealism: 1\nAesthetic Quality: 0");
         using var judge = Judge(server);
 
         var first = await Run(prompts, results, judge);
@@ -166,7 +168,8 @@ public sealed class WiseTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{\"prompt_id\":1,\"consistency\":3,\"realism\":0,\"aesthetic_quality\":0,\"verified\":false,\"judge\":\"a\",\"instructions\":\"b\",\"image\":\"c\"}")]
+    [InlineData(
+        """{"prompt_id":1,"consistency":3,"realism":0,"aesthetic_quality":0,"verified":false,"judge":"a","instructions":"b","image":"c"}""")]
     [InlineData("{\"prompt_id\":1}")]
     [InlineData("nothing")]
     public async Task Damaged_verdicts_are_named(string line)
@@ -190,7 +193,8 @@ public sealed class WiseTests : IDisposable
     {
         File.WriteAllText(_folder["list.json"], new JsonArray([.. ids.Select(id => (JsonNode)new JsonObject
         {
-            ["prompt_id"] = id, ["Prompt"] = $"prompt {id}", ["Explanation"] = $"explanation {id}", ["Category"] = "ignored", ["Subcategory"] = "ignored",
+            ["prompt_id"] = id, ["Prompt"] = $"prompt {id}", ["Explanation"] = $"explanation {id}", ["Category"] = "ignored",
+            ["Subcategory"] = "ignored",
         })]).ToJsonString());
         return WisePrompts.Read([_folder["list.json"]]);
     }

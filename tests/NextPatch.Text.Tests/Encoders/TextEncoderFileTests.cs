@@ -47,8 +47,10 @@ public sealed class TextEncoderFileTests : IDisposable
         WriteShards(halves);
         var wide = halves.ToDictionary(p => p.Key, p => p.Value.As(ElementType.Float32));
         File.WriteAllText(_folder["c.txt"], Caption + "\n");
-        TextEncoding.Run(new TextEncodingOptions { Captions = _folder["c.txt"], Encoder = _folder["shards"], Output = _folder["out"], Clean = CaptionCleaning.None },
-            null, default);
+        TextEncoding.Run(new TextEncodingOptions
+        {
+            Captions = _folder["c.txt"], Encoder = _folder["shards"], Output = _folder["out"], Clean = CaptionCleaning.None,
+        }, null, default);
 
         using var store = FeatureStore.Open(_folder["out"]);
         var features = new float[store.Length(0) * store.Width];
@@ -68,10 +70,11 @@ public sealed class TextEncoderFileTests : IDisposable
             StringComparison.Ordinal);
 
         SafetensorsFile.Write(Model("small/model.safetensors"), Tensors(isGated: true, vocabulary: 4));
-        Assert.Contains("do not belong together", Assert.Throws<NextPatchException>(() => TextEncoder.Open(_folder["small"])).Message.Replace("they do ", "do ",
-            StringComparison.Ordinal), StringComparison.Ordinal);
+        void Refused(string words) => Assert.Contains(
+            words, Assert.Throws<NextPatchException>(() => TextEncoder.Open(_folder["small"])).Message, StringComparison.Ordinal);
+        Refused("not belong together");
         File.Delete(_folder["small/spiece.model"]);
-        Assert.Contains("spiece.model", Assert.Throws<NextPatchException>(() => TextEncoder.Open(_folder["small"])).Message, StringComparison.Ordinal);
+        Refused("spiece.model");
     }
 
     private float[] Features(string path)
@@ -107,7 +110,9 @@ public sealed class TextEncoderFileTests : IDisposable
             }
         }
 
-        File.WriteAllText(_folder["shards/model.safetensors.index.json"], new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
+        File.WriteAllText(
+            _folder["shards/model.safetensors.index.json"],
+            new JsonObject { ["metadata"] = new JsonObject(), ["weight_map"] = map }.ToJsonString());
     }
 
     private static Dictionary<string, StoredTensor> Tensors(bool isGated, int vocabulary = Vocabulary)

@@ -46,7 +46,7 @@ public sealed class HostileFeaturesTests : IDisposable
     public void Captions_are_read_or_refused(string name, string text)
     {
         File.WriteAllText(_folder[name], text);
-        Fuzz(_folder[name], () => Assert.All(CaptionFile.Read(_folder[name], 0), caption => Assert.True(caption.Text is not null || caption.Problem is not null)),
+        Fuzz(_folder[name], () => Assert.All(CaptionFile.Read(_folder[name], 0), c => Assert.True(c.Text is not null || c.Problem is not null)),
             mustRefuse: false);
     }
 

@@ -29,6 +29,7 @@ internal sealed class PromptBench(DecodeBenchPlan plan, int tokens, Action<strin
         {
             foreach (var images in plan.Images)
             {
+                using var bandwidth = new ReadBandwidth(Environment.ProcessorCount);
                 using var decoder = GptDecoders.Create(_config, state, storage, 2 * images, Environment.ProcessorCount);
                 using var plain = GptDecoders.Create(_config, state, storage, 2 * images, Environment.ProcessorCount, isPlain: true);
                 using var steps = new ManagedSteps(decoder, images, Prompt);
@@ -36,14 +37,16 @@ internal sealed class PromptBench(DecodeBenchPlan plan, int tokens, Action<strin
                 for (var round = 0; round < plan.Rounds; round++)
                 {
                     cancellation.ThrowIfCancellationRequested();
+                    bandwidth.Measure();
                     steps.Measure(plan.Codes);
                     plainSteps.Measure(plan.Codes);
                 }
 
-                Add(figures, $"prompt.{name}.{images}.code", steps.Code, plainSteps.Code);
-                Add(figures, $"prompt.{name}.{images}.prefill", steps.Prefill, plainSteps.Prefill);
-                note($"{name}, {images} images, {tokens} tokens: {steps.Code * 1e3:0.0} ms per code, {plainSteps.Code * 1e3:0.0} with every row of the "
-                    + $"prompt; {steps.Prefill * 1e3:0} ms before the first.");
+                var floor = DecodeBench.BytesPerPass(_config, storage) / bandwidth.BytesPerSecond;
+                Add(figures, $"prompt.{name}.{images}.code", steps.Code, plainSteps.Code, floor / steps.Code);
+                Add(figures, $"prompt.{name}.{images}.prefill", steps.Prefill, plainSteps.Prefill, null);
+                note($"{name}, {images} images, {tokens} tokens: {steps.Code * 1e3:0.0} ms per code, {plainSteps.Code * 1e3:0.0} with every row of "
+                    + $"the prompt; {steps.Prefill * 1e3:0} ms before the first.");
             }
         }
 
@@ -52,8 +55,9 @@ internal sealed class PromptBench(DecodeBenchPlan plan, int tokens, Action<strin
 
     /// <summary>A prompt by formula.</summary>
     private PromptFeatures Prompt(int seed) => new(
-        "", [.. Enumerable.Range(0, tokens * _config.Text!.FeatureWidth).Select(i => (float)Math.Sin((i * 0.37) + seed))], _config.Text!.FeatureWidth);
+        "", [.. Enumerable.Range(0, tokens * _config.Text!.FeatureWidth).Select(i => (float)Math.Sin((i * 0.37) + seed))],
+        _config.Text.FeatureWidth);
 
-    private static void Add(List<BenchFigure> figures, string name, double seconds, double baseline)
-        => figures.Add(new BenchFigure(name, seconds, "s", baseline, seconds / baseline, null));
+    private static void Add(List<BenchFigure> figures, string name, double seconds, double baseline, double? floorShare)
+        => figures.Add(new BenchFigure(name, seconds, "s", baseline, seconds / baseline, floorShare));
 }
