@@ -48,8 +48,14 @@ public sealed record TextFeatureOrigin
     /// <summary>SHA-256 of the encoder's weights, or the name of its formula.</summary>
     public string? EncoderHash { get; init; }
 
-    /// <summary>The same of its tokenizer.</summary>
+    /// <summary>Full path of the encoder's weights when the features were made; null for a formula.</summary>
+    public string? EncoderPath { get; init; }
+
+    /// <summary>The same hash of its tokenizer.</summary>
     public string? TokenizerHash { get; init; }
+
+    /// <summary>The same path of its tokenizer.</summary>
+    public string? TokenizerPath { get; init; }
 
     /// <summary>What was done to captions first: published or none.</summary>
     public string? Clean { get; init; }

@@ -51,13 +51,13 @@ internal static class GptInference
         string path, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, IReadOnlyList<long>? rotary, Dictionary<object, object?> settings,
         int? gridSide)
     {
-        var text = TextOf(shapes);
+        var text = FindText(shapes);
         if (Measure(shapes) is not var (width, layers, ffn) || !shapes.TryGetValue(FirstAttention, out var attention)
             || (text is null && !(shapes.TryGetValue(ClassTable, out var classes) && classes is [_, _])))
         {
             throw new ConfigException(
-                $"'{path}' does not hold a transformer that is conditioned on classes or captions: it needs tensors like {CodeTable}, {FirstGate}, and "
-                + $"{ClassTable} or {CaptionProjection} with {UnconditionalFeatures}.");
+                $"'{path}' does not hold a transformer that is conditioned on classes or captions: it needs tensors like {CodeTable}, {FirstGate}, "
+                + $"and {ClassTable} or {CaptionProjection} with {UnconditionalFeatures}.");
         }
 
         var preset = FindPreset(shapes) is { } name ? GptPresets.Get(name) : null;
@@ -103,7 +103,9 @@ internal static class GptInference
         return ((int)width, layers, ffn);
     }
 
-    private static TextCondition? TextOf(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
+    /// <summary>The captions that condition a transformer with these weights; null: a class does, or it is none.</summary>
+    /// <param name="shapes">Extents by state key.</param>
+    public static TextCondition? FindText(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
         => shapes.TryGetValue(CaptionProjection, out var projection) && projection is [_, > 0 and <= int.MaxValue and var features]
             && shapes.TryGetValue(UnconditionalFeatures, out var rows) && rows is [> 0 and <= int.MaxValue and var tokens, _]
             ? new TextCondition { FeatureWidth = (int)features, TokenCount = (int)tokens }

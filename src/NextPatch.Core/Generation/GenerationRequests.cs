@@ -70,7 +70,8 @@ internal static class GenerationRequests
 
         if (request.Prompts is not { } prompts || prompts.Count != request.Labels.Count)
         {
-            return [$"Captions condition this model: {request.Labels.Count} images need as many Prompts, but there are {request.Prompts?.Count ?? 0}."];
+            return [
+                $"Captions condition this model: {request.Labels.Count} images need as many Prompts, but there are {request.Prompts?.Count ?? 0}."];
         }
 
         return prompts.Distinct().SelectMany(prompt => (string[])[

@@ -9,7 +9,8 @@ namespace NextPatch.Cpu.Gpt;
 
 // Shape letters: N tokens of a prompt, K most tokens, W features per token, C width.
 
-/// <summary>Turns the features of prompts into rows of the transformer: two linear maps with GELU (its tanh formula) between. Keeps float32.</summary>
+/// <summary>Turns the features of prompts into rows of the transformer: two linear maps with GELU (its tanh formula) between. Keeps
+/// float32.</summary>
 /// <typeparam name="L">Values computed at once.</typeparam>
 internal sealed unsafe class CaptionEmbedder<L> : IDisposable
     where L : unmanaged, ISimd<L>
@@ -67,8 +68,9 @@ internal sealed unsafe class CaptionEmbedder<L> : IDisposable
                 weights.Multiply<L>(unit, count, from, weights.Depth, to);
             }
 
-            var (first, columns) = (unit * PanelLayout.UnitColumns, Math.Min(PanelLayout.UnitColumns, weights.Outputs - (unit * PanelLayout.UnitColumns)));
-            for (var row = 0; row < count && columns > 0; row++)
+            var first = unit * PanelLayout.UnitColumns;
+            var columns = Math.Min(PanelLayout.UnitColumns, weights.Outputs - first);
+            for (var row = 0; row < count; row++)
             {
                 tile.AsSpan(row * PanelLayout.UnitColumns, columns).CopyTo(result.AsSpan((row * weights.Outputs) + first));
             }

@@ -1,6 +1,4 @@
-using System.Runtime.CompilerServices;
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Generation;
 using NextPatch.Core.Tensors;
 using NextPatch.Cpu.Memory;
 using NextPatch.Kernels.Attention;
@@ -25,7 +23,7 @@ namespace NextPatch.Cpu.Gpt;
 /// <typeparam name="L">Values computed at once.</typeparam>
 /// <typeparam name="T">The weights of products.</typeparam>
 /// <typeparam name="TStored">Embeddings, keys and values.</typeparam>
-internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
+internal sealed unsafe partial class GptDecoder<L, T, TStored> : IGptDecoder
     where L : unmanaged, ISimd<L>
     where T : unmanaged
     where TStored : unmanaged, IElement<TStored>
@@ -36,8 +34,6 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     private readonly KvSlots _slots;
     private readonly PromptCache<L, TStored> _prompts;
     private readonly CaptionEmbedder<L>? _captions;
-    private readonly ConditionalWeakTable<PromptFeatures, EncodedPrompt> _encoded = [];
-    private readonly EncodedPrompt?[] _unconditional;
     private readonly nint _cacheOfHead;
     private readonly nint _cacheOfSlot;
     private readonly bool _isPlain;
@@ -68,8 +64,6 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
 
     public GptConfig Config { get; }
 
-    private int SumsOfSlot => Config.LayerCount * Config.KvHeads * Config.HeadWidth;
-
     public int MaxRows => _rows.Length;
 
     public ThreadTeam Team { get; }
@@ -77,37 +71,6 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     public int TakeSlot() => _slots.Take();
 
     public void ReturnSlot(int slot) => _slots.Return(slot);
-
-    public EncodedPrompt Encode(PromptFeatures prompt) => _encoded.GetValue(prompt, _captions!.Embed);
-
-    public EncodedPrompt Unconditional(int tokens) => _unconditional[tokens] ??= _captions!.Unconditional(tokens);
-
-    public void Prefill(int slot, EncodedPrompt prompt)
-    {
-        _prompts.Begin(slot, prompt.Count);
-        var sums = new Span<float>(Sums(slot), SumsOfSlot);
-        if (prompt.Sums is { } known)
-        {
-            known.CopyTo(sums);
-            return;
-        }
-
-        for (var first = 0; first < prompt.Count - 1; first += MaxRows)
-        {
-            _count = Math.Min(MaxRows, prompt.Count - 1 - first);
-            for (var row = 0; row < _count; row++)
-            {
-                _rows[row] = new DecodeRow(slot, 0, first + row, prompt);
-            }
-
-            RunBlocks();
-        }
-
-        if (!_isPlain)
-        {
-            prompt.Sums = sums.ToArray();
-        }
-    }
 
     public void Run(ReadOnlySpan<DecodeRow> rows)
     {
@@ -203,28 +166,6 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
         }
     }
 
-    /// <summary>One key/value head of all rows of a prompt, in order; its first row does it for the others.</summary>
-    private void TakePrompt(int first, int kvHead, int thread)
-    {
-        var (slot, width, group) = (_rows[first].Slot, Config.HeadWidth, Config.HeadCount / Config.KvHeads);
-        if (first > 0 && _rows[first - 1].Slot == slot)
-        {
-            return;
-        }
-
-        float* mixed = _buffers.Head(thread), scores = mixed + (3 * _buffers.HeadWidth);
-        var sum = Sums(slot) + (((_layer * Config.KvHeads) + kvHead) * width);
-        for (var row = first; row < _count && _rows[row].Slot == slot; row++)
-        {
-            var value = _buffers.Qkv + ((nint)row * _buffers.QkvStride) + ((Config.HeadCount + Config.KvHeads + kvHead) * width);
-            _prompts.Take(_rows[row].Input, _rows[row].Prompt!.Count, value, sum, CacheOf(slot, kvHead), scores, mixed);
-            for (var head = kvHead * group; head < (kvHead + 1) * group; head++)
-            {
-                PutMixed(row, head, mixed);
-            }
-        }
-    }
-
     private void PutMixed(int row, int head, float* mixed)
     {
         var to = _buffers.Mixed + ((nint)row * _buffers.MixedStride) + (head * Config.HeadWidth);
@@ -232,9 +173,6 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     }
 
     private TStored* CacheOf(int slot, int kvHead) => (TStored*)_slots[slot] + (((_layer * Config.KvHeads) + kvHead) * _cacheOfHead);
-
-    /// <summary>Where the sums of a slot's prompt lie: behind keys and values.</summary>
-    private float* Sums(int slot) => (float*)((byte*)_slots[slot] + _cacheOfSlot);
 
     private void OutputPart(int unit, int thread)
         => Add(Multiply(_weights.Layers[_layer].Output, unit, thread, _buffers.Mixed, _buffers.MixedStride), unit);

@@ -1,5 +1,4 @@
 using NextPatch.Kernels.Attention;
-using NextPatch.Kernels.Elementwise;
 using NextPatch.Kernels.Simd;
 
 namespace NextPatch.Cpu.Gpt;
@@ -8,9 +7,9 @@ namespace NextPatch.Cpu.Gpt;
 
 /// <summary>Keys and values of prompts beside those of codes.</summary>
 /// <remarks>
-/// The rotary factors of a prompt's rows are zero, as published, so their queries and keys are: a row of the prompt takes the plain mean of the values
-/// up to its own, and for a code the whole prompt is one key of zeros, N times. One position with the mean of the values and ln N added to its score
-/// is the same: that is all that is kept, at position 0, where other models keep their class.
+/// The rotary factors of a prompt's rows are zero, as published, so their queries and keys are: a row of the prompt takes the plain mean of the
+/// values up to its own, and for a code the whole prompt is one key of zeros, N times. One position with the mean of the values and ln N added to
+/// its score is the same: that is all that is kept, at position 0, where other models keep their class.
 /// </remarks>
 /// <typeparam name="L">Values computed at once.</typeparam>
 /// <typeparam name="T">Keys and values as they are kept.</typeparam>

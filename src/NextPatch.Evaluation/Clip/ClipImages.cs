@@ -4,8 +4,8 @@ namespace NextPatch.Evaluation.Clip;
 
 /// <summary>Images as the published evaluation of text-to-image models gives them to CLIP.</summary>
 /// <remarks>
-/// Source: <c>evaluations/t2i/evaluation.py</c> of LlamaGen (after GigaGAN): the middle square, Lanczos to 256, through [-1, 1] in float32 and back to
-/// bytes by cutting, which lowers some levels by one; then CLIP's own bicubic resize and normalisation.
+/// Source: <c>evaluations/t2i/evaluation.py</c> of LlamaGen (after GigaGAN): the middle square, Lanczos to 256, through [-1, 1] in float32 and
+/// back to bytes by cutting, which lowers some levels by one; then CLIP's own bicubic resize and normalisation.
 /// </remarks>
 internal static class ClipImages
 {

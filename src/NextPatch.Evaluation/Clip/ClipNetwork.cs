@@ -9,7 +9,8 @@ namespace NextPatch.Evaluation.Clip;
 // Shape letters used in this file: B images or texts, S side of images, P side of a patch, N patches of an image, L tokens of a text, C width of a
 // tower, E width of the joint space.
 
-/// <summary>CLIP with a vision transformer (Radford et al., arXiv 2103.00020): images and texts as points of one space. One thread at a time.</summary>
+/// <summary>CLIP with a vision transformer (Radford et al., arXiv 2103.00020): images and texts as points of one space. One thread at a
+/// time.</summary>
 internal sealed class ClipNetwork : IDisposable
 {
     /// <summary>What messages call it.</summary>

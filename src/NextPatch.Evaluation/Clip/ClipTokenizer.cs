@@ -10,8 +10,8 @@ namespace NextPatch.Evaluation.Clip;
 
 /// <summary>Text as CLIP takes it: byte pairs joined by a list of merges, between a token that begins and one that ends.</summary>
 /// <remarks>
-/// Source: <c>clip/simple_tokenizer.py</c>. The vocabulary is the order of the merges: 256 bytes, the same at a word's end, one per merge, begin, end.
-/// Letters beyond the first 65,536 characters count as signs.
+/// Source: <c>clip/simple_tokenizer.py</c>. The vocabulary is the order of the merges: 256 bytes, the same at a word's end, one per merge, begin,
+/// end. Letters beyond the first 65,536 characters count as signs.
 /// </remarks>
 internal sealed partial class ClipTokenizer
 {
@@ -70,8 +70,8 @@ internal sealed partial class ClipTokenizer
         }
 
         return count >= 0 && merges.Count == count ? new ClipTokenizer(merges) : throw new DataFormatException(
-            $"'{path}' lists {merges.Count} merges, but the weights have {vocabulary} tokens, {Math.Max(count, 0)} of them merges; they do not belong "
-            + "together.");
+            $"'{path}' lists {merges.Count} merges, but the weights have {vocabulary} tokens, {Math.Max(count, 0)} of them merges; they do not "
+            + "belong together.");
     }
 
     /// <summary>Ids of a text, without begin and end.</summary>
@@ -183,7 +183,7 @@ internal sealed partial class ClipTokenizer
     private static IEnumerable<int> BytesInOrder() => Visible().Concat(Enumerable.Range(0, 256).Except(Visible()));
 
     private static IEnumerable<int> Visible()
-        => Enumerable.Range('!', '~' - '!' + 1).Concat(Enumerable.Range('\xa1', '\xac' - '\xa1' + 1)).Concat(Enumerable.Range('\xae', 0xff - '\xae' + 1));
+        => Enumerable.Range(0, 256).Where(value => value is (>= '!' and <= '~') or (>= 0xa1 and <= 0xac) or >= 0xae);
 
     /// <summary>A character for each byte: itself where it is visible, else the next beyond 255.</summary>
     private static string[] LettersOfBytes()

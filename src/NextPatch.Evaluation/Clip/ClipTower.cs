@@ -6,7 +6,8 @@ namespace NextPatch.Evaluation.Clip;
 
 // Shape letters used in this file: B images or texts, N tokens, C width, H heads, D head width (64), F hidden width.
 
-/// <summary>The blocks of one of CLIP's two transformers: norm, attention, norm, feed-forward with x sigmoid(1.702 x). Weights never change.</summary>
+/// <summary>The blocks of one of CLIP's two transformers: norm, attention, norm, feed-forward with x sigmoid(1.702 x). Weights never
+/// change.</summary>
 internal sealed class ClipTower : IDisposable
 {
     private const int HeadWidth = 64;

@@ -55,12 +55,14 @@ internal static class FeatureFolder
 
         try
         {
-            var settings = JsonNode.Parse(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson))?["settings"]
+            var json = JsonNode.Parse(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson));
+            var settings = json?["settings"]
                 ?? throw new DataFormatException($"'{path}' has no settings; it is damaged, or belongs to something else.");
             return new TextFeatureOrigin
             {
                 Encoder = (string?)settings["encoder"], EncoderHash = (string?)settings["encoderHash"],
                 TokenizerHash = (string?)settings["tokenizerHash"], Clean = (string?)settings["clean"], MaxTokens = (int?)settings["maxTokens"],
+                EncoderPath = (string?)json["encoderPath"], TokenizerPath = (string?)json["tokenizerPath"],
                 CaptionsHash = (string?)settings["captionsHash"], CaptionIndex = (int?)settings["captionIndex"],
             };
         }

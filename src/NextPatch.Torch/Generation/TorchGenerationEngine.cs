@@ -134,8 +134,8 @@ public sealed class TorchGenerationEngine : IGenerationEngine
     }
 
     /// <summary>
-    /// The prompts of a batch as published: tokens in the last of K rows, zeros before them; beside each prompt as many of the unconditional features.
-    /// Rows beyond the request have one token of zeros.
+    /// The prompts of a batch as published: tokens in the last of K rows, zeros before them; beside each prompt as many of the unconditional
+    /// features. Rows beyond the request have one token of zeros.
     /// </summary>
     private PromptBatch Prompts(GenerationRequest request, int done, int slot, int images, int rows)
     {
