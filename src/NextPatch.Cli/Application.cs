@@ -127,6 +127,7 @@ internal static class Application
         root.Add(ServeCommand.Create());
         root.Add(EvaluateCommand.Create());
         root.Add(SweepCommand.Create());
+        root.Add(WiseCommand.Create());
         root.Add(FetchCommand.Create());
         root.Add(InfoCommand.Create());
         root.Add(ConvertCommand.Create());

@@ -80,7 +80,9 @@ public sealed class NextPatchImageGenerator : IImageGenerator
                 new RgbImage(image.Width, image.Height, image.Pixels.ToArray()), format, new Dictionary<string, string>());
         return new DataContent(bytes, $"image/{format.ToString().ToLowerInvariant()}")
         {
-            Name = string.Create(CultureInfo.InvariantCulture, $"{image.ClassName}-{image.Seed}-{image.Index}{PictureEncoder.Extension(format)}"),
+            Name = string.Create(
+                CultureInfo.InvariantCulture,
+                $"{(image.Prompt is null ? image.ClassName : "image")}-{image.Seed}-{image.Index}{PictureEncoder.Extension(format)}"),
         };
     }
 
@@ -102,10 +104,13 @@ public sealed class NextPatchImageGenerator : IImageGenerator
 
         var defaults = new ImageRequest();
         var label = Property<int>(options, "class_id")?.ToString(CultureInfo.InvariantCulture) ?? request.Prompt;
+        var what = string.IsNullOrWhiteSpace(label)
+            ? throw new ConfigException($"The prompt is empty; {(_generator.TakesPrompts ? "say what to draw" : "name a class of the model")}.")
+            : label.Trim();
         return new ImageRequest
         {
-            Classes = [string.IsNullOrWhiteSpace(label) ? throw new ConfigException("The prompt is empty; name a class of the model.") : label.Trim(
-                )],
+            Classes = _generator.TakesPrompts ? defaults.Classes : [what],
+            Prompts = _generator.TakesPrompts ? [what] : null,
             Count = options?.Count ?? 1,
             Seed = Property<ulong>(options, "seed") ?? (ulong)Random.Shared.NextInt64(),
             GuidanceScale = Property<double>(options, "cfg_scale"),

@@ -42,11 +42,20 @@ public static class GptTraining
 
         using var store = CodeStore.Open(request.Codes);
         store.CheckVocabulary(cancellation);
+        using var captions = request.TextFeatures.Count == 0 ? null
+            : TrainingCaptions.Open(store, request.TextFeatures, request.Model.Text?.TokenCount);
+        if (captions?.LeftOut.Count > 0)
+        {
+            request.Run.OnNote?.Invoke(
+                $"{captions.LeftOut.Values.Sum():N0} of {store.Count:N0} images are left out: {TrainingCaptions.Describe(captions.LeftOut)}.");
+        }
+
         var config = new CheckpointConfig
         {
-            Model = request.FitsToCodes ? Fit(request.Model, store.Manifest) : request.Model,
+            Model = Fit(request.FitsToCodes ? Fit(request.Model, store.Manifest) : request.Model, captions),
             Training = request.Training,
-            ClassNames = store.Manifest.ClassNames,
+            ClassNames = captions is null ? store.Manifest.ClassNames : [],
+            TextFeatures = captions?.Origins,
             TokenizerHash = store.Manifest.TokenizerHash ?? (request.Tokenizer is { } given ? WeightsHash.ComputeForTokenizer(given) : null),
             TokenizerPath = RecordedPath(request, store.Manifest),
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
@@ -67,7 +76,8 @@ public static class GptTraining
                 DrawGrid = grids is null ? null : grids.Write,
                 OnProgress = run.OnProgress + (progress is null ? null : new Action<TrainingProgress>(progress.Report)),
             },
-            request.InitialWeights is null ? null : model => Fill(model, request));
+            request.InitialWeights is null ? null : model => Fill(model, request),
+            captions);
         RunRecord.From(request, trainer.Config, store.Manifest).Write(run.Output, run.OnNote);
         request.OnPlanned?.Invoke(trainer.Cost);
         return trainer.Run(cancellation);
@@ -88,6 +98,12 @@ public static class GptTraining
     /// <summary>A model for such codes.</summary>
     internal static GptConfig Fit(GptConfig model, CodeManifest codes)
         => model with { GridSide = codes.GridSide, VocabularySize = codes.VocabularySize, ClassCount = codes.ClassNames.Count };
+
+    /// <summary>A model for such captions; the same where there are none.</summary>
+    internal static GptConfig Fit(GptConfig model, TrainingCaptions? captions) => captions is null ? model : model with
+    {
+        ClassCount = 1, Text = new TextCondition { FeatureWidth = captions.Width, TokenCount = captions.TokenCount },
+    };
 
     /// <summary>Where the tokenizer of codes lies.</summary>
     /// <param name="chosen">What a person says; null: where the codes say it lies, or beside them.</param>

@@ -12,6 +12,12 @@ public sealed record GptTrainingRequest
     /// <summary>The model, such as a preset of <see cref="GptPresets"/>.</summary>
     public required GptConfig Model { get; init; }
 
+    /// <summary>
+    /// Folders of features of the images' captions, for text to image, each with its share (short and long captions); none: classes condition the
+    /// model. The codes must have been encoded with the same captions. Sets <see cref="GptConfig.Text"/>.
+    /// </summary>
+    public IReadOnlyList<TextFeatureSet> TextFeatures { get; init; } = [];
+
     /// <summary>Whether grid, vocabulary and classes of the model become those of the codes; else they must suit them.</summary>
     public bool FitsToCodes { get; init; } = true;
 
@@ -35,3 +41,8 @@ public sealed record GptTrainingRequest
     /// <summary>Receives the planned cost before the first step.</summary>
     public Action<TrainingCost>? OnPlanned { get; init; }
 }
+
+/// <summary>Features of captions to train on.</summary>
+/// <param name="Folder">As <c>encode-text</c> writes it, or in the published layout.</param>
+/// <param name="Share">How often an image takes its caption from these, in proportion to the shares of the others.</param>
+public sealed record TextFeatureSet(string Folder, double Share = 1);

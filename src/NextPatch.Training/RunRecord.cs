@@ -26,6 +26,9 @@ internal sealed record RunRecord
     /// <summary>SHA-256 of their codes.npy; null where their manifest does not say it.</summary>
     public string? CodesHash { get; init; }
 
+    /// <summary>Full paths of the features of captions, and their shares; null where classes condition the model.</summary>
+    public IReadOnlyList<TextFeatureSet>? TextFeatures { get; init; }
+
     /// <summary>Full path of the weights it started from; null = drawn from the seed.</summary>
     public string? InitialWeights { get; init; }
 
@@ -58,6 +61,8 @@ internal sealed record RunRecord
         Config = config,
         Codes = Path.GetFullPath(request.Codes),
         CodesHash = HashOf(codes),
+        TextFeatures = request.TextFeatures.Count == 0 ? null
+            : [.. request.TextFeatures.Select(f => f with { Folder = Path.GetFullPath(f.Folder) })],
         InitialWeights = request.InitialWeights is null ? null : Path.GetFullPath(request.InitialWeights),
         CheckpointEvery = request.Run.CheckpointEvery,
         KeepLast = request.Run.KeepLast,
@@ -131,6 +136,7 @@ internal sealed record RunRecord
             Model = config.Model,
             FitsToCodes = false,
             Training = config.Training ?? throw new ConfigException($"{run} holds weights without settings of a run; it cannot be continued."),
+            TextFeatures = record?.TextFeatures ?? [],
             InitialWeights = record?.InitialWeights,
             Tokenizer = config.TokenizerPath is { } tokenizer && Path.Exists(tokenizer) ? tokenizer : null, // else the codes may know where it is
             Run = record is null ? new GptRunOptions { Output = run, Resume = true } : new GptRunOptions

@@ -23,6 +23,15 @@ public sealed record CodeExtractionOptions
     /// <summary>Folder of the codes. One that was begun with the same options is continued.</summary>
     public required string Output { get; init; }
 
+    /// <summary>
+    /// Captions of the images, for text to image: a file or folder as <c>encode-text</c> takes it, whose lines name the images. Null: none. The codes
+    /// remember which line belongs to which image.
+    /// </summary>
+    public string? Captions { get; init; }
+
+    /// <summary>Images whose width or height is below this count as bad ones (<see cref="OnError"/>); 0 takes all, and enlarges small ones.</summary>
+    public int SmallestSide { get; init; }
+
     /// <summary>What the codes are called; null = as the dataset.</summary>
     public string? Name { get; init; }
 
@@ -74,6 +83,9 @@ public sealed record CodeExtractionOptions
         [
             .. BatchSize < 1 ? [$"BatchSize {BatchSize} must be at least 1."] : Array.Empty<string>(),
             .. ImageSize < 1 ? [$"ImageSize {ImageSize} must be at least 1."] : Array.Empty<string>(),
+            .. SmallestSide >= 0 ? Array.Empty<string>() : [$"SmallestSide {SmallestSide} must be 0 or more pixels."],
+            .. Captions is not null && Layout == CodeLayout.Published
+                ? ["The published layout has no room for what the Captions of an image are; use Layout Store."] : Array.Empty<string>(),
             .. HeldOut is >= 0 and < 1 ? Array.Empty<string>() : [$"HeldOut {HeldOut} must be a share from 0 to below 1."],
             .. CropRange is >= 1 and <= 4 ? Array.Empty<string>() : [$"CropRange {CropRange} must be from 1 to 4; published are 1.1 and 1.05."],
             .. Crops is "center" or "flip" or "ten" ? Array.Empty<string>() : [$"Crops '{Crops}' must be center, flip or ten."],
@@ -89,7 +101,7 @@ public sealed record CodeExtractionOptions
         ];
         return problems.Length == 0 ? this : throw new ConfigException(problems)
         {
-            Settings = ["BatchSize", "ImageSize", "HeldOut", "CropRange", "Part Val", "Crops", "Name"],
+            Settings = ["BatchSize", "ImageSize", "HeldOut", "CropRange", "Part Val", "Crops", "Name", "SmallestSide", "Captions", "Layout Store"],
         };
     }
 
@@ -107,7 +119,8 @@ public sealed record CodeExtractionOptions
     /// <param name="batchSize">The resolved one: libtorch rounds otherwise in batches of other sizes.</param>
     /// <param name="engine">What computes.</param>
     internal IReadOnlyDictionary<string, string> Identity(CodeManifest manifest, ChosenImages images, int batchSize, string engine)
-        => new Dictionary<string, string>
+    {
+        var identity = new Dictionary<string, string>
         {
             [CodeJournal.Engine] = engine,
             ["name"] = manifest.Name,
@@ -119,6 +132,18 @@ public sealed record CodeExtractionOptions
             ["batch-size"] = batchSize.ToString(CultureInfo.InvariantCulture),
             ["precision"] = PrecisionName,
         };
+        if (manifest.Captions is { } captions)
+        {
+            identity["captions"] = captions.Hash;
+        }
+
+        if (SmallestSide > 0)
+        {
+            identity["smallest-side"] = SmallestSide.ToString(CultureInfo.InvariantCulture);
+        }
+
+        return identity;
+    }
 
     /// <summary>SHA-256 of classes, file names and labels: the folder may have moved, its images not have changed.</summary>
     private static string HashOf(ChosenImages images)

@@ -45,6 +45,7 @@ public sealed class CodeExtractor
         var config = tokenizer.Config;
         var images = ChosenImages.From(parts, _options.Part, _options.HeldOut, _options.Seed);
         var views = _options.Views(config.ImageSide);
+        var captions = _options.Captions is { } file ? ImageCaptions.Join(file, images, cancellation) : null;
         var planned = new CodeManifest
         {
             Name = _options.Name ?? images.Name,
@@ -57,14 +58,20 @@ public sealed class CodeExtractor
             ImageSide = config.ImageSide,
             Count = images.Count,
             Augmentations = views.Count,
+            Captions = captions?.Origin,
         };
         var engine = tokenizer.GetType().Assembly.GetName().Name!;
         using var codes = CodeAppender.Open(
             _options.Output, planned, _options.Layout, _options.Identity(planned, images, tokenizer.EncodingBatch, engine));
         Announce(note, images, planned, codes);
+        if (captions?.MissingCount is > 0 and var missing)
+        {
+            note($"{missing:N0} of the images have no line in '{_options.Captions}': they are encoded, and training leaves them out.");
+        }
+
         var before = codes.Progress.Count;
         var watch = Stopwatch.StartNew();
-        var shares = codes.IsComplete ? null : Encode(images, views, tokenizer, codes, watch, cancellation);
+        var shares = codes.IsComplete ? null : Encode(images, views, captions, tokenizer, codes, watch, cancellation);
         var seconds = watch.Elapsed.TotalSeconds;
         return new CodeExtractionResult
         {
@@ -91,13 +98,13 @@ public sealed class CodeExtractor
     }
 
     private ExtractionShares? Encode(
-        ChosenImages images, ImageViews views, IImageTokenizer tokenizer, CodeAppender codes, Stopwatch watch, CancellationToken cancellation)
+        ChosenImages images, ImageViews views, ImageCaptions? captions, IImageTokenizer tokenizer, CodeAppender codes, Stopwatch watch, CancellationToken cancellation)
     {
         // Whole batches of the network from whole images.
         var batchImages = tokenizer.EncodingBatch / Gcd(tokenizer.EncodingBatch, views.Count);
         var (first, before) = (codes.Progress.Next, codes.Progress.Count);
         var (encoding, saved) = (TimeSpan.Zero, watch.Elapsed);
-        using var feed = new EncodeFeed(images, views, batchImages, _options.OnError, first, cancellation);
+        using var feed = new EncodeFeed(images, views, captions, _options.SmallestSide, batchImages, _options.OnError, first, cancellation);
         try
         {
             foreach (var batch in feed.Batches())
@@ -134,7 +141,7 @@ public sealed class CodeExtractor
         var chosen = new int[batch.Count * views * tokenizer.Config.CodesPerImage];
         tokenizer.Encode(batch.Pixels, chosen, cancellation);
         var done = codes.Progress;
-        codes.Append(chosen, batch.Labels, done with
+        codes.Append(chosen, batch.Labels, batch.Captions, done with
         {
             Next = batch.Next,
             Count = done.Count + batch.Count,

@@ -27,10 +27,13 @@ public sealed class GeneratedImage
     /// <summary>The request's seed.</summary>
     public required ulong Seed { get; init; }
 
-    /// <summary>Number of its class.</summary>
+    /// <summary>The prompt that it was drawn from; null where a class was drawn.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>Number of its class; -1 where it was drawn from a prompt.</summary>
     public required int Class { get; init; }
 
-    /// <summary>Name of its class without further synonyms; its number where it has none.</summary>
+    /// <summary>Name of its class without further synonyms; its number where it has none, and empty where it was drawn from a prompt.</summary>
     public required string ClassName { get; init; }
 
     /// <summary>

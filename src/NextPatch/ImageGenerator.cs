@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using NextPatch.Core;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
+using NextPatch.Models;
 using NextPatch.Sampling;
 
 namespace NextPatch;
@@ -26,15 +27,21 @@ public sealed class ImageGenerator : IDisposable
     private readonly SemaphoreSlim _turn = new(1);
     private volatile bool _isDisposed;
 
-    private ImageGenerator(SampleModel model) => _model = model;
+    private readonly Action<string>? _onNote;
+
+    private ImageGenerator(SampleModel model, Action<string>? onNote = null) => (_model, _onNote) = (model, onNote);
 
     /// <summary>Names by class number, with their synonyms; empty where the model has none.</summary>
     /// <exception cref="ObjectDisposedException">It was disposed.</exception>
     public IReadOnlyList<string> ClassNames => Model.Config.ClassNames;
 
-    /// <summary>Number of classes.</summary>
+    /// <summary>Number of classes; 0 where prompts say what is drawn.</summary>
     /// <exception cref="ObjectDisposedException">It was disposed.</exception>
-    public int ClassCount => Model.Config.Model.ClassCount;
+    public int ClassCount => TakesPrompts ? 0 : Model.Config.Model.ClassCount;
+
+    /// <summary>Whether prompts say what is drawn (<see cref="ImageRequest.Prompts"/>); else classes do.</summary>
+    /// <exception cref="ObjectDisposedException">It was disposed.</exception>
+    public bool TakesPrompts => Model.TakesPrompts;
 
     /// <summary>Width and height of the images in pixels.</summary>
     /// <exception cref="ObjectDisposedException">It was disposed.</exception>
@@ -68,10 +75,11 @@ public sealed class ImageGenerator : IDisposable
     public static ImageGenerator Load(string path, ImageGeneratorOptions? options = null)
     {
         options ??= new ImageGeneratorOptions();
-        var model = SampleModel.Load(path, options.Tokenizer, options.Weights, options.ImageSize, options.Precision, options.Backend);
+        var model = SampleModel.Load(path, options.Tokenizer, options.Weights, options.ImageSize, options.Precision, options.Backend,
+            prompts: new PromptEncoderChoice(options.TextEncoder, options.TextTokenizer, options.CleansPrompts), onNote: options.OnNote);
         if (model.Tokenizer is not null)
         {
-            return new ImageGenerator(model);
+            return new ImageGenerator(model, options.OnNote);
         }
 
         model.Dispose();
@@ -92,10 +100,13 @@ public sealed class ImageGenerator : IDisposable
     /// <param name="request">What to draw; null: the defaults.</param>
     /// <param name="cancellation">Checked at every code that is drawn, and while others have their turn.</param>
     /// <returns>The images; each enumeration draws them anew.</returns>
-    /// <exception cref="ConfigException">An unknown class, or a value out of range; thrown by the call itself.</exception>
+    /// <exception cref="ConfigException">An unknown class, or a value out of range; thrown by the call itself, which also encodes
+    /// prompts.</exception>
+    /// <exception cref="NextPatchException">The text encoder is missing, damaged, or another one than the model's; thrown by the call
+    /// itself.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed; thrown by the call, or by an enumeration that is not at its end.</exception>
     public IAsyncEnumerable<GeneratedImage> GenerateAsync(ImageRequest? request = null, CancellationToken cancellation = default)
-        => DrawAsync((request ?? new ImageRequest()).For(Model.Config), cancellation);
+        => DrawAsync(Read(request ?? new ImageRequest(), cancellation), cancellation);
 
     /// <summary>
     /// Draws images and shows each after every row of codes: as many partial images as the grid has rows, the last of which is the image. Images that
@@ -107,7 +118,7 @@ public sealed class ImageGenerator : IDisposable
     /// <exception cref="ObjectDisposedException">It was disposed.</exception>
     public IAsyncEnumerable<PartialImage> GenerateRowsAsync(ImageRequest? request = null, CancellationToken cancellation = default)
     {
-        var all = (request ?? new ImageRequest { Count = 1 }).For(Model.Config);
+        var all = Read(request ?? new ImageRequest { Count = 1 }, cancellation);
         return all.Labels.Count <= Model.Engine.BatchSize
             ? DrawRowsAsync(all, cancellation)
             : throw new ConfigException($"Count {all.Labels.Count} must be at most {Model.Engine.BatchSize}, as many as are drawn together.");
@@ -130,6 +141,9 @@ public sealed class ImageGenerator : IDisposable
             _turn.Release();
         }
     }
+
+    private GenerationRequest Read(ImageRequest request, CancellationToken cancellation)
+        => request.For(Model.Config, prompts => _model.Encode(prompts, _onNote, cancellation));
 
     private async IAsyncEnumerable<GeneratedImage> DrawAsync(GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellation)
     {
@@ -196,9 +210,11 @@ public sealed class ImageGenerator : IDisposable
         var (pixels, side) = (Model.Tokenizer!.Decode(codes, cancellation), ImageSize); // [n, S, S, 3]
         return [.. part.Labels.Select((label, i) => new GeneratedImage(
             new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()),
-            SampleText.For(_model, part, part.FirstIndex + i, label))
+            SampleText.For(_model, part, i))
         {
-            Index = part.FirstIndex + i, Seed = part.Seed, Class = label, ClassName = SampleSheet.NameOf(label, _model.Config.ClassNames),
+            Index = part.FirstIndex + i, Seed = part.Seed, Prompt = part.Prompts?[i].Text,
+            Class = part.Prompts is null ? label : -1,
+            ClassName = part.Prompts is null ? SampleSheet.NameOf(label, _model.Config.ClassNames) : "",
         })];
     }
 }

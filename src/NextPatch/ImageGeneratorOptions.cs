@@ -24,6 +24,21 @@ public sealed record ImageGeneratorOptions
     /// </summary>
     public ComputePrecision Precision { get; init; }
 
+    /// <summary>
+    /// The text encoder of a model that captions condition: weights of a T5 (for published models flan-t5-xl), or "formula"; null = the one that
+    /// the run remembers.
+    /// </summary>
+    public string? TextEncoder { get; init; }
+
+    /// <summary>Its SentencePiece model; null = <c>spiece.model</c> beside its weights.</summary>
+    public string? TextTokenizer { get; init; }
+
+    /// <summary>Whether prompts are cleaned as published captions were; null = as the run's captions were, else yes.</summary>
+    public bool? CleansPrompts { get; init; }
+
+    /// <summary>Receives sentences for the person who waits, such as that a prompt was cut. Called from any thread.</summary>
+    public Action<string>? OnNote { get; init; }
+
     /// <summary>What computes; null = C# alone (NextPatch.Cpu); NextPatch.Torch has another.</summary>
     public IComputeBackend? Backend { get; init; }
 }

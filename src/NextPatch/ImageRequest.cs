@@ -13,12 +13,26 @@ namespace NextPatch;
 public sealed record ImageRequest
 {
     private static readonly SamplingConfig Defaults = new();
+    private readonly int? _count;
 
-    /// <summary>Classes by number, name, synonym or the beginning of one; images take them in turn. "all" = every class, the default.</summary>
+    /// <summary>
+    /// Classes by number, name, synonym or the beginning of one; images take them in turn. "all" = every class, the default. Models that captions
+    /// condition have none.
+    /// </summary>
     public IReadOnlyList<string> Classes { get; init; } = [ClassChoice.All];
 
-    /// <summary>Number of images, at least 1.</summary>
-    public int Count { get; init; } = 16;
+    /// <summary>
+    /// Prompts of a model that captions condition, of which images take theirs in turn; null for a model of classes. They go through the text
+    /// encoder that the model was trained with.
+    /// </summary>
+    public IReadOnlyList<string>? Prompts { get; init; }
+
+    /// <summary>Number of images, at least 1; by default one per prompt, or 16.</summary>
+    public int Count
+    {
+        get => _count ?? Prompts?.Count ?? 16;
+        init => _count = value;
+    }
 
     /// <summary>Seed of all random numbers.</summary>
     public ulong Seed { get; init; }
@@ -62,11 +76,14 @@ public sealed record ImageRequest
     /// </summary>
     public IReadOnlyList<int>? GivenCodes { get; init; }
 
-    /// <summary>The same for a model: its labels and its rules.</summary>
-    /// <exception cref="ConfigException">An unknown class, or a value out of range.</exception>
-    internal GenerationRequest For(CheckpointConfig model) => new()
+    /// <summary>The same for a model: its labels or prompts, and its rules.</summary>
+    /// <param name="model">Its configuration.</param>
+    /// <param name="encode">Gives the features of prompts; null where nothing does.</param>
+    /// <exception cref="ConfigException">An unknown class, no prompts where there must be some, or a value out of range.</exception>
+    internal GenerationRequest For(CheckpointConfig model, Func<IReadOnlyList<string>, IReadOnlyList<PromptFeatures>>? encode = null) => new()
     {
         Labels = ClassChoice.Labels(Classes, Count, model, Balanced, RandomClasses ? Seed : null),
+        Prompts = PromptChoice.Of(Prompts, Classes, Count, model, encode),
         Seed = Seed,
         FirstIndex = FirstIndex >= 0 ? FirstIndex : throw new ConfigException($"FirstIndex {FirstIndex} must be at least 0."),
         GivenCodes = GivenCodes is null ? null : [.. Enumerable.Repeat(GivenCodes, Count).SelectMany(codes => codes)],

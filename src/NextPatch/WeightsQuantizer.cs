@@ -18,14 +18,15 @@ public static class WeightsQuantizer
     /// <summary>Side by side, so that products are read once for all.</summary>
     private const int Rows = 16;
 
-    private static readonly string[] Embeddings = [GptState.Classes, GptState.Codes];
+    private static readonly string[] Embeddings =
+        [GptState.Classes, GptState.Codes, GptState.CaptionIn, GptState.CaptionOut, GptState.Unconditional];
 
     /// <summary>Writes a model folder in the layout of Hugging Face and compares it with the original.</summary>
     /// <param name="model">A run, a checkpoint or model folder, or a file of weights.</param>
     /// <param name="output">The folder; must not hold a model yet.</param>
     /// <param name="options">Null: the defaults.</param>
     /// <param name="cancellation">Reaches every loop; a folder that was written stays.</param>
-    /// <exception cref="ConfigException">A setting cannot work, or not a class-conditional transformer.</exception>
+    /// <exception cref="ConfigException">A setting cannot work, or not a transformer.</exception>
     /// <exception cref="NextPatchException">The model is damaged, or the folder cannot be written.</exception>
     public static QuantizationReport Run(
         string model, string output, QuantizationOptions? options = null, CancellationToken cancellation = default)
@@ -52,9 +53,11 @@ public static class WeightsQuantizer
         using var written = WeightsFile.Open(output);
         using var first = Decoder(config.Model, source.Weights, WeightStorage.Float32);
         using var second = Decoder(config.Model, written, options.To == ComputePrecision.Int8 ? WeightStorage.Int8 : WeightStorage.BFloat16);
-        var (labels, codes) = options.Codes is { } folder ? Read(folder, options.Count, config.Model) : Drawn(source, config.Model, options.Count,
-            cancellation);
-        var comparison = LogitComparison.Run(first, second, labels, codes, cancellation);
+        var prompt = config.Model.Text is null ? null : Unconditional(source.Weights);
+        var (labels, codes) = options.Codes is { } folder
+            ? Read(folder, options.Count, config.Model)
+            : Drawn(source, config.Model, options.Count, prompt, cancellation);
+        var comparison = LogitComparison.Run(first, second, labels, codes, cancellation, prompt);
         return new QuantizationReport(
             output, options.To, source.Weights.Tensors.Values.Sum(t => t.ByteCount), tensors.Sum(t => t.Value.ByteCount), options.Codes is not null,
             labels.Length, comparison.Divergence, comparison.EqualGreedy);
@@ -109,12 +112,24 @@ public static class WeightsQuantizer
         return (labels, codes);
     }
 
-    private static (int[] Labels, int[] Codes) Drawn(ModelSource source, GptConfig config, int count, CancellationToken cancellation)
+    /// <summary>What a model is measured on that captions condition: its own features of no caption.</summary>
+    private static PromptFeatures Unconditional(WeightsFile weights)
+    {
+        var rows = weights.Tensors[GptState.Unconditional];
+        return new PromptFeatures("", rows.As(ElementType.Float32).Read().ToSingles(), (int)rows.Shape[1]);
+    }
+
+    private static (int[] Labels, int[] Codes) Drawn(
+        ModelSource source, GptConfig config, int count, PromptFeatures? prompt, CancellationToken cancellation)
     {
         using var engine = CpuGenerationEngine.Open(source.Weights, config);
-        int[] labels = [.. Enumerable.Range(0, count).Select(i => i % config.ClassCount)];
+        int[] labels = [.. Enumerable.Range(0, count).Select(i => prompt is null ? i % config.ClassCount : 0)];
         return (labels, engine.Generate(
-            new GenerationRequest { Labels = labels, Sampling = new SamplingConfig { GuidanceScale = 1 } }, cancellation: cancellation));
+            new GenerationRequest
+            {
+                Labels = labels, Prompts = prompt is null ? null : [.. Enumerable.Repeat(prompt, count)],
+                Sampling = new SamplingConfig { GuidanceScale = 1 },
+            }, cancellation: cancellation));
     }
 }
 

@@ -13,14 +13,30 @@ internal static class SmallModel
 {
     public static readonly string[] ClassNames = ["circle", "star", "7"];
 
-    public static string Write(TemporaryFolder folder, bool withTokenizer = true, string? tokenizerHash = null)
+    /// <param name="folder">Takes it.</param>
+    /// <param name="withTokenizer">Whether a tokenizer lies beside it.</param>
+    /// <param name="tokenizerHash">What the model remembers.</param>
+    /// <param name="takesPrompts">Of up to twelve tokens, by the text encoder that needs no file; its head is not zero, so that prompts
+    /// matter.</param>
+    public static string Write(TemporaryFolder folder, bool withTokenizer = true, string? tokenizerHash = null, bool takesPrompts = false)
     {
         var run = folder["model"];
         var checkpoint = Path.Combine(run, "step-00000005");
         Directory.CreateDirectory(checkpoint);
         File.WriteAllText(Path.Combine(run, "latest"), "step-00000005\n");
         var model = GptPresets.Get("tiny") with { GridSide = 2, VocabularySize = SmallCodes.Vocabulary, ClassCount = ClassNames.Length };
+        model = takesPrompts ? model with { ClassCount = 1, Text = new TextCondition { FeatureWidth = 128, TokenCount = 12 } } : model;
         var config = new CheckpointConfig { Model = model, ClassNames = ClassNames, ImageSide = 8, TokenizerHash = tokenizerHash };
+        config = takesPrompts
+            ? config with
+            {
+                ClassNames = [],
+                TextFeatures = [new TextFeatureOrigin
+                {
+                    Encoder = "formula-v1", EncoderHash = "formula-v1", TokenizerHash = "formula-v1", Clean = "published", MaxTokens = 12,
+                }],
+            }
+            : config;
         File.WriteAllText(Path.Combine(checkpoint, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
         File.WriteAllText(
             Path.Combine(checkpoint, "state.json"),
@@ -29,6 +45,13 @@ internal static class SmallModel
         foreach (var (seed, name) in new[] { (1ul, "model"), (2ul, "ema") })
         {
             GptInitializer.Initialize(gpt, seed);
+            if (takesPrompts)
+            {
+                using var noGrad = TorchSharp.torch.no_grad();
+                using var generator = new TorchSharp.torch.Generator(seed);
+                gpt.Head.normal_(0, 0.3, generator);
+            }
+
             SafetensorsFile.Write(Path.Combine(checkpoint, name + ".safetensors"), StateLoader.Capture(gpt));
         }
 

@@ -10,6 +10,8 @@ namespace NextPatch.Goldens;
 /// <summary>One entry of the manifest: the function that was recorded, its settings, files and tolerances.</summary>
 internal sealed class GoldenCase
 {
+    private const string Unconditional = "cls_embedding.uncond_embedding";
+
     private readonly string _folder;
     private readonly Dictionary<string, IReadOnlyDictionary<string, HostTensor>> _arrays = [];
 
@@ -84,7 +86,22 @@ internal sealed class GoldenCase
 
     public JsonNode Json(string file) => JsonNode.Parse(File.ReadAllText(PathOf(file))) ?? throw new NextPatchException($"'{file}' is empty.");
 
-    public IReadOnlyDictionary<string, HostTensor> Weights(string file) => PyTorchFile.ReadStateDict(PathOf(file), "model");
+    /// <summary>Weights of the case's transformer. Published unconditional features always have 120 rows, also where the model has fewer: it never
+    /// uses the others.</summary>
+    public IReadOnlyDictionary<string, HostTensor> Weights(string file)
+    {
+        var weights = PyTorchFile.ReadStateDict(PathOf(file), "model");
+        if (ModelType != "t2i" || !weights.TryGetValue(Unconditional, out var rows))
+        {
+            return weights;
+        }
+
+        var (count, width) = ((int)Config["ModelArgs"]!["cls_token_num"]!, (int)rows.Shape[1]);
+        return new Dictionary<string, HostTensor>(weights)
+        {
+            [Unconditional] = HostTensor.FromSingles([count, width], rows.ToSingles()[..(count * width)]),
+        };
+    }
 
     /// <summary>The transformer of the case.</summary>
     public GptConfig Gpt()
@@ -110,6 +127,8 @@ internal sealed class GoldenCase
             FfnDropout = (double)args["ffn_dropout_p"]!,
             DropPath = (double)args["drop_path_rate"]!,
             ClassDropout = (double)args["class_dropout_prob"]!,
+            Text = ModelType != "t2i" ? null
+                : new TextCondition { FeatureWidth = (int)args["caption_dim"]!, TokenCount = (int)args["cls_token_num"]! },
         };
     }
 

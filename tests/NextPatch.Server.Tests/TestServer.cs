@@ -26,11 +26,14 @@ internal sealed class TestServer : IAsyncDisposable
 
     public ConcurrentQueue<string> Logs { get; }
 
-    public static async Task<TestServer> StartAsync(ImageServerOptions? options = null, IComputeBackend? backend = null)
+    public static Task<TestServer> StartAsync(ImageServerOptions? options = null, IComputeBackend? backend = null)
+        => StartAsync(BuiltInModel.Load(backend), options);
+
+    public static async Task<TestServer> StartAsync(SampleModel model, ImageServerOptions? options = null)
     {
         var logs = new ConcurrentQueue<string>();
         var server = ImageServer.Create(
-            [("quickstart", BuiltInModel.Load(backend))], (options ?? new ImageServerOptions()) with { Urls = ["http://127.0.0.1:0"] },
+            [("quickstart", model)], (options ?? new ImageServerOptions()) with { Urls = ["http://127.0.0.1:0"] },
             builder => builder.AddProvider(new ListLogs(logs)));
         await server.StartAsync(CancellationToken.None);
         var started = new TestServer(server, new Uri(server.Urls.First()), logs);

@@ -20,7 +20,17 @@ internal static class FormulaWeights
     {
         var state = new List<KeyValuePair<string, StoredTensor>>();
         void Add(string name, params long[] shape) => state.Add(KeyValuePair.Create(name, Tensor(name, shape).As(type)));
-        Add("cls_embedding.embedding_table.weight", config.ClassRows, config.Width);
+        if (config.Text is { } text)
+        {
+            Add("cls_embedding.cap_proj.fc1.weight", config.Width, text.FeatureWidth);
+            Add("cls_embedding.cap_proj.fc2.weight", config.Width, config.Width);
+            Add("cls_embedding.uncond_embedding", text.TokenCount, text.FeatureWidth);
+        }
+        else
+        {
+            Add("cls_embedding.embedding_table.weight", config.ClassRows, config.Width);
+        }
+
         Add("tok_embeddings.weight", config.VocabularySize, config.Width);
         for (var i = 0; i < config.LayerCount; i++)
         {

@@ -92,6 +92,11 @@ internal static class BenchCommand
         {
             Description = "Repetitions; of each figure the fastest counts.", HelpName = "n", DefaultValueFactory = _ => 3,
         }.AtLeast(1);
+        var promptTokens = new Option<int?>("--prompt-tokens")
+        {
+            Description = "Instead of all else, time a model of captions at 512x512, a prompt of so many tokens, beside the same with every row of "
+                + "the prompt in the cache.", HelpName = "n",
+        }.Between<Option<int?>, int>(1, 120);
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the TorchSharp engine: most of the time." };
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
@@ -104,8 +109,9 @@ internal static class BenchCommand
             Examples:
               nextpatch bench decode
               nextpatch bench decode --images 1 --no-baseline --json > bench.json
+              nextpatch bench decode --preset B --images 1 --prompt-tokens 20
             """)
-        { preset, images, codes, rounds, noBaseline, json };
+        { preset, images, codes, rounds, promptTokens, noBaseline, json };
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
@@ -113,7 +119,9 @@ internal static class BenchCommand
                 parsed.GetRequiredValue(preset), Numbers("--images", parsed.GetRequiredValue(images)), parsed.GetValue(codes),
                 parsed.GetValue(rounds), !parsed.GetValue(noBaseline));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {Environment.ProcessorCount} threads.");
-            BenchFigure.Write(terminal, parsed.GetValue(json), new DecodeBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            BenchFigure.Write(terminal, parsed.GetValue(json), parsed.GetValue(promptTokens) is { } tokens
+                ? new PromptBench(plan, tokens, terminal.Log.WriteLine).Run(cancellation)
+                : new DecodeBench(plan, terminal.Log.WriteLine).Run(cancellation));
             return Task.FromResult(ExitCode.Success);
         });
         return command;

@@ -42,6 +42,16 @@ internal static class EncodeCommand
             Description = "How much larger that centre crop is; published are 1.1 and 1.05.", HelpName = "factor",
             DefaultValueFactory = _ => ImageViews.PublishedRange,
         };
+        var captions = new Option<string?>("--captions")
+        {
+            Description = "Captions of the images, for text to image: .jsonl, .csv or a folder of .jsonl, whose lines name an image (path, file_name, "
+                + "image, image_path) beside its caption. The codes remember which line is whose.", HelpName = "path",
+        };
+        var smallest = new Option<int>("--smallest-side")
+        {
+            Description = "Images with a smaller width or height count as ones that cannot be read; 0 enlarges them.", HelpName = "px",
+            DefaultValueFactory = _ => 0,
+        }.AtLeast(0);
         var layout = new Option<CodeLayout>("--layout")
         {
             Description = "One memory-mapped array, or the published files, one per image.", HelpName = "store|published",
@@ -84,12 +94,16 @@ internal static class EncodeCommand
             Examples:
               nextpatch encode --images imagenette.tar --tokenizer vq_ds16_c2i.pt --output codes --crops ten --on-error skip
               nextpatch encode --images cifar-10 --tokenizer tokenizer --output codes
+              nextpatch encode --images laion/a.jsonl --captions laion/a.jsonl --tokenizer vq_ds16_t2i.pt --output codes \
+                  --smallest-side 256 --on-error skip
               nextpatch encode --images imagenet/train --tokenizer vq_ds16_c2i.pt \
                   --output imagenet_code_c2i_flip_ten_crop --crops ten --layout published --name imagenet
 
             The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing
             but encoding.json has its name before all is whole.
-            """) { images, tokenizer, output, size, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError, json };
+            """) {
+            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError, json,
+        };
         command.SetAction((parsed, cancellation) =>
         {
             StopSignals.LetFinish();
@@ -103,6 +117,8 @@ internal static class EncodeCommand
                     Images = parsed.GetRequiredValue(images),
                     Tokenizer = parsed.GetRequiredValue(tokenizer),
                     Output = parsed.GetRequiredValue(output),
+                    Captions = parsed.GetValue(captions),
+                    SmallestSide = parsed.GetValue(smallest),
                     Name = parsed.GetValue(name),
                     ImageSize = parsed.GetValue(size),
                     Crops = parsed.GetRequiredValue(crops),

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Text.Json.Nodes;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Evaluation;
 using NextPatch.Cli.Rendering;
@@ -6,6 +7,7 @@ using NextPatch.Cli.Sampling;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Evaluation;
+using NextPatch.Evaluation.Clip;
 using NextPatch.Evaluation.Protocol;
 
 namespace NextPatch.Cli.Commands;
@@ -15,7 +17,7 @@ internal static class EvaluateCommand
 {
     public static Command Create()
     {
-        var measure = new MeasureOptions(isRequired: true);
+        var (measure, clip) = (new MeasureOptions(isRequired: false), new ClipOptions());
         var rules = new SamplingOptions();
         var samples = new Option<string?>("--samples")
         {
@@ -53,14 +55,14 @@ internal static class EvaluateCommand
         var json = new Option<bool>("--json")
         {
             Description = "Write figures, protocol and warnings as JSON: fd, fid, sfid, inceptionScore (and inceptionScoreTenSplits), precision, "
-                + "recall, kid, protocol, warnings.",
+                + "recall, kid, clip, protocol, warnings.",
         };
         var command = new Command(
             "evaluate",
             """
             Measures images against a reference as papers do: Fréchet distance (FID in the features of the FID Inception network,
             FD-<network> in others), sFID, Inception Score, precision, recall, KID. Says by which protocol, refuses comparisons that
-            would mislead, and warns where figures cannot be compared with published ones.
+            would mislead, and warns where figures cannot be compared with published ones. With --clip also how well images show their prompts.
 
             Examples:
               Without a download, in the features of a small classifier that is built in (no FID; for comparing your own runs):
@@ -79,11 +81,15 @@ internal static class EvaluateCommand
               What a tokenizer makes of stored codes, against the originals:
                 nextpatch evaluate --samples codes --samples-part test --tokenizer tok \
                     --reference photographs --reference-part test --image-size 256 --network inception
+              Images against the prompts that they were drawn from, as papers of text-to-image models do:
+                nextpatch evaluate --samples samples --clip clip-vit-base-patch32
+                nextpatch evaluate --samples samples --prompts PartiPrompts.tsv --clip ViT-B-32.safetensors --clip-merges merges.txt --json
               Statistics of a reference once, to be used often; a figure as pytorch-fid computes it:
                 nextpatch evaluate --reference photographs --image-size 256 --network inception --save-statistics photographs.safetensors
                 nextpatch evaluate --samples pngs --reference photographs --image-size 256 --network inception --resize legacy --metrics fid
             """) { samples, part, tokenizer, count, random, seed, modelWeights, save, json };
         measure.AddTo(command);
+        clip.AddTo(command);
         rules.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
@@ -94,6 +100,26 @@ internal static class EvaluateCommand
             {
                 throw new ConfigException(
                     "Name --samples to measure, or --save-statistics to keep the statistics of the reference; there is nothing to do.");
+            }
+
+            var isClipAsked = clip.IsAsked(parsed);
+            if (parsed.GetValue(measure.Reference) is null && !(isClipAsked && saveTo is null))
+            {
+                throw new ConfigException(
+                    "--reference is missing: name what the samples are measured against, or with --clip measure them against prompts.");
+            }
+
+            if (isClipAsked && path is null)
+            {
+                throw new ConfigException("--clip measures images against their prompts; name the images with --samples.");
+            }
+
+            var score = isClipAsked ? clip.Measure(parsed, path!, progress.ForEvaluation(), cancellation) : null;
+            if (parsed.GetValue(measure.Reference) is null)
+            {
+                progress.Dispose();
+                Show(terminal, null, score, parsed.GetValue(json));
+                return Task.FromResult(ExitCode.Success);
             }
 
             var options = measure.Read(parsed) with
@@ -119,7 +145,7 @@ internal static class EvaluateCommand
             if (result is not null)
             {
                 progress.Dispose();
-                Show(terminal, result, parsed.GetValue(json));
+                Show(terminal, result, score, parsed.GetValue(json));
             }
 
             return Task.FromResult(ExitCode.Success);
@@ -138,18 +164,32 @@ internal static class EvaluateCommand
         }
     }
 
-    private static void Show(Terminal terminal, EvaluationResult result, bool asJson)
+    private static void Show(Terminal terminal, EvaluationResult? result, ClipScoreResult? score, bool asJson)
     {
         if (asJson)
         {
-            terminal.WriteJson(result);
+            var figures = result is null ? [] : JsonNode.Parse(Terminal.ToJson(result))!.AsObject();
+            if (score is not null)
+            {
+                figures["clip"] = ClipOptions.ToJson(score);
+            }
+
+            terminal.WriteJson(figures);
         }
         else
         {
-            EvaluationTable.Write(terminal, result);
+            if (score is not null)
+            {
+                ClipOptions.Write(terminal, score);
+            }
+
+            if (result is not null)
+            {
+                EvaluationTable.Write(terminal, result);
+            }
         }
 
-        foreach (var warning in result.Warnings.Distinct())
+        foreach (var warning in result?.Warnings.Distinct() ?? [])
         {
             terminal.WriteNote("Warning: " + warning);
         }

@@ -104,7 +104,8 @@ internal static partial class InfoCommand
             ("parameters", summary.ParameterCount?.ToString("N0")),
             ("step", summary.Step?.ToString("N0")),
             ("checkpoints", summary.Checkpoints is { } checkpoints ? string.Join(", ", checkpoints) : null),
-            ("classes", summary.ClassNames is { Count: > 0 } names
+            ("takes", summary.Condition),
+            ("classes", summary.Condition is not null ? null : summary.ClassNames is { Count: > 0 } names
                 ? $"{names.Count:N0}: {string.Join(", ", names.Take(ShownNames))}{(names.Count > ShownNames ? ", ... (all with --json)" : "")}"
                 : null),
             ("files", summary.Files is { } files ? string.Join(", ", files.Select(f => $"{f.Key} ({Quantity.Bytes(f.Value)})")) : null),

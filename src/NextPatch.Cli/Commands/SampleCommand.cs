@@ -20,7 +20,15 @@ internal static class SampleCommand
 
     public static Command Create()
     {
-        var rules = new SamplingOptions();
+        var (rules, prompting) = (new SamplingOptions(), new PromptOptions());
+        var prompt = new Option<string[]>("--prompt")
+        {
+            Description = "What to draw, of a model that takes prompts; may be repeated, images take them in turn.", HelpName = "text",
+        };
+        var prompts = new Option<string?>("--prompts")
+        {
+            Description = "A file of prompts: .txt (a line each), .csv or .tsv (a column prompt, text or caption), .jsonl.", HelpName = "file",
+        };
         var model = new Option<string?>("--model")
         {
             Description = "A run folder (its newest checkpoint), a checkpoint or Hugging Face folder, or a file of weights (.pt, .pth, "
@@ -37,7 +45,7 @@ internal static class SampleCommand
             HelpName = "class",
             DefaultValueFactory = _ => [ClassChoice.All],
         };
-        var count = new Option<int>("--count") { Description = "Number of images.", HelpName = "n", DefaultValueFactory = _ => DefaultCount };
+        var count = new Option<int?>("--count") { Description = "Number of images. [default: 16, or one per prompt]", HelpName = "n" };
         var balanced = new Option<bool>("--balanced")
         {
             Description = "Exactly as many images of each class; --count must be a multiple of the number of classes.",
@@ -69,7 +77,7 @@ internal static class SampleCommand
         var layout = new Option<string>("--layout")
         {
             Description = "plain: everything in --output. published: a folder named after model and settings in it, with .npz and .png beside it, "
-                + "as the published evaluation scripts expect them.",
+                + "as the published evaluation scripts expect them; of prompts images/, captions.txt and result.jsonl in that folder.",
             HelpName = "plain|published", DefaultValueFactory = _ => "plain",
         };
         layout.AcceptOnlyFromAmong("plain", "published");
@@ -124,26 +132,38 @@ internal static class SampleCommand
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
               nextpatch sample --model run --class heart --image photo.png --mask mask.png --count 4
               nextpatch sample --model c2i_L_384.pt --tokenizer vq_ds16_c2i.pt --image-size 384 --image-size-eval 256 --count 50000 --layout published
+              nextpatch sample --model text-run --prompt "a small red star at the top left on blue" --count 8
+              nextpatch sample --model t2i_XL_stage2_512.pt --tokenizer vq_ds16_t2i.pt --image-size 512 --text-encoder flan-t5-xl \
+                  --prompts PartiPrompts.tsv --cfg-scale 7.5 --top-k 1000 --precision bf16 --layout published
 
             Of a file of weights alone the shape is inferred. A model of 1000 classes without names is taken for one of ImageNet.
             """)
         {
-            model, tokenizer, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision, engine,
-            picture, mask, keepRows, layout, format, resume, output,
+            model, tokenizer, prompt, prompts, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision,
+            engine, picture, mask, keepRows, layout, format, resume, output,
         };
         rules.AddTo(command);
+        prompting.AddTo(command);
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
             GenerationRequest request = null!;
-            void Resolve(CheckpointConfig config) => request = new GenerationRequest // before weights load: a mistyped class is said at once
+            var asked = PromptOptions.From(parsed.GetValue(prompt), parsed.GetValue(prompts));
+            void Resolve(CheckpointConfig config) // before weights load: a mistyped class is said at once, and a text encoder's memory is free again
             {
-                Labels = ClassChoice.Labels(
-                    parsed.GetRequiredValue(classes), parsed.GetValue(count), config, parsed.GetValue(balanced),
-                    parsed.GetValue(random) ? parsed.GetValue(seed) : null),
-                Seed = parsed.GetValue(seed),
-                Sampling = rules.Resolve(parsed, config.Model),
-            };
+                var (images, named) = (parsed.GetValue(count) ?? asked?.Count ?? DefaultCount, parsed.GetRequiredValue(classes));
+                request = new GenerationRequest
+                {
+                    Labels = ClassChoice.Labels(
+                        named, images, config, parsed.GetValue(balanced),
+                        parsed.GetValue(random) ? parsed.GetValue(seed) : null),
+                    Prompts = PromptChoice.Of(asked, named, images, config, texts => PromptOptions.Encode(
+                        texts, config, prompting.Read(parsed), note => terminal.WriteNote("Warning: " + note), cancellation)),
+                    Seed = parsed.GetValue(seed),
+                    Sampling = rules.Resolve(parsed, config.Model),
+                };
+            }
+
             var backend = EngineOption.From(parsed, engine);
             using var loaded = parsed.GetValue(model) is { } path
                 ? SampleModel.Load(
@@ -156,7 +176,8 @@ internal static class SampleCommand
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
             var paths = parsed.GetValue(layout) == "published"
                 ? SamplePaths.Published(
-                    parsed.GetRequiredValue(output), PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request))
+                    parsed.GetRequiredValue(output),
+                    PublishedName(parsed.GetValue(model) ?? BuiltInModel.Name, loaded, size, request, parsed.GetValue(prompts)), loaded.TakesPrompts)
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.WriteNote(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
@@ -225,7 +246,7 @@ internal static class SampleCommand
         _ => side == model.Tokenizer.Config.ImageSide ? null : new EvaluationSize(side.Value, isAntialiased),
     };
 
-    private static string PublishedName(string path, SampleModel model, EvaluationSize? size, GenerationRequest request)
+    private static string PublishedName(string path, SampleModel model, EvaluationSize? size, GenerationRequest request, string? prompts)
     {
         var gpt = model.Config.Model;
         var shape = GptPresets.Names.FirstOrDefault(
@@ -233,8 +254,10 @@ internal static class SampleCommand
             ?? string.Create(CultureInfo.InvariantCulture, $"{gpt.LayerCount}x{gpt.Width}");
         var factor = model.Tokenizer?.Config.DownsamplingFactor ?? ModelSource.PublishedDownsampling;
         var side = gpt.GridSide * factor;
+        var checkpoint = LlamaGenNames.ForCheckpoint(Path.TrimEndingDirectorySeparator(path));
+        var list = model.TakesPrompts ? $"-{(prompts is null ? "prompts" : Path.GetFileName(prompts).Split('.')[0].ToLowerInvariant())}" : "";
         return LlamaGenNames.ForFolder(
-            $"GPT-{shape}", LlamaGenNames.ForCheckpoint(Path.TrimEndingDirectorySeparator(path)), side, size?.Side ?? side, $"VQ-{factor}",
+            $"GPT-{shape}", checkpoint + list, side, size?.Side ?? side, $"VQ-{factor}",
                 request.Sampling, request.Seed);
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Sampling;
 using NextPatch.Cli.Serving;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
@@ -63,6 +64,7 @@ internal static class ServeCommand
         var threads = new Option<int?>("--threads") { Description = "Threads that compute. [default: one per processor]", HelpName = "n" }
             .Between<Option<int?>, int>(1, 1024);
         var json = new Option<bool>("--log-json") { Description = "Logs as lines of JSON." };
+        var prompting = new PromptOptions();
         var prompts = new Option<bool>("--log-prompts") { Description = "Log what clients ask for." };
         var command = new Command(
             "serve",
@@ -82,6 +84,7 @@ internal static class ServeCommand
         {
             model, tokenizer, imageSize, precision, urls, key, insecure, queue, timeout, threads, json, prompts,
         };
+        prompting.AddTo(command);
         command.SetAction(async (parsed, cancellation) =>
         {
             var options = new ImageServerOptions
@@ -99,7 +102,7 @@ internal static class ServeCommand
                 Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), new CpuBackend
                 {
                     Threads = parsed.GetValue(threads),
-                });
+                }, prompting.Read(parsed), note => terminal.WriteNote("Warning: " + note));
             StopSignals.LetFinish();
             await using var server = ImageServer.Create(opened, options, logs => LogOutput.AddTo(logs, parsed.GetValue(json)));
             await StartAsync(server);

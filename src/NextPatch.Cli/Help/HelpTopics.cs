@@ -18,28 +18,31 @@ internal static class HelpTopics
             "Measure", "", "--images", "--tokenizer", "--count", "--image-size", "--part", "--network", "--weights", "--perturb-codes", "--json"),
         ["tokenizer reconstruct"] = new("Draw", ""),
         ["encode"] = new(
-            "Train", "images into codes", "--images", "--tokenizer", "--output", "--image-size", "--held-out", "--crops", "--layout", "--batch-size",
-            "--engine", "--json"),
+            "Train", "images into codes", "--images", "--tokenizer", "--output", "--captions", "--image-size", "--held-out", "--crops", "--layout",
+            "--batch-size", "--engine", "--json"),
         ["encode-text"] = new(
             "Train", "captions into the features of a text encoder", "--captions", "--encoder", "--output", "--layout", "--clean", "--max-tokens"),
         ["train"] = new(
-            "Train", "a transformer on codes, coarse to fine", "--codes", "--output", "--resume", "--config", "--preset", "--recipe", "--steps",
+            "Train", "a transformer on codes, coarse to fine", "--codes", "--text-features", "--output", "--resume", "--config", "--preset", "--recipe", "--steps",
             "--batch-size", "--patch-level", "--init-from"),
         ["study"] = new("Train", "schedules against each other, over seeds"),
         ["plan"] = new(
             "Train", "what a run costs before it starts", "--codes", "--preset", "--recipe", "--images", "--steps", "--epochs", "--batch-size",
             "--patch-level", "--flops-per-second", "--json"),
         ["sample"] = new(
-            "Draw", "images from a trained model, or from the built-in one", "--model", "--tokenizer", "--class", "--count", "--seed",
+            "Draw", "images from a trained model, or from the built-in one", "--model", "--tokenizer", "--class", "--prompt", "--count", "--seed",
             "--cfg-scale", "--temperature", "--top-k", "--format", "--output"),
         ["serve"] = new("Draw", "images over HTTP: the images API of OpenAI, and a page"),
         ["quantize"] = new("Draw", "a smaller, faster copy of a model, and what it loses", "--to", "--codes", "--count", "--draw", "--json"),
         ["evaluate"] = new(
             "Measure", "how near images are to real ones: FID and its kin", "--samples", "--reference", "--metrics", "--network", "--weights",
-            "--image-size", "--count", "--cfg-scale", "--seed", "--json"),
+            "--image-size", "--clip", "--prompts", "--count", "--cfg-scale", "--seed", "--json"),
         ["sweep"] = new(
             "Measure", "the same over guidance scales and filters, with curves", "--model", "--reference", "--cfg-scale", "--temperature",
             "--top-k", "--top-p", "--count", "--network", "--output", "--json"),
+        ["wise"] = new(
+            "Measure", "whether images show what prompts mean, by a judge", "--prompts", "--images", "--model", "--judge", "--judge-model",
+            "--verified", "--results", "--cfg-scale", "--seed", "--json"),
         ["report"] = new("Measure", "the page of a run, made again"),
         ["compare"] = new("Measure", "runs beside each other: losses, cost, figures, samples"),
         ["bench"] = new("Measure", "what training and drawing cost here"),
@@ -58,7 +61,8 @@ internal static class HelpTopics
     {
         ["What goes in and out"] =
         [
-            "--model", "--captions", "--encoder", "--samples", "--samples-part", "--data", "--images", "--codes", "--reference",
+            "--model", "--captions", "--encoder", "--samples", "--samples-part", "--data", "--images", "--codes", "--text-features",
+            "--reference",
             "--reference-part", "--part", "--tokenizer", "--init-from", "--image", "--mask", "--keep-rows", "--output", "--layout", "--name",
             "--format", "--save-statistics", "--from", "--draw", "--resume", "--config", "--license", "--max-shard-size", "--get-libtorch",
             "--json",
@@ -76,7 +80,7 @@ internal static class HelpTopics
         ],
         ["Images"] =
         [
-            "--image-size", "--image-size-eval", "--antialias", "--resize", "--crops", "--crop-range", "--centre-crops", "--no-flips",
+            "--image-size", "--image-size-eval", "--antialias", "--resize", "--smallest-side", "--crops", "--crop-range", "--centre-crops", "--no-flips",
             "--held-out", "--judged", "--on-error",
         ],
         ["Losses"] =
@@ -92,21 +96,25 @@ internal static class HelpTopics
         ],
         ["Drawing"] =
         [
-            "--class", "--count", "--balanced", "--random-classes", "--seed", "--cfg-scale", "--cfg-interval", "--cfg-shape", "--cfg-power",
-            "--temperature", "--top-k", "--top-p", "--greedy",
+            "--class", "--prompt", "--prompts", "--count", "--balanced", "--random-classes", "--seed", "--cfg-scale", "--cfg-interval",
+            "--cfg-shape", "--cfg-power", "--temperature", "--top-k", "--top-p", "--greedy",
         ],
-        ["Measuring"] = ["--metrics", "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count"],
+        ["Measuring"] =
+        [
+            "--judge", "--judge-model", "--judge-key", "--judge-prompt", "--verified", "--results", "--metrics", "--clip", "--clip-merges",
+            "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count",
+        ],
         ["Checkpoints and logs"] =
         [
             "--checkpoint-every", "--keep-last", "--on-full-disk", "--stop-after-skips", "--validate-every", "--validate-images", "--log-every",
             "--sample-every", "--grid-every", "--usage-alarm",
         ],
-        ["Captions"] = ["--clean", "--max-tokens", "--caption-index"],
+        ["Captions"] = ["--text-encoder", "--text-tokenizer", "--clean", "--max-tokens", "--caption-index"],
         ["Requests"] = ["--urls", "--api-key", "--insecure", "--queue", "--timeout", "--log-json", "--log-prompts"],
         ["Machine"] =
         [
-            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--no-baseline",
-            "--flops-per-second",
+            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens",
+            "--no-baseline", "--flops-per-second",
         ],
     };
 }

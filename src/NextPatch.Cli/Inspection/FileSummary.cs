@@ -27,6 +27,9 @@ internal sealed record FileSummary
 
     public IReadOnlyList<string>? ClassNames { get; init; }
 
+    /// <summary>What a transformer is conditioned on where it is no class.</summary>
+    public string? Condition { get; init; }
+
     /// <summary>Everything a .pt file holds, by key: tensors are counted, settings are shown.</summary>
     public IReadOnlyDictionary<string, object?>? Contents { get; init; }
 

@@ -140,8 +140,19 @@ internal static class Inspector
             Preset = preset,
             Step = source.Step,
             ClassNames = source.Config?.ClassNames ?? (preset is null ? null : ClassNamesOf(source)),
+            Condition = GptInference.FindText(shapes) is { } text ? Describe(text, source.Config) : null,
             Text = source.Weights.Metadata.Count > 0 ? source.Weights.Metadata : null,
         };
+    }
+
+    /// <summary>What a model takes that draws from prompts.</summary>
+    private static string Describe(TextCondition text, CheckpointConfig? config)
+    {
+        var origin = config?.TextFeatures?.MaxBy(features => features.Share);
+        return $"prompts: up to {text.TokenCount} tokens of {text.FeatureWidth} numbers each, "
+            + (origin?.Encoder is { } encoder ? $"by the text encoder {encoder}" : text.FeatureWidth == 2048
+                ? "by a text encoder that the file does not name (published models: flan-t5-xl)"
+                : "by a text encoder that the file does not name");
     }
 
     /// <summary>The names that <c>sample</c> would take.</summary>

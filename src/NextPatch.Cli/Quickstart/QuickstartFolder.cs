@@ -30,6 +30,12 @@ internal sealed class QuickstartFolder
 
     public string Codes => Path.Combine(Root, "codes");
 
+    /// <summary>Captions of drawn images.</summary>
+    public string Captions => Path.Combine(Root, "captions.jsonl");
+
+    /// <summary>Their features.</summary>
+    public string Features => Path.Combine(Root, "features");
+
     public string Model => Path.Combine(Root, "model");
 
     /// <summary>The run of next-token training that the model is compared with.</summary>
@@ -73,8 +79,8 @@ internal sealed class QuickstartFolder
             }
 
             File.WriteAllText(marker, "This folder is written by 'nextpatch quickstart', which replaces its parts when it is run again.\n");
-            foreach (var part in (string[])[folder.Tokenizer, folder.Codes, folder.Model, folder.NextToken, folder.Samples,
-                folder.Scratch])
+            foreach (var part in (string[])[folder.Tokenizer, folder.Codes, folder.Features, folder.Model, folder.NextToken,
+                folder.Samples, folder.Scratch])
             {
                 if (Directory.Exists(part))
                 {
@@ -82,7 +88,7 @@ internal sealed class QuickstartFolder
                 }
             }
 
-            foreach (var file in (string[])[folder.SamplesNpz, folder.ReportHtml, folder.ReportJson, folder.ComparisonHtml,
+            foreach (var file in (string[])[folder.SamplesNpz, folder.ReportHtml, folder.ReportJson, folder.ComparisonHtml, folder.Captions,
                 Path.Combine(folder.Root, "samples.json"),
                 Path.Combine(folder.Root, "grid.png")])
             {

@@ -13,7 +13,9 @@ namespace NextPatch.Cli.Quickstart;
 /// <param name="PatchLevel">Coarse-to-fine levels; 1 = next-token baseline.</param>
 /// <param name="Seed">Seed of everything random.</param>
 /// <param name="Compare">Train next-token on the same codes as well.</param>
-internal sealed record QuickstartOptions(string Output, string? Data, double? Minutes, int PatchLevel, ulong Seed, bool Compare = false);
+/// <param name="Text">Captions instead of classes.</param>
+internal sealed record QuickstartOptions(
+    string Output, string? Data, double? Minutes, int PatchLevel, ulong Seed, bool Compare = false, bool Text = false);
 
 /// <summary>Everything a quickstart computes with; the whole of it is written into the report.</summary>
 internal sealed record QuickstartSettings

@@ -2,6 +2,7 @@ using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
+using NextPatch.Models;
 using NextPatch.Sampling;
 
 namespace NextPatch.Cli.Serving;
@@ -14,9 +15,12 @@ internal static class ServedModels
     /// <param name="imageSize">For files that do not say it.</param>
     /// <param name="precision">How weights are kept.</param>
     /// <param name="backend">Computes.</param>
+    /// <param name="prompts">The text encoder of those that take prompts.</param>
+    /// <param name="onNote">Receives warnings about it.</param>
     /// <exception cref="NextPatchException">One cannot be opened, or two have one name.</exception>
     public static IReadOnlyList<(string Name, SampleModel Model)> Open(
-        IReadOnlyList<string> given, string? tokenizer, int? imageSize, ComputePrecision precision, IComputeBackend backend)
+        IReadOnlyList<string> given, string? tokenizer, int? imageSize, ComputePrecision precision, IComputeBackend backend,
+        PromptEncoderChoice prompts, Action<string> onNote)
     {
         if (given.Count == 0)
         {
@@ -34,7 +38,12 @@ internal static class ServedModels
         {
             foreach (var (name, path) in named)
             {
-                opened.Add((name, SampleModel.Load(path, tokenizer, WeightsKind.Auto, imageSize, precision, backend)));
+                var model = SampleModel.Load(path, tokenizer, WeightsKind.Auto, imageSize, precision, backend, prompts: prompts, onNote: onNote);
+                opened.Add((name, model));
+                if (model.TakesPrompts)
+                {
+                    model.Encode([""], onNote); // opens the text encoder now rather than for the first client
+                }
             }
 
             return opened;

@@ -22,6 +22,7 @@ internal static class ResumedRun
         {
             Codes = parsed.GetValue(options.Codes) ?? (request.Codes.Length > 0 ? request.Codes : throw new ConfigException(
                 $"The run in {run} does not say which codes it was trained on; name them with --codes.")),
+            TextFeatures = options.ReadTextFeatures(parsed) is { Count: > 0 } features ? features : request.TextFeatures,
             Tokenizer = parsed.GetValue(options.Tokenizer) ?? request.Tokenizer,
             Run = frame with
             {

@@ -5,6 +5,7 @@ using NextPatch.Cli.Planning;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Patches;
+using NextPatch.Training;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;
@@ -85,6 +86,14 @@ internal sealed class TrainOptions
         HelpName = "dir",
     };
 
+    /// <summary>Features of captions, for text to image.</summary>
+    public Option<string[]> TextFeatures { get; } = new("--text-features")
+    {
+        Description = "Features of the images' captions ('encode-text'), for text to image instead of classes. Several with shares mix captions, as "
+            + "published: features-long:0.7 features-short:0.3. The codes must have been encoded with --captions.",
+        HelpName = "dir[:share]", AllowMultipleArgumentsPerToken = true,
+    };
+
     /// <summary>Folder, checkpoints, intervals.</summary>
     public RunOptionSet Frame { get; } = new(
         "Folder of the run.", "validations on the held-out images", keepLast: 3, logEvery: 20,
@@ -154,6 +163,7 @@ internal sealed class TrainOptions
     public void AddTo(Command command)
     {
         command.Add(Codes);
+        command.Add(TextFeatures);
         Frame.AddTo(command);
         Settings.AddTo(command);
         Measure.AddTo(command);
@@ -199,6 +209,15 @@ internal sealed class TrainOptions
         };
         return (model.Validated(), training.Validated(model));
     }
+
+    /// <summary>Folders of features with their shares: what follows the last colon, where it is a number.</summary>
+    public IReadOnlyList<TextFeatureSet> ReadTextFeatures(ParseResult parsed) => [.. (parsed.GetValue(TextFeatures) ?? []).Select(text =>
+    {
+        var colon = text.LastIndexOf(':');
+        return colon > 0 && StrictNumber.TryParse(text.AsSpan(colon + 1), out double share)
+            ? new TextFeatureSet(text[..colon], share)
+            : new TextFeatureSet(text);
+    })];
 
     private static double TargetPower(string text)
     {

@@ -21,7 +21,8 @@ internal static class TrainingDisplay
     public static IEnumerable<string> Plan(GptConfig model, TrainingCost cost)
     {
         yield return $"Model: {model.ParameterCount:N0} parameters, {model.LayerCount} layers of {model.Width}, grid "
-            + $"{model.GridSide}x{model.GridSide}, {model.VocabularySize} codes, {model.ClassCount} classes.";
+            + $"{model.GridSide}x{model.GridSide}, {model.VocabularySize} codes, "
+            + (model.Text is { } text ? $"captions of up to {text.TokenCount} tokens of {text.FeatureWidth}." : $"{model.ClassCount} classes.");
         foreach (var stage in cost.Stages)
         {
             yield return $"  p={stage.Stage.PatchSide}: {stage.Stage.StepCount:N0} steps, {stage.Images:N0} images of {stage.TokensPerImage} "

@@ -70,10 +70,12 @@ internal sealed class TrainingJob
         }
 
         var codes = _parsed.GetRequiredValue(_options.Codes)!;
-        var (model, training) = Settings(codes);
+        var textFeatures = _options.ReadTextFeatures(_parsed);
+        var (model, training) = Settings(codes, textFeatures);
         return new GptTrainingRequest
         {
             Codes = codes,
+            TextFeatures = textFeatures,
             Model = model,
             FitsToCodes = false, // --vocabulary and its like have the last word
             Training = training,
@@ -95,10 +97,11 @@ internal sealed class TrainingJob
         }
     }
 
-    private (GptConfig Model, TrainingConfig Training) Settings(string codes)
+    private (GptConfig Model, TrainingConfig Training) Settings(string codes, IReadOnlyList<TextFeatureSet> textFeatures)
     {
         using var store = CodeStore.Open(codes);
-        var (model, training) = _options.Resolve(_parsed, m => GptTraining.Fit(m, store.Manifest));
+        using var captions = textFeatures.Count == 0 ? null : TrainingCaptions.Open(store, textFeatures);
+        var (model, training) = _options.Resolve(_parsed, m => GptTraining.Fit(GptTraining.Fit(m, store.Manifest), captions));
         training = training with { StepImplementation = Step(training) };
         return (model, training with { Precision = Precision(model, training.StepImplementation) });
     }

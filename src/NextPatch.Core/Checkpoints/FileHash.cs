@@ -18,7 +18,8 @@ internal static class FileHash
     public static string ComputeForWeights(string path, CancellationToken cancellation = default)
         => Compute(path.EndsWith(".json", StringComparison.OrdinalIgnoreCase) ? SafetensorsIndex.FilesOf(path) : [path], cancellation);
 
-    private static string Compute(IEnumerable<string> paths, CancellationToken cancellation)
+    /// <summary>The hash of several files, one after the other.</summary>
+    public static string Compute(IEnumerable<string> paths, CancellationToken cancellation)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         var buffer = new byte[BufferBytes];

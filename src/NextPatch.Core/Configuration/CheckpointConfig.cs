@@ -25,10 +25,49 @@ public sealed record CheckpointConfig
     /// <summary>Side of the images in pixels; null when unknown.</summary>
     public int? ImageSide { get; init; }
 
+    /// <summary>
+    /// The features of captions that the model was trained on: prompts must go through the same encoder. Null of models of classes, and when unknown.
+    /// </summary>
+    public IReadOnlyList<TextFeatureOrigin>? TextFeatures { get; init; }
+
     /// <summary>Reads the <c>config.json</c> of a checkpoint.</summary>
     /// <param name="path">The file.</param>
     /// <exception cref="NextPatchException">It is missing, or not what its name says.</exception>
     public static CheckpointConfig Read(string path) => ConfigJson.Read(path, ConfigJson.Default.CheckpointConfig);
+}
+
+/// <summary>Where features of captions come from; null where a folder of features does not say it.</summary>
+public sealed record TextFeatureOrigin
+{
+    /// <summary>How often a training image takes its caption from these features, against other ones.</summary>
+    public double Share { get; init; } = 1;
+
+    /// <summary>Name of the encoder's file, or of its formula.</summary>
+    public string? Encoder { get; init; }
+
+    /// <summary>SHA-256 of the encoder's weights, or the name of its formula.</summary>
+    public string? EncoderHash { get; init; }
+
+    /// <summary>Full path of the encoder's weights when the features were made; null for a formula.</summary>
+    public string? EncoderPath { get; init; }
+
+    /// <summary>The same hash of its tokenizer.</summary>
+    public string? TokenizerHash { get; init; }
+
+    /// <summary>The same path of its tokenizer.</summary>
+    public string? TokenizerPath { get; init; }
+
+    /// <summary>What was done to captions first: published or none.</summary>
+    public string? Clean { get; init; }
+
+    /// <summary>Tokens that were kept of a caption.</summary>
+    public int? MaxTokens { get; init; }
+
+    /// <summary>SHA-256 of the file of captions.</summary>
+    public string? CaptionsHash { get; init; }
+
+    /// <summary>Which caption, where a line lists several.</summary>
+    public int? CaptionIndex { get; init; }
 }
 
 /// <summary>What <c>state.json</c> of a checkpoint holds: where the run stood. Everything else about "when" follows from the step.</summary>

@@ -11,11 +11,23 @@ public enum WeightInitialization
     WidthScaled,
 }
 
+/// <summary>The captions that a text-to-image transformer is conditioned on (published model type t2i).</summary>
+public sealed record TextCondition
+{
+    /// <summary>Numbers per caption token that the text encoder gives (<c>caption_dim</c>); 2048 of flan-T5-XL.</summary>
+    public required int FeatureWidth { get; init; }
+
+    /// <summary>Condition rows K before the image (<c>cls_token_num</c>); the most tokens of a caption. 120 as published.</summary>
+    public required int TokenCount { get; init; }
+}
+
 /// <summary>Shape and regularisation of one transformer. Names follow the field; the published name is given where it differs.</summary>
 /// <remarks>Source: REFERENCE of LlamaGen (arXiv 2406.06525) and NPP (arXiv 2412.15321); defaults are those of the published code.</remarks>
 public sealed record GptConfig
 {
     private const int LargestGridSide = 1024; // T = g * g, and what is counted per code, stay far from the limits of an int
+    private const int MostFeatures = 1 << 16;
+    private const int MostTokens = 1 << 12;
 
     /// <summary>Model width C (<c>dim</c>).</summary>
     public required int Width { get; init; }
@@ -35,8 +47,11 @@ public sealed record GptConfig
     /// <summary>Side g of the square grid of codes; the image has T = g * g codes (<c>block_size</c> = T).</summary>
     public int GridSide { get; init; } = 16;
 
-    /// <summary>Number of classes, without the null class.</summary>
+    /// <summary>Number of classes, without the null class; says nothing where captions condition the model.</summary>
     public int ClassCount { get; init; } = 1000;
+
+    /// <summary>The captions that condition the model; null: a class does.</summary>
+    public TextCondition? Text { get; init; }
 
     /// <summary>The SwiGLU width is rounded up to a multiple of this.</summary>
     public int FfnMultipleOf { get; init; } = 256;
@@ -72,12 +87,19 @@ public sealed record GptConfig
     public double DropPath { get; init; }
 
     /// <summary>
-    /// Probability that a label becomes the null class in training; 0 leaves the model without a null class, so it cannot be guided.
+    /// Probability that a label becomes the null class in training, or that a caption's features become the frozen unconditional ones; 0 leaves the
+    /// model without a null class, so it cannot be guided.
     /// </summary>
     public double ClassDropout { get; init; } = 0.1;
 
+    /// <summary>Rows before the image: of the caption, or the class token.</summary>
+    public int ConditionTokens => Text?.TokenCount ?? 1;
+
     /// <summary>Number of codes per image, T.</summary>
     public int CodesPerImage => GridSide * GridSide;
+
+    /// <summary>Rows that a transformer sees at patch side 1: the condition and every code but the last.</summary>
+    public int SequenceLength => ConditionTokens + CodesPerImage - 1;
 
     /// <summary>Head width D.</summary>
     public int HeadWidth => HeadCount > 0 ? Width / HeadCount : 0;
@@ -112,9 +134,9 @@ public sealed record GptConfig
     /// <summary>Weights of one block that take part in matrix products.</summary>
     public long BlockMatrixWeights => ((long)Width * QkvWidth) + ((long)Width * HeadCount * HeadWidth) + (3L * Width * FfnWidth);
 
-    /// <summary>Number of trainable parameters.</summary>
+    /// <summary>Number of trainable parameters; the unconditional features of a text model are not trained.</summary>
     public long ParameterCount
-        => ((long)ClassRows * Width) + (2L * VocabularySize * Width) + (LayerCount * (BlockMatrixWeights + (2L * Width))) + Width;
+        => ((Text is { } text ? (long)text.FeatureWidth + Width : ClassRows) * Width) + (2L * VocabularySize * Width) + (LayerCount * (BlockMatrixWeights + (2L * Width))) + Width;
 
     /// <exception cref="ConfigException">Some settings cannot work; every problem is listed.</exception>
     public GptConfig Validated()
@@ -138,6 +160,8 @@ public sealed record GptConfig
         Require(VocabularySize > 1, $"vocabularySize {VocabularySize} must be at least 2");
         Require(GridSide is > 0 and <= LargestGridSide, $"gridSide {GridSide} must be 1 to {LargestGridSide}");
         Require(ClassCount > 0, $"classCount {ClassCount} must be at least 1");
+        Require(Text is null or { FeatureWidth: > 0 and <= MostFeatures }, $"text.featureWidth {Text?.FeatureWidth} must be 1 to {MostFeatures}");
+        Require(Text is null or { TokenCount: > 0 and <= MostTokens }, $"text.tokenCount {Text?.TokenCount} must be 1 to {MostTokens}");
         Require(FfnMultipleOf > 0, $"ffnMultipleOf {FfnMultipleOf} must be at least 1");
         foreach (var (name, value) in new[]
         {

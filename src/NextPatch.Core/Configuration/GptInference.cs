@@ -12,6 +12,7 @@ internal static class GptInference
     private const string CodeTable = "tok_embeddings.weight";
     private const string ClassTable = "cls_embedding.embedding_table.weight";
     private const string CaptionProjection = "cls_embedding.cap_proj.fc1.weight";
+    private const string UnconditionalFeatures = "cls_embedding.uncond_embedding";
     private const int DefaultGridSide = 16;
     private const int ImageNetClasses = 1000;
     private const string FirstGate = "layers.0.feed_forward.w1.weight";
@@ -29,9 +30,12 @@ internal static class GptInference
             : null;
 
     /// <summary>Side of the grid of codes, as the file's rotary table or settings say; null where neither does.</summary>
-    public static int? FindGridSide(WeightsFile weights) => GridOf(weights.RotaryTable?.Shape, SettingsOf(weights));
+    public static int? FindGridSide(WeightsFile weights)
+        => GridOf(
+            weights.RotaryTable?.Shape, SettingsOf(weights),
+            weights.Tensors.TryGetValue(UnconditionalFeatures, out var text) && text.Shape is [var tokens, _] ? tokens : 1);
 
-    /// <summary>The configuration of a class-conditional transformer.</summary>
+    /// <summary>The configuration of a transformer that is conditioned on classes or on captions.</summary>
     /// <param name="weights">The weights.</param>
     /// <param name="gridSide">Side of the grid of codes; null = as the file's rotary table says, else 16.</param>
     /// <exception cref="ConfigException">Not such a transformer, or its number of heads cannot be known.</exception>
@@ -47,16 +51,13 @@ internal static class GptInference
         string path, IReadOnlyDictionary<string, IReadOnlyList<long>> shapes, IReadOnlyList<long>? rotary, Dictionary<object, object?> settings,
         int? gridSide)
     {
-        if (shapes.ContainsKey(CaptionProjection))
-        {
-            throw new ConfigException($"'{path}' holds a text-conditional transformer; only class-conditional ones are understood so far.");
-        }
-
-        if (Measure(shapes) is not var (width, layers, ffn) || !shapes.TryGetValue(ClassTable, out var classes) || classes is not [var classRows, _]
-            || !shapes.TryGetValue(FirstAttention, out var attention))
+        var text = FindText(shapes);
+        if (Measure(shapes) is not var (width, layers, ffn) || !shapes.TryGetValue(FirstAttention, out var attention)
+            || (text is null && !(shapes.TryGetValue(ClassTable, out var classes) && classes is [_, _])))
         {
             throw new ConfigException(
-                $"'{path}' does not hold a class-conditional transformer: it needs tensors like {CodeTable}, {ClassTable} and {FirstGate}.");
+                $"'{path}' does not hold a transformer that is conditioned on classes or captions: it needs tensors like {CodeTable}, {FirstGate}, "
+                + $"and {ClassTable} or {CaptionProjection} with {UnconditionalFeatures}.");
         }
 
         var preset = FindPreset(shapes) is { } name ? GptPresets.Get(name) : null;
@@ -68,16 +69,23 @@ internal static class GptInference
         {
             HeadCount = heads,
             VocabularySize = checked((int)shapes[CodeTable][0]),
-            GridSide = gridSide ?? GridOf(rotary, settings) ?? DefaultGridSide,
+            GridSide = gridSide ?? GridOf(rotary, settings, text?.TokenCount ?? 1) ?? DefaultGridSide,
+            Text = text,
+            ClassCount = 1,
         };
 
-        // The last row is the null class, unless the model was trained without dropping labels.
-        var hasNullClass = classRows != (Setting(settings, "num_classes") ?? ImageNetClasses);
-        config = config with
+        if (text is null)
         {
-            ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)),
-            ClassDropout = hasNullClass ? config.ClassDropout : 0,
-        };
+            // The last row is the null class, unless the model was trained without dropping labels.
+            var classRows = shapes[ClassTable][0];
+            var hasNullClass = classRows != (Setting(settings, "num_classes") ?? ImageNetClasses);
+            config = config with
+            {
+                ClassCount = checked((int)(hasNullClass ? classRows - 1 : classRows)),
+                ClassDropout = hasNullClass ? config.ClassDropout : 0,
+            };
+        }
+
         var kvHeads = (int)((attention[0] / config.HeadWidth) - heads) / 2;
         config = config with { KvHeadCount = kvHeads == heads ? null : kvHeads };
         return WithFfnWidth(config, ffn, path).Validated();
@@ -95,14 +103,22 @@ internal static class GptInference
         return ((int)width, layers, ffn);
     }
 
+    /// <summary>The captions that condition a transformer with these weights; null: a class does, or it is none.</summary>
+    /// <param name="shapes">Extents by state key.</param>
+    public static TextCondition? FindText(IReadOnlyDictionary<string, IReadOnlyList<long>> shapes)
+        => shapes.TryGetValue(CaptionProjection, out var projection) && projection is [_, > 0 and <= int.MaxValue and var features]
+            && shapes.TryGetValue(UnconditionalFeatures, out var rows) && rows is [> 0 and <= int.MaxValue and var tokens, _]
+            ? new TextCondition { FeatureWidth = (int)features, TokenCount = (int)tokens }
+            : null;
+
     private static int? SquareRoot(long? value)
         => value is > 0 and var square && Math.Sqrt(square) is var side && side == Math.Floor(side) ? (int)side : null;
 
     private static Dictionary<object, object?> SettingsOf(WeightsFile weights)
         => weights.Others.GetValueOrDefault("args") as Dictionary<object, object?> ?? [];
 
-    private static int? GridOf(IReadOnlyList<long>? rotary, Dictionary<object, object?> settings)
-        => SquareRoot(rotary?[0] - 1)
+    private static int? GridOf(IReadOnlyList<long>? rotary, Dictionary<object, object?> settings, long conditionTokens)
+        => SquareRoot(rotary?[0] - conditionTokens)
             ?? (Setting(settings, "image_size") is > 0 and var pixels && Setting(
             settings, "downsample_size") is > 0 and var factor && pixels % factor == 0 ? (int)(pixels / factor) : null);
 

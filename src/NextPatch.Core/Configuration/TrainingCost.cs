@@ -24,18 +24,19 @@ public sealed class TrainingCost
     /// <param name="config">The model.</param>
     /// <param name="schedule">The stages.</param>
     /// <param name="training">Images per step of each stage, and how many of them are trained with the patches of the stage before.</param>
+    /// <param name="captionTokens">Tokens of a caption on average, of a text model; null: as many as it takes at most.</param>
     /// <exception cref="ConfigException">A patch side does not divide the grid.</exception>
-    public TrainingCost(GptConfig config, PatchSchedule schedule, TrainingConfig training)
+    public TrainingCost(GptConfig config, PatchSchedule schedule, TrainingConfig training, double? captionTokens = null)
     {
-        var plain = TrainingFlopsPerImage(config, 1);
+        var plain = TrainingFlopsPerImage(config, 1, captionTokens);
         var total = training.ImagesBefore(schedule, schedule.TotalSteps);
         Stages = [.. schedule.Stages.Select(stage =>
         {
             var side = stage.PatchSide;
             var coarser = stage.Index == 0 ? side : schedule.Stages[stage.Index - 1].PatchSide;
             var mixed = stage.Index == 0 ? 0 : (double)training.CoarseImages(side) / training.ImagesPerStep(side);
-            var flops = TrainingFlopsPerImage(config, side);
-            flops += mixed == 0 ? 0 : mixed * (TrainingFlopsPerImage(config, coarser) - flops);
+            var flops = TrainingFlopsPerImage(config, side, captionTokens);
+            flops += mixed == 0 ? 0 : mixed * (TrainingFlopsPerImage(config, coarser, captionTokens) - flops);
             var images = stage.StepCount * training.ImagesPerStep(side);
             var share = (double)images / total;
             return new StageCost(stage, new PatchGeometry(config.GridSide, side).PatchCount, images, flops, flops / plain,
@@ -61,16 +62,24 @@ public sealed class TrainingCost
     public double RelativeFlops => TotalFlops / PlainFlops;
 
     /// <summary>FLOPs of the forward pass of one image at patch side <paramref name="patchSide"/>.</summary>
-    public static double ForwardFlopsPerImage(GptConfig config, int patchSide)
+    /// <param name="config">The model.</param>
+    /// <param name="patchSide">p.</param>
+    /// <param name="captionTokens">Tokens of a caption, of a text model; null: as many as it takes at most. They are rows at every patch side.</param>
+    public static double ForwardFlopsPerImage(GptConfig config, int patchSide, double? captionTokens = null)
     {
-        double tokens = new PatchGeometry(config.GridSide, patchSide).PatchCount;
-        var weights = (config.LayerCount * config.BlockMatrixWeights) + ((long)config.Width * config.VocabularySize);
-        var attention = 4.0 * tokens * config.HeadCount * config.HeadWidth * config.LayerCount;
-        return tokens * ((2.0 * weights) + attention);
+        double patches = new PatchGeometry(config.GridSide, patchSide).PatchCount;
+        var caption = config.Text is null ? 1 : Math.Max(1, captionTokens ?? config.ConditionTokens);
+        var rows = caption + patches - 1;
+        var embedding = config.Text is { } text ? 2.0 * caption * config.Width * (text.FeatureWidth + config.Width) : 0;
+        var attention = 4.0 * rows * config.HeadCount * config.HeadWidth * config.LayerCount;
+        return (rows * ((2.0 * config.LayerCount * config.BlockMatrixWeights) + attention)) + (patches * 2.0 * config.Width * config.VocabularySize)
+            + embedding;
     }
 
     /// <summary>FLOPs of forward and backward of one image.</summary>
-    public static double TrainingFlopsPerImage(GptConfig config, int patchSide) => 3 * ForwardFlopsPerImage(config, patchSide);
+    /// <inheritdoc cref="ForwardFlopsPerImage"/>
+    public static double TrainingFlopsPerImage(GptConfig config, int patchSide, double? captionTokens = null)
+        => 3 * ForwardFlopsPerImage(config, patchSide, captionTokens);
 }
 
 /// <summary>Cost of one stage.</summary>

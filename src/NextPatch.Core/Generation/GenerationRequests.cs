@@ -16,6 +16,7 @@ internal static class GenerationRequests
     public static GenerationRequest Part(this GenerationRequest request, int first, int count, GptConfig config) => request with
     {
         Labels = [.. request.Labels.Skip(first).Take(count)],
+        Prompts = request.Prompts is { } prompts ? [.. prompts.Skip(first).Take(count)] : null,
         FirstIndex = request.FirstIndex + first,
         GivenCodes = request.GivenCodes?.Skip(first * config.CodesPerImage).Take(count * config.CodesPerImage).ToArray(),
     };
@@ -31,6 +32,8 @@ internal static class GenerationRequests
                 $"A guidance scale of {request.Sampling.GuidanceScale} needs a null class, but this model was trained without label dropout; "
                 + $"use {nameof(SamplingConfig.GuidanceScale)} 1.");
         }
+
+        problems.AddRange(PromptProblems(request, config));
 
         foreach (var label in request.Labels.Distinct().Where(l => l < 0 || l >= config.ClassCount))
         {
@@ -56,5 +59,26 @@ internal static class GenerationRequests
         {
             throw new ConfigException(problems) { Settings = [nameof(SamplingConfig.GuidanceScale)] };
         }
+    }
+
+    private static IEnumerable<string> PromptProblems(GenerationRequest request, GptConfig config)
+    {
+        if (config.Text is not { } text)
+        {
+            return request.Prompts is null ? [] : ["Prompts are given, but classes condition this model; leave them out."];
+        }
+
+        if (request.Prompts is not { } prompts || prompts.Count != request.Labels.Count)
+        {
+            return [
+                $"Captions condition this model: {request.Labels.Count} images need as many Prompts, but there are {request.Prompts?.Count ?? 0}."];
+        }
+
+        return prompts.Distinct().SelectMany(prompt => (string[])[
+            .. prompt.Width != text.FeatureWidth ? (string[])[
+                $"A prompt has {prompt.Width} numbers per token, but this model takes {text.FeatureWidth}; it was trained with another text encoder."]
+                : [],
+            .. prompt.TokenCount > text.TokenCount ? (string[])[
+                $"A prompt has {prompt.TokenCount} tokens, but this model takes at most {text.TokenCount}; cut it."] : []]).Distinct();
     }
 }

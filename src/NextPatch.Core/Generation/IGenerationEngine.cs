@@ -3,7 +3,7 @@ using NextPatch.Core.Sampling;
 
 namespace NextPatch.Core.Generation;
 
-/// <summary>Something that turns class labels into grids of codes. Engines differ in speed, not in what they return.</summary>
+/// <summary>Something that turns class labels or prompts into grids of codes. Engines differ in speed, not in what they return.</summary>
 public interface IGenerationEngine : IDisposable
 {
     /// <summary>What a person calls it: "TorchSharp (CPU)".</summary>
@@ -15,23 +15,27 @@ public interface IGenerationEngine : IDisposable
     /// <summary>Images that it draws at a time. Parts of a request that begin and end at multiples of it waste nothing.</summary>
     int BatchSize { get; }
 
-    /// <summary>Draws one grid of codes per label.</summary>
+    /// <summary>Draws one grid of codes per label or prompt.</summary>
     /// <param name="request">What to draw.</param>
     /// <param name="progress">Receives the number of finished images.</param>
     /// <param name="cancellation">Checked at every position.</param>
     /// <returns>Codes, row-major, [images, T].</returns>
-    /// <exception cref="ConfigException">A label is out of range, or guidance is asked of a model without a null class.</exception>
+    /// <exception cref="ConfigException">A label is out of range, a prompt is missing or of another width, or guidance is asked of a model without a
+    /// null class.</exception>
     int[] Generate(GenerationRequest request, IProgress<int>? progress = null, CancellationToken cancellation = default);
 }
 
 /// <summary>
-/// Images to draw. Image k of a request has index <see cref="FirstIndex"/> + k and depends on nothing but its label, its index, the seed and the
-/// rules.
+/// Images to draw. Image k of a request has index <see cref="FirstIndex"/> + k and depends on nothing but its label or prompt, its index, the seed
+/// and the rules.
 /// </summary>
 public sealed record GenerationRequest
 {
-    /// <summary>One class per image.</summary>
+    /// <summary>One class per image; of a model that captions condition zeros, as many as there are images.</summary>
     public required IReadOnlyList<int> Labels { get; init; }
+
+    /// <summary>One prompt per image, of a model that captions condition (<see cref="GptConfig.Text"/>); null where classes do.</summary>
+    public IReadOnlyList<PromptFeatures>? Prompts { get; init; }
 
     /// <summary>The seed; image k depends on it and on k alone.</summary>
     public ulong Seed { get; init; }

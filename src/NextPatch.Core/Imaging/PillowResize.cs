@@ -125,4 +125,7 @@ internal enum ResampleFilter
 
     /// <summary>Cubic convolution with a = -0.5, widened by the factor of reduction (antialiased).</summary>
     Bicubic,
+
+    /// <summary>A sinc within a wider sinc, three pixels to each side, widened in the same way.</summary>
+    Lanczos,
 }

@@ -24,7 +24,7 @@ internal sealed class ResampleWeights
         _from = from;
         var scale = (double)sourceSize / size;
         var filterScale = Math.Max(scale, 1);
-        var support = (filter == ResampleFilter.Box ? 0.5 : 2.0) * filterScale;
+        var support = filter switch { ResampleFilter.Box => 0.5, ResampleFilter.Bicubic => 2.0, _ => 3.0 } * filterScale;
         var inverse = 1.0 / filterScale;
         _stride = ((int)Math.Ceiling(support) * 2) + 1;
         (_firsts, _counts, _weights) = (new int[count], new int[count], new int[count * _stride]);
@@ -65,9 +65,16 @@ internal sealed class ResampleWeights
             return x is > -0.5 and <= 0.5 ? 1 : 0;
         }
 
+        if (filter == ResampleFilter.Lanczos)
+        {
+            return x is >= -3 and < 3 ? Sinc(x) * Sinc(x / 3) : 0;
+        }
+
         x = Math.Abs(x);
         return x < 1 ? ((((A + 2) * x) - (A + 3)) * x * x) + 1
             : x < 2 ? ((((x - 5) * x) + 8) * x - 4) * A
             : 0;
     }
+
+    private static double Sinc(double x) => x == 0 ? 1 : Math.Sin(x * Math.PI) / (x * Math.PI);
 }

@@ -38,4 +38,7 @@ internal enum RandomStream
 
     /// <summary>Which codes are replaced by neighbours while a tokenizer is trained or judged.</summary>
     Perturbation = 12,
+
+    /// <summary>Which of an image's captions is trained on.</summary>
+    CaptionChoice = 13,
 }

@@ -19,7 +19,7 @@ internal sealed class CpuGenerationBatch : IGenerationBatch
 
     public IImageInProgress Enter(GenerationRequest request, int place) => _batch.Enter(new SequenceRequest(
         request.Labels[place], request.FirstIndex + place, request.Seed, request.Sampling,
-        request.GivenCodes is { } given ? given.Skip(place * _length).Take(_length).ToArray() : default));
+        request.GivenCodes is { } given ? given.Skip(place * _length).Take(_length).ToArray() : default, request.Prompts?[place]));
 
     public void Leave(IImageInProgress image) => _batch.Leave((Sequence)image);
 

@@ -42,7 +42,7 @@ public sealed class CpuGenerationEngine : IGenerationEngine, IBatchingEngine
 
     IGenerationBatch IBatchingEngine.Batch => new CpuGenerationBatch(_batch, Config.CodesPerImage);
 
-    /// <summary>Reads a class-conditional transformer; the file may be closed afterwards.</summary>
+    /// <summary>Reads a transformer that classes or captions condition; the file may be closed afterwards.</summary>
     /// <param name="weights">Its weights, in any floating-point type.</param>
     /// <param name="config">Its shape.</param>
     /// <param name="storage">How weights are kept.</param>
@@ -61,7 +61,7 @@ public sealed class CpuGenerationEngine : IGenerationEngine, IBatchingEngine
         var (entered, finished) = (0, 0);
         var places = new Dictionary<Sequence, int>();
         SequenceRequest Next() => new(request.Labels[entered], request.FirstIndex + entered, request.Seed, request.Sampling,
-            given.IsEmpty ? default : given.Slice(entered * length, length));
+            given.IsEmpty ? default : given.Slice(entered * length, length), request.Prompts?[entered]);
         try
         {
             while (finished < count)

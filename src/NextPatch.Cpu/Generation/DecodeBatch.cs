@@ -1,3 +1,4 @@
+using NextPatch.Core.Generation;
 using NextPatch.Cpu.Gpt;
 
 namespace NextPatch.Cpu.Generation;
@@ -51,9 +52,24 @@ internal sealed class DecodeBatch
     {
         var config = _decoder.Config;
         var sequence = _idle.TryPop(out var idle) ? idle : new Sequence(config.CodesPerImage, config.VocabularySize, nullClass: config.ClassCount);
-        sequence.Begin(request, _decoder.TakeSlot(), request.Sampling.IsGuided ? _decoder.TakeSlot() : -1);
+        var (slot, nullSlot) = (_decoder.TakeSlot(), request.Sampling.IsGuided ? _decoder.TakeSlot() : -1);
+        sequence.Begin(request, slot, nullSlot, request.Prompt is { } prompt ? Prefill(prompt, slot, nullSlot) : null);
         _active.Add(sequence);
         return sequence;
+    }
+
+    private (EncodedPrompt Own, EncodedPrompt? Null) Prefill(PromptFeatures prompt, int slot, int nullSlot)
+    {
+        var own = _decoder.Encode(prompt);
+        _decoder.Prefill(slot, own);
+        if (nullSlot < 0)
+        {
+            return (own, null);
+        }
+
+        var unconditional = _decoder.Unconditional(own.Count);
+        _decoder.Prefill(nullSlot, unconditional);
+        return (own, unconditional);
     }
 
     /// <summary>Takes an image out, finished or not. Its codes stay until another enters.</summary>

@@ -1,3 +1,4 @@
+using NextPatch.Core.Generation;
 using NextPatch.Cpu.Gpt;
 
 namespace NextPatch.Cpu.Generation;
@@ -15,23 +16,28 @@ internal sealed record LogitComparison(double Divergence, double EqualGreedy, in
     /// <param name="labels">N.</param>
     /// <param name="codes">[N, T]; each is given to both after its logits were compared.</param>
     /// <param name="cancellation">Checked at every position.</param>
+    /// <param name="prompt">Of all images, of a model that captions condition.</param>
     public static LogitComparison Run(
-        IGptDecoder first, IGptDecoder second, IReadOnlyList<int> labels, ReadOnlyMemory<int> codes, CancellationToken cancellation)
+        IGptDecoder first, IGptDecoder second, IReadOnlyList<int> labels, ReadOnlyMemory<int> codes, CancellationToken cancellation,
+        PromptFeatures? prompt = null)
     {
         var (length, batch) = (first.Config.CodesPerImage, Math.Min(first.MaxRows, second.MaxRows));
         var (divergence, equal) = (0.0, 0);
         for (var image = 0; image < labels.Count; image += batch)
         {
             var count = Math.Min(batch, labels.Count - image);
-            var (rows, others) = (Rows(first, count), Rows(second, count));
+            var (rows, others) = (Rows(first, count, prompt), Rows(second, count, prompt));
             for (var position = 0; position < length; position++)
             {
                 cancellation.ThrowIfCancellationRequested();
                 for (var i = 0; i < count; i++)
                 {
-                    var input = position == 0 ? labels[image + i] : codes.Span[((image + i) * length) + position - 1];
-                    rows[i] = rows[i] with { Position = position, Input = input };
-                    others[i] = others[i] with { Position = position, Input = input };
+                    if (position > 0 || prompt is null)
+                    {
+                        var input = position == 0 ? labels[image + i] : codes.Span[((image + i) * length) + position - 1];
+                        rows[i] = new DecodeRow(rows[i].Slot, position, input);
+                        others[i] = new DecodeRow(others[i].Slot, position, input);
+                    }
                 }
 
                 first.Run(rows);
@@ -52,8 +58,18 @@ internal sealed record LogitComparison(double Divergence, double EqualGreedy, in
         return new LogitComparison(divergence / all, (double)equal / all, all);
     }
 
-    private static DecodeRow[] Rows(IGptDecoder decoder, int count)
-        => [.. Enumerable.Range(0, count).Select(_ => new DecodeRow(decoder.TakeSlot(), 0, 0))];
+    private static DecodeRow[] Rows(IGptDecoder decoder, int count, PromptFeatures? prompt) => [.. Enumerable.Range(0, count).Select(_ =>
+    {
+        var slot = decoder.TakeSlot();
+        if (prompt is null)
+        {
+            return new DecodeRow(slot, 0, 0);
+        }
+
+        var encoded = decoder.Encode(prompt);
+        decoder.Prefill(slot, encoded);
+        return new DecodeRow(slot, 0, encoded.Count - 1, encoded);
+    })];
 
     private static double Between(ReadOnlySpan<float> a, ReadOnlySpan<float> b)
     {

@@ -13,6 +13,7 @@ internal sealed class Sequence : IImageInProgress
     private SequenceRequest _request;
     private CounterRandom _random;
     private LogitsProcessor? _processor;
+    private (EncodedPrompt Own, EncodedPrompt? Null)? _prompts;
 
     public Sequence(int codesPerImage, int vocabulary, int nullClass)
     {
@@ -39,8 +40,13 @@ internal sealed class Sequence : IImageInProgress
 
     public static int RowsOf(SequenceRequest request) => request.Sampling.IsGuided ? 2 : 1;
 
-    public void Begin(SequenceRequest request, int slot, int nullSlot)
+    /// <param name="request">What is drawn.</param>
+    /// <param name="slot">Place in the cache.</param>
+    /// <param name="nullSlot">Place of the unconditional row; -1 for none.</param>
+    /// <param name="prompts">Its prompt and what stands beside it, both begun in the cache; null where classes condition the model.</param>
+    public void Begin(SequenceRequest request, int slot, int nullSlot, (EncodedPrompt Own, EncodedPrompt? Null)? prompts = null)
     {
+        _prompts = prompts;
         if (_processor is null || request.Sampling != _request.Sampling)
         {
             _processor = new LogitsProcessor(request.Sampling, _vocabulary);
@@ -53,12 +59,14 @@ internal sealed class Sequence : IImageInProgress
     /// <summary>Its rows of the next pass.</summary>
     public void AddRows(Span<DecodeRow> rows)
     {
-        rows[0] = new DecodeRow(Slot, Position, Position == 0 ? _request.Label : _codes[Position - 1]);
+        rows[0] = Position == 0 ? First(Slot, _request.Label, _prompts?.Own) : new DecodeRow(Slot, Position, _codes[Position - 1]);
         if (Rows == 2)
         {
-            rows[1] = new DecodeRow(NullSlot, Position, Position == 0 ? _nullClass : _codes[Position - 1]);
+            rows[1] = Position == 0 ? First(NullSlot, _nullClass, _prompts?.Null) : new DecodeRow(NullSlot, Position, _codes[Position - 1]);
         }
     }
+
+    private static DecodeRow First(int slot, int label, EncodedPrompt? prompt) => new(slot, 0, prompt is null ? label : prompt.Count - 1, prompt);
 
     /// <summary>Draws the next code, or takes the one that is given.</summary>
     /// <param name="logits">[V]; changed.</param>
@@ -88,4 +96,6 @@ internal sealed class Sequence : IImageInProgress
 /// <param name="Seed">Of the random numbers.</param>
 /// <param name="Sampling">Rules.</param>
 /// <param name="Given">[T] codes that are not drawn, -1 where one is; empty: all are drawn.</param>
-internal readonly record struct SequenceRequest(int Label, long Image, ulong Seed, SamplingConfig Sampling, ReadOnlyMemory<int> Given = default);
+/// <param name="Prompt">Of a model that captions condition.</param>
+internal readonly record struct SequenceRequest(
+    int Label, long Image, ulong Seed, SamplingConfig Sampling, ReadOnlyMemory<int> Given = default, PromptFeatures? Prompt = null);

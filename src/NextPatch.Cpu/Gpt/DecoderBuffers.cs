@@ -21,7 +21,7 @@ internal sealed unsafe class DecoderBuffers : IDisposable
     private readonly int _headRoom;
     private readonly int _wholeRoom;
 
-    public DecoderBuffers(GptConfig config, int rows, int threads, bool isWhole)
+    public DecoderBuffers(GptConfig config, int positions, int rows, int threads, bool isWhole)
     {
         _rows = rows;
         Stride = RowKernel<Simd1>.Padded(config.Width);
@@ -31,7 +31,7 @@ internal sealed unsafe class DecoderBuffers : IDisposable
         LogitStride = PanelLayout.Units(config.VocabularySize) * PanelLayout.UnitColumns;
         ResidualStride = PanelLayout.Units(config.Width) * PanelLayout.UnitColumns;
         HeadWidth = CachedAttention<Simd1, Fp32>.Padded(config.HeadWidth);
-        _headRoom = (3 * HeadWidth) + CachedAttention<Simd1, Fp32>.Padded(config.CodesPerImage);
+        _headRoom = (3 * HeadWidth) + CachedAttention<Simd1, Fp32>.Padded(positions);
         var perRow = ResidualStride + QkvStride + MixedStride + HiddenStride + LogitStride;
         var perThread = (rows * (Stride + PanelLayout.UnitColumns)) + _headRoom;
         _wholeRoom = isWhole ? rows * IntegerRows.Bytes(Math.Max(Math.Max(config.Width, config.FfnWidth), config.HeadCount * config.HeadWidth)) : 0;

@@ -23,7 +23,7 @@ namespace NextPatch.Cpu.Gpt;
 /// <typeparam name="L">Values computed at once.</typeparam>
 /// <typeparam name="T">The weights of products.</typeparam>
 /// <typeparam name="TStored">Embeddings, keys and values.</typeparam>
-internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
+internal sealed unsafe partial class GptDecoder<L, T, TStored> : IGptDecoder
     where L : unmanaged, ISimd<L>
     where T : unmanaged
     where TStored : unmanaged, IElement<TStored>
@@ -32,7 +32,11 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     private readonly DecoderBuffers _buffers;
     private readonly RotaryRows _rotary;
     private readonly KvSlots _slots;
+    private readonly PromptCache<L, TStored> _prompts;
+    private readonly CaptionEmbedder<L>? _captions;
     private readonly nint _cacheOfHead;
+    private readonly nint _cacheOfSlot;
+    private readonly bool _isPlain;
     private readonly DecodeRow[] _rows;
     private readonly int[] _preparedPhases; // by thread
     private readonly Action<int, int> _qkv, _attention, _output, _gateUp, _down, _head;
@@ -40,17 +44,21 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     private int _layer;
     private int _phase;
 
-    public GptDecoder(GptConfig config, IReadOnlyDictionary<string, StoredTensor> tensors, int maxRows, int threads)
+    public GptDecoder(GptConfig config, IReadOnlyDictionary<string, StoredTensor> tensors, int maxRows, int threads, bool isPlain)
     {
-        Config = config;
+        (Config, _isPlain) = (config, isPlain);
         _weights = new GptWeights<T, TStored>(config, tensors);
-        _buffers = new DecoderBuffers(config, maxRows, threads, PackedMatrix<T>.IsInteger);
+        _prompts = new PromptCache<L, TStored>(config.CodesPerImage, config.HeadWidth, config.ConditionTokens, isPlain);
+        _unconditional = new EncodedPrompt?[config.ConditionTokens + 1];
+        _buffers = new DecoderBuffers(config, _prompts.Capacity, maxRows, threads, PackedMatrix<T>.IsInteger);
         _rotary = new RotaryRows(RotaryTable.Create(config.GridSide, config.HeadWidth, conditionTokens: 1, config.RopeBase), config.HeadWidth);
-        _cacheOfHead = CachedAttention<L, TStored>.Elements(config.CodesPerImage, config.HeadWidth);
-        _slots = new KvSlots(AlignedMemory.Room<TStored>(_cacheOfHead * config.KvHeads * config.LayerCount));
+        _cacheOfHead = CachedAttention<L, TStored>.Elements(_prompts.Capacity, config.HeadWidth);
+        _cacheOfSlot = AlignedMemory.Room<TStored>(_cacheOfHead * config.KvHeads * config.LayerCount);
+        _slots = new KvSlots(_cacheOfSlot + AlignedMemory.Room<float>(config.Text is null ? 0 : SumsOfSlot));
         _rows = new DecodeRow[maxRows];
         _preparedPhases = new int[threads];
         Team = new ThreadTeam(threads);
+        _captions = config.Text is null ? null : new CaptionEmbedder<L>(tensors, Team);
         (_qkv, _attention, _output, _gateUp, _down, _head) = (QkvPart, AttentionPart, OutputPart, GateUpPart, DownPart, HeadPart);
     }
 
@@ -68,6 +76,12 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     {
         rows.CopyTo(_rows);
         _count = rows.Length;
+        RunBlocks();
+        Phase(_weights.Head.Units, _head);
+    }
+
+    private void RunBlocks()
+    {
         for (var row = 0; row < _count; row++)
         {
             Embed(row);
@@ -82,8 +96,6 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
             Phase(layer.GateUp.Units, _gateUp);
             Phase(layer.Down.Units, _down);
         }
-
-        Phase(_weights.Head.Units, _head);
     }
 
     public Span<float> Logits(int row) => new(_buffers.Logits + ((nint)row * _buffers.LogitStride), Config.VocabularySize);
@@ -91,6 +103,7 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     public void Dispose()
     {
         Team.Dispose();
+        _captions?.Dispose();
         _slots.Dispose();
         _buffers.Dispose();
         _weights.Dispose();
@@ -105,6 +118,12 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     private void Embed(int row)
     {
         var residual = _buffers.Residual + ((nint)row * _buffers.ResidualStride);
+        if (_rows[row].Prompt is { } prompt)
+        {
+            prompt.Row(_rows[row].Input).CopyTo(new Span<float>(residual, Config.Width));
+            return;
+        }
+
         var embedding = (_rows[row].Position == 0 ? _weights.Classes : _weights.Codes) + ((nint)_rows[row].Input * Config.Width);
         for (var c = 0; c < Config.Width; c++)
         {
@@ -123,21 +142,37 @@ internal sealed unsafe class GptDecoder<L, T, TStored> : IGptDecoder
     private void AttentionPart(int part, int thread)
     {
         var (row, kvHead, width, heads) = (part / Config.KvHeads, part % Config.KvHeads, Config.HeadWidth, Config.HeadCount);
-        var position = _rows[row].Position;
+        if (_rows[row].Prompt is not null)
+        {
+            TakePrompt(row, kvHead, thread);
+            return;
+        }
+
+        var (position, slot) = (_rows[row].Position, _rows[row].Slot);
+        var before = _prompts.Before(slot);
         var qkv = _buffers.Qkv + ((nint)row * _buffers.QkvStride);
-        var cache = (TStored*)_slots[_rows[row].Slot] + (((_layer * Config.KvHeads) + kvHead) * _cacheOfHead);
+        var cache = CacheOf(slot, kvHead);
         float* query = _buffers.Head(thread), key = query + _buffers.HeadWidth, mixed = key + _buffers.HeadWidth, scores = mixed + _buffers.HeadWidth;
         _rotary.Rotate<Fp32, Fp32, L>(position, (Fp32*)(qkv + ((heads + kvHead) * width)), (Fp32*)key, 1, 1);
-        CachedAttention<L, TStored>.Append(Config.CodesPerImage, width, position, key, qkv + ((heads + Config.KvHeads + kvHead) * width), cache);
+        CachedAttention<L, TStored>.Append(
+            _prompts.Capacity, width, before + position, key, qkv + ((heads + Config.KvHeads + kvHead) * width), cache);
         var group = heads / Config.KvHeads;
         for (var head = kvHead * group; head < (kvHead + 1) * group; head++)
         {
             _rotary.Rotate<Fp32, Fp32, L>(position, (Fp32*)(qkv + (head * width)), (Fp32*)query, 1 / MathF.Sqrt(width), 1);
-            CachedAttention<L, TStored>.Attend(Config.CodesPerImage, width, position + 1, query, cache, scores, mixed);
-            var to = _buffers.Mixed + ((nint)row * _buffers.MixedStride) + (head * width);
-            new ReadOnlySpan<float>(mixed, width).CopyTo(new Span<float>(to, width));
+            CachedAttention<L, TStored>.Attend(
+                _prompts.Capacity, width, before + position + 1, query, cache, scores, mixed, _prompts.FirstScore(slot));
+            PutMixed(row, head, mixed);
         }
     }
+
+    private void PutMixed(int row, int head, float* mixed)
+    {
+        var to = _buffers.Mixed + ((nint)row * _buffers.MixedStride) + (head * Config.HeadWidth);
+        new ReadOnlySpan<float>(mixed, Config.HeadWidth).CopyTo(new Span<float>(to, Config.HeadWidth));
+    }
+
+    private TStored* CacheOf(int slot, int kvHead) => (TStored*)_slots[slot] + (((_layer * Config.KvHeads) + kvHead) * _cacheOfHead);
 
     private void OutputPart(int unit, int thread)
         => Add(Multiply(_weights.Layers[_layer].Output, unit, thread, _buffers.Mixed, _buffers.MixedStride), unit);

@@ -8,6 +8,9 @@ namespace NextPatch.Cpu.Gpt;
 internal static class GptState
 {
     public const string Classes = "cls_embedding.embedding_table.weight";
+    public const string CaptionIn = "cls_embedding.cap_proj.fc1.weight";
+    public const string CaptionOut = "cls_embedding.cap_proj.fc2.weight";
+    public const string Unconditional = "cls_embedding.uncond_embedding";
     public const string Codes = "tok_embeddings.weight";
     public const string FinalNorm = "norm.weight";
     public const string Head = "output.weight";
@@ -33,11 +36,21 @@ internal static class GptState
         long width = config.Width, ffn = config.FfnWidth;
         var shapes = new Dictionary<string, long[]>
         {
-            [Classes] = [config.ClassRows, width],
             [Codes] = [config.VocabularySize, width],
             [FinalNorm] = [width],
             [Head] = [config.VocabularySize, width],
         };
+        if (config.Text is { } text)
+        {
+            shapes[CaptionIn] = [width, text.FeatureWidth];
+            shapes[CaptionOut] = [width, width];
+            shapes[Unconditional] = [text.TokenCount, text.FeatureWidth];
+        }
+        else
+        {
+            shapes[Classes] = [config.ClassRows, width];
+        }
+
         for (var i = 0; i < config.LayerCount; i++)
         {
             shapes[AttentionNorm(i)] = [width];

@@ -28,7 +28,7 @@ internal sealed unsafe class GptWeights<T, TStored> : IDisposable
     /// <param name="tensors">By state key, shapes as <see cref="GptState"/> demands.</param>
     public GptWeights(GptConfig config, IReadOnlyDictionary<string, StoredTensor> tensors)
     {
-        foreach (var (name, tensor) in tensors)
+        foreach (var (name, tensor) in tensors.Where(t => !IsOfCaptions(t.Key)))
         {
             if (IsTable(name))
             {
@@ -44,7 +44,7 @@ internal sealed unsafe class GptWeights<T, TStored> : IDisposable
         }
 
         _memory = new AlignedMemory((nint)tensors.Sum(t => Room(t.Key, t.Value)));
-        Classes = Table(tensors, GptState.Classes);
+        Classes = config.Text is null ? Table(tensors, GptState.Classes) : null;
         Codes = Table(tensors, GptState.Codes);
         Layers = new GptLayer<T>[config.LayerCount];
         for (var i = 0; i < Layers.Length; i++)
@@ -64,7 +64,7 @@ internal sealed unsafe class GptWeights<T, TStored> : IDisposable
         Head = Matrix(tensors, GptState.Head);
     }
 
-    /// <summary>[classes, C].</summary>
+    /// <summary>[classes, C]; null where captions condition the model.</summary>
     public TStored* Classes { get; }
 
     /// <summary>[V, C].</summary>
@@ -86,11 +86,14 @@ internal sealed unsafe class GptWeights<T, TStored> : IDisposable
         _held.ForEach(held => held.Dispose());
     }
 
+    /// <summary>What <see cref="CaptionEmbedder{L}"/> keeps.</summary>
+    private static bool IsOfCaptions(string name) => name is GptState.CaptionIn or GptState.CaptionOut or GptState.Unconditional;
+
     private static bool IsTable(string name) => name is GptState.Classes or GptState.Codes;
 
     /// <summary>Memory for what does not stay in the file.</summary>
     private long Room(string name, StoredTensor tensor)
-        => _tables.ContainsKey(name) || _matrices.ContainsKey(name) ? 0
+        => _tables.ContainsKey(name) || _matrices.ContainsKey(name) || IsOfCaptions(name) ? 0
             : IsTable(name) ? AlignedMemory.Room<TStored>((nint)tensor.Count)
             : tensor.Shape.Count == 2 ? PackedMatrix<T>.Room((int)tensor.Shape[0], (int)tensor.Shape[1])
             : AlignedMemory.Room<float>(RowKernel<Simd1>.Padded((int)tensor.Count));

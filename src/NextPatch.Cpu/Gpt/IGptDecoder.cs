@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Kernels.Threading;
 
 namespace NextPatch.Cpu.Gpt;
@@ -20,6 +21,17 @@ internal interface IGptDecoder : IDisposable
     /// <summary>Gives a place back.</summary>
     void ReturnSlot(int slot);
 
+    /// <summary>A prompt as rows, of a model that captions condition; the same object while the features live.</summary>
+    EncodedPrompt Encode(PromptFeatures prompt);
+
+    /// <summary>What is computed beside a prompt of so many tokens where it is guided.</summary>
+    EncodedPrompt Unconditional(int tokens);
+
+    /// <summary>Begins a sequence of a prompt: all its rows but the last, which then is the row of position 0.</summary>
+    /// <param name="slot">The sequence's place.</param>
+    /// <param name="prompt">Its prompt.</param>
+    void Prefill(int slot, EncodedPrompt prompt);
+
     /// <summary>Adds a token to each row's sequence; allocates nothing.</summary>
     /// <param name="rows">Of different slots, in any order.</param>
     void Run(ReadOnlySpan<DecodeRow> rows);
@@ -30,6 +42,7 @@ internal interface IGptDecoder : IDisposable
 
 /// <summary>One row of a pass: a token of one sequence. Rows know nothing of each other.</summary>
 /// <param name="Slot">The sequence's place in the cache.</param>
-/// <param name="Position">0 for the class token.</param>
-/// <param name="Input">The class at position 0, else the code before.</param>
-internal readonly record struct DecodeRow(int Slot, int Position, int Input);
+/// <param name="Position">0 for the class token or rows of a prompt.</param>
+/// <param name="Input">The class at position 0, or the number of the prompt's row; else the code before.</param>
+/// <param name="Prompt">At position 0 where captions condition the model; rows of one prompt follow each other in a pass.</param>
+internal readonly record struct DecodeRow(int Slot, int Position, int Input, EncodedPrompt? Prompt = null);

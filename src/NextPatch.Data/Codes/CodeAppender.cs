@@ -79,14 +79,16 @@ internal sealed class CodeAppender : IDisposable
     /// <summary>Adds images; they are kept only from the next <see cref="Save"/> on.</summary>
     /// <param name="codes">[n, A, T], each below the vocabulary size.</param>
     /// <param name="labels">[n].</param>
+    /// <param name="captions">Lines of their captions, [n]; empty where the manifest names no captions.</param>
     /// <param name="after">What is done with them.</param>
     /// <exception cref="ArgumentException">Codes or labels do not fit the manifest.</exception>
-    public void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels, AppendProgress after)
+    public void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels, ReadOnlySpan<int> captions, AppendProgress after)
     {
         var perImage = _planned.Augmentations * _planned.GridSide * _planned.GridSide;
         if (codes.Length != labels.Length * perImage || codes.IndexOfAnyExceptInRange(0, _planned.VocabularySize - 1) >= 0
             || labels.IndexOfAnyExceptInRange(0, _planned.ClassNames.Count - 1) >= 0 || after.Count != Progress.Count + labels.Length
-                || after.Count > _planned.Count)
+                || after.Count > _planned.Count || captions.Length != (_planned.Captions is null ? 0 : labels.Length)
+                || captions.IndexOfAnyExceptInRange(-1, (int)Math.Min(int.MaxValue, (_planned.Captions?.Count ?? 0) - 1)) >= 0)
         {
             throw new ArgumentException(
                 $"{codes.Length} codes and {labels.Length} labels do not fit {perImage} codes per image below {_planned.VocabularySize}, "
@@ -95,7 +97,7 @@ internal sealed class CodeAppender : IDisposable
 
         try
         {
-            _files!.Append(codes, labels);
+            _files!.Append(codes, labels, captions);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

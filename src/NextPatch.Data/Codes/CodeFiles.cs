@@ -10,7 +10,8 @@ internal abstract class CodeFiles : IDisposable
     /// <summary>Adds images behind the others.</summary>
     /// <param name="codes">[n, A, T].</param>
     /// <param name="labels">[n].</param>
-    public abstract void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels);
+    /// <param name="captions">Line of each image's caption, -1 for none, [n]; empty where the manifest names no captions.</param>
+    public abstract void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels, ReadOnlySpan<int> captions);
 
     /// <summary>Returns when the disk has what was added.</summary>
     public abstract void Flush();

@@ -55,8 +55,26 @@ public sealed record CodeManifest
     /// <summary>The last so many images are for validation and never trained on.</summary>
     public int HeldOutCount { get; init; }
 
+    /// <summary>The captions that <c>captions.npy</c> refers to, int32 [N]: the line of each image's caption; null where images have none.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public CaptionLines? Captions { get; init; }
+
     /// <summary>SHA-256 of the other files of the folder in lower-case hexadecimal, by name; null in stores that record none.</summary>
     public IReadOnlyDictionary<string, string>? FileHashes { get; init; }
+}
+
+/// <summary>The captions that lines of <c>captions.npy</c> count: those of the files one after the other, from 0.</summary>
+public sealed record CaptionLines
+{
+    /// <summary>SHA-256 of the files, one after the other.</summary>
+    public required string Hash { get; init; }
+
+    /// <summary>Names of the files up to the first point, and their numbers of lines, in order.</summary>
+    public required IReadOnlyList<KeyValuePair<string, int>> Files { get; init; }
+
+    /// <summary>Lines of all files.</summary>
+    [JsonIgnore]
+    public long Count => Files.Sum(file => (long)file.Value);
 }
 
 [JsonSourceGenerationOptions(

@@ -16,16 +16,19 @@ public sealed class CodeStore : IDisposable
     internal const string CodesName = "codes.npy";
     internal const string LabelsName = "labels.npy";
     internal const string ManifestName = "dataset.json";
+    internal const string CaptionsName = "captions.npy";
     private readonly string _folder;
     private readonly StoredCodes _codes;
     private readonly int[] _labels;
+    private readonly int[] _captions;
 
-    private CodeStore(string folder, CodeManifest manifest, StoredCodes codes, int[] labels)
+    private CodeStore(string folder, CodeManifest manifest, StoredCodes codes, int[] labels, int[] captions)
     {
         _folder = folder;
         Manifest = manifest;
         _codes = codes;
         _labels = labels;
+        _captions = captions;
     }
 
     /// <summary>What the store holds: shape, tokenizer, classes.</summary>
@@ -76,7 +79,8 @@ public sealed class CodeStore : IDisposable
             var manifestPath = Path.Combine(folder, ManifestName);
             var manifest = File.Exists(manifestPath) ? ReadManifest(manifestPath, published) : CodeStoreChecks.Infer(folder, codes, labels);
             CodeStoreChecks.Agree(manifest, codes, labels, folder);
-            return new CodeStore(folder, manifest, codes, labels);
+            var captions = manifest.Captions is null ? [] : CodeStoreChecks.ReadCaptions(manifest, Path.Combine(folder, CaptionsName));
+            return new CodeStore(folder, manifest, codes, labels, captions);
         }
         catch
         {
@@ -97,10 +101,13 @@ public sealed class CodeStore : IDisposable
     /// <exception cref="ArgumentException">Codes or labels do not fit the manifest.</exception>
     /// <exception cref="NextPatchException">The folder cannot be written.</exception>
     public static void Write(string folder, CodeManifest manifest, ReadOnlySpan<int> codes, ReadOnlySpan<int> labels)
-        => CodeStoreWriter.Write(folder, manifest, codes, labels);
+        => CodeStoreWriter.Write(folder, manifest, codes, labels, []);
 
     /// <summary>Class of image <paramref name="i"/>.</summary>
     public int Label(int i) => _labels[i];
+
+    /// <summary>Line of the caption of image <paramref name="i"/> in <see cref="CodeManifest.Captions"/>; -1 where it has none.</summary>
+    public int CaptionLine(int i) => _captions.Length == 0 ? -1 : _captions[i];
 
     /// <summary>Copies the codes of one stored variant of an image.</summary>
     /// <param name="i">Image, below <see cref="Count"/>.</param>

@@ -21,6 +21,30 @@ internal static class CodeStoreChecks
             : throw new DataFormatException($"'{path}' has the label {l}; labels go from 0 to {CodeManifest.MaxClasses - 1}."));
     }
 
+    /// <exception cref="NextPatchException">Missing.</exception>
+    /// <exception cref="DataFormatException">Of another type, or no lines of the captions.</exception>
+    public static int[] ReadCaptions(CodeManifest manifest, string path)
+    {
+        var tensor = NpyFile.Read(path);
+        var lines = tensor is { Type: ElementType.Int32, Shape.Count: 1 } ? tensor.AsSpan<int>().ToArray()
+            : throw new DataFormatException($"'{path}' holds {tensor}; expected int32 lines of captions of shape [images].");
+        return CaptionProblem(manifest, lines) is { } problem ? throw new DataFormatException($"'{path}': {problem}") : lines;
+    }
+
+    /// <summary>What is wrong with lines of captions; null if nothing is.</summary>
+    public static string? CaptionProblem(CodeManifest manifest, ReadOnlySpan<int> lines)
+    {
+        if (lines.Length != (manifest.Captions is null ? 0 : manifest.Count))
+        {
+            return $"there are {lines.Length} lines of captions for {manifest.Count} images"
+                + (manifest.Captions is null ? $", and {CodeStore.ManifestName} names no captions." : ".");
+        }
+
+        var bad = lines.IndexOfAnyExceptInRange(-1, (int)Math.Min(int.MaxValue, (manifest.Captions?.Count ?? 0) - 1));
+        return bad < 0 ? null
+            : $"image {bad} has caption {lines[bad]}, but there are {manifest.Captions!.Count}; captions count from 0, and -1 stands for none.";
+    }
+
     /// <summary>
     /// The manifest of a store that has none: a square grid, the smallest vocabulary (for the published layout at least the published one) and
     /// classes that hold what is there.

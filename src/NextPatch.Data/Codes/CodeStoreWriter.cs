@@ -5,14 +5,20 @@ namespace NextPatch.Data.Codes;
 /// <summary>Writes a whole <see cref="CodeStore"/> at once.</summary>
 internal static class CodeStoreWriter
 {
-    public static void Write(string folder, CodeManifest manifest, ReadOnlySpan<int> codes, ReadOnlySpan<int> labels)
+    public static void Write(
+        string folder, CodeManifest manifest, ReadOnlySpan<int> codes, ReadOnlySpan<int> labels, ReadOnlySpan<int> captions)
     {
         Check(manifest, codes, labels);
+        if (CodeStoreChecks.CaptionProblem(manifest, captions) is { } problem)
+        {
+            throw new ArgumentException(problem, nameof(captions));
+        }
+
         try
         {
             Directory.CreateDirectory(folder);
             using var files = new StoreFiles(folder, manifest, count: 0);
-            files.Append(codes, labels);
+            files.Append(codes, labels, captions);
             var names = files.Finish(manifest);
             File.Delete(Path.Combine(folder, CodeStore.CodesName)); // a store that is replaced must not be read with the new labels
             AtomicFile.Publish(folder, names);

@@ -39,7 +39,7 @@ internal sealed class LlamaGenCodeFiles : CodeFiles
         }
     }
 
-    public override void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels)
+    public override void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels, ReadOnlySpan<int> captions)
     {
         var size = codes.Length / Math.Max(1, labels.Length);
         for (var i = 0; i < labels.Length; i++)

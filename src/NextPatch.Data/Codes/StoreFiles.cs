@@ -8,7 +8,7 @@ using NextPatch.Core.Tensors;
 
 namespace NextPatch.Data.Codes;
 
-/// <summary><c>codes.npy</c>, <c>labels.npy</c> and <c>dataset.json</c> as they grow.</summary>
+/// <summary><c>codes.npy</c>, <c>labels.npy</c>, <c>captions.npy</c> and <c>dataset.json</c> as they grow.</summary>
 /// <remarks>A header of NumPy's leaves room for the number of images to grow, so the true one can be written over the planned one.</remarks>
 internal sealed class StoreFiles : CodeFiles
 {
@@ -19,6 +19,7 @@ internal sealed class StoreFiles : CodeFiles
     private readonly ElementType _type;
     private readonly FileStream _codes;
     private readonly FileStream _labels;
+    private readonly FileStream? _captions; // null where images have none
 
     /// <param name="folder">Exists.</param>
     /// <param name="planned">Its count may still change.</param>
@@ -32,10 +33,12 @@ internal sealed class StoreFiles : CodeFiles
         try
         {
             _labels = Open(LabelsPath, ElementType.Int32, [planned.Count], count);
+            _captions = planned.Captions is null ? null : Open(CaptionsPath, ElementType.Int32, [planned.Count], count);
         }
         catch
         {
             _codes.Dispose();
+            _labels?.Dispose();
             throw;
         }
     }
@@ -44,9 +47,11 @@ internal sealed class StoreFiles : CodeFiles
 
     private string LabelsPath => Path.Combine(_folder, CodeStore.LabelsName);
 
+    private string CaptionsPath => Path.Combine(_folder, CodeStore.CaptionsName);
+
     private string ManifestPath => Path.Combine(_folder, CodeStore.ManifestName);
 
-    public override void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels)
+    public override void Append(ReadOnlySpan<int> codes, ReadOnlySpan<int> labels, ReadOnlySpan<int> captions)
     {
         if (_type == ElementType.Int32)
         {
@@ -68,18 +73,25 @@ internal sealed class StoreFiles : CodeFiles
         }
 
         _labels.Write(MemoryMarshal.AsBytes(labels));
+        _captions?.Write(MemoryMarshal.AsBytes(captions));
     }
 
     public override void Flush()
     {
         _codes.Flush(flushToDisk: true);
         _labels.Flush(flushToDisk: true);
+        _captions?.Flush(flushToDisk: true);
     }
 
     public override IReadOnlyList<string> Finish(CodeManifest manifest)
     {
         Rewrite(_codes, _type, CodesShape(manifest.Count));
         Rewrite(_labels, ElementType.Int32, [manifest.Count]);
+        if (_captions is not null)
+        {
+            Rewrite(_captions, ElementType.Int32, [manifest.Count]);
+        }
+
         Flush();
         Dispose();
         var hashes = new SortedDictionary<string, string>(StringComparer.Ordinal)
@@ -87,16 +99,22 @@ internal sealed class StoreFiles : CodeFiles
             [CodeStore.CodesName] = FileHash.Compute(AtomicFile.PartialOf(CodesPath)),
             [CodeStore.LabelsName] = FileHash.Compute(AtomicFile.PartialOf(LabelsPath)),
         };
+        if (_captions is not null)
+        {
+            hashes[CodeStore.CaptionsName] = FileHash.Compute(AtomicFile.PartialOf(CaptionsPath));
+        }
+
         AtomicFile.WriteFlushed(
             AtomicFile.PartialOf(ManifestPath),
             stream => JsonSerializer.Serialize(stream, manifest with { FileHashes = hashes }, CodeManifestJson.Default.CodeManifest));
-        return [CodeStore.LabelsName, CodeStore.ManifestName, CodeStore.CodesName];
+        return [.. hashes.Keys.Where(name => name != CodeStore.CodesName), CodeStore.ManifestName, CodeStore.CodesName];
     }
 
     public override void Dispose()
     {
         _codes.Dispose();
         _labels.Dispose();
+        _captions?.Dispose();
     }
 
     private long[] CodesShape(int count) => [count, _planned.Augmentations, (long)_planned.GridSide * _planned.GridSide];

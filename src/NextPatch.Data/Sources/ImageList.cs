@@ -13,9 +13,6 @@ internal sealed class ImageList : IFileSet
 {
     public const int MaxClasses = 1 << 20;
 
-    private static readonly string[] PathNames = ["path", "file", "file_name", "filename", "image", "image_path"];
-    private static readonly string[] LabelNames = ["label", "class", "class_name", "category", "target"];
-
     private readonly string _folder;
 
     private ImageList(string folder, string[] paths) => (_folder, Paths) = (folder, paths);
@@ -91,10 +88,10 @@ internal sealed class ImageList : IFileSet
 
     private static (string Path, string? Label) Pick(IReadOnlyDictionary<string, string> fields, string path, int line)
     {
-        var image = PathNames.Select(n => fields.GetValueOrDefault(n)).FirstOrDefault(v => !string.IsNullOrEmpty(v));
+        var image = ListColumns.Images.Select(n => fields.GetValueOrDefault(n)).FirstOrDefault(v => !string.IsNullOrEmpty(v));
         return image is null || image.Contains('\0')
-            ? throw new DataFormatException($"'{path}', line {line}: no image named; expected a column or key called {string.Join(", ", PathNames)}.")
-            : (image, LabelNames.Select(n => fields.GetValueOrDefault(n)).FirstOrDefault(v => !string.IsNullOrEmpty(v)));
+            ? throw new DataFormatException($"'{path}', line {line}: no image named; expected a column or key called {string.Join(", ", ListColumns.Images)}.")
+            : (image, ListColumns.Labels.Select(n => fields.GetValueOrDefault(n)).FirstOrDefault(v => !string.IsNullOrEmpty(v)));
     }
 
     private static IEnumerable<(string Path, string? Label)> ReadJsonLines(string path)
@@ -116,7 +113,7 @@ internal sealed class ImageList : IFileSet
             var fields = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
             foreach (var member in document.RootElement.EnumerateObject())
             {
-                var isMeant = PathNames.Concat(LabelNames).Contains(member.Name, StringComparer.OrdinalIgnoreCase);
+                var isMeant = ListColumns.Images.Concat(ListColumns.Labels).Contains(member.Name, StringComparer.OrdinalIgnoreCase);
                 if (isMeant && member.Value.ValueKind is not (JsonValueKind.String or JsonValueKind.Number or JsonValueKind.Null))
                 {
                     throw new DataFormatException($"'{path}', line {line}: '{member.Name}' is {member.Value.ValueKind}; expected text or a number.");

@@ -29,6 +29,40 @@ internal static class ShapePaths
         return builder.Detach();
     }
 
+    /// <summary>Draws one shape on a vertical gradient.</summary>
+    /// <param name="shape">What.</param>
+    /// <param name="side">Width and height in pixels.</param>
+    /// <param name="destination">uint8 [side, side, 3].</param>
+    public static void Draw(DrawnShape shape, int side, Span<byte> destination)
+    {
+        using var bitmap = new SKBitmap(new SKImageInfo(side, side, SKColorType.Rgba8888, SKAlphaType.Opaque));
+        using var canvas = new SKCanvas(bitmap);
+        using var gradient = SKShader.CreateLinearGradient(
+            new SKPoint(0, 0), new SKPoint(0, side), [Opaque(shape.Background.Top), Opaque(shape.Background.Bottom)], SKShaderTileMode.Clamp);
+        using var background = new SKPaint { Shader = gradient };
+        canvas.DrawPaint(background);
+
+        canvas.Scale(side / 32f);
+        canvas.Translate((float)shape.X, (float)shape.Y);
+        canvas.RotateRadians((float)shape.Angle);
+        canvas.Scale((float)shape.Radius);
+        using var path = Create(shape.Label);
+        using var fill = new SKPaint { Color = Opaque(shape.Fill), IsAntialias = true };
+        canvas.DrawPath(path, fill);
+        canvas.Flush();
+        CopyRgb(bitmap.GetPixelSpan(), destination);
+    }
+
+    private static SKColor Opaque(uint rgb) => new(0xFF000000 | rgb);
+
+    private static void CopyRgb(ReadOnlySpan<byte> rgba, Span<byte> rgb)
+    {
+        for (var (from, to) = (0, 0); to < rgb.Length; from += 4, to += 3)
+        {
+            rgba.Slice(from, 3).CopyTo(rgb[to..]);
+        }
+    }
+
     private static void Circle(SKPathBuilder path)
     {
         path.AddCircle(0, 0, 0.92f);
@@ -109,3 +143,14 @@ internal static class ShapePaths
         path.Close();
     }
 }
+
+/// <summary>A shape on a background; lengths are pixels of a 32-pixel image, colours 0xRRGGBB.</summary>
+/// <param name="Label">Which of <see cref="ShapePaths.All"/>.</param>
+/// <param name="Fill">Its colour.</param>
+/// <param name="Background">Colours at the top and at the bottom.</param>
+/// <param name="X">Centre.</param>
+/// <param name="Y">Centre.</param>
+/// <param name="Radius">Half of the width and height that it fills, about.</param>
+/// <param name="Angle">Radians, clockwise.</param>
+internal readonly record struct DrawnShape(
+    int Label, uint Fill, (uint Top, uint Bottom) Background, double X, double Y, double Radius, double Angle);

@@ -1,5 +1,4 @@
 using NextPatch.Core.Sampling;
-using SkiaSharp;
 
 namespace NextPatch.Data.Sources;
 
@@ -53,36 +52,12 @@ internal static class ShapesDataset
     {
         double Between(double low, double high, int position) => low + ((high - low) * random.Uniform(index, position));
 
-        var unit = side / 32f;
-        var (top, bottom) = options.Backgrounds[random.Below(options.Backgrounds.Count, index, Background)];
-        using var bitmap = new SKBitmap(new SKImageInfo(side, side, SKColorType.Rgba8888, SKAlphaType.Opaque));
-        using var canvas = new SKCanvas(bitmap);
-        using var gradient =
-            SKShader.CreateLinearGradient(new SKPoint(0, 0), new SKPoint(0, side), [Opaque(top), Opaque(bottom)], SKShaderTileMode.Clamp);
-        using var background = new SKPaint { Shader = gradient };
-        canvas.DrawPaint(background);
-
-        canvas.Scale(unit);
-        canvas.Translate(
-            (float)(16 + Between(-options.PositionJitter, options.PositionJitter, CentreX)),
-            (float)(16 + Between(-options.PositionJitter, options.PositionJitter, CentreY)));
-        canvas.RotateRadians((float)Between(-options.Rotation, options.Rotation, Angle));
-        canvas.Scale((float)Between(options.MinRadius, options.MaxRadius, Radius));
-        using var path = ShapePaths.Create(label);
-        using var fill = new SKPaint { Color = Opaque(options.Fills[random.Below(options.Fills.Count, index, Fill)]), IsAntialias = true };
-        canvas.DrawPath(path, fill);
-        canvas.Flush();
-
-        CopyRgb(bitmap.GetPixelSpan(), destination);
-    }
-
-    private static SKColor Opaque(uint rgb) => new(0xFF000000 | rgb);
-
-    private static void CopyRgb(ReadOnlySpan<byte> rgba, Span<byte> rgb)
-    {
-        for (var (from, to) = (0, 0); to < rgb.Length; from += 4, to += 3)
-        {
-            rgba.Slice(from, 3).CopyTo(rgb[to..]);
-        }
+        ShapePaths.Draw(
+            new DrawnShape(
+                label, options.Fills[random.Below(options.Fills.Count, index, Fill)],
+                options.Backgrounds[random.Below(options.Backgrounds.Count, index, Background)],
+                16 + Between(-options.PositionJitter, options.PositionJitter, CentreX), 16 + Between(-options.PositionJitter, options.PositionJitter, CentreY),
+                Between(options.MinRadius, options.MaxRadius, Radius), Between(-options.Rotation, options.Rotation, Angle)),
+            side, destination);
     }
 }

@@ -41,7 +41,7 @@ internal sealed record DrawingOptions
             "Count is missing: how many images is the model to draw? 50000 is what papers report; a few thousand will do to compare.")
         {
             Settings = ["Count"],
-        }).For(model.Config);
+        }).For(model.Config, prompts => model.Encode(prompts, onNote: null));
         request = request with { Sampling = sampling ?? request.Sampling };
         return new ModelImageSet(model.Engine, model.Tokenizer!, request, owned)
         {

@@ -32,7 +32,7 @@ internal sealed class ModelImageSet : ImageSet
         var side = _tokenizer.Config.ImageSide;
         for (var first = 0; first < Count; first += BatchSize)
         {
-            var part = _request with { Labels = [.. _request.Labels.Skip(first).Take(BatchSize)], FirstIndex = _request.FirstIndex + first };
+            var part = _request.Part(first, Math.Min(BatchSize, Count - first), _engine.Config);
             var codes = _engine.Generate(part, cancellation: cancellation); // [B, T]
             var batch = new ImageBatch(part.Labels.Count, side, side, _tokenizer.Decode(codes, cancellation)); // [B, S, S, 3]
             FirstBatch ??= batch;

@@ -72,6 +72,7 @@ internal sealed unsafe partial class AttentionKernel<L>
             var visible = start + i + 1;
             Prefetch(rows + ((long)(start + i) * _qkvWidth), head + 1);
             Exponentials(0, seen, weights, logSums[start + i]);
+            new Span<float>(weights, Hidden(image, start + i)).Clear();
             new Span<float>(weights + visible, seen - visible).Clear();
             if (_drop.IsActive)
             {

@@ -25,6 +25,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     private readonly float _scale;
     private readonly RotaryRows _rotary;
     private readonly DropMask _drop;
+    private readonly int[]? _firsts;
 
     /// <param name="tokens">N.</param>
     /// <param name="heads">H.</param>
@@ -32,8 +33,11 @@ internal sealed unsafe partial class AttentionKernel<L>
     /// <param name="width">D.</param>
     /// <param name="rotary">Factors of N tokens.</param>
     /// <param name="drop">Dropout of attention weights.</param>
-    public AttentionKernel(int tokens, int heads, int kvHeads, int width, RotaryRows rotary, DropMask drop)
+    /// <param name="firsts">Tokens at the beginning of each image that are padding, [B]: they see themselves alone, and nothing else sees them. Null:
+    /// none.</param>
+    public AttentionKernel(int tokens, int heads, int kvHeads, int width, RotaryRows rotary, DropMask drop, int[]? firsts = null)
     {
+        _firsts = firsts;
         (_tokens, _heads, _kvHeads, _width, _rotary, _drop) = (tokens, heads, kvHeads, width, rotary, drop);
         _qkvWidth = (heads + (2 * kvHeads)) * width;
         _scale = (float)(1 / Math.Sqrt(width));
@@ -71,7 +75,7 @@ internal sealed unsafe partial class AttentionKernel<L>
                 for (var i = 0; i < count; i++)
                 {
                     Prefetch(rows + ((long)(start + i) * _qkvWidth), head + 1);
-                    (sums[start + i], inverses[i]) = Weights(room.Scores + (i * room.Stride), start + i + 1, seen);
+                    (sums[start + i], inverses[i]) = Weights(room.Scores + (i * room.Stride), Hidden(image, start + i), start + i + 1, seen);
                     Drop(image, head, start + i, room.Scores + (i * room.Stride), room.Scores + (i * room.Stride));
                 }
 
@@ -179,15 +183,22 @@ internal sealed unsafe partial class AttentionKernel<L>
         }
     }
 
-    /// <summary>exp(score - maximum) of the first <paramref name="visible"/> scores, zeros up to <paramref name="seen"/>.</summary>
+    /// <summary>Keys at the beginning that a query does not see.</summary>
+    private int Hidden(int image, int query) => _firsts is null ? 0 : Math.Min(_firsts[image], query);
+
+    /// <summary>exp(score - maximum) of scores [<paramref name="hidden"/>, <paramref name="visible"/>), zeros around them up to
+    /// <paramref name="seen"/>.</summary>
     /// <returns>The logarithm of the sum of exponentials, and what turns them into weights.</returns>
-    private static (float LogSum, float Inverse) Weights(float* scores, int visible, int seen)
+    private static (float LogSum, float Inverse) Weights(float* scores, int hidden, int visible, int seen)
     {
         // The row is done to the end of its block, which vectors divide; e^-infinity is so small that no sum feels it.
+        var padding = new Span<float>(scores, hidden);
         var unseen = new Span<float>(scores + visible, seen - visible);
+        padding.Fill(float.NegativeInfinity);
         unseen.Fill(float.NegativeInfinity);
         var maximum = Maximum(0, seen, scores);
         var sum = Exponentials(0, seen, scores, maximum);
+        padding.Clear();
         unseen.Clear();
         return (maximum + MathF.Log(sum), 1 / sum);
     }

@@ -52,9 +52,12 @@ internal static unsafe class CachedAttention<L, T>
     /// <param name="cache">The head's part.</param>
     /// <param name="scores">Room for <see cref="Padded"/> S floats.</param>
     /// <param name="mixed">[padded D].</param>
-    public static void Attend(int capacity, int width, int positions, float* query, T* cache, float* scores, float* mixed)
+    /// <param name="firstScore">Added to the score of position 0: ln n where it stands for n positions with the same key.</param>
+    public static void Attend(
+        int capacity, int width, int positions, float* query, T* cache, float* scores, float* mixed, float firstScore = 0)
     {
         Scores(width, positions, query, cache, scores);
+        scores[0] += firstScore;
         var inverse = Softmax(positions, scores);
         Mix(Padded(width), positions, scores, cache + ((nint)Padded(capacity) * width), inverse, mixed);
     }

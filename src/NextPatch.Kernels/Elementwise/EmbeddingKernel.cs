@@ -5,10 +5,10 @@ using NextPatch.Kernels.Threading;
 
 namespace NextPatch.Kernels.Elementwise;
 
-// Shape letters: B batch, N patches per image, T codes per image, C width, P codes per patch.
+// Shape letters: B batch, K condition rows, N patches per image, T codes per image, C width, P codes per patch.
 
 /// <summary>
-/// Class token, then sums of the codes' rows, each with a factor, for all patches but the last, and the gradients of both tables. Work is
+/// Condition rows (a class token, or a caption's), then sums of the codes' rows, each with a factor, for all patches but the last, and the gradients of both tables. Work is
 /// split by columns: threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
 /// </summary>
 /// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
@@ -22,53 +22,55 @@ internal static unsafe class EmbeddingKernel<L>
     /// <param name="geometry">The division of the grid.</param>
     /// <param name="width">C.</param>
     /// <param name="grouping">Factors of a patch's codes.</param>
-    /// <param name="classes">Class table [classes, C].</param>
+    /// <param name="condition">Where condition rows come from.</param>
     /// <param name="table">Code table [V, C].</param>
     /// <param name="drop">Token dropout.</param>
-    /// <param name="sequence">[B, N, C].</param>
+    /// <param name="sequence">[B, K + N - 1, C].</param>
     public static void Forward(
-        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes,
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, ConditionRows condition,
         float* table, DropMask drop, float* sequence)
     {
-        var patches = geometry.PatchCount;
+        var tokens = condition.Count + geometry.PatchCount - 1;
         var members = grouping.Members();
-        ParallelRows.Run(labels.Length * patches, (long)width * members.Length, (first, end) =>
+        ParallelRows.Run(labels.Length * tokens, (long)width * members.Length, (first, end) =>
         {
             for (var row = first; row < end; row++)
             {
-                var (image, position) = (row / patches, row % patches);
+                var (image, position) = (row / tokens, row % tokens);
                 var to = sequence + ((long)row * width);
-                var isClass = position == 0;
-                float* Embedding(int member) => table + (Code(codes, geometry, image, position - 1, member) * width);
-                var start = isClass ? classes + (labels.Span[image] * width) : Embedding(members[0]);
-                Place(0, width, start, to, isClass ? 1 : grouping.Factors[members[0]]);
-                for (var i = 1; i < members.Length && !isClass; i++)
+                var isCondition = position < condition.Count;
+                float* Embedding(int member) => table + (Code(codes, geometry, image, position - condition.Count, member) * width);
+                var start = isCondition ? condition.Row(labels, image, position, width) : Embedding(members[0]);
+                Place(0, width, start, to, isCondition ? 1 : grouping.Factors[members[0]]);
+                for (var i = 1; i < members.Length && !isCondition; i++)
                 {
                     Accumulate(0, width, Embedding(members[i]), to, grouping.Factors[members[i]]);
                 }
 
-                Finish(0, width, to, isClass ? 1 : grouping.Scale, drop, (uint)((long)row * width));
+                Finish(0, width, to, isCondition ? 1 : grouping.Scale, drop, (uint)((long)row * width));
             }
         });
     }
 
-    /// <summary>Adds to the gradients of both tables; <paramref name="gradient"/>, of the sequence [B, N, C], becomes that before dropout.</summary>
+    /// <summary>
+    /// Adds to the gradients of code table and condition; <paramref name="gradient"/>, of the sequence [B, K + N - 1, C], becomes that before dropout.
+    /// </summary>
     /// <param name="labels">[B].</param>
     /// <param name="codes">[B, T].</param>
     /// <param name="geometry">The division of the grid.</param>
     /// <param name="width">C.</param>
     /// <param name="grouping">Factors of a patch's codes.</param>
-    /// <param name="classes">Gradient of the class table.</param>
+    /// <param name="condition">Gradient of the condition rows.</param>
     /// <param name="table">Gradient of the code table.</param>
     /// <param name="drop">As in the forward pass.</param>
-    /// <param name="gradient">[B, N, C].</param>
+    /// <param name="gradient">[B, K + N - 1, C].</param>
     public static void Backward(
-        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, float* classes,
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, int width, PatchFactors grouping, ConditionRows condition,
         float* table, DropMask drop, float* gradient)
     {
-        var patches = geometry.PatchCount;
+        var tokens = condition.Count + geometry.PatchCount - 1;
         var members = grouping.Members();
-        var rows = labels.Length * patches;
+        var rows = labels.Length * tokens;
         if (drop.IsActive)
         {
             ParallelRows.Run(rows, width, (first, end) =>
@@ -85,17 +87,17 @@ internal static unsafe class EmbeddingKernel<L>
             var (from, to) = (firstPart * ColumnsPerPart, Math.Min(width, endPart * ColumnsPerPart));
             for (var row = 0; row < rows; row++)
             {
-                var (image, position) = (row / patches, row % patches);
+                var (image, position) = (row / tokens, row % tokens);
                 var d = gradient + ((long)row * width);
-                if (position == 0)
+                if (position < condition.Count)
                 {
-                    Accumulate(from, to, d, classes + (labels.Span[image] * width), 1);
+                    Accumulate(from, to, d, condition.Row(labels, image, position, width), 1);
                     continue;
                 }
 
                 foreach (var member in members)
                 {
-                    var sums = table + (Code(codes, geometry, image, position - 1, member) * width);
+                    var sums = table + (Code(codes, geometry, image, position - condition.Count, member) * width);
                     Accumulate(from, to, d, sums, grouping.Factors[member] * grouping.Scale);
                 }
             }
@@ -161,4 +163,31 @@ internal sealed record PatchFactors(float[] Factors, float Scale)
         int[] members = [.. Enumerable.Range(0, Factors.Length).Where(i => Factors[i] != 0)];
         return members.Length > 0 ? members : [0];
     }
+}
+
+/// <summary>Where the condition rows of images lie: a row of a class table each, or K rows of a caption.</summary>
+internal readonly unsafe struct ConditionRows
+{
+    private readonly float* _rows;
+    private readonly bool _areClasses;
+
+    private ConditionRows(float* rows, int count, bool areClasses)
+    {
+        _rows = rows;
+        (Count, _areClasses) = (count, areClasses);
+    }
+
+    /// <summary>K.</summary>
+    public int Count { get; }
+
+    /// <param name="table">[classes, C].</param>
+    public static ConditionRows Classes(float* table) => new(table, 1, areClasses: true);
+
+    /// <param name="rows">[B, K, C].</param>
+    /// <param name="count">K.</param>
+    public static ConditionRows Captions(float* rows, int count) => new(rows, count, areClasses: false);
+
+    /// <summary>A row of an image, [C].</summary>
+    public float* Row(ReadOnlyMemory<long> labels, int image, int position, int width)
+        => _rows + ((_areClasses ? labels.Span[image] : ((long)image * Count) + position) * width);
 }

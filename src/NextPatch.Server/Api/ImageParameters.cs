@@ -48,13 +48,15 @@ internal sealed record ImageParameters
     /// <param name="fields">The client's.</param>
     /// <param name="models">Those that are served, the default first.</param>
     /// <exception cref="ApiException">A field is wrong.</exception>
+    /// <param name="cancellation">The client left.</param>
     /// <exception cref="ConfigException">The class does not exist, or the model takes no guidance.</exception>
-    public static ImageParameters Read(RequestFields fields, IReadOnlyList<ServedModel> models)
+    public static ImageParameters Read(RequestFields fields, IReadOnlyList<ServedModel> models, CancellationToken cancellation = default)
     {
         fields.RequireKnown(Known);
         var model = Find(fields.Text("model", LongestWord), models);
         var prompt = fields.Text("prompt", LongestPrompt) ?? throw new ApiException(
-            400, "'prompt' is missing: name a class of the model.", "prompt", "missing_required_parameter");
+            400, $"'prompt' is missing: {(model.Model.TakesPrompts ? "say what to draw" : "name a class of the model")}.", "prompt",
+            "missing_required_parameter");
         var count = fields.Integer("n", 1, MostImages) ?? 1;
         RequireSize(fields.Text("size", LongestWord), model);
         PassOver(fields);
@@ -68,7 +70,8 @@ internal sealed record ImageParameters
         var format = fields.Choice("output_format", "png", "jpeg", "webp") ?? "png";
         var request = new GenerationRequest
         {
-            Labels = Labels(fields, model, prompt, count),
+            Labels = model.Model.TakesPrompts ? new int[count] : Labels(fields, model, prompt, count),
+            Prompts = model.Model.TakesPrompts ? Prompts(fields, model, prompt, count, cancellation) : null,
             Seed = fields.Unsigned("seed") ?? (ulong)RandomNumberGenerator.GetInt32(int.MaxValue),
             Sampling = Sampling(fields, model),
         };
@@ -112,6 +115,12 @@ internal sealed record ImageParameters
             throw ApiException.Value("prompt", e.Message);
         }
     }
+
+    /// <summary>Any prompt will do; what is lost of it is the client's affair, and no server's log is to hold it.</summary>
+    private static PromptFeatures[] Prompts(RequestFields fields, ServedModel model, string prompt, int count, CancellationToken cancellation)
+        => fields.Integer("class_id", 0, int.MaxValue) is not null
+            ? throw ApiException.Value("class_id", $"The model '{model.Name}' draws from prompts and has no classes; leave 'class_id' out.")
+            : [.. Enumerable.Repeat(model.Model.Encode([prompt], onNote: null, cancellation)[0], count)];
 
     private static void RequireSize(string? size, ServedModel model)
     {

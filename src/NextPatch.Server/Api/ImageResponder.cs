@@ -113,7 +113,7 @@ internal sealed class ImageResponder
                 json.WriteBase64String("b64_json", file);
             }
 
-            json.WriteString("revised_prompt", parameters.Model.Classes[parameters.Request.Labels[place]]);
+            json.WriteString("revised_prompt", parameters.Request.Prompts?[place].Text ?? parameters.Model.Classes[parameters.Request.Labels[place]]);
             ResponseImage.WriteOrigin(json, parameters, place);
             json.WriteEndObject();
         }

@@ -41,6 +41,7 @@ internal sealed class ModelEndpoints
             json.WriteString("size", $"{model.Side}x{model.Side}");
             json.WriteNumber("rows", model.Model.Config.Model.GridSide);
             json.WriteBoolean("guidance", model.Model.Config.Model.HasNullClass);
+            json.WriteBoolean("prompts", model.Model.TakesPrompts);
             json.WriteString("engine", model.Model.Engine.Name);
             json.WriteString("model_hash", model.Model.Hash);
             json.WriteStartArray("classes");

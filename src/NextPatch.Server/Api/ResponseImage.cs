@@ -15,7 +15,7 @@ internal static class ResponseImage
     {
         var request = parameters.Request;
         var text = drawn.IsFinished
-            ? SampleText.For(parameters.Model.Model, request, request.FirstIndex + drawn.Place, request.Labels[drawn.Place])
+            ? SampleText.For(parameters.Model.Model, request, drawn.Place)
             : [];
         return PictureEncoder.Encode(drawn.Picture, parameters.Format, text, parameters.Quality);
     }
@@ -29,21 +29,25 @@ internal static class ResponseImage
     {
         json.WriteNumber("index", place);
         json.WriteNumber("seed", parameters.Request.Seed);
-        json.WriteNumber("class_id", parameters.Request.Labels[place]);
+        if (parameters.Request.Prompts is null)
+        {
+            json.WriteNumber("class_id", parameters.Request.Labels[place]);
+        }
     }
 
-    /// <summary>A class is the whole input, codes are the output.</summary>
+    /// <summary>A class, or the tokens of a prompt, are the whole input; codes are the output.</summary>
     public static void WriteUsage(Utf8JsonWriter json, ImageParameters parameters, int images)
     {
         var codes = images * parameters.Model.Model.Config.Model.CodesPerImage;
+        var input = images * (parameters.Request.Prompts?[0].TokenCount ?? 1);
         json.WriteStartObject("usage");
-        json.WriteNumber("input_tokens", images);
+        json.WriteNumber("input_tokens", input);
         json.WriteStartObject("input_tokens_details");
         json.WriteNumber("image_tokens", 0);
-        json.WriteNumber("text_tokens", images);
+        json.WriteNumber("text_tokens", input);
         json.WriteEndObject();
         json.WriteNumber("output_tokens", codes);
-        json.WriteNumber("total_tokens", images + codes);
+        json.WriteNumber("total_tokens", input + codes);
         json.WriteEndObject();
     }
 }

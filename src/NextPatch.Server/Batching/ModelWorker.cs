@@ -133,7 +133,11 @@ internal sealed class ModelWorker : IDisposable
     {
         var config = _model.Config.Model;
         var image = _batch.Enter(
-            new GenerationRequest { Labels = [0], Sampling = new SamplingConfig { GuidanceScale = config.HasNullClass ? 2 : 1 } }, 0);
+            new GenerationRequest
+            {
+                Labels = [0], Sampling = new SamplingConfig { GuidanceScale = config.HasNullClass ? 2 : 1 },
+                Prompts = config.Text is { } text ? [new PromptFeatures("", new float[text.FeatureWidth], text.FeatureWidth)] : null,
+            }, 0);
         try
         {
             while (image.Position < config.GridSide && !image.IsFinished)

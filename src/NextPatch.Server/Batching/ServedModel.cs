@@ -10,7 +10,8 @@ internal sealed class ServedModel : IDisposable
     public ServedModel(string name, SampleModel model, ModelWorker worker)
     {
         (Name, Model, Worker) = (name, model, worker);
-        Classes = [.. Enumerable.Range(0, model.Config.Model.ClassCount).Select(label => SampleSheet.NameOf(label, model.Config.ClassNames))];
+        Classes = model.TakesPrompts ? []
+            : [.. Enumerable.Range(0, model.Config.Model.ClassCount).Select(label => SampleSheet.NameOf(label, model.Config.ClassNames))];
     }
 
     public string Name { get; }
@@ -19,7 +20,7 @@ internal sealed class ServedModel : IDisposable
 
     public ModelWorker Worker { get; }
 
-    /// <summary>Short names by class.</summary>
+    /// <summary>Short names by class; empty where prompts say what is drawn.</summary>
     public IReadOnlyList<string> Classes { get; }
 
     /// <summary>Pixels per side.</summary>

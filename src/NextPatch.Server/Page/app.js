@@ -48,7 +48,9 @@ async function chooseModel() {
     option.label = name === `${number}` ? name : `${name} (${number})`;
     return option;
   }));
-  if (!$("class").value) $("class").value = own.classes[own.classes.indexOf("heart")] ?? own.classes[0];
+  $("class-label").textContent = own.prompts ? "Prompt" : "Class";
+  $("class-hint").textContent = own.prompts ? "Say what to draw." : "Type a part of a name, or a number.";
+  if (!own.prompts && !$("class").value) $("class").value = own.classes[own.classes.indexOf("heart")] ?? own.classes[0];
   for (const id of ["cfg", "cfg-b"]) {
     $(id).disabled = !own.guidance;
     if (!own.guidance) $(id).value = 1;
@@ -132,10 +134,10 @@ function show(card, event, note = "") {
     card.querySelector("figcaption").textContent = "Drawing…";
     return;
   }
-  const bytes = bytesOf(event.b64_json), text = textOf(bytes);
+  const bytes = bytesOf(event.b64_json), text = textOf(bytes), title = text.prompt ?? text.className;
   card.classList.add("done");
-  image.alt = `${text.className}, seed ${text.seed}, image ${text.index}`;
-  card.querySelector("figcaption").textContent = `${text.className}${note}`;
+  image.alt = `${title}, seed ${text.seed}, image ${text.index}`;
+  card.querySelector("figcaption").textContent = `${title}${note}`;
   card.querySelector("dl").replaceChildren(...Object.entries(text).flatMap(([name, value]) => {
     const [term, fact] = [document.createElement("dt"), document.createElement("dd")];
     [term.textContent, fact.textContent] = [name, value];
@@ -143,7 +145,7 @@ function show(card, event, note = "") {
   }));
   const link = card.querySelector(".download");
   link.href = URL.createObjectURL(new Blob([bytes], { type: "image/png" }));
-  link.download = `${text.className.replace(/[^\w-]+/g, "-")}-${text.seed}-${text.index}.png`;
+  link.download = `${title.replace(/[^\w-]+/g, "-").slice(0, 60)}-${text.seed}-${text.index}.png`;
   card.querySelector(".again").onclick = () => again(text);
   card.querySelector(".repaint").onclick = () => paint(bytes, text);
   card.querySelectorAll("button, a").forEach(b => b.setAttribute("aria-label", `${b.textContent.replace("…", "")}: ${image.alt}`));
@@ -151,7 +153,7 @@ function show(card, event, note = "") {
 
 function again(text) {
   const [names, label] = [model.nextpatch.classes, Number(text.class)];
-  $("class").value = names.indexOf(names[label]) === names.lastIndexOf(names[label]) ? names[label] : text.class;
+  $("class").value = text.prompt ?? (names.indexOf(names[label]) === names.lastIndexOf(names[label]) ? names[label] : text.class);
   $("seed").value = text.seed;
   $("cfg").value = option(text.settings, "cfg-scale");
   $("temperature").value = option(text.settings, "temperature");

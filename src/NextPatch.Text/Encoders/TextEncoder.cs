@@ -33,6 +33,12 @@ internal sealed class TextEncoder : IDisposable
     /// <summary>SHA-256 of the weights, or the name of the formula.</summary>
     public string Hash { get; }
 
+    /// <summary>Full path of the weights; null of the formula.</summary>
+    public string? Path { get; private init; }
+
+    /// <summary>Full path of the tokenizer; null of the formula's.</summary>
+    public string? TokenizerPath { get; private init; }
+
     /// <summary>The same of the tokenizer.</summary>
     public string TokenizerHash => _tokenizer.Hash;
 
@@ -58,7 +64,7 @@ internal sealed class TextEncoder : IDisposable
         var weights = WeightsFile.Open(encoder, WeightsKind.Model);
         try
         {
-            tokenizer ??= Path.Combine(Path.GetDirectoryName(Path.GetFullPath(weights.Path))!, "spiece.model");
+            tokenizer ??= System.IO.Path.Combine(System.IO.Path.GetDirectoryName(System.IO.Path.GetFullPath(weights.Path))!, "spiece.model");
             if (!File.Exists(tokenizer))
             {
                 throw new NextPatchException(
@@ -67,8 +73,11 @@ internal sealed class TextEncoder : IDisposable
             }
 
             return new TextEncoder(
-                new T5Encoder(weights.Tensors, weights.Path), UnigramTokenizer.Open(tokenizer), weights, Path.GetFileName(weights.Path),
-                FileHash.ComputeForWeights(weights.Path, cancellation));
+                new T5Encoder(weights.Tensors, weights.Path), UnigramTokenizer.Open(tokenizer), weights, System.IO.Path.GetFileName(weights.Path),
+                FileHash.ComputeForWeights(weights.Path, cancellation))
+            {
+                Path = System.IO.Path.GetFullPath(encoder), TokenizerPath = System.IO.Path.GetFullPath(tokenizer),
+            };
         }
         catch
         {

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 
 namespace NextPatch.Text.Features;
@@ -9,7 +10,6 @@ namespace NextPatch.Text.Features;
 internal static class CaptionFile
 {
     private const long MostBytes = 1L << 30;
-    private static readonly string[] Names = ["text", "caption", "prompt"];
 
     /// <summary>Every caption in order, also those that are none.</summary>
     /// <param name="path">File or folder.</param>
@@ -28,51 +28,60 @@ internal static class CaptionFile
             {
                 ".JSONL" => Lines(path, line => OfJson(line, index)),
                 ".CSV" or ".TSV" => OfTable(path),
-                ".TXT" => Lines(path, line => (line, null)),
+                ".TXT" => Lines(path, line => (line, null, null)),
                 _ => throw new NextPatchException($"'{path}' is none of .jsonl, .csv, .tsv and .txt; captions are read from these."),
             };
         }
 
-        var files = Directory.GetFiles(path, "*.jsonl").Order(StringComparer.Ordinal).ToList();
-        return files.Count > 0
-            ? files.SelectMany(file => Lines(file, line => OfJson(line, index)))
-            : throw new NextPatchException($"The folder '{path}' holds no .jsonl file; name a file of captions.");
+        return FilesOf(path).SelectMany(file => Lines(file, line => OfJson(line, index)));
     }
 
-    private static IEnumerable<Caption> Lines(string path, Func<string, (string? Text, string? Problem)> read)
+    /// <summary>SHA-256 of a file of captions; of a folder that of its files, one after the other.</summary>
+    public static string HashOf(string path, CancellationToken cancellation = default)
+        => FileHash.Compute(Directory.Exists(path) ? FilesOf(path) : [path], cancellation);
+
+    private static List<string> FilesOf(string folder)
+    {
+        var files = Directory.GetFiles(folder, "*.jsonl").Order(StringComparer.Ordinal).ToList();
+        return files.Count > 0 ? files : throw new NextPatchException($"The folder '{folder}' holds no .jsonl file; name a file of captions.");
+    }
+
+    private static IEnumerable<Caption> Lines(string path, Func<string, (string? Text, string? Problem, string? Image)> read)
     {
         var name = Path.GetFileName(path);
         foreach (var (number, line) in TextFile.ReadLines(path))
         {
-            var (text, problem) = string.IsNullOrWhiteSpace(line) ? (null, "blank line") : read(line);
-            yield return new Caption(name, number - 1, text, problem);
+            var (text, problem, image) = string.IsNullOrWhiteSpace(line) ? (null, "blank line", null) : read(line);
+            yield return new Caption(name, number - 1, text, problem) { Image = image };
         }
     }
 
-    private static (string? Text, string? Problem) OfJson(string line, int index)
+    private static (string? Text, string? Problem, string? Image) OfJson(string line, int index)
     {
         try
         {
             using var json = JsonDocument.Parse(line);
             if (json.RootElement.ValueKind != JsonValueKind.Object)
             {
-                return (null, "no JSON object");
+                return (null, "no JSON object", null);
             }
 
-            foreach (var name in Names)
+            var image = ListColumns.Images.Select(name => json.RootElement.TryGetProperty(name, out var path) && path.ValueKind == JsonValueKind.String
+                ? path.GetString() : null).FirstOrDefault(path => !string.IsNullOrEmpty(path));
+            foreach (var name in ListColumns.Captions)
             {
                 if (json.RootElement.TryGetProperty(name, out var value))
                 {
                     value = value.ValueKind != JsonValueKind.Array ? value : index < value.GetArrayLength() ? value[index] : default;
-                    return value.ValueKind == JsonValueKind.String ? (value.GetString(), null) : (null, "no caption of that index");
+                    return value.ValueKind == JsonValueKind.String ? (value.GetString(), null, image) : (null, "no caption of that index", image);
                 }
             }
 
-            return (null, "no caption");
+            return (null, "no caption", image);
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException) // the latter for text that is no UTF-16
         {
-            return (null, "no JSON");
+            return (null, "no JSON", null);
         }
     }
 
@@ -82,11 +91,12 @@ internal static class CaptionFile
         var firstLine = text.AsSpan(0, text.IndexOf('\n', StringComparison.Ordinal) is var end and >= 0 ? end : text.Length);
         var rows = Rows(text, firstLine.Contains('\t') ? '\t' : ',').GetEnumerator();
         var header = rows.MoveNext() ? rows.Current : [];
-        var column = header.FindIndex(name => Names.Contains(name.Trim(), StringComparer.OrdinalIgnoreCase));
+        int Find(string[] names) => header.FindIndex(name => names.Contains(name.Trim(), StringComparer.OrdinalIgnoreCase));
+        var (column, imageColumn) = (Find(ListColumns.Captions), Find(ListColumns.Images));
         if (column < 0)
         {
             throw new NextPatchException(
-                $"'{path}' has no column of captions: one of {string.Join(", ", Names)} in its first line; it has "
+                $"'{path}' has no column of captions: one of {string.Join(", ", ListColumns.Captions)} in its first line; it has "
                 + $"{PrintableText.From(string.Join(", ", header.Take(8).Select(name => name.Length > 40 ? name[..40] + "..." : name)))}.");
         }
 
@@ -98,7 +108,10 @@ internal static class CaptionFile
             {
                 var caption = header.Count == 1 ? string.Join(',', rows.Current) : rows.Current.ElementAtOrDefault(column);
                 yield return new Caption(
-                    Path.GetFileName(path), line, caption, string.IsNullOrWhiteSpace(caption) ? "blank line" : null);
+                    Path.GetFileName(path), line, caption, string.IsNullOrWhiteSpace(caption) ? "blank line" : null)
+                {
+                    Image = imageColumn < 0 ? null : rows.Current.ElementAtOrDefault(imageColumn),
+                };
             }
         }
     }
@@ -151,4 +164,8 @@ internal static class CaptionFile
 /// <param name="Line">Counted from 0, a table's header aside.</param>
 /// <param name="Text">As it stands there.</param>
 /// <param name="Problem">Null where it can be used.</param>
-internal readonly record struct Caption(string File, int Line, string? Text, string? Problem);
+internal readonly record struct Caption(string File, int Line, string? Text, string? Problem)
+{
+    /// <summary>The image that the line names, as it stands there; null where it names none.</summary>
+    public string? Image { get; init; }
+}

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Tensors;
@@ -8,7 +9,7 @@ namespace NextPatch.Text.Features;
 /// Features of many captions: features.npy [tokens of all captions, width] float32, memory-mapped; offsets.npy [captions + 1] int64, where each
 /// begins; hashes.npy [captions] uint64, of the caption that was encoded. A caption that could not be used has no rows.
 /// </summary>
-internal sealed class FeatureStore : IDisposable
+internal sealed class FeatureStore : ICaptionFeatures
 {
     public const string Features = "features.npy", Offsets = "offsets.npy", Hashes = "hashes.npy";
 
@@ -22,10 +23,10 @@ internal sealed class FeatureStore : IDisposable
         CaptionHashes = hashes;
     }
 
-    /// <summary>Captions, those without features among them.</summary>
+    /// <inheritdoc/>
     public int Count => _offsets.Length - 1;
 
-    /// <summary>Numbers per token.</summary>
+    /// <inheritdoc/>
     public int Width => (int)_features.Shape[1];
 
     /// <summary>By caption; 0 where it could not be used.</summary>
@@ -53,16 +54,21 @@ internal sealed class FeatureStore : IDisposable
             + "[tokens, width], int64 [captions + 1] that grow from 0 to tokens, and uint64 [captions]. Encode the captions again.");
     }
 
-    /// <summary>Tokens of a caption.</summary>
+    /// <inheritdoc/>
+    public string? ProblemOf(int caption) => Length(caption) > 0 ? null : "no features";
+
+    /// <inheritdoc/>
     public int Length(int caption) => (int)(_offsets[caption + 1] - _offsets[caption]);
 
-    /// <summary>Copies a caption's features.</summary>
-    /// <param name="caption">Its number.</param>
-    /// <param name="destination">[tokens, width].</param>
+    /// <inheritdoc/>
     public void Read(int caption, Span<float> destination)
-        => _features.CopyTo(
-            _offsets[caption] * Width * sizeof(float),
-                System.Runtime.InteropServices.MemoryMarshal.AsBytes(destination[..(Length(caption) * Width)]));
+    {
+        _features.CopyTo(_offsets[caption] * Width * sizeof(float), MemoryMarshal.AsBytes(destination));
+        if (FiniteNumbers.FirstNotFinite(destination) >= 0)
+        {
+            throw new DataFormatException($"The features of caption {caption} are not finite: {_features} is damaged. Encode the captions again.");
+        }
+    }
 
     public void Dispose() => _file.Dispose();
 

@@ -4,7 +4,6 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Core;
-using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Files;
 using NextPatch.Text.Captions;
 using NextPatch.Text.Encoders;
@@ -31,7 +30,7 @@ internal static class TextEncoding
         Directory.CreateDirectory(options.Output);
         using var folder = FolderLock.Take(options.Output, "encoding.lock", leavesNothing: true);
         var settings = Settings(options, encoder, cancellation);
-        RequireSame(options.Output, settings);
+        RequireSame(options.Output, settings, encoder);
 
         var result = new TextEncodingResult { Output = options.Output, Encoder = encoder.Name, IsFormula = encoder.IsFormula, Width = encoder.Width };
         var isWhole = options.Layout == FeatureLayout.Store && File.Exists(Path.Combine(options.Output, FeatureStore.Features));
@@ -60,7 +59,7 @@ internal static class TextEncoding
         Encode(batch, encoder, writer, cancellation);
         writer?.Finish();
         progress?.Report(result.Count);
-        AtomicFile.WriteText(Path.Combine(options.Output, SettingsFile), Json(settings, result));
+        AtomicFile.WriteText(Path.Combine(options.Output, SettingsFile), Json(settings, encoder, result));
         return result;
     }
 
@@ -106,7 +105,7 @@ internal static class TextEncoding
     private static JsonObject Settings(TextEncodingOptions options, TextEncoder encoder, CancellationToken cancellation) => new()
     {
         ["captions"] = Path.GetFileName(Path.TrimEndingDirectorySeparator(options.Captions)),
-        ["captionsHash"] = File.Exists(options.Captions) ? FileHash.Compute(options.Captions, cancellation) : null,
+        ["captionsHash"] = CaptionFile.HashOf(options.Captions, cancellation),
         ["captionIndex"] = options.CaptionIndex,
         ["clean"] = options.Clean == CaptionCleaning.Published ? "published" : "none",
         ["maxTokens"] = options.MaxTokens,
@@ -118,9 +117,14 @@ internal static class TextEncoding
         ["isFormula"] = encoder.IsFormula,
     };
 
-    private static string Json(JsonObject settings, TextEncodingResult? result)
+    /// <summary>Where the encoder lies is no setting: the same one elsewhere gives the same features.</summary>
+    private static string Json(JsonObject settings, TextEncoder encoder, TextEncodingResult? result)
     {
-        var json = new JsonObject { ["format"] = "text-features", ["version"] = 1, ["settings"] = settings.DeepClone() };
+        var json = new JsonObject
+        {
+            ["format"] = "text-features", ["version"] = 1, ["settings"] = settings.DeepClone(), ["encoderPath"] = encoder.Path,
+            ["tokenizerPath"] = encoder.TokenizerPath,
+        };
         if (result is not null)
         {
             json["captions"] = result.Count;
@@ -135,12 +139,12 @@ internal static class TextEncoding
     }
 
     /// <summary>Writes the settings down, or compares them with those of an earlier run.</summary>
-    private static void RequireSame(string folder, JsonObject settings)
+    private static void RequireSame(string folder, JsonObject settings, TextEncoder encoder)
     {
         var path = Path.Combine(folder, SettingsFile);
         if (!File.Exists(path))
         {
-            AtomicFile.WriteText(path, Json(settings, null));
+            AtomicFile.WriteText(path, Json(settings, encoder, null));
             return;
         }
 

@@ -50,7 +50,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         var codes = new int[count * Config.CodesPerImage];
         using var scope = NewDisposeScope();
         using var noGrad = inference_mode();
-        using var cache = new KvCache(Config, _batch * (request.Sampling.IsGuided ? 2 : 1), Config.CodesPerImage, _model.Head);
+        using var cache = new KvCache(Config, _batch * (request.Sampling.IsGuided ? 2 : 1), Config.SequenceLength, _model.Head);
         for (var done = 0; done < count;)
         {
             var slot = (int)((request.FirstIndex + done) % _batch);
@@ -88,6 +88,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
             Array.Fill(inputs, Config.ClassCount, _batch, _batch);
         }
 
+        using var prompts = request.Prompts is null ? null : Prompts(request, done, slot, images, rows);
         cache.Clear();
         var random = new CounterRandom(request.Seed, RandomStream.Codes);
         var processor = new LogitsProcessor(request.Sampling, Config.VocabularySize);
@@ -95,8 +96,9 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var input = tensor(inputs, [rows]);
-            var logits = (position == 0 ? _model.Prefill(input, cache) : _model.DecodeStep(input, cache)).data<float>().ToArray(); // [rows, V]
+            var input = prompts?.Features is { } features && position == 0 ? features : tensor(inputs, [rows]);
+            var logits = (position == 0 ? _model.Prefill(input, cache, prompts?.IsToken) : _model.DecodeStep(input, cache))
+                .data<float>().ToArray(); // [rows, V]
             var scale = request.Sampling.ScaleAt(position, Config.CodesPerImage);
             for (var row = slot; row < slot + images; row++)
             {
@@ -131,6 +133,31 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         }
     }
 
+    /// <summary>
+    /// The prompts of a batch as published: tokens in the last of K rows, zeros before them; beside each prompt as many of the unconditional
+    /// features. Rows beyond the request have one token of zeros.
+    /// </summary>
+    private PromptBatch Prompts(GenerationRequest request, int done, int slot, int images, int rows)
+    {
+        var (most, width) = (Config.Text!.TokenCount, Config.Text.FeatureWidth);
+        var (values, isToken) = (new float[rows * most * width], new bool[rows * most]);
+        var unconditional = rows == _batch ? [] : _model.UnconditionalFeatures!.to_type(ScalarType.Float32).data<float>().ToArray();
+        for (var row = 0; row < rows; row++)
+        {
+            var image = (row % _batch) - slot;
+            var prompt = image >= 0 && image < images ? request.Prompts![done + image] : null;
+            var tokens = prompt?.TokenCount ?? 1;
+            isToken.AsSpan(((row + 1) * most) - tokens, tokens).Fill(true);
+            var own = prompt is null ? default : row < _batch ? prompt.Values.Span : unconditional.AsSpan()[^(tokens * width)..];
+            own.CopyTo(values.AsSpan(((row + 1) * most * width) - own.Length));
+        }
+
+        using var scope = NewDisposeScope();
+        return new PromptBatch(
+            tensor(values, [rows, most, width]).to_type(_model.Head.dtype).DetachFromDisposeScope(),
+            tensor(isToken, [rows, most]).DetachFromDisposeScope());
+    }
+
     /// <summary>Rows beyond the request go on with code 0; their first input was a label, which need not be a code.</summary>
     private void ClearIdleRows(long[] inputs, int slot, int images)
     {
@@ -141,6 +168,17 @@ public sealed class TorchGenerationEngine : IGenerationEngine
             {
                 inputs[i] = 0;
             }
+        }
+    }
+
+    /// <param name="Features">[rows, K, W].</param>
+    /// <param name="IsToken">bool [rows, K].</param>
+    private sealed record PromptBatch(Tensor Features, Tensor IsToken) : IDisposable
+    {
+        public void Dispose()
+        {
+            Features.Dispose();
+            IsToken.Dispose();
         }
     }
 }

@@ -9,7 +9,7 @@ namespace NextPatch.Torch.Gpt;
 // Shape letters: B batch, T tokens in this call, S tokens visible (cached + T), C width, H query heads, K key/value heads, D head width.
 
 /// <summary>Causal self-attention with grouped key/value heads and rotary positions.</summary>
-internal sealed class CausalSelfAttention : Module<Tensor, Tensor, KvCacheLayer?, DropMask?, Tensor>
+internal sealed class CausalSelfAttention : Module<Tensor, Tensor, KvCacheLayer?, Tensor?, DropMask?, Tensor>
 {
     [ComponentName(Name = "wqkv")] private readonly Projection _qkv;
     [ComponentName(Name = "wo")] private readonly Projection _output;
@@ -27,9 +27,10 @@ internal sealed class CausalSelfAttention : Module<Tensor, Tensor, KvCacheLayer?
     /// <param name="x">Activations [B, T, C].</param>
     /// <param name="rotary">Factors of these T tokens, complex64 [T, 1, D/2].</param>
     /// <param name="cache">Keys and values of earlier tokens, or null to attend within <paramref name="x"/> only.</param>
+    /// <param name="visible">What each token sees, bool [B, 1, T, S]; null: itself and all before it.</param>
     /// <param name="drop">Dropout of attention weights; null: as the module's mode says, from libtorch's generator.</param>
     /// <returns>Activations [B, T, C] in the caller's dispose scope.</returns>
-    public override Tensor forward(Tensor x, Tensor rotary, KvCacheLayer? cache, DropMask? drop)
+    public override Tensor forward(Tensor x, Tensor rotary, KvCacheLayer? cache, Tensor? visible, DropMask? drop)
     {
         using var scope = NewDisposeScope();
         var (batch, tokens) = (x.size(0), x.size(1));
@@ -54,17 +55,17 @@ internal sealed class CausalSelfAttention : Module<Tensor, Tensor, KvCacheLayer?
 
         // A single new token may see the whole cache, so only the multi-token case needs the causal mask.
         var y = drop is { IsActive: true } mask
-            ? Attend(q, k, v, mask)
-            : functional.scaled_dot_product_attention(q, k, v, p: training && drop is null ? _config.AttentionDropout : 0, is_casual: tokens > 1);
+            ? Attend(q, k, v, visible ?? ones(tokens, tokens, ScalarType.Bool, q.device).tril(), mask)
+            : functional.scaled_dot_product_attention(
+                q, k, v, visible, p: training && drop is null ? _config.AttentionDropout : 0, is_casual: visible is null && tokens > 1);
         y = y.transpose(1, 2).reshape(batch, tokens, heads * headWidth);                                // [B, T, H D]
         return _output.forward(y).MoveToOuterDisposeScope();
     }
 
     /// <summary>Attention without a cache, with its weights laid out, because libtorch's own takes no factors of dropout.</summary>
-    private static Tensor Attend(Tensor q, Tensor k, Tensor v, DropMask drop)
+    private static Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor visible, DropMask drop)
     {
-        var future = ones(q.size(2), q.size(2), ScalarType.Bool, q.device).triu(1);                     // [T, T]
         var scores = q.matmul(k.transpose(2, 3)).mul(1 / Math.Sqrt(q.size(3)));                         // [B, H, T, T]
-        return DropoutTensors.Drop(scores.masked_fill(future, double.NegativeInfinity).softmax(-1), drop).matmul(v); // [B, H, T, D]
+        return DropoutTensors.Drop(scores.masked_fill(visible.logical_not(), double.NegativeInfinity).softmax(-1), drop).matmul(v); // [B, H, T, D]
     }
 }

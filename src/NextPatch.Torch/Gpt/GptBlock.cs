@@ -7,7 +7,7 @@ using static TorchSharp.torch.nn;
 namespace NextPatch.Torch.Gpt;
 
 /// <summary>Pre-norm block: x + attention(norm(x)), then x + swiglu(norm(x)); [B, T, C] -> [B, T, C].</summary>
-internal sealed class GptBlock : Module<Tensor, Tensor, KvCacheLayer?, GptDropout?, Tensor>
+internal sealed class GptBlock : Module<Tensor, Tensor, KvCacheLayer?, Tensor?, GptDropout?, Tensor>
 {
     [ComponentName(Name = "attention")] private readonly CausalSelfAttention _attention;
     [ComponentName(Name = "feed_forward")] private readonly SwiGlu _feedForward;
@@ -32,12 +32,13 @@ internal sealed class GptBlock : Module<Tensor, Tensor, KvCacheLayer?, GptDropou
     /// <param name="x">Activations [B, T, C].</param>
     /// <param name="rotary">Factors of these T tokens, complex64 [T, 1, D/2].</param>
     /// <param name="cache">Keys and values of earlier tokens, or null.</param>
+    /// <param name="visible">What each token sees, bool [B, 1, T, S]; null: itself and all before it.</param>
     /// <param name="dropout">What is dropped; null: as the module's mode says, from libtorch's generator.</param>
     /// <returns>Activations [B, T, C] in the caller's dispose scope.</returns>
-    public override Tensor forward(Tensor x, Tensor rotary, KvCacheLayer? cache, GptDropout? dropout)
+    public override Tensor forward(Tensor x, Tensor rotary, KvCacheLayer? cache, Tensor? visible, GptDropout? dropout)
     {
         using var scope = NewDisposeScope();
-        var attended = _attention.forward(_attentionNorm.forward(x), rotary, cache, dropout?.AttentionWeights(_layer));
+        var attended = _attention.forward(_attentionNorm.forward(x), rotary, cache, visible, dropout?.AttentionWeights(_layer));
         var h = x.add(Drop(attended, _config.ResidualDropout, dropout?.AttentionBranch(_layer)));
         var fed = _feedForward.forward(_feedForwardNorm.forward(h));
         return h.add(Drop(fed, _config.FfnDropout, dropout?.FeedForwardBranch(_layer))).MoveToOuterDisposeScope();

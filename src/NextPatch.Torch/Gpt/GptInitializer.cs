@@ -8,7 +8,7 @@ internal static class GptInitializer
 {
     private const double NarrowEmbeddingDeviation = 0.1;
 
-    /// <summary>Norms one, output head zero, everything else normal; see <see cref="WeightInitialization"/>.</summary>
+    /// <summary>Norms one, output head zero, everything else normal; see <see cref="WeightInitialization"/>. Unconditional features too.</summary>
     /// <param name="model">Its weights are overwritten.</param>
     /// <param name="seed">Equal seeds give equal weights.</param>
     public static void Initialize(GptModel model, ulong seed)
@@ -31,6 +31,12 @@ internal static class GptInitializer
                 parameter.normal_(0, Deviation(model.Config, name, parameter.size(1)), generator);
             }
         }
+
+        // Frozen, and drawn as published: normal(0, 1 / sqrt(numbers per token)).
+        foreach (var (_, buffer) in model.named_buffers())
+        {
+            buffer.normal_(0, 1 / Math.Sqrt(buffer.size(1)), generator);
+        }
     }
 
     private static double Deviation(GptConfig config, string name, long fanIn)
@@ -40,7 +46,7 @@ internal static class GptInitializer
             return config.InitializerRange;
         }
 
-        if (name.Contains("embed", StringComparison.Ordinal))
+        if (name.Contains("embed", StringComparison.Ordinal) && !name.Contains("cap_proj", StringComparison.Ordinal))
         {
             return NarrowEmbeddingDeviation;
         }

@@ -18,8 +18,11 @@ internal interface IGptPass : IDisposable
     /// <param name="geometry">How codes become patches.</param>
     /// <param name="seed">Decides all dropout; the same elements in every implementation.</param>
     /// <param name="scale">Weight of this micro-batch in the step, images here / images of the step.</param>
+    /// <param name="captions">Of a text model, in place of labels, whose number alone then counts.</param>
     /// <returns>Mean patch loss in nats, not scaled.</returns>
-    double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1);
+    double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
+        CaptionBatch? captions = null);
 
     /// <summary>Adds the gradients of the last <see cref="Forward"/> to those of the parameters.</summary>
     /// <exception cref="InvalidOperationException">There was none since the last call.</exception>
@@ -29,5 +32,6 @@ internal interface IGptPass : IDisposable
     /// <param name="labels">Classes or null class, [B].</param>
     /// <param name="codes">Codes in row-major order, [B, T].</param>
     /// <param name="geometry">How codes become patches.</param>
-    double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry);
+    /// <param name="captions">As of <see cref="Forward"/>.</param>
+    double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions = null);
 }

@@ -24,7 +24,20 @@ public sealed class KvCache : IDisposable
     /// <summary>Tokens cached so far.</summary>
     public long Length => _layers[0].Length;
 
+    /// <summary>Which positions later tokens see, bool [B, 1, 1, Capacity]; null: all.</summary>
+    internal Tensor? Visible { get; private set; }
+
     internal KvCacheLayer this[int layer] => _layers[layer];
+
+    /// <summary>Hides the padding among the condition rows from all later tokens.</summary>
+    /// <param name="isToken">bool [B, K]; null: there is none.</param>
+    internal void HidePadding(Tensor? isToken)
+    {
+        using var scope = NewDisposeScope();
+        Visible?.Dispose();
+        Visible = isToken is null ? null
+            : cat([isToken, ones(isToken.size(0), Capacity - isToken.size(1), ScalarType.Bool, isToken.device)], 1).unsqueeze(1).unsqueeze(1).DetachFromDisposeScope();
+    }
 
     /// <summary>Forgets everything; the storage stays.</summary>
     public void Clear()
@@ -38,6 +51,7 @@ public sealed class KvCache : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        Visible?.Dispose();
         foreach (var layer in _layers)
         {
             layer.Dispose();

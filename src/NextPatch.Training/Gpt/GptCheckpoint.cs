@@ -1,6 +1,7 @@
 using System.Text.Json;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Optimization;
@@ -20,7 +21,9 @@ internal static class GptCheckpoint
         SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), StateLoader.Capture(model));
         if (optimizer.HasAverage)
         {
-            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), optimizer.Average());
+            // What is not trained has no average, but belongs to the weights: unconditional features.
+            var frozen = model.named_buffers().Select(b => KeyValuePair.Create(b.name, StoredTensor.From(StateLoader.ToHost(b.buffer))));
+            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), [.. optimizer.Average(), .. frozen]);
         }
 
         SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), optimizer.Moments());

@@ -27,8 +27,8 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
             var chosen = Enumerable.Range(first, Math.Min(batchSize, judged - first)).Select(
                 i => (int)((long)i * batches.HeldOutCount / judged)).ToArray();
             var (labels, codes) = (new long[chosen.Length], new long[(long)chosen.Length * model.Config.CodesPerImage]); // [B], [B, T]
-            batches.FillHeldOut(chosen, codes, labels);
-            total += step.Evaluate(labels, codes, patchSide) * chosen.Length;
+            var captions = batches.FillHeldOut(chosen, codes, labels);
+            total += step.Evaluate(labels, codes, patchSide, captions) * chosen.Length;
         }
 
         return judged == 0 || cancellation.IsCancellationRequested ? null : total / judged;

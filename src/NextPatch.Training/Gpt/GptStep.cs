@@ -52,7 +52,7 @@ internal sealed class GptStep : IDisposable
             {
                 var batch = _reader.Take(place, (int)Math.Min(micro, end - place));
                 var share = (double)batch.Labels.Length / total;
-                loss += _pass.Forward(batch.Labels, batch.Codes, geometry, _dropoutSeeds.Bits(step, pass), share) * share;
+                loss += _pass.Forward(batch.Labels, batch.Codes, geometry, _dropoutSeeds.Bits(step, pass), share, batch.Captions) * share;
                 _pass.Backward();
                 place += batch.Labels.Length;
             }
@@ -75,8 +75,9 @@ internal sealed class GptStep : IDisposable
     /// <param name="labels">[B].</param>
     /// <param name="codes">[B, T].</param>
     /// <param name="patchSide">Side of the patches that are predicted.</param>
-    public double Evaluate(long[] labels, long[] codes, int patchSide = 1)
-        => _pass.Evaluate(labels, codes, new PatchGeometry(_model.GridSide, patchSide));
+    /// <param name="captions">Of a text model.</param>
+    public double Evaluate(long[] labels, long[] codes, int patchSide = 1, CaptionBatch? captions = null)
+        => _pass.Evaluate(labels, codes, new PatchGeometry(_model.GridSide, patchSide), captions);
 
     /// <summary>Seconds waited for data since the last call.</summary>
     public double TakeDataSeconds() => _reader.TakeSeconds();

@@ -34,21 +34,24 @@ internal sealed partial class GptTrainer : TrainingRun
     /// <param name="store">Codes; stays the caller's.</param>
     /// <param name="options">Folders, intervals, callbacks.</param>
     /// <param name="initialWeights">Fills the model at the start of a fresh run; null = drawn from the seed.</param>
+    /// <param name="captions">Of a text model; stay the caller's.</param>
     /// <exception cref="ConfigException">Settings cannot work, do not fit the codes, or differ from those of the run to resume.</exception>
     /// <exception cref="NextPatchException">The folder cannot be written, another run holds it, or none of its checkpoints is whole.</exception>
-    public GptTrainer(CheckpointConfig config, CodeStore store, GptRunOptions options, Action<GptModel>? initialWeights = null)
+    public GptTrainer(
+        CheckpointConfig config, CodeStore store, GptRunOptions options, Action<GptModel>? initialWeights = null,
+        TrainingCaptions? captions = null)
         : base(options)
     {
         var model = config.Model.Validated();
         var given = (config.Training ?? throw new ArgumentException("The configuration has no training settings.", nameof(config))).Validated(model);
         _store = store;
         _options = options;
-        RunChecks.RequireFit(store, model);
+        RunChecks.RequireFit(store, model, captions);
         RunChecks.RequireStep(given, options.Recompute);
-        _batches = new BatchSource(store, model, given.Seed);
+        _batches = new BatchSource(store, model, given.Seed, captions);
         _training = RunExtension.Apply(given, options, _batches.TrainingCount);
         config = _config = config with { Training = _training };
-        _stages = new RunStages(model, _training, _training.CreateSchedule(_batches.TrainingCount));
+        _stages = new RunStages(model, _training, _training.CreateSchedule(_batches.TrainingCount), captions?.MeanLength);
         _learningRate = _training.CreateLearningRate(_stages.Schedule, _batches.TrainingCount);
         _times = new StageTimes(_stages.Schedule.Stages.Count);
         try

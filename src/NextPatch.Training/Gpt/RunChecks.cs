@@ -8,8 +8,8 @@ namespace NextPatch.Training.Gpt;
 /// <summary>What must hold before a run may start, so that nothing fails hours later.</summary>
 internal static class RunChecks
 {
-    /// <exception cref="ConfigException">Codes and model do not fit; every problem is listed.</exception>
-    public static void RequireFit(CodeStore store, GptConfig model)
+    /// <exception cref="ConfigException">Codes, captions and model do not fit; every problem is listed.</exception>
+    public static void RequireFit(CodeStore store, GptConfig model, TrainingCaptions? captions)
     {
         var problems = new List<string>();
         if (store.Manifest.VocabularySize > model.VocabularySize)
@@ -26,7 +26,20 @@ internal static class RunChecks
                 + $"{model.GridSide}x{model.GridSide}.");
         }
 
-        if (store.Manifest.ClassNames.Count > model.ClassCount)
+        if ((model.Text, captions) is (null, not null) or (not null, null))
+        {
+            problems.Add(captions is null
+                ? "The model takes captions, but none are given; name folders of their features."
+                : "Captions are given, but the model takes classes; leave them out, or give the model a Text.");
+        }
+        else if (model.Text is { } text && (text.FeatureWidth != captions!.Width || text.TokenCount != captions.TokenCount))
+        {
+            problems.Add(
+                $"The features of captions have {captions.Width} numbers for each of at most {captions.TokenCount} tokens, but the model takes "
+                + $"{text.FeatureWidth} for each of {text.TokenCount}.");
+        }
+
+        if (model.Text is null && store.Manifest.ClassNames.Count > model.ClassCount)
         {
             problems.Add($"The codes have {store.Manifest.ClassNames.Count} classes but the model has {model.ClassCount}.");
         }

@@ -9,11 +9,12 @@ internal sealed class RunStages
 {
     private readonly GptConfig _model;
     private readonly TrainingConfig _training;
+    private readonly double? _captionTokens;
     private GptStepPart[][] _parts;
 
-    public RunStages(GptConfig model, TrainingConfig training, PatchSchedule schedule)
+    public RunStages(GptConfig model, TrainingConfig training, PatchSchedule schedule, double? captionTokens = null)
     {
-        (_model, _training) = (model, training);
+        (_model, _training, _captionTokens) = (model, training, captionTokens);
         Set(schedule);
     }
 
@@ -27,7 +28,7 @@ internal sealed class RunStages
     [MemberNotNull(nameof(Schedule), nameof(Cost), nameof(_parts))]
     public void Set(PatchSchedule schedule)
     {
-        (Schedule, Cost) = (schedule, new TrainingCost(_model, schedule, _training));
+        (Schedule, Cost) = (schedule, new TrainingCost(_model, schedule, _training, _captionTokens));
         _parts = [.. schedule.Stages.Select(stage =>
         {
             var (images, coarse) = (ImagesPerStep(stage), stage.Index == 0 ? 0 : _training.CoarseImages(stage.PatchSide));

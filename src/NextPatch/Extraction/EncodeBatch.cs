@@ -11,6 +11,7 @@ internal sealed class EncodeBatch : IDisposable
     private readonly int _imageBytes;
     private readonly byte[] _pixels;
     private readonly List<int> _labels = [];
+    private readonly List<int> _captions = [];
 
     /// <param name="images">Room for so many.</param>
     /// <param name="imageBytes">Bytes of an image's views together.</param>
@@ -30,6 +31,9 @@ internal sealed class EncodeBatch : IDisposable
     /// <summary>[n].</summary>
     public int[] Labels => [.. _labels];
 
+    /// <summary>Lines of their captions, [n]; empty where images have none.</summary>
+    public int[] Captions => [.. _captions];
+
     /// <summary>How many of the images, the last ones, are held out.</summary>
     public int HeldOutCount { get; private set; }
 
@@ -42,8 +46,13 @@ internal sealed class EncodeBatch : IDisposable
     /// <summary>Those of them that are listed by name.</summary>
     public IReadOnlyList<BadImage> Skipped { get; set; } = [];
 
-    public void Add(ReadOnlySpan<byte> views, int label, bool isHeldOut)
+    public void Add(ReadOnlySpan<byte> views, int label, int? caption, bool isHeldOut)
     {
+        if (caption is { } line)
+        {
+            _captions.Add(line);
+        }
+
         views.CopyTo(_pixels.AsSpan(Count * _imageBytes));
         _labels.Add(label);
         HeldOutCount += isHeldOut ? 1 : 0;

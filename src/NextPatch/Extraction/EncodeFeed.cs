@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Threading.Channels;
+using NextPatch.Core;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Datasets;
 using NextPatch.Data.Sources;
@@ -15,6 +16,8 @@ internal sealed class EncodeFeed : IDisposable
 
     private readonly ChosenImages _images;
     private readonly ImageViews _views;
+    private readonly ImageCaptions? _captions;
+    private readonly int _smallestSide;
     private readonly int _batchImages;
     private readonly ImageStream _stream;
     private readonly Channel<EncodeBatch> _ready = Channel.CreateBounded<EncodeBatch>(WaitingBatches);
@@ -23,13 +26,17 @@ internal sealed class EncodeFeed : IDisposable
 
     /// <param name="images">Stays open.</param>
     /// <param name="views">What is made of each.</param>
+    /// <param name="captions">Their captions; null where they have none.</param>
+    /// <param name="smallestSide">Images with a smaller width or height count as bad.</param>
     /// <param name="batchImages">Images per batch.</param>
     /// <param name="onBad">What happens to images that cannot be read.</param>
     /// <param name="first">Place of the first image.</param>
     /// <param name="cancellation">Stops the work.</param>
-    public EncodeFeed(ChosenImages images, ImageViews views, int batchImages, OnBadImage onBad, int first, CancellationToken cancellation)
+    public EncodeFeed(
+        ChosenImages images, ImageViews views, ImageCaptions? captions, int smallestSide, int batchImages, OnBadImage onBad, int first,
+        CancellationToken cancellation)
     {
-        (_images, _views, _batchImages) = (images, views, batchImages);
+        (_images, _views, _captions, _smallestSide, _batchImages) = (images, views, captions, smallestSide, batchImages);
         _stream = new ImageStream(images, onBad, lookAhead: Math.Max(batchImages, 2 * Environment.ProcessorCount));
         _stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         _work = Task.Run(() => FillAsync(first), CancellationToken.None);
@@ -80,7 +87,7 @@ internal sealed class EncodeFeed : IDisposable
             foreach (var image in _stream.Read(Prepare, first, _stop.Token))
             {
                 batch ??= new EncodeBatch(_batchImages, imageBytes);
-                batch.Add(image.Value.AsSpan(0, imageBytes), image.Label, image.Index >= _images.TrainCount);
+                batch.Add(image.Value.AsSpan(0, imageBytes), image.Label, _captions?.LineOf(image.Index), image.Index >= _images.TrainCount);
                 ArrayPool<byte>.Shared.Return(image.Value);
                 if (batch.Count == batch.Capacity)
                 {
@@ -99,6 +106,13 @@ internal sealed class EncodeFeed : IDisposable
 
         byte[] Prepare(RgbImage image, int place)
         {
+            if (Math.Min(image.Width, image.Height) < _smallestSide)
+            {
+                throw new NextPatchException(
+                    $"'{_images.PathOf(place)}' is too small: {image.Width}x{image.Height}, and SmallestSide is {_smallestSide}.")
+                { Settings = ["SmallestSide"] };
+            }
+
             var views = ArrayPool<byte>.Shared.Rent(imageBytes);
             _views.Write(image, views.AsSpan(0, imageBytes));
             return views;

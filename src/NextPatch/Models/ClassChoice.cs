@@ -10,7 +10,7 @@ internal static class ClassChoice
     /// <summary>Every class.</summary>
     public const string All = "all";
 
-    /// <summary>One label per image: the classes asked for, in turn or drawn.</summary>
+    /// <summary>One label per image: the classes asked for, in turn or drawn; zeros where captions condition the model.</summary>
     /// <param name="classes">By number or name; "all" for every class.</param>
     /// <param name="count">Number of images.</param>
     /// <param name="config">The model's.</param>
@@ -27,6 +27,11 @@ internal static class ClassChoice
         if (count < 1)
         {
             throw Wrong($"Count {count} must be at least 1.");
+        }
+
+        if (config.Model.Text is not null)
+        {
+            return new int[count]; // prompts say what is drawn
         }
 
         if (classes.Count == 0)

@@ -15,11 +15,13 @@ internal sealed class SampleModel : IDisposable
 
     private readonly Task<string> _hash;
     private readonly Task<string>? _tokenizerHash;
+    private readonly Lazy<PromptEncoder> _prompts;
 
     private SampleModel(
         IGenerationEngine engine, CheckpointConfig config, IImageTokenizer? tokenizer, string kindName, Task<string> hash,
-        Task<string>? tokenizerHash)
+        Task<string>? tokenizerHash, PromptEncoderChoice prompts, Action<string>? onNote)
     {
+        _prompts = new Lazy<PromptEncoder>(() => PromptEncoder.Open(config, prompts, onNote));
         Engine = engine;
         Config = config;
         Tokenizer = tokenizer;
@@ -44,6 +46,15 @@ internal sealed class SampleModel : IDisposable
     /// <summary>Where <see cref="Tokenizer"/> lies; without one, where the tokenizer of the codes lay, null when unknown.</summary>
     public string? TokenizerPath { get; private set; }
 
+    /// <summary>Whether prompts say what is drawn; else classes do.</summary>
+    public bool TakesPrompts => Config.Model.Text is not null;
+
+    /// <summary>The features of prompts, by the text encoder that the model was trained with; it is opened when it is first needed.</summary>
+    /// <inheritdoc cref="PromptEncoder.Encode"/>
+    /// <exception cref="NextPatchException">The text encoder is missing, damaged, or another one.</exception>
+    public IReadOnlyList<PromptFeatures> Encode(IReadOnlyList<string> prompts, Action<string>? onNote, CancellationToken cancellation = default)
+        => _prompts.Value.Encode(prompts, onNote, cancellation);
+
     /// <summary>For a model whose files existed only while they were read.</summary>
     public void ForgetTokenizerPath() => TokenizerPath = null;
 
@@ -58,11 +69,14 @@ internal sealed class SampleModel : IDisposable
     /// <param name="precision">Arithmetic of the transformer; bfloat16 halves its memory.</param>
     /// <param name="backend">Computes; null = what lies beside the program.</param>
     /// <param name="onConfig">Told the configuration before the weights load, which may take minutes; what it throws ends the loading.</param>
+    /// <param name="prompts">The text encoder of a model that captions condition.</param>
+    /// <param name="onNote">Receives a warning about it.</param>
     /// <exception cref="NextPatchException">Something is missing or damaged, or model and tokenizer do not belong together.</exception>
     public static SampleModel Load(
         string model, string? tokenizer = null, WeightsKind kind = WeightsKind.Auto, int? imageSize = null,
         ComputePrecision precision = ComputePrecision.Fp32,
-        IComputeBackend? backend = null, Action<CheckpointConfig>? onConfig = null)
+        IComputeBackend? backend = null, Action<CheckpointConfig>? onConfig = null, PromptEncoderChoice? prompts = null,
+        Action<string>? onNote = null)
     {
         using var source = ModelSource.Open(model, kind);
         var config = source.ResolveConfig(imageSize);
@@ -105,7 +119,7 @@ internal sealed class SampleModel : IDisposable
                 tokenizerHash?.GetAwaiter().GetResult();
             }
 
-            return new SampleModel(engine, config, decoder, source.KindName, hash, tokenizerHash)
+            return new SampleModel(engine, config, decoder, source.KindName, hash, tokenizerHash, prompts ?? new PromptEncoderChoice(), onNote)
             {
                 TokenizerPath = tokenizerFolder is null ? config.TokenizerPath : Path.GetFullPath(tokenizerFolder),
             };
@@ -120,6 +134,11 @@ internal sealed class SampleModel : IDisposable
 
     public void Dispose()
     {
+        if (_prompts.IsValueCreated)
+        {
+            _prompts.Value.Dispose();
+        }
+
         Engine.Dispose();
         Tokenizer?.Dispose();
     }

@@ -12,6 +12,10 @@ internal sealed record SampleSet
 
     public required IReadOnlyList<string> ClassNames { get; init; }
 
+    /// <summary>Prompt of each image; null where classes were drawn.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public IReadOnlyList<string>? Prompts { get; init; }
+
     public required ulong Seed { get; init; }
 
     public required long FirstIndex { get; init; }

@@ -11,6 +11,7 @@ internal sealed class SampleSheet
     private const int MaxRows = 40;
     private const int MaxColumns = 10;
     private const int PixelsPerImage = 64;
+    private const int LongestName = 40;
 
     private readonly IReadOnlyList<string> _classNames;
     private readonly SortedDictionary<int, List<RgbImage>> _rows = [];
@@ -51,6 +52,6 @@ internal sealed class SampleSheet
             [.. _rows.Values.SelectMany(row => row.Concat(Enumerable.Repeat(blank, columns - row.Count)))],
             columns,
             Math.Max(1, PixelsPerImage / first.Width),
-            [.. _rows.Keys.Select(label => NameOf(label, _classNames))]);
+            [.. _rows.Keys.Select(label => NameOf(label, _classNames)).Select(name => name.Length > LongestName ? name[..LongestName] : name)]);
     }
 }

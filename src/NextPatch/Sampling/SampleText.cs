@@ -12,22 +12,32 @@ internal static class SampleText
 
     /// <param name="model">Drew it.</param>
     /// <param name="request">It is one of these images.</param>
-    /// <param name="index">Its place in the whole set: FirstIndex and on.</param>
-    /// <param name="label">Its class.</param>
+    /// <param name="place">Its place among them.</param>
     /// <param name="size">Null: as drawn.</param>
     /// <returns>Text by keyword.</returns>
-    public static Dictionary<string, string> For(SampleModel model, GenerationRequest request, long index, int label, EvaluationSize? size = null)
-        => new()
+    public static Dictionary<string, string> For(SampleModel model, GenerationRequest request, int place, EvaluationSize? size = null)
+    {
+        var text = new Dictionary<string, string>
         {
             ["Software"] = $"NextPatch {Version}",
             ["seed"] = request.Seed.ToString(CultureInfo.InvariantCulture),
-            ["index"] = index.ToString(CultureInfo.InvariantCulture),
-            ["class"] = label.ToString(CultureInfo.InvariantCulture),
-            ["className"] = SampleSheet.NameOf(label, model.Config.ClassNames),
-            ["settings"] = Rules(request.Sampling) + Size(size),
-            ["weights"] = model.KindName,
-            ["modelHash"] = model.Hash,
+            ["index"] = (request.FirstIndex + place).ToString(CultureInfo.InvariantCulture),
         };
+        if (request.Prompts is { } prompts)
+        {
+            text["prompt"] = prompts[place].Text;
+        }
+        else
+        {
+            text["class"] = request.Labels[place].ToString(CultureInfo.InvariantCulture);
+            text["className"] = SampleSheet.NameOf(request.Labels[place], model.Config.ClassNames);
+        }
+
+        text["settings"] = Rules(request.Sampling) + Size(size);
+        text["weights"] = model.KindName;
+        text["modelHash"] = model.Hash;
+        return text;
+    }
 
     private static string Size(EvaluationSize? size)
         => size is null

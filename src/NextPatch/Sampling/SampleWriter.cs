@@ -12,8 +12,8 @@ using NextPatch.Data.Imaging;
 namespace NextPatch.Sampling;
 
 /// <summary>
-/// Draws images and writes them: numbered PNG files, <c>grid.png</c>, <c>samples.npz</c> and <c>samples.json</c>; without a tokenizer
-/// <c>codes.npz</c> instead of images.
+/// Draws images and writes them: numbered PNG files, <c>grid.png</c>, <c>samples.npz</c> and <c>samples.json</c>, of prompts also
+/// <c>captions.txt</c>; without a tokenizer <c>codes.npz</c> instead of images.
 /// </summary>
 /// <remarks>Works in parts of fixed size, so that memory does not grow with the number of images.</remarks>
 internal sealed class SampleWriter
@@ -63,6 +63,11 @@ internal sealed class SampleWriter
             WriteImages(paths, new SampleDecoder(_model.Tokenizer, _size), request, progress, cancellation);
         }
 
+        if (request.Prompts is { } prompts)
+        {
+            PromptFiles.Write(paths, prompts, request.FirstIndex, Format);
+        }
+
         AtomicFile.WriteText(paths.Description, JsonSerializer.Serialize(Describe(request), SampleSetJson.Default.SampleSet));
     }
 
@@ -87,7 +92,8 @@ internal sealed class SampleWriter
     private void WriteImages(
         SamplePaths paths, SampleDecoder decoder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
     {
-        var (side, sheet) = (decoder.Side, new SampleSheet(_model.Config.ClassNames));
+        var rows = request.Prompts?.Select(prompt => prompt.Text).Distinct().ToList();
+        var (side, sheet) = (decoder.Side, new SampleSheet(rows ?? _model.Config.ClassNames));
         int[] firstCodes = [];
         using (var archive = new NpzWriter(paths.Archive))
         {
@@ -100,15 +106,15 @@ internal sealed class SampleWriter
                 for (var i = 0; i < part.Labels.Count; i++)
                 {
                     var image = new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray());
-                    var (index, label) = (part.FirstIndex + i, part.Labels[i]);
+                    var index = part.FirstIndex + i;
                     if (stored is null)
                     {
                         // Whole or absent: a later --resume takes what is there.
-                        var bytes = PictureEncoder.Encode(image, Format, SampleText.For(_model, request, index, label, _size));
+                        var bytes = PictureEncoder.Encode(image, Format, SampleText.For(_model, part, i, _size));
                         AtomicFile.Write(Path.Combine(paths.Images, FileName(index, Format)), file => file.Write(bytes));
                     }
 
-                    sheet.Add(label, image);
+                    sheet.Add(part.Prompts is null ? part.Labels[i] : rows!.IndexOf(part.Prompts[i].Text), image);
                 }
 
                 progress?.Report((int)(part.FirstIndex - request.FirstIndex) + part.Labels.Count);
@@ -134,7 +140,7 @@ internal sealed class SampleWriter
         {
             var index = part.FirstIndex + i;
             var path = Path.Combine(folder, FileName(index));
-            if (!File.Exists(path) || ReadPixels(path, SampleText.For(_model, part, index, part.Labels[i], _size)) is not { } image
+            if (!File.Exists(path) || ReadPixels(path, SampleText.For(_model, part, i, _size)) is not { } image
                 || (image.Width, image.Height) != (side, side))
             {
                 return null;
@@ -202,6 +208,7 @@ internal sealed class SampleWriter
     private SampleSet Describe(GenerationRequest request) => new()
     {
         Labels = request.Labels,
+        Prompts = request.Prompts?.Select(prompt => prompt.Text).ToList(),
         ClassNames = _model.Config.ClassNames,
         Seed = request.Seed,
         FirstIndex = request.FirstIndex,
@@ -226,6 +233,9 @@ internal sealed class SampleWriter
 /// <param name="HasPublishedGrid">The sheet is laid out as the published sampler does, without class names.</param>
 internal sealed record SamplePaths(string Images, string Grid, string Archive, string Description, bool HasPublishedGrid = false)
 {
+    /// <summary>Folder of captions.txt, and with the published layout result.jsonl, of images that were drawn from prompts.</summary>
+    public string Prompts { get; private init; } = Path.GetDirectoryName(Path.GetFullPath(Archive))!;
+
     /// <summary>Everything in one folder.</summary>
     /// <param name="folder">Takes grid.png, samples.npz (codes.npz) and samples.json.</param>
     /// <param name="images">Takes the PNG files; null: the same folder.</param>
@@ -234,10 +244,16 @@ internal sealed record SamplePaths(string Images, string Grid, string Archive, s
         => new(images ?? folder, Path.Combine(folder, "grid.png"), Path.Combine(folder, hasImages ? "samples.npz" : "codes.npz"),
             Path.Combine(folder, "samples.json"));
 
-    /// <summary>As the published samplers lay it out: a folder of images, and beside it files of the same name.</summary>
-    public static SamplePaths Published(string folder, string name)
+    /// <summary>
+    /// As the published samplers lay it out: a folder of images, and beside it files of the same name. Of prompts the images lie in <c>images/</c>
+    /// of that folder, beside what says which is of which.
+    /// </summary>
+    public static SamplePaths Published(string folder, string name, bool arePrompts)
     {
         var path = Path.Combine(folder, name);
-        return new(path, path + ".png", path + ".npz", path + ".json", HasPublishedGrid: true);
+        return new(arePrompts ? Path.Combine(path, "images") : path, path + ".png", path + ".npz", path + ".json", HasPublishedGrid: true)
+        {
+            Prompts = path,
+        };
     }
 }

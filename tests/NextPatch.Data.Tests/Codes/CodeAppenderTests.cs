@@ -132,10 +132,10 @@ public sealed class CodeAppenderTests
         using var folder = new TemporaryFolder();
         using var appender = Open(folder["codes"], CodeLayout.Store);
         var one = new AppendProgress { Next = 1, Count = 1 };
-        Assert.Throws<ArgumentException>(() => appender.Append([0, 1, 2, 3, 4, 5, 6, 50], [0], one));
-        Assert.Throws<ArgumentException>(() => appender.Append([0, 1, 2, 3, 4, 5, 6], [0], one));
-        Assert.Throws<ArgumentException>(() => appender.Append(Codes(0, 1), [2], one));
-        Assert.Throws<ArgumentException>(() => appender.Append(Codes(0, 1), [0], one with { Count = 2 }));
+        Assert.Throws<ArgumentException>(() => appender.Append([0, 1, 2, 3, 4, 5, 6, 50], [0], [], one));
+        Assert.Throws<ArgumentException>(() => appender.Append([0, 1, 2, 3, 4, 5, 6], [0], [], one));
+        Assert.Throws<ArgumentException>(() => appender.Append(Codes(0, 1), [2], [], one));
+        Assert.Throws<ArgumentException>(() => appender.Append(Codes(0, 1), [0], [], one with { Count = 2 }));
         Assert.Contains("None of the images", Assert.Throws<NextPatchException>(appender.Publish).Message, StringComparison.Ordinal);
     }
 
@@ -145,7 +145,7 @@ public sealed class CodeAppenderTests
         using var folder = new TemporaryFolder();
         using (var killed = Open(folder["codes"], CodeLayout.Store))
         {
-            killed.Append(Codes(0, 1), [0], new AppendProgress { Next = 3, Count = 1, SkippedCount = 2, Skipped = [new BadImage(1, "p", "why")] });
+            killed.Append(Codes(0, 1), [0], [], new AppendProgress { Next = 3, Count = 1, SkippedCount = 2, Skipped = [new BadImage(1, "p", "why")] });
             killed.Save();
         }
 
@@ -180,7 +180,7 @@ public sealed class CodeAppenderTests
 
     private static void Append(CodeAppender appender, int first, int end, int total = 12)
         => appender.Append(
-            Codes(first, end), Labels(first, end), new AppendProgress { Next = end, Count = end, HeldOutCount = Math.Max(0, end - total + 2) });
+            Codes(first, end), Labels(first, end), [], new AppendProgress { Next = end, Count = end, HeldOutCount = Math.Max(0, end - total + 2) });
 
     private static int[] Codes(int first, int end) => [.. Enumerable.Range(first * PerImage, (end - first) * PerImage).Select(i => i * 7 % 50)];
 

@@ -69,7 +69,7 @@ public sealed class HostileStoreTests
         using var folder = new TemporaryFolder();
         using (var appender = CodeAppender.Open(folder["codes"], Planned, CodeLayout.Published, new Dictionary<string, string>()))
         {
-            appender.Append([1, 2, 3, 4], [0], new AppendProgress { Next = 1, Count = 1 });
+            appender.Append([1, 2, 3, 4], [0], [], new AppendProgress { Next = 1, Count = 1 });
         }
 
         var part = folder["codes/toy8_codes.partial"];
@@ -151,7 +151,7 @@ public sealed class HostileStoreTests
     private static void Complete(string folder)
     {
         using var appender = Open(folder);
-        appender.Append([1, 2, 3, 4, 5, 6, 7, 0], [0, 1], new AppendProgress { Next = 2, Count = 2 });
+        appender.Append([1, 2, 3, 4, 5, 6, 7, 0], [0, 1], [], new AppendProgress { Next = 2, Count = 2 });
         appender.Publish();
     }
 

@@ -1,4 +1,6 @@
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Loading;
+using static TorchSharp.torch;
 
 namespace NextPatch.Goldens.Cases;
 
@@ -10,11 +12,11 @@ internal static class CausalMaskCase
         var golden = run.Golden;
         var arrays = golden.Arrays();
         var (padding, expected, args) = (arrays["emb_masks"], arrays["causal_mask"], golden.Config["ModelArgs"]!);
-        var (conditionTokens, isToken) =
-            ((int)args["cls_token_num"]!, padding.ToInt64().Chunk((int)padding.Shape[1]).Select(row => row.Select(v => v != 0).ToArray()));
-        var (mask, side) = PrefixMask.Build([.. isToken], conditionTokens + (int)golden.Config["n_new"]!, (double)golden.Config["cfg_scale"]! > 1);
-        run.Same("mask side", side, (int)expected.Shape[^1]);
-        run.Close("causal_mask", [.. mask.Select(may => may ? 1.0 : 0.0)], expected.ToDoubles(), expected.Shape, golden.Tolerance("default"));
+        var (conditionTokens, isToken) = ((int)args["cls_token_num"]!, StateLoader.ToTensor(padding).to_type(ScalarType.Bool));
+        var rows = (double)golden.Config["cfg_scale"]! > 1 ? cat([isToken, isToken]) : isToken;  // [B or 2 B, K]
+        var side = (conditionTokens + (int)golden.Config["n_new"]! + 7) / 8 * 8;                 // the published mask is rounded up
+        var mask = PrefixMask.Build(rows, side).squeeze(1).to_type(ScalarType.Float32);          // [B or 2 B, S, S]
+        run.Close("causal_mask", mask, expected, golden.Tolerance("default"));
         if (arrays.TryGetValue("freqs_shape", out var shape))
         {
             int headWidth = (int)args["dim"]! / (int)args["n_head"]!, grid = GoldenCase.SideOf((long)args["block_size"]!);

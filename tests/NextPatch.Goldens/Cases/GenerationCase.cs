@@ -58,7 +58,7 @@ internal static class GenerationCase
         var codes = tokens.ToInt64();
         var (raw, mixed, mixedMax) = (new List<double>(), new List<double>(), new List<double>());
         using var noGrad = no_grad();
-        using var cache = new KvCache(config, sampling.IsGuided ? 2 * images : images, config.CodesPerImage, model.Head);
+        using var cache = new KvCache(config, sampling.IsGuided ? 2 * images : images, config.SequenceLength, model.Head);
         for (var step = 0; step < steps; step++)
         {
             using var scope = NewDisposeScope();

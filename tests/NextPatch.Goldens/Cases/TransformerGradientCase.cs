@@ -11,7 +11,7 @@ namespace NextPatch.Goldens.Cases;
 /// <summary>Logits, loss, rotary table and the gradient of every parameter of a class-conditional transformer at every patch size.</summary>
 internal static class TransformerGradientCase
 {
-    private const string GradientPrefix = "grad.";
+    public const string GradientPrefix = "grad.";
 
     public static void Run(CaseRun run)
     {
@@ -60,7 +60,7 @@ internal static class TransformerGradientCase
         model.zero_grad();
     }
 
-    private static void CheckGradients(
+    public static void CheckGradients(
         CaseRun run, GptModel model, string what, IReadOnlyDictionary<string, HostTensor> expected, Tolerance tolerance)
     {
         var parameters = model.named_parameters().ToDictionary(p => p.name, p => p.parameter);

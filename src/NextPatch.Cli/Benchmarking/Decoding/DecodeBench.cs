@@ -52,17 +52,20 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
         return _figures;
     }
 
-    private void MeasureCodes(
-        Dictionary<string, StoredTensor> state, WeightStorage storage, string name, TorchSteps? torch, CancellationToken cancellation)
-    {
-        using var bandwidth = new ReadBandwidth(Environment.ProcessorCount);
-        var weights = (_config.BlockMatrixWeights * _config.LayerCount) + ((long)_config.VocabularySize * _config.Width);
-        var bytes = weights * storage switch
+    /// <summary>Bytes of the weights that a pass reads.</summary>
+    public static double BytesPerPass(GptConfig config, WeightStorage storage)
+        => ((config.BlockMatrixWeights * config.LayerCount) + ((double)config.VocabularySize * config.Width)) * storage switch
         {
             WeightStorage.Float32 => 4,
             WeightStorage.BFloat16 => 2,
             _ => 1 + ((double)sizeof(float) / Int8Quantization.BlockLength),
         };
+
+    private void MeasureCodes(
+        Dictionary<string, StoredTensor> state, WeightStorage storage, string name, TorchSteps? torch, CancellationToken cancellation)
+    {
+        using var bandwidth = new ReadBandwidth(Environment.ProcessorCount);
+        var bytes = BytesPerPass(_config, storage);
         using var decoder = GptDecoders.Create(_config, state, storage, 2 * plan.Images.Max(), Environment.ProcessorCount);
         foreach (var images in plan.Images)
         {

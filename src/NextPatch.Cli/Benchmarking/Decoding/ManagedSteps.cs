@@ -1,3 +1,4 @@
+using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 using NextPatch.Cpu.Gpt;
 
@@ -10,12 +11,17 @@ internal sealed class ManagedSteps : IDisposable
     private readonly DecodeRow[] _rows;
     private readonly LogitsProcessor[] _processors;
     private readonly Action<int, int> _draw;
+    private readonly Func<int, PromptFeatures>? _prompt;
     private double[] _fastest = [];
+    private int _prompts;
     private int _position;
 
-    public ManagedSteps(IGptDecoder decoder, int images)
+    /// <param name="decoder">Stays the caller's.</param>
+    /// <param name="images">Side by side, each guided.</param>
+    /// <param name="prompt">Makes a prompt, another one for another number; null where classes condition the model.</param>
+    public ManagedSteps(IGptDecoder decoder, int images, Func<int, PromptFeatures>? prompt = null)
     {
-        _decoder = decoder;
+        (_decoder, _prompt) = (decoder, prompt);
         _rows = [.. Enumerable.Range(0, 2 * images).Select(_ => new DecodeRow(decoder.TakeSlot(), 0, 0))];
         _processors = [.. Enumerable.Range(0, images).Select(_ => new LogitsProcessor(new SamplingConfig(), decoder.Config.VocabularySize))];
         _draw = (image, _) =>
@@ -29,12 +35,24 @@ internal sealed class ManagedSteps : IDisposable
 
     public double Products { get; private set; } = double.MaxValue;
 
+    /// <summary>Seconds before the first code of an image.</summary>
+    public double Prefill { get; private set; } = double.MaxValue;
+
     public void Measure(int codes)
     {
         if (_fastest.Length != codes)
         {
             Array.Resize(ref _fastest, codes);
             Array.Fill(_fastest, double.MaxValue);
+        }
+
+        if (_prompt is not null)
+        {
+            foreach (var row in _rows)
+            {
+                var encoded = _decoder.Encode(_prompt(_prompts++)); // a new one each time: engines remember what they computed
+                Prefill = Math.Min(Prefill, StepSeconds.Measure(() => _decoder.Prefill(row.Slot, encoded)));
+            }
         }
 
         for (var i = 0; i < codes; i++)

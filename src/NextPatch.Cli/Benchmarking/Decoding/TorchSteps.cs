@@ -23,7 +23,7 @@ internal sealed class TorchSteps : IDisposable
         _model = new GptModel(config);
         StateLoader.Load(_model, state, "formula");
         _model.eval();
-        _cache = new KvCache(config, 2 * Images, config.CodesPerImage, _model.Head);
+        _cache = new KvCache(config, 2 * Images, config.SequenceLength, _model.Head);
     }
 
     public double Code => _fastest.Average();

@@ -58,7 +58,7 @@ internal sealed class FusedGpt : IGptPass
     /// </summary>
     /// <param name="config">The model.</param>
     /// <param name="precision">Type of products and activations.</param>
-    /// <param name="rows">Images times tokens of the largest micro-batch.</param>
+    /// <param name="rows">Images times tokens of the largest micro-batch, condition rows included.</param>
     /// <param name="recompute">Activation checkpointing.</param>
     public static long BytesFor(GptConfig config, ComputePrecision precision, long rows, bool recompute)
         => precision == ComputePrecision.Bf16
@@ -66,15 +66,17 @@ internal sealed class FusedGpt : IGptPass
             : FusedGptModel<Fp32, Simd1>.BytesFor(config, rows, recompute);
 
     /// <inheritdoc/>
-    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1)
-        => _pass.Forward(labels, codes, geometry, seed, scale);
+    public double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
+        CaptionBatch? captions = null)
+        => _pass.Forward(labels, codes, geometry, seed, scale, captions);
 
     /// <inheritdoc/>
     public void Backward() => _pass.Backward();
 
     /// <inheritdoc/>
-    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
-        => _pass.Evaluate(labels, codes, geometry);
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions = null)
+        => _pass.Evaluate(labels, codes, geometry, captions);
 
     /// <inheritdoc/>
     public void Dispose() => _pass.Dispose();

@@ -9,7 +9,8 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt.Fused;
 
-// Shape letters: B images, N tokens per image, R = B N rows, r rows of a chunk, C width, V vocabulary, P codes per patch.
+// Shape letters: B images, K condition rows, N patches per image, R = B (K + N - 1) rows, r rows of a chunk, C width, V vocabulary, P codes per
+// patch.
 
 /// <summary><see cref="FusedGpt"/> for one type of activations.</summary>
 internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
@@ -29,14 +30,17 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     private readonly FusedGptBlock<T, L>[] _blocks;
     private readonly FusedLinear<T> _head;
     private readonly Activation _final, _finalNormed, _finalInverse, _logits;
-    private readonly Dictionary<int, RotaryRows> _rotary = [];
+    private readonly Activation _predicting, _predictingGradient; // [B N, C]: the rows that predict patches, where captions come before them
+    private readonly Dictionary<(int Side, int ConditionRows), RotaryRows> _rotary = [];
     private PassState? _state;
 
     public FusedGptModel(GptModel model, bool recompute, PatchObjective objective)
     {
         (_model, _recompute, _objective) = (model, recompute, objective);
         var config = model.Config;
-        _parameters = model.named_parameters().ToDictionary(p => p.name, p => new FusedParameter(p.parameter));
+        // The embedding of captions, a small part of the work, is libtorch's, gradients included.
+        _parameters = model.named_parameters().Where(p => !p.name.StartsWith("cls_embedding.cap_proj.", StringComparison.Ordinal))
+            .ToDictionary(p => p.name, p => new FusedParameter(p.parameter));
         _shared = new Workspace<T>(config);
         var kept = new SavedActivations<T>[config.LayerCount];
         for (var layer = 0; layer < kept.Length; layer++)
@@ -49,6 +53,8 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         _final = new Activation(config.Width, ScalarType.Float32);
         _finalNormed = new Activation(config.Width, TensorMemory.TypeOf<T>());
         _finalInverse = new Activation(1, ScalarType.Float32);
+        _predicting = new Activation(config.Width, TensorMemory.TypeOf<T>());
+        _predictingGradient = new Activation(config.Width, TensorMemory.TypeOf<T>());
         _logits = new Activation(config.VocabularySize, TensorMemory.TypeOf<T>());
         Refresh();
     }
@@ -83,20 +89,25 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         _head.Refresh();
     }
 
-    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale)
+    public double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale, CaptionBatch? captions)
     {
         using var noGrad = no_grad();
-        var dropout = new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount);
-        _state = new PassState(labels, codes, geometry, dropout, Rotary(geometry), AttachGradients());
+        Forget();
+        var rows = captions is null ? null : new CaptionRows(_model, captions, withGradients: true);
+        var tokens = geometry.PatchCount - 1 + (rows?.Count ?? 1);
+        var dropout = new GptDropout(_model.Config, seed, labels.Length, tokens);
+        _state = new PassState(labels, codes, geometry, rows, dropout, Rotary(geometry, rows), AttachGradients());
         Hidden(_state);
         return Head(_state, scale, withGradients: true);
     }
 
-    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions)
     {
         using var noGrad = no_grad();
-        _state = null; // the activations of a pass before this one are overwritten
-        var state = new PassState(labels, codes, geometry, GptDropout.None(_model.Config), Rotary(geometry), Add: false);
+        Forget(); // the activations of a pass before this one are overwritten
+        using var rows = captions is null ? null : new CaptionRows(_model, captions, withGradients: false);
+        var state = new PassState(labels, codes, geometry, rows, GptDropout.None(_model.Config), Rotary(geometry, rows), Add: false);
         Hidden(state);
         return Head(state, 1, withGradients: false);
     }
@@ -105,7 +116,6 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     {
         using var noGrad = no_grad();
         var state = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
-        _state = null;
         Clock.Start();
         var last = _blocks[^1];
         NormKernel<L>.Backward(
@@ -117,20 +127,24 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         {
             if (_recompute && block != last)
             {
-                block.Forward(state.Labels.Length, state.Geometry.PatchCount, null, default, state.Rotary, state.Dropout, isAgain: true);
+                block.Forward(state.Labels.Length, state.Tokens, null, default, state.Rotary, state.Dropout, state.Captions?.Firsts, isAgain: true);
             }
 
-            block.Backward(state.Labels.Length, state.Geometry.PatchCount, state.Dropout, state.Add);
+            block.Backward(state.Labels.Length, state.Tokens, state.Dropout, state.Add);
         }
 
         EmbeddingKernel<L>.Backward(
-            state.Labels, state.Codes, state.Geometry, _model.Config.Width, _objective.FactorsOf(state.Geometry), Classes.GradientAddress,
-            Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
+            state.Labels, state.Codes, state.Geometry, _model.Config.Width, _objective.FactorsOf(state.Geometry),
+            state.Captions?.Gradients ?? ConditionRows.Classes(Classes!.GradientAddress), Codes.GradientAddress, state.Dropout.Tokens,
+            (float*)_shared.ResidualGradient.Address);
+        state.Captions?.Backward();
+        Forget();
         Clock.Lap(StepPart.Embedding);
     }
 
     public void Dispose()
     {
+        Forget();
         Array.ForEach(_blocks, b =>
         {
             b.Dispose();
@@ -138,7 +152,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         });
         _shared.Dispose();
         _head.Dispose();
-        foreach (var activation in (Activation[])[_final, _finalNormed, _finalInverse, _logits])
+        foreach (var activation in (Activation[])[_final, _finalNormed, _finalInverse, _logits, _predicting, _predictingGradient])
         {
             activation.Dispose();
         }
@@ -149,7 +163,8 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         }
     }
 
-    private FusedParameter Classes => _parameters["cls_embedding.embedding_table.weight"];
+    /// <summary>Null where captions condition the model.</summary>
+    private FusedParameter? Classes => _parameters.GetValueOrDefault("cls_embedding.embedding_table.weight");
 
     private FusedParameter Codes => _parameters["tok_embeddings.weight"];
 
@@ -167,15 +182,16 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         Resize(state.Rows);
         Clock.Start();
         EmbeddingKernel<L>.Forward(
-            state.Labels, state.Codes, geometry, config.Width, _objective.FactorsOf(geometry), Classes.Address, Codes.Address, state.Dropout.Tokens,
+            state.Labels, state.Codes, geometry, config.Width, _objective.FactorsOf(geometry),
+            state.Captions?.Rows ?? ConditionRows.Classes(Classes!.Address), Codes.Address, state.Dropout.Tokens,
             (float*)_blocks[0].Kept.Input.Address);
         Clock.Lap(StepPart.Embedding);
         FusedGptBlock<T, L>? before = null;
         foreach (var block in _blocks)
         {
             block.Forward(
-                state.Labels.Length, geometry.PatchCount, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state),
-                state.Rotary, state.Dropout);
+                state.Labels.Length, state.Tokens, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state),
+                state.Rotary, state.Dropout, state.Captions?.Firsts);
             before = block;
         }
 
@@ -192,21 +208,23 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     private double Head(PassState state, double scale, bool withGradients)
     {
         var (vocabulary, codesPerPatch) = (_model.Config.VocabularySize, state.Geometry.CodesPerPatch);
-        var chunk = (int)ChunkRows(vocabulary, state.Rows);
-        var losses = new double[state.Rows];
+        var rows = state.Labels.Length * state.Geometry.PatchCount; // [B N]
+        var chunk = (int)ChunkRows(vocabulary, rows);
+        var losses = new double[rows];
+        var (predicting, predictingGradient) = Predicting(state);
         var (targets, targetWeights) = (state.Targets(), _objective.TargetWeightsOf(state.Geometry));
-        for (var start = 0; start < state.Rows; start += chunk)
+        for (var start = 0; start < rows; start += chunk)
         {
-            var count = Math.Min(chunk, state.Rows - start);
+            var count = Math.Min(chunk, rows - start);
             _logits.Resize(count);
-            using var hidden = _finalNormed.Tensor.narrow(0, start, count);          // [r, C]
-            using var gradient = _shared.NormedGradient.Tensor.narrow(0, start, count); // [r, C]
+            using var hidden = predicting.Tensor.narrow(0, start, count);            // [r, C]
+            using var gradient = predictingGradient.Tensor.narrow(0, start, count);  // [r, C]
             _head.Forward(hidden, _logits.Tensor);                                   // [r, V]
             Clock.Lap(StepPart.Head);
             fixed (int* target = &targets[start * codesPerPatch])
             fixed (double* loss = &losses[start])
             {
-                CrossEntropyKernel<L>.Run(count, vocabulary, (T*)_logits.Address, target, targetWeights, (float)(scale / state.Rows), loss);
+                CrossEntropyKernel<L>.Run(count, vocabulary, (T*)_logits.Address, target, targetWeights, (float)(scale / rows), loss);
             }
 
             Clock.Lap(StepPart.Loss);
@@ -220,7 +238,52 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
             _head.WeightGradient(_logits.Tensor, hidden, _shared.WeightGradient, state.Add || start > 0, Clock, StepPart.Head);
         }
 
+        if (withGradients && state.Captions is not null)
+        {
+            Spread(state);
+        }
+
         return losses.Average();
+    }
+
+    /// <summary>The rows that predict patches, and room for their gradients: all rows where nothing but a class token comes before the image.</summary>
+    private (Activation Rows, Activation Gradients) Predicting(PassState state)
+    {
+        if (state.Captions is null)
+        {
+            return (_finalNormed, _shared.NormedGradient);
+        }
+
+        var (patches, width) = (state.Geometry.PatchCount, _model.Config.Width);
+        _predicting.Resize(state.Labels.Length * patches);
+        _predictingGradient.Resize(state.Labels.Length * patches);
+        for (var image = 0; image < state.Labels.Length; image++)
+        {
+            var first = ((image + 1) * state.Tokens) - patches;
+            new ReadOnlySpan<T>((T*)_finalNormed.Address + ((long)first * width), patches * width)
+                .CopyTo(new Span<T>((T*)_predicting.Address + ((long)image * patches * width), patches * width));
+        }
+
+        return (_predicting, _predictingGradient);
+    }
+
+    /// <summary>Gradients of the rows that predict patches into those of all rows; the others, before a caption's last token, have none.</summary>
+    private void Spread(PassState state)
+    {
+        var (patches, width, before) = (state.Geometry.PatchCount, _model.Config.Width, state.Tokens - state.Geometry.PatchCount);
+        for (var image = 0; image < state.Labels.Length; image++)
+        {
+            var to = (T*)_shared.NormedGradient.Address + ((long)image * state.Tokens * width);
+            new Span<T>(to, before * width).Clear();
+            new ReadOnlySpan<T>((T*)_predictingGradient.Address + ((long)image * patches * width), patches * width)
+                .CopyTo(new Span<T>(to + ((long)before * width), patches * width));
+        }
+    }
+
+    private void Forget()
+    {
+        _state?.Captions?.Dispose();
+        _state = null;
     }
 
     /// <summary>Gives every parameter its gradient where the step begins; gradients that kernels add to start at zero.</summary>
@@ -247,13 +310,14 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         }
     }
 
-    private RotaryRows Rotary(PatchGeometry geometry)
+    private RotaryRows Rotary(PatchGeometry geometry, CaptionRows? captions)
     {
-        if (!_rotary.TryGetValue(geometry.PatchSide, out var rows))
+        var key = (geometry.PatchSide, captions?.Count ?? 1);
+        if (!_rotary.TryGetValue(key, out var rows))
         {
             var config = _model.Config;
-            var table = RotaryEmbedding2d.Table(geometry, _objective.Position, config.HeadWidth, conditionTokens: 1, config.RopeBase);
-            _rotary[geometry.PatchSide] = rows = new RotaryRows(table, config.HeadWidth);
+            var table = RotaryEmbedding2d.Table(geometry, _objective.Position, config.HeadWidth, key.Item2, config.RopeBase);
+            _rotary[key] = rows = new RotaryRows(table, config.HeadWidth);
         }
 
         return rows;
@@ -261,15 +325,19 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
 
     /// <summary>What the backward pass must know of the forward pass.</summary>
     private sealed record PassState(
-        ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, GptDropout Dropout, RotaryRows Rotary, bool Add)
+        ReadOnlyMemory<long> Labels, ReadOnlyMemory<long> Codes, PatchGeometry Geometry, CaptionRows? Captions, GptDropout Dropout, RotaryRows Rotary,
+        bool Add)
     {
-        public int Rows => Labels.Length * Geometry.PatchCount;
+        /// <summary>Rows of an image, K + N - 1.</summary>
+        public int Tokens => (Captions?.Count ?? 1) + Geometry.PatchCount - 1;
 
-        /// <summary>The codes of each patch, [R, P].</summary>
+        public int Rows => Labels.Length * Tokens;
+
+        /// <summary>The codes of each patch, [B N, P].</summary>
         public int[] Targets()
         {
             var (patches, members, codesPerImage) = (Geometry.PatchCount, Geometry.CodesPerPatch, Geometry.GridSide * Geometry.GridSide);
-            var targets = new int[Rows * members];
+            var targets = new int[Labels.Length * patches * members];
             for (var i = 0; i < targets.Length; i++)
             {
                 var row = i / members;

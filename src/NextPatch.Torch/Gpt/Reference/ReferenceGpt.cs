@@ -42,11 +42,14 @@ internal sealed class ReferenceGpt : IGptPass
     }
 
     /// <inheritdoc/>
-    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1)
+    public double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
+        CaptionBatch? captions = null)
     {
         using var scope = NewDisposeScope();
         Forget();
-        var (hidden, targets) = Hidden(labels, codes, geometry, new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount));
+        var rows = geometry.PatchCount - 1 + (captions?.Rows(_model.Config.Text!.FeatureWidth) ?? 1);
+        var (hidden, targets) = Hidden(labels, codes, geometry, captions, new GptDropout(_model.Config, seed, labels.Length, rows));
         var (loss, gradient) = PatchLoss.Backward(hidden, _model.Head, targets, scale, Weights(geometry));
         _state = (hidden.DetachFromDisposeScope(), gradient.DetachFromDisposeScope());
         return loss.item<float>();
@@ -61,12 +64,12 @@ internal sealed class ReferenceGpt : IGptPass
     }
 
     /// <inheritdoc/>
-    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)
+    public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions = null)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         Forget();
-        var (hidden, targets) = Hidden(labels, codes, geometry, GptDropout.None(_model.Config));
+        var (hidden, targets) = Hidden(labels, codes, geometry, captions, GptDropout.None(_model.Config));
         return PatchLoss.Evaluate(hidden, _model.Head, targets, Weights(geometry)).item<float>();
     }
 
@@ -76,12 +79,13 @@ internal sealed class ReferenceGpt : IGptPass
     private float[] Weights(PatchGeometry geometry) => PatchTargetWeights.Create(geometry.CodesPerPatch, _targetPower);
 
     private (Tensor Hidden, Tensor Targets) Hidden(
-        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, GptDropout dropout)
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions, GptDropout dropout)
     {
         var device = _model.Head.device;
-        var labelTensor = tensor(labels.ToArray(), device: device);                                         // [B]
+        var (condition, isToken) = captions?.ToTensors(_model) ?? (tensor(labels.ToArray(), device: device), null); // [B, K, W] or [B]
         var codeTensor = tensor(codes.ToArray(), [labels.Length, codes.Length / labels.Length], device: device); // [B, T]
-        var hidden = _model.PatchHidden(labelTensor, codeTensor, PatchGroupings.Create(_grouping, geometry), dropout, _position); // [B, N, C]
+        var hidden = _model.PatchHidden(
+            condition, codeTensor, PatchGroupings.Create(_grouping, geometry), isToken, dropout, _position); // [B, N, C]
         return (hidden, IPatchGrouping.ByPatch(codeTensor, geometry));                                      // [B, N, P]
     }
 
