@@ -27,7 +27,7 @@ internal static class ErrorBoundary
         }
     }
 
-    private static int Explain(Action<string> say, Exception exception)
+    public static int Explain(Action<string> say, Exception exception)
     {
         switch (Expected(exception))
         {
@@ -57,7 +57,7 @@ internal static class ErrorBoundary
     }
 
     /// <summary>A terminal that is gone must not turn the exit code into a crash.</summary>
-    private static void Say(Terminal terminal, string message)
+    public static void Say(Terminal terminal, string message)
     {
         try
         {

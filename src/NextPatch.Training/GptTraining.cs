@@ -52,12 +52,12 @@ public static class GptTraining
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
         };
         var run = request.Run;
-        if (run.Resume)
+        if (run.Resume && run.Ranks.Rank == 0)
         {
             RunRecord.Read(run.Output)?.RequireSame(request.Codes, store.Manifest);
         }
 
-        using var tokenizer = run.SampleEvery > 0 && run.OnSample is null ? OpenTokenizer(request) : null;
+        using var tokenizer = run.SampleEvery > 0 && run.OnSample is null && run.Ranks.Rank == 0 ? OpenTokenizer(request) : null;
         var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output);
         using var trainer = new GptTrainer(
             config,
@@ -67,8 +67,12 @@ public static class GptTraining
                 DrawGrid = grids is null ? null : grids.Write,
                 OnProgress = run.OnProgress + (progress is null ? null : new Action<TrainingProgress>(progress.Report)),
             },
-            request.InitialWeights is null ? null : model => Fill(model, request));
-        RunRecord.From(request, trainer.Config, store.Manifest).Write(run.Output, run.OnNote);
+            request.InitialWeights is null || run.Ranks.Rank > 0 ? null : model => Fill(model, request));
+        if (run.Ranks.Rank == 0)
+        {
+            RunRecord.From(request, trainer.Config, store.Manifest).Write(run.Output, run.OnNote);
+        }
+
         request.OnPlanned?.Invoke(trainer.Cost);
         return trainer.Run(cancellation);
     }

@@ -34,15 +34,18 @@ internal static class TrainCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            using var progress = terminal.CreateProgress();
             using var outlives = StopSignals.OutliveTerminal();
-            var result = new TrainingJob(options, parsed, progress).Run(cancellation);
-            if (parsed.GetValue(options.Json))
+            return Task.FromResult(RankBoundary.Run(parsed, options.Ranks, terminal, (ranks, own) =>
             {
-                terminal.WriteJson(result.Outcome);
-            }
+                using var progress = own.CreateProgress();
+                var result = new TrainingJob(options, parsed, progress, ranks).Run(cancellation);
+                if (parsed.GetValue(options.Json))
+                {
+                    own.WriteJson(result.Outcome);
+                }
 
-            return Task.FromResult(result.IsComplete ? ExitCode.Success : ExitCode.Cancelled);
+                return result.IsComplete ? ExitCode.Success : StopSignals.ExitCodeOf(ranks.Size);
+            }));
         });
         return command;
     }

@@ -26,11 +26,14 @@ internal sealed class AdamW
     /// <param name="parameters">In state order.</param>
     /// <param name="config">Betas, decay, clipping, average.</param>
     /// <param name="copies">bf16 tensors by parameter name that follow the weights; they stay the caller's.</param>
+    /// <param name="parts">What of each parameter, by name, is updated and remembered here; null: all of it.</param>
     public AdamW(
-        IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null)
+        IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null,
+        IReadOnlyDictionary<string, OptimizerPart>? parts = null)
     {
         _config = config;
-        _slots = [.. parameters.Select(p => new Slot(p.Name, p.Parameter, config.EmaDecay > 0, copies?.GetValueOrDefault(p.Name)))];
+        _slots = [.. parameters.Select(p => new Slot(
+            p.Name, p.Parameter, parts?[p.Name] ?? OptimizerPart.Whole(p.Parameter, HasAverage), copies?.GetValueOrDefault(p.Name)))];
         _chunks = [.. _slots.SelectMany(slot => Enumerable.Range(0, (slot.FirstMoments.Length + ChunkLength - 1) / ChunkLength)
             .Select(i => new Chunk(slot, i * ChunkLength, Math.Min(ChunkLength, slot.FirstMoments.Length - (i * ChunkLength)))))];
     }
@@ -45,12 +48,15 @@ internal sealed class AdamW
     public bool HasAverage => _config.EmaDecay > 0;
 
     /// <summary>Global norm of the gradients, accumulated in double; parameters without a gradient count as zero.</summary>
-    public double GradientNorm()
+    public double GradientNorm() => Math.Sqrt(SumOfSquares());
+
+    /// <summary>Sum of the squares of the gradients, or of the parts of them that are used here.</summary>
+    public double SumOfSquares()
     {
         FindGradients();
         var sums = new double[_chunks.Length];
         InParallel((chunk, i) => sums[i] = AdamWKernel.SumOfSquares(chunk.Gradients));
-        return Math.Sqrt(sums.Sum());
+        return sums.Sum();
     }
 
     /// <summary>Applies the gradients and drops them.</summary>
@@ -88,8 +94,8 @@ internal sealed class AdamW
     {
         foreach (var slot in _slots)
         {
-            slot.FirstMoments.AsSpan().Clear();
-            slot.SecondMoments.AsSpan().Clear();
+            slot.FirstMoments.Span.Clear();
+            slot.SecondMoments.Span.Clear();
         }
 
         StepsBeforeMoments = StepCount;
@@ -107,11 +113,11 @@ internal sealed class AdamW
         foreach (var row in rows)
         {
             var start = checked((int)row) * width;
-            slot.FirstMoments.AsSpan(start, width).Clear();
-            slot.SecondMoments.AsSpan(start, width).Clear();
+            slot.FirstMoments.Span.Slice(start, width).Clear();
+            slot.SecondMoments.Span.Slice(start, width).Clear();
             if (slot.Average.Length > 0)
             {
-                slot.Weights.Slice(start, width).CopyTo(slot.Average.AsSpan(start));
+                slot.Weights.Slice(start, width).CopyTo(slot.Average.Span[start..]);
             }
         }
     }
@@ -135,21 +141,33 @@ internal sealed class AdamW
 
     /// <summary>A copy of the EMA weights by state key.</summary>
     public IEnumerable<KeyValuePair<string, HostTensor>> CaptureAverage()
-        => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average)));
+        => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average.Span)));
 
     /// <summary>Restores moments, average and counts of steps.</summary>
     /// <exception cref="DataFormatException">A tensor is missing or has another shape.</exception>
     public void Restore(
         IReadOnlyDictionary<string, HostTensor> moments, IReadOnlyDictionary<string, HostTensor>? average, long stepCount, string source,
         long stepsBeforeMoments = 0)
+        => Restore(moments.GetValueOrDefault, average is null ? null : average.GetValueOrDefault, stepCount, source, stepsBeforeMoments);
+
+    /// <inheritdoc cref="Restore(IReadOnlyDictionary{string, HostTensor}, IReadOnlyDictionary{string, HostTensor}?, long, string, long)"/>
+    /// <param name="moments">Whole moments by their keys in a checkpoint, each asked for once and in the order of the parameters.</param>
+    /// <param name="average">The same of the EMA weights.</param>
+    /// <param name="stepCount">Updates done.</param>
+    /// <param name="source">The checkpoint, for messages.</param>
+    /// <param name="stepsBeforeMoments">Updates before the moments were last reset.</param>
+    public void Restore(
+        Func<string, HostTensor?> moments, Func<string, HostTensor?>? average, long stepCount, string source, long stepsBeforeMoments)
     {
         foreach (var slot in _slots)
         {
-            Copy(moments, "exp_avg." + slot.Name, slot.FirstMoments, slot.Shape, source);
-            Copy(moments, "exp_avg_sq." + slot.Name, slot.SecondMoments, slot.Shape, source);
+            void Copy(Func<string, HostTensor?> from, string key, Memory<float> to)
+                => Values(from(key), key, slot.Shape, source).Slice(slot.Start, to.Length).CopyTo(to.Span);
+            Copy(moments, "exp_avg." + slot.Name, slot.FirstMoments);
+            Copy(moments, "exp_avg_sq." + slot.Name, slot.SecondMoments);
             if (average is not null)
             {
-                Copy(average, slot.Name, slot.Average, slot.Shape, source);
+                Copy(average, slot.Name, slot.Average);
             }
         }
 
@@ -170,12 +188,12 @@ internal sealed class AdamW
         }
     }
 
-    private static StoredTensor InPlace(long[] shape, float[] values)
-        => StoredTensor.Generate(shape, (first, part) => values.AsSpan((int)first, part.Length).CopyTo(part));
+    private static StoredTensor InPlace(long[] shape, Memory<float> values)
+        => StoredTensor.Generate(shape, (first, part) => values.Span.Slice((int)first, part.Length).CopyTo(part));
 
-    private static void Copy(IReadOnlyDictionary<string, HostTensor> from, string key, float[] to, long[] shape, string source)
+    private static ReadOnlySpan<float> Values(HostTensor? tensor, string key, long[] shape, string source)
     {
-        if (!from.TryGetValue(key, out var tensor) || !tensor.Shape.SequenceEqual(shape))
+        if (tensor is null || !tensor.Shape.SequenceEqual(shape))
         {
             throw new DataFormatException(
                 $"{source}: '{key}' is {(tensor is null ? "missing" : HostTensor.Describe(tensor.Shape))}; expected {HostTensor.Describe(shape)}. "
@@ -189,11 +207,8 @@ internal sealed class AdamW
                 + $"damaged; take an earlier one.");
         }
 
-        tensor.AsSpan<float>().CopyTo(to);
+        return tensor.AsSpan<float>();
     }
-
-    /// <summary>The tensor's own memory.</summary>
-    private static Span<float> Floats(Tensor tensor) => MemoryMarshal.Cast<byte, float>(tensor.bytes);
 
     private void FindGradients()
     {
@@ -233,33 +248,35 @@ internal sealed class AdamW
 
         public ReadOnlySpan<float> Gradients => Slot.Gradients.Slice(Start, Count);
 
-        public Span<float> FirstMoments => Slot.FirstMoments.AsSpan(Start, Count);
+        public Span<float> FirstMoments => Slot.FirstMoments.Span.Slice(Start, Count);
 
-        public Span<float> SecondMoments => Slot.SecondMoments.AsSpan(Start, Count);
+        public Span<float> SecondMoments => Slot.SecondMoments.Span.Slice(Start, Count);
 
-        public Span<float> Average => Slot.Average.Length == 0 ? [] : Slot.Average.AsSpan(Start, Count);
+        public Span<float> Average => Slot.Average.Length == 0 ? [] : Slot.Average.Span.Slice(Start, Count);
 
         public Span<ushort> Copy => Slot.Copy.IsEmpty ? [] : Slot.Copy.Slice(Start, Count);
     }
 
-    /// <summary>A parameter. Addresses are taken once: the parameter's memory stays, and threads must not ask libtorch for it.</summary>
+    /// <summary>
+    /// A parameter, or the part of it that is updated here. Addresses are taken once: the parameter's memory stays, and threads must not ask libtorch
+    /// for it.
+    /// </summary>
     private sealed unsafe class Slot
     {
+        private readonly OptimizerPart _part;
         private readonly float* _weights;
         private readonly ushort* _copy;
         private float* _gradients;
 
-        public Slot(string name, Parameter parameter, bool hasAverage, Tensor? copy)
+        public Slot(string name, Parameter parameter, OptimizerPart part, Tensor? copy)
         {
-            Name = name;
-            Parameter = parameter;
-            Shape = parameter.shape;
-            var count = (int)parameter.NumberOfElements;
-            FirstMoments = Zeros(count);
-            SecondMoments = Zeros(count);
-            Average = hasAverage ? Floats(parameter).ToArray() : [];
-            _weights = Address(parameter);
-            _copy = copy is null ? null : (ushort*)Address(copy);
+            (Name, Parameter, Shape, _part) = (name, parameter, parameter.shape, part);
+            _weights = Address(parameter) + part.Start;
+            _copy = copy is null ? null : (ushort*)Address(copy) + part.Start;
+            if (part.Average.Length > 0)
+            {
+                Weights.CopyTo(part.Average.Span);
+            }
         }
 
         public string Name { get; }
@@ -270,11 +287,13 @@ internal sealed class AdamW
 
         public bool IsDecayed => Shape.Length >= 2;
 
-        public float[] FirstMoments { get; }
+        public int Start => _part.Start;
 
-        public float[] SecondMoments { get; }
+        public Memory<float> FirstMoments => _part.FirstMoments;
 
-        public float[] Average { get; }
+        public Memory<float> SecondMoments => _part.SecondMoments;
+
+        public Memory<float> Average => _part.Average;
 
         public bool HasGradient => _gradients != null;
 
@@ -286,19 +305,14 @@ internal sealed class AdamW
 
         public void FindGradient()
         {
+            if (_part.Gradients != 0)
+            {
+                _gradients = (float*)_part.Gradients;
+                return;
+            }
+
             using var gradient = Parameter.grad;
             _gradients = gradient is null ? null : Address(gradient);
-        }
-
-        /// <summary>
-        /// Zeros that are written here. Memory that the system only promises to be zero costs two page faults a page, when the first step reads and
-        /// then writes it, and the second interrupts every core.
-        /// </summary>
-        private static float[] Zeros(int count)
-        {
-            var zeros = GC.AllocateUninitializedArray<float>(count);
-            zeros.AsSpan().Clear();
-            return zeros;
         }
 
         private static float* Address(Tensor tensor) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));

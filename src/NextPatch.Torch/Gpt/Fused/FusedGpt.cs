@@ -66,11 +66,12 @@ internal sealed class FusedGpt : IGptPass
             : FusedGptModel<Fp32, Simd1>.BytesFor(config, rows, recompute);
 
     /// <inheritdoc/>
-    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1)
-        => _pass.Forward(labels, codes, geometry, seed, scale);
+    public double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1, int firstImage = 0)
+        => _pass.Forward(labels, codes, geometry, seed, scale, firstImage);
 
     /// <inheritdoc/>
-    public void Backward() => _pass.Backward();
+    public void Backward(Action<string>? isDone = null) => _pass.Backward(isDone);
 
     /// <inheritdoc/>
     public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry)

@@ -83,10 +83,11 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         _head.Refresh();
     }
 
-    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale)
+    public double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale, int firstImage)
     {
         using var noGrad = no_grad();
-        var dropout = new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount);
+        var dropout = new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount, firstImage);
         _state = new PassState(labels, codes, geometry, dropout, Rotary(geometry), AttachGradients());
         Hidden(_state);
         return Head(_state, scale, withGradients: true);
@@ -101,7 +102,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         return Head(state, 1, withGradients: false);
     }
 
-    public void Backward()
+    public void Backward(Action<string>? isDone)
     {
         using var noGrad = no_grad();
         var state = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
@@ -113,6 +114,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
             (float*)_shared.ResidualGradient.Address, true,
             Norm.GradientAddress, (T*)_shared.BranchGradient.Address, BranchOf(last, state));
         Clock.Lap(StepPart.Norms);
+        Tell(isDone, "output.", "norm."); // the forward pass formed the head's
         foreach (var block in _blocks.Reverse())
         {
             if (_recompute && block != last)
@@ -121,12 +123,14 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
             }
 
             block.Backward(state.Labels.Length, state.Geometry.PatchCount, state.Dropout, state.Add);
+            Tell(isDone, $"layers.{block.Layer}.");
         }
 
         EmbeddingKernel<L>.Backward(
             state.Labels, state.Codes, state.Geometry, _model.Config.Width, _objective.FactorsOf(state.Geometry), Classes.GradientAddress,
             Codes.GradientAddress, state.Dropout.Tokens, (float*)_shared.ResidualGradient.Address);
         Clock.Lap(StepPart.Embedding);
+        Tell(isDone, "tok_embeddings.", "cls_embedding.");
     }
 
     public void Dispose()
@@ -159,6 +163,22 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
 
     private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
+
+    private void Tell(Action<string>? isDone, params ReadOnlySpan<string> prefixes)
+    {
+        if (isDone is null)
+        {
+            return;
+        }
+
+        foreach (var prefix in prefixes)
+        {
+            foreach (var name in _parameters.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)))
+            {
+                isDone(name);
+            }
+        }
+    }
 
     /// <summary>Embedding, blocks and the last norm; leaves the hidden states in _finalNormed.</summary>
     private void Hidden(PassState state)

@@ -12,9 +12,10 @@ internal interface IFusedGptModel : IDisposable
 
     void Refresh();
 
-    double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale);
+    double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale, int firstImage);
 
-    void Backward();
+    void Backward(Action<string>? isDone);
 
     double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry);
 }

@@ -42,22 +42,28 @@ internal sealed class ReferenceGpt : IGptPass
     }
 
     /// <inheritdoc/>
-    public double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1)
+    public double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1, int firstImage = 0)
     {
         using var scope = NewDisposeScope();
         Forget();
-        var (hidden, targets) = Hidden(labels, codes, geometry, new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount));
+        var dropout = new GptDropout(_model.Config, seed, labels.Length, geometry.PatchCount, firstImage);
+        var (hidden, targets) = Hidden(labels, codes, geometry, dropout);
         var (loss, gradient) = PatchLoss.Backward(hidden, _model.Head, targets, scale, Weights(geometry));
         _state = (hidden.DetachFromDisposeScope(), gradient.DetachFromDisposeScope());
         return loss.item<float>();
     }
 
     /// <inheritdoc/>
-    public void Backward()
+    public void Backward(Action<string>? isDone = null)
     {
         var (hidden, gradient) = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
         hidden.backward([gradient]);
         Forget();
+        foreach (var (name, _) in isDone is null ? [] : _model.named_parameters())
+        {
+            isDone!(name);
+        }
     }
 
     /// <inheritdoc/>
