@@ -27,10 +27,12 @@ internal sealed class StopSignals : IDisposable
 
     public CancellationToken Token => _stop.Token;
 
-    /// <summary>What a run says that was stopped with a checkpoint.</summary>
-    /// <param name="ranks">Processes that computed it.</param>
-    public static int ExitCodeOf(int ranks)
-        => _signal == UserSignal || (ranks > 1 && _signal == (int)PosixSignal.SIGTERM) ? ExitCode.Requeue : ExitCode.Cancelled;
+    /// <summary>Whether a signal is taken without a word, as on ranks beside the first.</summary>
+    public static bool IsSilent { get; set; }
+
+    /// <summary>Whether a scheduler asked to stop, who will start the run again, rather than a person.</summary>
+    /// <param name="ranks">Processes that compute it.</param>
+    public static bool IsRequeue(int ranks) => _signal == UserSignal || (ranks > 1 && _signal == (int)PosixSignal.SIGTERM);
 
     /// <summary>Lets the command finish its step and save, however long that takes: the first signal does not end it.</summary>
     public static void LetFinish() => _isPatient = true;
@@ -72,6 +74,11 @@ internal sealed class StopSignals : IDisposable
         }
 
         _stop.Cancel();
+        if (IsSilent)
+        {
+            return;
+        }
+
         try
         {
             Console.Error.WriteLine(

@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
+using NextPatch.Training.Ranks;
 
 namespace NextPatch.Cli.Commands;
 
@@ -44,7 +45,8 @@ internal static class TrainCommand
                     own.WriteJson(result.Outcome);
                 }
 
-                return result.IsComplete ? ExitCode.Success : StopSignals.ExitCodeOf(ranks.Size);
+                var requeue = ranks.AllGather(StopSignals.IsRequeue(ranks.Size) ? 1 : 0, "how the run was stopped").Any(r => r > 0);
+                return result.IsComplete ? ExitCode.Success : requeue ? ExitCode.Requeue : ExitCode.Cancelled;
             }));
         });
         return command;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Training.Ranks;
 
@@ -20,6 +21,7 @@ internal static class RankBoundary
     public static int Run(ParseResult parsed, RankOptions options, Terminal terminal, Func<ICommunicator, Terminal, int> body)
     {
         var rank = LaunchEnvironment.Read(Environment.GetEnvironmentVariable)?.Rank ?? 0;
+        StopSignals.IsSilent = rank > 0;
         var own = rank == 0 ? terminal : new Terminal(TextWriter.Null, TextWriter.Null);
         using var progress = own.CreateProgress();
         using var ranks = options.Open(parsed, progress);

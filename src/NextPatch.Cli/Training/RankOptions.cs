@@ -43,7 +43,7 @@ internal sealed class RankOptions
         Func<string, string?> variable = Environment.GetEnvironmentVariable;
         var ranks = MpiCommunicator.Open(
             LaunchEnvironment.Read(variable), parsed.GetValue(_library), TimeSpan.FromSeconds(parsed.GetRequiredValue(_timeout)),
-            sentence => Console.Error.WriteLine(sentence));
+            lost => Console.Error.WriteLine(OptionNames.In(lost)));
         if (ranks is not MpiCommunicator mpi)
         {
             return ranks;

@@ -72,7 +72,7 @@ internal sealed unsafe class Bucket
     {
         var start = Math.Clamp(OwnStart - member.Offset, 0, member.Length);
         var end = Math.Clamp(OwnStart + PieceLength - member.Offset, 0, member.Length);
-        return (start, Math.Max(0, member.Offset + start - OwnStart), end - start);
+        return end == start ? (0, 0, 0) : (start, member.Offset + start - OwnStart, end - start);
     }
 
     /// <summary>Lays out the gradients, rounded to bf16 or not; zeros where there is none.</summary>

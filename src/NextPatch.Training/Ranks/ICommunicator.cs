@@ -70,7 +70,7 @@ internal sealed class Transfer(TransferKind kind, nint send, nint receive, int b
         _done.Set();
     }
 
-    /// <exception cref="RankException">It failed.</exception>
+    /// <exception cref="RankFailureException">It failed.</exception>
     public void Wait()
     {
         IsAwaited = true;

@@ -23,12 +23,12 @@ internal sealed partial class MpiCommunicator : ICommunicator
     private readonly Thread _thread;
     private readonly MpiLibrary _library;
     private readonly TimeSpan _limit;
-    private readonly Action<string> _say;
+    private readonly Action<NextPatchException> _say;
     private readonly TaskCompletionSource _initialised = new();
     private int _abortCode = -1;
     private long _number;
 
-    private MpiCommunicator(MpiLibrary library, TimeSpan limit, Action<string> say)
+    private MpiCommunicator(MpiLibrary library, TimeSpan limit, Action<NextPatchException> say)
     {
         (_library, _limit, _say) = (library, limit, say);
         _thread = new Thread(Work) { IsBackground = true, Name = "MPI" };
@@ -50,7 +50,7 @@ internal sealed partial class MpiCommunicator : ICommunicator
     /// <param name="say">Receives what a person must know before all are ended.</param>
     /// <returns><see cref="SingleRank"/> for a process that was started alone, without <paramref name="libraryPath"/>.</returns>
     /// <exception cref="NextPatchException">There is no library, or it sees another number of ranks than the launcher started.</exception>
-    public static ICommunicator Open(LaunchEnvironment? environment, string? libraryPath, TimeSpan limit, Action<string> say)
+    public static ICommunicator Open(LaunchEnvironment? environment, string? libraryPath, TimeSpan limit, Action<NextPatchException> say)
     {
         if (libraryPath is null && environment is null or { Size: 1 })
         {
@@ -123,7 +123,7 @@ internal sealed partial class MpiCommunicator : ICommunicator
                 Carry(transfer);
                 transfer.End();
             }
-            catch (RankException e)
+            catch (RankFailureException e)
             {
                 transfer.End(e);
             }
@@ -202,7 +202,7 @@ internal sealed partial class MpiCommunicator : ICommunicator
 
     private void End(string sentence)
     {
-        _say($"{sentence} All ranks end now with exit code {LostRank}; start the run again with Resume.");
+        _say(new RankFailureException($"{sentence} All ranks end now with exit code {LostRank}; start the run again with Resume.") { Settings = ["Resume"] });
         _library.Abort(LostRank);
         Environment.Exit(LostRank);
     }

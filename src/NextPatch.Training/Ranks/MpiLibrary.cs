@@ -175,15 +175,15 @@ internal sealed unsafe class MpiLibrary
             ((delegate* unmanaged[Cdecl]<byte*, int*, int>)NativeLibrary.GetExport(library, "MPI_Get_library_version"))(address, &length);
         }
 
-        return string.Join(' ', Encoding.UTF8.GetString(text, 0, Math.Clamp(length, 0, text.Length)).Split(
-            ['\n', '\t', '\0'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Take(1));
+        return string.Join(' ', Encoding.UTF8.GetString(text, 0, Math.Clamp(length, 0, text.Length)).Split('\n', '\0')[0].Split(
+            (char[]?)null, StringSplitOptions.RemoveEmptyEntries)).Split(", ")[0];
     }
 
     private static void Check(int code, string function)
     {
         if (code != 0)
         {
-            throw new RankException($"{function} failed with code {code}.");
+            throw new RankFailureException($"{function} failed with code {code}.");
         }
     }
 }

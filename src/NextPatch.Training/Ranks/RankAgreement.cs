@@ -13,7 +13,7 @@ internal static class RankAgreement
     private const int SampledImages = 256;
 
     /// <summary>Compares settings and codes before the first step.</summary>
-    /// <exception cref="RankException">They differ, or there are more ranks than images in a step.</exception>
+    /// <exception cref="RankFailureException">They differ, or there are more ranks than images in a step.</exception>
     public static void Require(ICommunicator ranks, CheckpointConfig config, CodeStore store)
     {
         if (ranks.Size == 1)
@@ -26,7 +26,7 @@ internal static class RankAgreement
         Require(ranks, HashOf(store), "codes", "Copy rank 0's folder of codes to every machine, or let all read a shared one.");
         if (config.Training!.BatchSize < ranks.Size)
         {
-            throw new RankException(
+            throw new RankFailureException(
                 $"A step has {config.Training.BatchSize} images, which {ranks.Size} ranks cannot share; start at most as many ranks, or raise BatchSize.")
             { Settings = ["BatchSize"] };
         }
@@ -38,7 +38,7 @@ internal static class RankAgreement
         var others = Enumerable.Range(0, all.Length).Where(rank => all[rank] != all[0]).ToArray();
         if (others.Length > 0)
         {
-            throw new RankException(
+            throw new RankFailureException(
                 $"{(others.Length == 1 ? $"Rank {others[0]} has" : $"Ranks {string.Join(", ", others)} have")} other {what} than rank 0. {remedy}");
         }
     }

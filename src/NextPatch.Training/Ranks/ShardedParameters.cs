@@ -67,7 +67,7 @@ internal sealed unsafe class ShardedParameters : IDisposable
             Memory<float> Of(float[] piece) => piece.Length == 0 ? Memory<float>.Empty : piece.AsMemory(inPiece, count);
             return new OptimizerPart(
                 start, Of(p.Bucket.FirstMoments), Of(p.Bucket.SecondMoments), Of(p.Bucket.Average),
-                (nint)(float*)Marshal.UnsafeAddrOfPinnedArrayElement(p.Bucket.Gradients, Math.Min(inPiece, p.Bucket.PieceLength - 1)));
+                (nint)(float*)Marshal.UnsafeAddrOfPinnedArrayElement(p.Bucket.Gradients, inPiece));
         });
 
     /// <summary>Bytes that one rank sends in a step: gradients, then weights.</summary>

@@ -10,7 +10,7 @@ namespace NextPatch.Training.Ranks;
 internal readonly record struct StepReport(long Step, long Place, double Loss, double Squares, double CpuSeconds, long WantsStop)
 {
     /// <summary>Tells and hears; refuses ranks that are elsewhere.</summary>
-    /// <exception cref="RankException">A rank computed another step.</exception>
+    /// <exception cref="RankFailureException">A rank computed another step.</exception>
     public StepReport[] Exchange(ICommunicator ranks)
     {
         var all = ranks.AllGather(this, "the loss of a step");
@@ -18,7 +18,7 @@ internal readonly record struct StepReport(long Step, long Place, double Loss, d
         {
             if ((all[rank].Step, all[rank].Place) != (all[0].Step, all[0].Place))
             {
-                throw new RankException(
+                throw new RankFailureException(
                     $"Rank {rank} computed step {all[rank].Step} from image {all[rank].Place} of the stream on, rank 0 step {all[0].Step} from image "
                     + $"{all[0].Place} on: they do not train the same run any more. Start again with Resume, from the last checkpoint.")
                 { Settings = ["Resume"] };
