@@ -53,9 +53,10 @@ internal sealed class GptStep : IDisposable
     /// <param name="parts">How many images are trained with patches of which side, in their order in the stream.</param>
     /// <param name="learningRate">Rate of the step.</param>
     /// <param name="cpuSeconds">Processor time of this process in steps before.</param>
-    /// <param name="wantsStop">Whether this rank was asked to stop.</param>
+    /// <param name="wishes">What this rank wants of all.</param>
     public GptStepResult Run(
-        long step, long place, IReadOnlyList<GptStepPart> parts, double learningRate, double cpuSeconds = 0, bool wantsStop = false)
+        long step, long place, IReadOnlyList<GptStepPart> parts, double learningRate, double cpuSeconds = 0,
+        StepWishes wishes = StepWishes.None)
     {
         var (total, loss) = (parts.Sum(p => p.Images), 0.0);
         var passes = MicroBatch.Slice(_training, place, parts, _ranks.Rank, _ranks.Size);
@@ -72,10 +73,10 @@ internal sealed class GptStep : IDisposable
         }
 
         _shards?.SumGradients();
-        var reports = new StepReport(step, place, loss, Optimizer.SumOfSquares(), cpuSeconds, wantsStop ? 1 : 0).Exchange(_ranks);
+        var reports = new StepReport(step, place, loss, Optimizer.SumOfSquares(), cpuSeconds, wishes).Exchange(_ranks);
         var result = new GptStepResult(reports.Sum(r => r.Loss), Math.Sqrt(reports.Sum(r => r.Squares)))
         {
-            WantsStop = reports.Any(r => r.WantsStop != 0),
+            Wishes = reports.Aggregate(StepWishes.None, (all, r) => all | r.Wishes),
             CpuSeconds = reports.Sum(r => r.CpuSeconds),
         };
         if (result.IsTaken)
@@ -152,8 +153,8 @@ internal readonly record struct GptStepResult(double Loss, double Norm)
     /// <summary>False: loss or gradient was not finite, and weights, moments and average are as they were.</summary>
     public bool IsTaken => double.IsFinite(Loss) && double.IsFinite(Norm);
 
-    /// <summary>Whether any rank was asked to stop.</summary>
-    public bool WantsStop { get; init; }
+    /// <summary>What any rank wants.</summary>
+    public StepWishes Wishes { get; init; }
 
     /// <summary>Processor time of all ranks in the steps before.</summary>
     public double CpuSeconds { get; init; }

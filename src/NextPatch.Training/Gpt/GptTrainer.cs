@@ -158,10 +158,11 @@ internal sealed class GptTrainer : TrainingRun
             _trainer.Optimizer.ResetMoments();
         }
 
-        _last = _trainer.Run(
-            Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step), CpuSeconds, _asked.IsCancellationRequested);
+        var wishes = (_asked.IsCancellationRequested ? StepWishes.Stop : 0) | (OwesCheckpoint ? StepWishes.Checkpoint : 0);
+        _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step), CpuSeconds, wishes);
+        OwesCheckpoint = _last.Wishes.HasFlag(StepWishes.Checkpoint);
         _othersCpuSeconds = _last.CpuSeconds - CpuSeconds;
-        if (_last.WantsStop && _ranks.Size > 1)
+        if (_last.Wishes.HasFlag(StepWishes.Stop) && _ranks.Size > 1)
         {
             _agreed.Cancel();
         }

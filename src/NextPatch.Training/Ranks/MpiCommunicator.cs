@@ -16,7 +16,7 @@ internal sealed partial class MpiCommunicator : ICommunicator
 
     private const int PatientFactor = 12;
     private const int LateTag = 75;
-    private const int BusyPolls = 200;
+    private const int BusyPolls = 20;
     private static readonly TimeSpan AnswerTime = TimeSpan.FromSeconds(2);
 
     private readonly BlockingCollection<Transfer> _work = [];

@@ -6,8 +6,8 @@ namespace NextPatch.Training.Ranks;
 /// <param name="Loss">Its share of the mean loss.</param>
 /// <param name="Squares">Sum of the squared gradients of its pieces.</param>
 /// <param name="CpuSeconds">Processor time of this process in its training steps, earlier ones of this session.</param>
-/// <param name="WantsStop">1: it was asked to stop.</param>
-internal readonly record struct StepReport(long Step, long Place, double Loss, double Squares, double CpuSeconds, long WantsStop)
+/// <param name="Wishes">What it was asked for, or has to do after the step.</param>
+internal readonly record struct StepReport(long Step, long Place, double Loss, double Squares, double CpuSeconds, StepWishes Wishes)
 {
     /// <summary>Tells and hears; refuses ranks that are elsewhere.</summary>
     /// <exception cref="RankFailureException">A rank computed another step.</exception>
@@ -27,4 +27,17 @@ internal readonly record struct StepReport(long Step, long Place, double Loss, d
 
         return all;
     }
+}
+
+/// <summary>What a rank wants of all.</summary>
+[Flags]
+internal enum StepWishes : long
+{
+    None = 0,
+
+    /// <summary>It was asked to stop.</summary>
+    Stop = 1,
+
+    /// <summary>It tries again to write a checkpoint that the disk did not take.</summary>
+    Checkpoint = 2,
 }

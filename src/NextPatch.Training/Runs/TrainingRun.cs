@@ -35,6 +35,9 @@ public abstract class TrainingRun : IDisposable
     /// <summary>Seconds of the processor in training steps, of all threads and sessions.</summary>
     private protected double CpuSeconds { get; private set; }
 
+    /// <summary>Whether a checkpoint is due that could not be written; of several processes that compute the run any may say so.</summary>
+    private protected bool OwesCheckpoint { get; set; }
+
     private protected abstract long TotalSteps { get; }
 
     /// <summary>Learning rate of the constant part, for advice.</summary>
@@ -81,6 +84,7 @@ public abstract class TrainingRun : IDisposable
         while (Step < TotalSteps && !cancellation.IsCancellationRequested)
         {
             var (started, cpuStarted) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
+            OwesCheckpoint = saver.IsOwed;
             var problem = TakeStep();
             CpuSeconds += (Environment.CpuUsage.TotalTime - cpuStarted).TotalSeconds;
             AddSeconds(Stopwatch.GetElapsedTime(started).TotalSeconds, speed);
@@ -95,7 +99,11 @@ public abstract class TrainingRun : IDisposable
                 ReportSkipped(log);
             }
 
-            WithWriter(() => saver.AfterStep(Step, isDoubtful: problem is not null));
+            if (OwesCheckpoint || IsDue(_options.CheckpointEvery))
+            {
+                WithWriter(() => saver.AfterStep(Step, isDoubtful: problem is not null));
+            }
+
             AfterStep(log, cancellation);
         }
 

@@ -165,7 +165,7 @@ public sealed class RankedRunTests
     public void A_rank_at_another_step_is_named()
     {
         var e = Assert.Throws<RankFailureException>(() => LocalRanks.Run(
-            3, ranks => new StepReport(ranks.Rank == 1 ? 8 : 7, 70, 1, 1, 0, 0).Exchange(ranks)));
+            3, ranks => new StepReport(ranks.Rank == 1 ? 8 : 7, 70, 1, 1, 0, StepWishes.None).Exchange(ranks)));
         Assert.StartsWith("Rank 1 computed step 8 from image 70 of the stream on, rank 0 step 7", e.Message, StringComparison.Ordinal);
     }
 
