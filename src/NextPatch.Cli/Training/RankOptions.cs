@@ -16,15 +16,20 @@ internal sealed class RankOptions
         Description = "File of the MPI library (libmpi.so or the like). [default: that of the mpirun or srun which started the process]",
         HelpName = "path",
     };
-    private readonly Option<string> _gradients = new Option<string>("--gradient-dtype")
-    {
-        Description = "Type in which gradients travel between ranks: bf16 is half the bytes; sums are fp32 either way.", HelpName = "fp32|bf16",
-        DefaultValueFactory = _ => "fp32",
-    }.AcceptOnlyFromAmong("fp32", "bf16");
+    private readonly Option<string> _gradients = CreateGradients();
     private readonly Option<int> _timeout = new Option<int>("--rank-timeout")
     {
         Description = "Seconds that a rank waits for another before all are ended.", HelpName = "s", DefaultValueFactory = _ => 600,
     }.AtLeast(1);
+
+    /// <summary>The value of <see cref="CreateGradients"/> by which they are rounded.</summary>
+    public const string Bf16 = "bf16";
+
+    public static Option<string> CreateGradients() => new Option<string>("--gradient-dtype")
+    {
+        Description = "Type in which gradients travel between ranks: bf16 is half the bytes; sums are fp32 either way.", HelpName = $"fp32|{Bf16}",
+        DefaultValueFactory = _ => "fp32",
+    }.AcceptOnlyFromAmong("fp32", Bf16);
 
     public void AddTo(Command command)
     {
@@ -33,7 +38,7 @@ internal sealed class RankOptions
         command.Add(_timeout);
     }
 
-    public bool Bf16Gradients(ParseResult parsed) => parsed.GetRequiredValue(_gradients) == "bf16";
+    public bool Bf16Gradients(ParseResult parsed) => parsed.GetRequiredValue(_gradients) == Bf16;
 
     /// <summary>Joins the ranks that were started with this one, and shares the machine's processors with those that run on it.</summary>
     /// <param name="parsed">The command line.</param>

@@ -16,7 +16,9 @@ internal sealed unsafe class ShardedParameters : IDisposable
     /// <summary>As in PyTorch's DistributedDataParallel, 25 MB.</summary>
     public const int FloatsPerBucket = 25_000_000 / sizeof(float);
 
-    private const int MostUnderWay = 3;
+    /// <summary>Buckets under way at once; each needs room for what is sent and received.</summary>
+    public const int MostUnderWay = 3;
+
     private const int Kinds = 3; // of what is remembered: two moments and the average
     private const int NoMore = -1;
 
