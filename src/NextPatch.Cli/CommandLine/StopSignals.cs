@@ -20,9 +20,10 @@ internal sealed class StopSignals : IDisposable
 
     public StopSignals()
     {
-        PosixSignal[] signals = [PosixSignal.SIGINT, PosixSignal.SIGTERM];
-        _registrations =
-            [.. (OperatingSystem.IsWindows() ? signals : [.. signals, (PosixSignal)UserSignal]).Select(s => PosixSignalRegistration.Create(s, OnSignal))];
+        PosixSignal[] signals = OperatingSystem.IsWindows()
+            ? [PosixSignal.SIGINT, PosixSignal.SIGTERM]
+            : [PosixSignal.SIGINT, PosixSignal.SIGTERM, (PosixSignal)UserSignal];
+        _registrations = [.. signals.Select(signal => PosixSignalRegistration.Create(signal, OnSignal))];
     }
 
     public CancellationToken Token => _stop.Token;

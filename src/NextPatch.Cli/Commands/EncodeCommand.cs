@@ -73,7 +73,8 @@ internal static class EncodeCommand
         {
             Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail,
         };
-        var shard = ShardOption.Create("Each goes into a folder of its own in --output; when all are done, the same command without it makes one of them.");
+        var shard = ShardOption.Create(
+            "Each goes into a folder of its own in --output; when all are done, the same command without it makes one of them.");
         var json = new Option<bool>("--json") { Description = "Write the summary as JSON." };
         var command = new Command(
             "encode",

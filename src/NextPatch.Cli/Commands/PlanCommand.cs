@@ -153,7 +153,8 @@ internal static class PlanCommand
         }
         else if (plan.Stages.Any(s => s.WaitShare > MuchWaiting))
         {
-            console.WriteLine("Coarse stages wait longest, because their steps are short: --coarse-batch flops or a larger --batch-size makes them longer.");
+            console.WriteLine(
+                "Coarse stages wait longest, because their steps are short: --coarse-batch flops or a larger --batch-size makes them longer.");
         }
     }
 

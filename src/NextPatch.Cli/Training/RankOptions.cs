@@ -20,7 +20,7 @@ internal sealed class RankOptions
     private readonly Option<int> _timeout = new Option<int>("--rank-timeout")
     {
         Description = "Seconds that a rank waits for another before all are ended.", HelpName = "s", DefaultValueFactory = _ => 600,
-    }.AtLeast(1);
+    }.Between(1, 604_800);
 
     /// <summary>The value of <see cref="CreateGradients"/> by which they are rounded.</summary>
     public const string Bf16 = "bf16";
@@ -61,8 +61,8 @@ internal sealed class RankOptions
         torch.set_num_threads(threads);
         var machines = here.Distinct().Count();
         progress.WriteLine(
-            $"Ranks: {ranks.Size} on {machines} {(machines == 1 ? "machine" : "machines")}, {threads} {(threads == 1 ? "thread" : "threads")} each here, by "
-            + $"{mpi.Version}.");
+            $"Ranks: {ranks.Size} on {machines} {(machines == 1 ? "machine" : "machines")}, {threads} {(threads == 1 ? "thread" : "threads")} each here, "
+            + $"by {mpi.Version}.");
         return ranks;
     }
 

@@ -2,7 +2,9 @@ using TorchSharp.Modules;
 
 namespace NextPatch.Training.Optimization;
 
-/// <summary>What of a parameter an optimiser updates, and where it keeps what it remembers of that; the lengths of the memories are the part's.</summary>
+/// <summary>
+/// What of a parameter an optimiser updates, and where it keeps what it remembers of that; the lengths of the memories are the part's.
+/// </summary>
 /// <param name="Start">First element of the part.</param>
 /// <param name="FirstMoments">Running mean of gradients.</param>
 /// <param name="SecondMoments">Running mean of squared gradients.</param>

@@ -50,7 +50,8 @@ internal sealed partial class MpiCommunicator : ICommunicator
     /// <param name="say">Receives what a person must know before all are ended.</param>
     /// <returns><see cref="SingleRank"/> for a process that was started alone, without <paramref name="libraryPath"/>.</returns>
     /// <exception cref="NextPatchException">There is no library, or it sees another number of ranks than the launcher started.</exception>
-    public static ICommunicator Open(LaunchEnvironment? environment, string? libraryPath, TimeSpan limit, Action<NextPatchException> say)
+    public static ICommunicator Open(
+        LaunchEnvironment? environment, string? libraryPath, TimeSpan limit, Action<NextPatchException> say)
     {
         if (libraryPath is null && environment is null or { Size: 1 })
         {
@@ -59,7 +60,8 @@ internal sealed partial class MpiCommunicator : ICommunicator
 
         var library = MpiLibrary.Load(libraryPath, environment?.Libraries ?? LaunchEnvironment.AllLibraries) ?? throw new NextPatchException(
             $"{environment!.Launcher} started {environment.Size} processes, but none of the MPI libraries "
-            + $"{string.Join(", ", environment.Libraries.Distinct())} is found. Install the one that it belongs to, or name its file with MpiLibrary.")
+            + $"{string.Join(", ", environment.Libraries.Distinct())} is found. Install the one that it belongs to, or name its file with "
+            + "MpiLibrary.")
         { Settings = ["MpiLibrary"] };
         var ranks = new MpiCommunicator(library, limit, say);
         if (environment is not null && ranks.Size != environment.Size)
@@ -176,11 +178,12 @@ internal sealed partial class MpiCommunicator : ICommunicator
             copy[0] = number;
             var told = _library.StartSend(Marshal.UnsafeAddrOfPinnedArrayElement(copy, 0), sizeof(long), 0, LateTag);
             Poll(limit, () => _library.IsDone(ref told));
-            End($"Rank {Rank} on {Environment.MachineName} waited {limit.TotalSeconds * 2:F0} s for {where}, and rank 0 does not answer: it hangs, or "
-                + "its machine is lost.");
+            End($"Rank {Rank} on {Environment.MachineName} waited {limit.TotalSeconds * 2:F0} s for {where}, and rank 0 does not answer: it "
+                + "hangs, or its machine is lost.");
         }
 
-        var (numbers, requests) = (GC.AllocateArray<long>(Size, pinned: true), new nint[Size]);
+        var numbers = GC.AllocateArray<long>(Size, pinned: true);
+        var requests = new nint[Size];
         for (var rank = 1; rank < Size; rank++)
         {
             requests[rank] = _library.StartReceive(Marshal.UnsafeAddrOfPinnedArrayElement(numbers, rank), sizeof(long), rank, LateTag);
@@ -196,13 +199,16 @@ internal sealed partial class MpiCommunicator : ICommunicator
 
         var missing = Enumerable.Range(1, Size - 1).Where(rank => numbers[rank] != number).ToArray();
         var others = missing.Where(rank => numbers[rank] != 0).Select(rank => $" Rank {rank} waits in transfer {numbers[rank]}.");
-        End($"{(missing.Length == 1 ? "Rank" : "Ranks")} {string.Join(", ", missing)} did not come to {where} within {limit.TotalSeconds:F0} s: hung, "
-            + $"stopped, or on a machine that is lost.{string.Concat(others)}");
+        End($"{(missing.Length == 1 ? "Rank" : "Ranks")} {string.Join(", ", missing)} did not come to {where} within {limit.TotalSeconds:F0} s: "
+            + $"hung, stopped, or on a machine that is lost.{string.Concat(others)}");
     }
 
     private void End(string sentence)
     {
-        _say(new RankFailureException($"{sentence} All ranks end now with exit code {LostRank}; start the run again with Resume.") { Settings = ["Resume"] });
+        _say(new RankFailureException($"{sentence} All ranks end now with exit code {LostRank}; start the run again with Resume.")
+        {
+            Settings = ["Resume"],
+        });
         _library.Abort(LostRank);
         Environment.Exit(LostRank);
     }

@@ -35,9 +35,7 @@ internal sealed unsafe class MpiLibrary
         (_world, _byte, _ignoreStatus, _threadLevel) = HasStandardAbi(library) ? (0x101, 0x247, 0, FunneledOfAbi)
             : Version.Contains("Open MPI", StringComparison.Ordinal) ? (Function("ompi_mpi_comm_world"), Function("ompi_mpi_byte"), 0, Funneled)
             : DescendsFromMpich(Version) ? (0x44000000, 0x4c00010d, 1, Funneled)
-            : throw new NextPatchException(
-                $"{path} calls itself '{Version}'; Open MPI, MPICH and its descendants (Intel MPI, MVAPICH, Cray MPICH) and the standard ABI of MPI 5 "
-                + "are known. Name another library with MpiLibrary.") { Settings = ["MpiLibrary"] };
+            : throw Unusable(path, $"It calls itself '{Version}'; known are Open MPI, MPICH, its descendants, and the standard ABI of MPI 5.", null);
         _initThread = (delegate* unmanaged[Cdecl]<nint, nint, int, int*, int>)Function("MPI_Init_thread");
         _rank = (delegate* unmanaged[Cdecl]<nint, int*, int>)Function("MPI_Comm_rank");
         _size = (delegate* unmanaged[Cdecl]<nint, int*, int>)Function("MPI_Comm_size");
@@ -82,9 +80,7 @@ internal sealed unsafe class MpiLibrary
         }
         catch (Exception e) when (e is DllNotFoundException or BadImageFormatException or EntryPointNotFoundException)
         {
-            throw new NextPatchException(
-                $"{path ?? "The MPI library"} cannot be used: {e.Message.Trim()} Name the library (libmpi.so or the like) with MpiLibrary.", e)
-            { Settings = ["MpiLibrary"] };
+            throw Unusable(path ?? "The MPI library", e.Message.Trim(), e);
         }
 
         return null;
@@ -153,6 +149,9 @@ internal sealed unsafe class MpiLibrary
     public void Abort(int exitCode) => _ = _abort(_world, exitCode);
 
     public void Shutdown() => _ = _finalize();
+
+    private static NextPatchException Unusable(string library, string why, Exception? cause)
+        => new($"{library} cannot be used: {why} Name the library (libmpi.so or the like) with MpiLibrary.", cause!) { Settings = ["MpiLibrary"] };
 
     private static bool DescendsFromMpich(string version)
         => new[] { "MPICH", "Intel", "MVAPICH" }.Any(name => version.Contains(name, StringComparison.OrdinalIgnoreCase));

@@ -27,7 +27,8 @@ internal static class RankAgreement
         if (config.Training!.BatchSize < ranks.Size)
         {
             throw new RankFailureException(
-                $"A step has {config.Training.BatchSize} images, which {ranks.Size} ranks cannot share; start at most as many ranks, or raise BatchSize.")
+                $"A step has {config.Training.BatchSize} images, which {ranks.Size} ranks cannot share; start at most as many ranks, or raise "
+                + "BatchSize.")
             { Settings = ["BatchSize"] };
         }
     }
@@ -48,7 +49,8 @@ internal static class RankAgreement
     {
         var hash = new XxHash3();
         var manifest = store.Manifest;
-        hash.Append(Encoding.UTF8.GetBytes($"{store.Count} {manifest.HeldOutCount} {store.Augmentations} {manifest.FileHashes?.GetValueOrDefault("codes.npy")}"));
+        hash.Append(Encoding.UTF8.GetBytes(
+            $"{store.Count} {manifest.HeldOutCount} {store.Augmentations} {manifest.FileHashes?.GetValueOrDefault("codes.npy")}"));
         var row = new int[store.CodesPerImage];
         for (var i = 0; i < Math.Min(SampledImages, store.Count); i++)
         {

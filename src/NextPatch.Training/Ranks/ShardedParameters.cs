@@ -40,8 +40,8 @@ internal sealed unsafe class ShardedParameters : IDisposable
     /// <param name="asBf16">Whether gradients travel rounded to bf16; sums are float32 always.</param>
     /// <param name="floatsPerBucket">A bucket is closed when it has so many.</param>
     public ShardedParameters(
-        ICommunicator ranks, IReadOnlyList<(string Name, Parameter Parameter)> parameters, IReadOnlyDictionary<string, Tensor> copies, bool hasAverage,
-        bool asBf16, int floatsPerBucket = FloatsPerBucket)
+        ICommunicator ranks, IReadOnlyList<(string Name, Parameter Parameter)> parameters, IReadOnlyDictionary<string, Tensor> copies,
+        bool hasAverage, bool asBf16, int floatsPerBucket = FloatsPerBucket)
     {
         (_ranks, _asBf16, _names) = (ranks, asBf16, [.. parameters.Select(p => p.Name)]);
         var (buckets, open, floats) = (new List<Bucket>(), new List<(string, Parameter, Tensor?)>(), 0L);
@@ -71,9 +71,6 @@ internal sealed unsafe class ShardedParameters : IDisposable
                 start, Of(p.Bucket.FirstMoments), Of(p.Bucket.SecondMoments), Of(p.Bucket.Average),
                 (nint)(float*)Marshal.UnsafeAddrOfPinnedArrayElement(p.Bucket.Gradients, inPiece));
         });
-
-    /// <summary>Bytes that one rank sends in a step: gradients, then weights.</summary>
-    public long BytesPerStep => _buckets.Sum(b => (long)b.PieceLength * (_ranks.Size - 1) * ((_asBf16 ? sizeof(ushort) : sizeof(float)) + sizeof(float)));
 
     /// <summary>The backward pass of this step's last micro-batch is done with the gradient of a parameter.</summary>
     public void GradientIsReady(string name)
@@ -158,8 +155,14 @@ internal sealed unsafe class ShardedParameters : IDisposable
     }
 
     /// <summary>The moments of all ranks as a checkpoint has them, fetched as they are read; on rank 0.</summary>
-    public IEnumerable<KeyValuePair<string, StoredTensor>> Moments() => _names.SelectMany(
-        name => new[] { KeyValuePair.Create("exp_avg." + name, Remembered(name, 0)), KeyValuePair.Create("exp_avg_sq." + name, Remembered(name, 1)) });
+    public IEnumerable<KeyValuePair<string, StoredTensor>> Moments()
+    {
+        foreach (var name in _names)
+        {
+            yield return new("exp_avg." + name, Remembered(name, 0));
+            yield return new("exp_avg_sq." + name, Remembered(name, 1));
+        }
+    }
 
     /// <summary>The same of the EMA.</summary>
     public IEnumerable<KeyValuePair<string, StoredTensor>> Average() => _names.Select(name => KeyValuePair.Create(name, Remembered(name, 2)));
@@ -176,26 +179,24 @@ internal sealed unsafe class ShardedParameters : IDisposable
     {
         var room = Room(TakeGradients);
         bucket.PackGradients(room, _ranks.Size, _asBf16);
-        _underWay.Enqueue((bucket, room, _ranks.Begin(
-            TransferKind.AllToAll, room, room + (nint)_half, bucket.PieceLength * (_asBf16 ? sizeof(ushort) : sizeof(float)), "the gradients of a step")));
+        var bytes = bucket.PieceLength * (_asBf16 ? sizeof(ushort) : sizeof(float));
+        var transfer = _ranks.Begin(TransferKind.AllToAll, room, room + (nint)_half, bytes, "the gradients of a step");
+        _underWay.Enqueue((bucket, room, transfer));
     }
 
     private void TakeGradients()
     {
         var (bucket, room, transfer) = _underWay.Dequeue();
         transfer.Wait();
-        var widened = _asBf16 ? new float[bucket.PieceLength] : [];
+        var length = bucket.PieceLength;
+        var widened = _asBf16 ? new float[length] : [];
         for (var rank = 0; rank < _ranks.Size; rank++)
         {
-            ReadOnlySpan<float> piece;
+            var received = (void*)(room + (nint)_half + ((nint)rank * transfer.Bytes));
+            ReadOnlySpan<float> piece = _asBf16 ? widened : new(received, length);
             if (_asBf16)
             {
-                BFloat16.Widen(new ReadOnlySpan<ushort>((ushort*)(room + (nint)_half) + ((nint)rank * bucket.PieceLength), bucket.PieceLength), widened);
-                piece = widened;
-            }
-            else
-            {
-                piece = new ReadOnlySpan<float>((float*)(room + (nint)_half) + ((nint)rank * bucket.PieceLength), bucket.PieceLength);
+                BFloat16.Widen(new(received, length), widened);
             }
 
             if (rank == 0)

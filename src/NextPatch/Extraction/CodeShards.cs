@@ -17,8 +17,8 @@ internal static class CodeShards
         output, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{shard.Index + 1}{Of}{shard.Count}"));
 
     /// <summary>
-    /// The images of a part. Parts are whole batches of those to learn from, so that the network sees the batches that it sees in one process; held-out
-    /// images go to the last one.
+    /// The images of a part. Parts are whole batches of those to learn from, so that the network sees the batches that it sees in one process;
+    /// held-out images go to the last one.
     /// </summary>
     /// <exception cref="ConfigException">There are more parts than batches.</exception>
     public static (int First, int End) Range(ChosenImages images, Shard shard, int batchImages)
@@ -28,7 +28,8 @@ internal static class CodeShards
         {
             throw new ConfigException(
                 $"Shard {shard}: {images.TrainCount} images are {batches} whole batches of {batchImages}, and a part has at least one of them; take "
-                + $"{Math.Max(1, batches)} parts or fewer, or a smaller BatchSize.") { Settings = ["Shard", "BatchSize"] };
+                + $"{Math.Max(1, batches)} parts or fewer, or a smaller BatchSize.")
+            { Settings = ["Shard", "BatchSize"] };
         }
 
         var (first, end) = shard.Of(batches);
@@ -75,13 +76,15 @@ internal static class CodeShards
 
             if (codes.Progress.Next != first)
             {
-                throw new ConfigException($"'{output}' was begun without parts; go on without them (remove the folders {Prefix}*), or remove the rest.");
+                throw new ConfigException(
+                    $"'{output}' was begun without parts; go on without them (remove the folders {Prefix}*), or remove the rest.");
             }
 
             if (!CodeStore.IsCodeFolder(folder))
             {
                 throw new ConfigException(
-                    $"Part {shard} of the codes is not complete. Do it with Shard {shard}, or remove the folders {Prefix}* in '{output}' to do without parts.")
+                    $"Part {shard} of the codes is not complete. Do it with Shard {shard}, or remove the folders {Prefix}* in '{output}' to do without "
+                    + "parts.")
                 { Settings = ["Shard"] };
             }
 

@@ -13,8 +13,8 @@ public sealed class RankedRunTests
     private static readonly string[] Files = ["model", "ema", "optimizer"];
 
     /// <summary>
-    /// Dropout, drop path, micro-batches that ranks cut, two patch sides. AdamW divides by the root of squares that are near zero for some weights, so
-    /// rounding grows: the first steps are compared closely, the last loss to four digits.
+    /// Dropout, drop path, micro-batches that ranks cut, two patch sides. AdamW divides by the root of squares that are near zero for some weights,
+    /// so rounding grows: the first steps are compared closely, the last loss to four digits.
     /// </summary>
     [Theory]
     [InlineData(2, 0)]
