@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Diagnostics;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Torch.Loading;
@@ -61,8 +60,8 @@ internal sealed class RankOptions
         torch.set_num_threads(threads);
         var machines = here.Distinct().Count();
         progress.WriteLine(
-            $"Ranks: {ranks.Size} on {machines} {(machines == 1 ? "machine" : "machines")}, {threads} {(threads == 1 ? "thread" : "threads")} each here, "
-            + $"by {mpi.Version}.");
+            $"Ranks: {ranks.Size} on {machines} {(machines == 1 ? "machine" : "machines")}, {threads} {(threads == 1 ? "thread" : "threads")} each "
+            + $"here, by {mpi.Version}.");
         return ranks;
     }
 

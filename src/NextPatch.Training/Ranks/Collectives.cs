@@ -6,13 +6,13 @@ namespace NextPatch.Training.Ranks;
 internal static unsafe class Collectives
 {
     /// <summary>Every rank's value, in the order of ranks.</summary>
-    public static T[] AllGather<T>(this ICommunicator ranks, T value, string what)
+    public static T[] AllGather<T>(this ICommunicator ranks, T value, string what, bool isPatient = false)
         where T : unmanaged
     {
         var all = new T[ranks.Size];
         fixed (T* receive = all)
         {
-            ranks.Begin(TransferKind.AllGather, (nint)(&value), (nint)receive, sizeof(T), what).Wait();
+            ranks.Begin(TransferKind.AllGather, (nint)(&value), (nint)receive, sizeof(T), what, isPatient).Wait();
         }
 
         return all;

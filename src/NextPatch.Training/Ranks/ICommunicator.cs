@@ -44,8 +44,7 @@ internal enum TransferKind
 /// <summary>A transfer under way.</summary>
 internal sealed class Transfer(TransferKind kind, nint send, nint receive, int bytes, string what, bool isPatient)
 {
-    private readonly ManualResetEventSlim _done = new();
-    private Exception? _failure;
+    private readonly TaskCompletionSource _done = new();
 
     public TransferKind Kind => kind;
 
@@ -62,22 +61,14 @@ internal sealed class Transfer(TransferKind kind, nint send, nint receive, int b
     /// <summary>Whether a thread waits for it.</summary>
     public bool IsAwaited { get; private set; }
 
-    public bool IsDone => _done.IsSet;
+    public bool IsDone => _done.Task.IsCompleted;
 
-    public void End(Exception? failure = null)
-    {
-        _failure = failure;
-        _done.Set();
-    }
+    public void End(Exception? failure = null) => _ = failure is null ? _done.TrySetResult() : _done.TrySetException(failure);
 
     /// <exception cref="RankFailureException">It failed.</exception>
     public void Wait()
     {
         IsAwaited = true;
-        _done.Wait();
-        if (_failure is not null)
-        {
-            throw _failure;
-        }
+        _done.Task.GetAwaiter().GetResult();
     }
 }

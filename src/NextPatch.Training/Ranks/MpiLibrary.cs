@@ -14,6 +14,7 @@ internal sealed unsafe class MpiLibrary
     private const int Funneled = 1; // MPI_THREAD_FUNNELED: the thread that initialises makes all calls
     private const int FunneledOfAbi = 1024;
     private const int LongestVersion = 8192;
+    private static readonly string[] MpichNames = ["MPICH", "Intel", "MVAPICH"];
 
     private readonly delegate* unmanaged[Cdecl]<nint, nint, int, int*, int> _initThread;
     private readonly delegate* unmanaged[Cdecl]<nint, int*, int> _rank, _size;
@@ -154,7 +155,7 @@ internal sealed unsafe class MpiLibrary
         => new($"{library} cannot be used: {why} Name the library (libmpi.so or the like) with MpiLibrary.", cause!) { Settings = ["MpiLibrary"] };
 
     private static bool DescendsFromMpich(string version)
-        => new[] { "MPICH", "Intel", "MVAPICH" }.Any(name => version.Contains(name, StringComparison.OrdinalIgnoreCase));
+        => MpichNames.Any(name => version.Contains(name, StringComparison.OrdinalIgnoreCase));
 
     /// <summary>Libraries of another ABI that know the function answer -1.</summary>
     private static bool HasStandardAbi(nint library)

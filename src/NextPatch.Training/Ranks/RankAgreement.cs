@@ -35,7 +35,7 @@ internal static class RankAgreement
 
     private static void Require(ICommunicator ranks, ulong hash, string what, string remedy)
     {
-        var all = ranks.AllGather(hash, $"the comparison of {what}");
+        var all = ranks.AllGather(hash, $"the comparison of {what}", isPatient: true); // rank 0 may open a reference first
         var others = Enumerable.Range(0, all.Length).Where(rank => all[rank] != all[0]).ToArray();
         if (others.Length > 0)
         {

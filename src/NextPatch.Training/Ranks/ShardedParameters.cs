@@ -193,10 +193,10 @@ internal sealed unsafe class ShardedParameters : IDisposable
         for (var rank = 0; rank < _ranks.Size; rank++)
         {
             var received = (void*)(room + (nint)_half + ((nint)rank * transfer.Bytes));
-            ReadOnlySpan<float> piece = _asBf16 ? widened : new(received, length);
+            var piece = _asBf16 ? widened.AsSpan() : new Span<float>(received, length);
             if (_asBf16)
             {
-                BFloat16.Widen(new(received, length), widened);
+                BFloat16.Widen(new ReadOnlySpan<ushort>(received, length), piece);
             }
 
             if (rank == 0)

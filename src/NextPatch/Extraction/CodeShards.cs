@@ -83,8 +83,8 @@ internal static class CodeShards
             if (!CodeStore.IsCodeFolder(folder))
             {
                 throw new ConfigException(
-                    $"Part {shard} of the codes is not complete. Do it with Shard {shard}, or remove the folders {Prefix}* in '{output}' to do without "
-                    + "parts.")
+                    $"Part {shard} of the codes is not complete. Do it with Shard {shard}, or remove the folders {Prefix}* in '{output}' to do "
+                    + "without parts.")
                 { Settings = ["Shard"] };
             }
 

@@ -47,8 +47,8 @@ public sealed class PlanCommandTests
     }
 
     /// <summary>
-    /// Four ranks send 3/4 of 111 M gradients and as many weights, 4 bytes each: 0.27 s each at 10 Gbit/s. Coarse steps compute for a shorter time, so
-    /// they wait for a larger share; gradients in bf16 travel in half the time.
+    /// Four ranks send 3/4 of 111 M gradients and as many weights, 4 bytes each: 0.27 s each at 10 Gbit/s. Coarse steps compute for a shorter time,
+    /// so they wait for a larger share; gradients in bf16 travel in half the time.
     /// </summary>
     [Fact]
     public async Task Ranks_wait_for_the_network_most_in_coarse_stages()

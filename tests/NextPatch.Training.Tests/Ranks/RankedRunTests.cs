@@ -1,7 +1,6 @@
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
-using NextPatch.Data.Codes;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Ranks;
 using NextPatch.Training.Tests.Gpt;

@@ -1,10 +1,9 @@
 using System.Runtime.InteropServices;
-using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Torch.Loading;
 
-namespace NextPatch.Cli;
+namespace NextPatch.Cli.CommandLine;
 
 /// <summary>The one place where exceptions become a message and an exit code.</summary>
 internal static class ErrorBoundary
