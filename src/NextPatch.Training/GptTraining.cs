@@ -61,12 +61,12 @@ public static class GptTraining
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
         };
         var run = request.Run;
-        if (run.Resume)
+        if (run.Resume && run.Ranks.Rank == 0)
         {
             RunRecord.Read(run.Output)?.RequireSame(request.Codes, store.Manifest);
         }
 
-        using var tokenizer = run.SampleEvery > 0 && run.OnSample is null ? OpenTokenizer(request) : null;
+        using var tokenizer = run.SampleEvery > 0 && run.OnSample is null && run.Ranks.Rank == 0 ? OpenTokenizer(request) : null;
         var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output);
         using var trainer = new GptTrainer(
             config,
@@ -76,9 +76,13 @@ public static class GptTraining
                 DrawGrid = grids is null ? null : grids.Write,
                 OnProgress = run.OnProgress + (progress is null ? null : new Action<TrainingProgress>(progress.Report)),
             },
-            request.InitialWeights is null ? null : model => Fill(model, request),
+            request.InitialWeights is null || run.Ranks.Rank > 0 ? null : model => Fill(model, request),
             captions);
-        RunRecord.From(request, trainer.Config, store.Manifest).Write(run.Output, run.OnNote);
+        if (run.Ranks.Rank == 0)
+        {
+            RunRecord.From(request, trainer.Config, store.Manifest).Write(run.Output, run.OnNote);
+        }
+
         request.OnPlanned?.Invoke(trainer.Cost);
         return trainer.Run(cancellation);
     }
@@ -100,10 +104,9 @@ public static class GptTraining
         => model with { GridSide = codes.GridSide, VocabularySize = codes.VocabularySize, ClassCount = codes.ClassNames.Count };
 
     /// <summary>A model for such captions; the same where there are none.</summary>
-    internal static GptConfig Fit(GptConfig model, TrainingCaptions? captions) => captions is null ? model : model with
-    {
-        ClassCount = 1, Text = new TextCondition { FeatureWidth = captions.Width, TokenCount = captions.TokenCount },
-    };
+    internal static GptConfig Fit(GptConfig model, TrainingCaptions? captions) => captions is null
+        ? model
+        : model with { ClassCount = 1, Text = new TextCondition { FeatureWidth = captions.Width, TokenCount = captions.TokenCount } };
 
     /// <summary>Where the tokenizer of codes lies.</summary>
     /// <param name="chosen">What a person says; null: where the codes say it lies, or beside them.</param>

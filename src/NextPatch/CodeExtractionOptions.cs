@@ -73,6 +73,12 @@ public sealed record CodeExtractionOptions
     /// <summary>What computes; null = C# alone, for bf16 what lies beside the program.</summary>
     public IComputeBackend? Backend { get; init; }
 
+    /// <summary>
+    /// Null: all images. Else one part of them, into a folder of its own in <see cref="Output"/>; once all parts are there, the same without it makes
+    /// one folder of codes of them.
+    /// </summary>
+    internal Shard? Shard { get; init; }
+
     /// <summary>As manifests say it.</summary>
     internal string PrecisionName => Precision == ComputePrecision.Bf16 ? "bf16" : "fp32";
 

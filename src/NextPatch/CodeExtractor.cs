@@ -45,6 +45,15 @@ public sealed class CodeExtractor
         var config = tokenizer.Config;
         var images = ChosenImages.From(parts, _options.Part, _options.HeldOut, _options.Seed);
         var views = _options.Views(config.ImageSide);
+        var batchImages = tokenizer.EncodingBatch / Gcd(tokenizer.EncodingBatch, views.Count); // whole batches of the network from whole images
+        var (engine, output) = (tokenizer.GetType().Assembly.GetName().Name!, _options.Output);
+        var shards = _options.Shard is null ? CodeShards.Find(output) : null;
+        if (_options.Shard is { } shard)
+        {
+            var (first, end) = CodeShards.Range(images, shard, batchImages);
+            (images, output) = (images.Slice(first, end), CodeShards.FolderOf(output, shard));
+        }
+
         var captions = _options.Captions is { } file ? ImageCaptions.Join(file, images, cancellation) : null;
         var planned = new CodeManifest
         {
@@ -60,9 +69,13 @@ public sealed class CodeExtractor
             Augmentations = views.Count,
             Captions = captions?.Origin,
         };
-        var engine = tokenizer.GetType().Assembly.GetName().Name!;
-        using var codes = CodeAppender.Open(
-            _options.Output, planned, _options.Layout, _options.Identity(planned, images, tokenizer.EncodingBatch, engine));
+        CodeAppender Open(string folder, ChosenImages chosen, CodeLayout layout)
+        {
+            var its = planned with { Count = chosen.Count };
+            return CodeAppender.Open(folder, its, layout, _options.Identity(its, chosen, tokenizer.EncodingBatch, engine));
+        }
+
+        using var codes = Open(output, images, _options.Shard is null ? _options.Layout : CodeLayout.Store);
         Announce(note, images, planned, codes);
         if (captions?.MissingCount is > 0 and var missing)
         {
@@ -71,11 +84,17 @@ public sealed class CodeExtractor
 
         var before = codes.Progress.Count;
         var watch = Stopwatch.StartNew();
-        var shares = codes.IsComplete ? null : Encode(images, views, captions, tokenizer, codes, watch, cancellation);
+        if (shards is { } count && !codes.IsComplete)
+        {
+            note($"Taking the codes of the {count} parts in '{output}'; their folders are not needed any more afterwards.");
+            CodeShards.Merge(output, count, images, batchImages, codes, (folder, chosen) => Open(folder, chosen, CodeLayout.Store), cancellation);
+        }
+
+        var shares = codes.IsComplete ? null : Encode(images, views, captions, tokenizer, codes, batchImages, watch, cancellation);
         var seconds = watch.Elapsed.TotalSeconds;
         return new CodeExtractionResult
         {
-            Output = _options.Output,
+            Output = output,
             Layout = _options.Layout.ToString().ToLowerInvariant(),
             Count = codes.Progress.Count,
             HeldOutCount = codes.Progress.HeldOutCount,
@@ -98,10 +117,9 @@ public sealed class CodeExtractor
     }
 
     private ExtractionShares? Encode(
-        ChosenImages images, ImageViews views, ImageCaptions? captions, IImageTokenizer tokenizer, CodeAppender codes, Stopwatch watch, CancellationToken cancellation)
+        ChosenImages images, ImageViews views, ImageCaptions? captions, IImageTokenizer tokenizer, CodeAppender codes, int batchImages,
+        Stopwatch watch, CancellationToken cancellation)
     {
-        // Whole batches of the network from whole images.
-        var batchImages = tokenizer.EncodingBatch / Gcd(tokenizer.EncodingBatch, views.Count);
         var (first, before) = (codes.Progress.Next, codes.Progress.Count);
         var (encoding, saved) = (TimeSpan.Zero, watch.Elapsed);
         using var feed = new EncodeFeed(images, views, captions, _options.SmallestSide, batchImages, _options.OnError, first, cancellation);

@@ -84,6 +84,8 @@ internal static class EncodeCommand
         {
             Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail,
         };
+        var shard = ShardOption.Create(
+            "Each goes into a folder of its own in --output; when all are done, the same command without it makes one of them.");
         var json = new Option<bool>("--json") { Description = "Write the summary as JSON." };
         var command = new Command(
             "encode",
@@ -96,13 +98,15 @@ internal static class EncodeCommand
               nextpatch encode --images cifar-10 --tokenizer tokenizer --output codes
               nextpatch encode --images laion/a.jsonl --captions laion/a.jsonl --tokenizer vq_ds16_t2i.pt --output codes \
                   --smallest-side 256 --on-error skip
+              srun --ntasks 16 nextpatch encode --images imagenet.tar --tokenizer vq_ds16_c2i.pt --output codes --shard rank
               nextpatch encode --images imagenet/train --tokenizer vq_ds16_c2i.pt \
                   --output imagenet_code_c2i_flip_ten_crop --crops ten --layout published --name imagenet
 
             The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing
             but encoding.json has its name before all is whole.
             """) {
-            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError, json,
+            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError,
+            shard, json,
         };
         command.SetAction((parsed, cancellation) =>
         {
@@ -131,6 +135,7 @@ internal static class EncodeCommand
                     Precision = TokenizerPrecision.From(parsed, precision),
                     Backend = EngineOption.From(parsed, engine),
                     OnError = parsed.GetValue(onError),
+                    Shard = ShardOption.Of(parsed, shard),
                 }, new ProgressLine<CodeExtractionProgress>(p => progress.Report("Encoding", p.Done, p.Total, Rate(p))), progress.WriteLine,
                     cancellation);
             }

@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Planning;
 using NextPatch.Cli.Rendering;
+using NextPatch.Cli.Training;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
@@ -18,6 +19,8 @@ internal static class PlanCommand
 
     // Norms, softmax, the optimiser and the data take time that no matrix product accounts for.
     private const double ShareOfMatrixSpeed = 0.75;
+
+    private const double MuchWaiting = 0.25;
 
     public static Command Create()
     {
@@ -36,6 +39,16 @@ internal static class PlanCommand
                 + "here, measured for one second]",
             HelpName = "x",
         };
+        var ranks = new Option<int>("--ranks")
+        {
+            Description = "Processes that share each step, each as fast as this machine: time and memory of each, and how long it waits for the "
+                + "network.", HelpName = "n", DefaultValueFactory = _ => 1,
+        }.Between(1, 1 << 20);
+        var network = new Option<string>("--network")
+        {
+            Description = "Speed of each one's network connection in bits per second.", HelpName = "10G|100M", DefaultValueFactory = _ => "10G",
+        };
+        var gradients = RankOptions.CreateGradients();
         var json = new Option<bool>("--json") { Description = "Write the plan as JSON." };
         var command = new Command(
             "plan",
@@ -46,6 +59,7 @@ internal static class PlanCommand
             Examples:
               nextpatch plan --preset B --recipe paper
               nextpatch plan --preset XL --patch-level 3 --stage-rate 0.5 --flops-per-second 4e14
+              nextpatch plan --preset L --recipe paper --flops-per-second 2e12 --ranks 16 --network 25G --gradient-dtype bf16
               nextpatch plan --preset small --recipe cpu --codes quickstart/codes --steps 2400
               nextpatch plan --preset small --recipe cpu --grid 8 --vocabulary 512 --classes 12 --steps 2400
             """);
@@ -53,6 +67,9 @@ internal static class PlanCommand
         command.Add(codes);
         command.Add(images);
         command.Add(speed);
+        command.Add(ranks);
+        command.Add(network);
+        command.Add(gradients);
         command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
@@ -63,6 +80,15 @@ internal static class PlanCommand
             var count = DatasetImages(parsed.GetValue(images) ?? store?.TrainCount, training, recipe);
             var (flops, source) = Speed(parsed.GetValue(speed), model, cancellation);
             var plan = RunPlan.Create(settings.Preset(parsed), recipe, model, training, count, flops, source);
+            if (parsed.GetRequiredValue(ranks) is > 1 and var size)
+            {
+                var bits = Bits(parsed.GetRequiredValue(network));
+                plan = plan with
+                {
+                    OnRanks = RankPlan.Create(plan, model, training, size, bits, parsed.GetRequiredValue(gradients) == RankOptions.Bf16),
+                };
+            }
+
             if (parsed.GetValue(json))
             {
                 terminal.WriteJson(plan);
@@ -98,10 +124,47 @@ internal static class PlanCommand
             + $"{Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, EMA {Quantity.Bytes(memory.Average)}, activations "
             + $"{Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller "
             + $"--micro-batch).");
+        if (plan.OnRanks is { } shared)
+        {
+            ShowRanks(console, shared, plan.BatchSize);
+        }
+
         foreach (var warning in Warnings(plan, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes))
         {
             console.WriteLine("Warning: " + warning);
         }
+    }
+
+    private static void ShowRanks(IAnsiConsole console, RankPlan plan, int batchSize)
+    {
+        console.WriteLine(
+            $"On {plan.Ranks} ranks with {Quantity.Decimal(plan.NetworkBitsPerSecond, "bit")}/s each: {Quantity.Duration(plan.Seconds)}, "
+            + $"{Quantity.Bytes(plan.MemoryPerRank)} of memory and {Quantity.Bytes(plan.BytesPerStep)} sent and received by each in a step.");
+        foreach (var stage in plan.Stages)
+        {
+            console.WriteLine(
+                $"  p={stage.PatchSide}: a step computes for {Quantity.Duration(stage.ComputeSeconds)} and waits for the network for "
+                + $"{Quantity.Duration(stage.WaitSeconds)} ({stage.WaitShare:P0}).");
+        }
+
+        if (plan.Ranks > batchSize)
+        {
+            console.WriteLine($"Warning: a step has {batchSize} images, which {plan.Ranks} ranks cannot share; raise --batch-size.");
+        }
+        else if (plan.Stages.Any(s => s.WaitShare > MuchWaiting))
+        {
+            console.WriteLine(
+                "Coarse stages wait longest, because their steps are short: --coarse-batch flops or a larger --batch-size makes them longer.");
+        }
+    }
+
+    /// <summary>10G: 1e10.</summary>
+    private static double Bits(string text)
+    {
+        var factor = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 1e3, 'M' => 1e6, 'G' => 1e9, 'T' => 1e12, _ => 1 };
+        return StrictNumber.TryParse(factor == 1 ? text : text.AsSpan(0, text.Length - 1), out double value) && value * factor is >= 1 and <= 1e18
+            ? value * factor
+            : throw new ConfigException($"--network '{text}' is no speed in bits per second; write it like 10G, 100M or 1e9.");
     }
 
     /// <summary>What makes a plan useless here.</summary>

@@ -116,6 +116,8 @@ internal static class SampleCommand
         {
             Description = "Continue a set that was stopped: PNG files of the same seed, class, settings and model are kept and not drawn again.",
         };
+        var shard = ShardOption.Create("Only PNG files are written; when all parts are done, the same command with --resume instead makes grid.png, "
+            + "samples.npz and samples.json of them.");
         var command = new Command(
             "sample",
             """
@@ -130,6 +132,7 @@ internal static class SampleCommand
               nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k --resume
               nextpatch sample --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 50000 --random-classes --cfg-scale 2 --output as-published
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
+              srun --ntasks 16 nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k --shard rank
               nextpatch sample --model run --class heart --image photo.png --mask mask.png --count 4
               nextpatch sample --model c2i_L_384.pt --tokenizer vq_ds16_c2i.pt --image-size 384 --image-size-eval 256 --count 50000 --layout published
               nextpatch sample --model text-run --prompt "a small red star at the top left on blue" --count 8
@@ -140,7 +143,7 @@ internal static class SampleCommand
             """)
         {
             model, tokenizer, prompt, prompts, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision,
-            engine, picture, mask, keepRows, layout, format, resume, output,
+            engine, picture, mask, keepRows, layout, format, resume, shard, output,
         };
         rules.AddTo(command);
         prompting.AddTo(command);
@@ -170,7 +173,10 @@ internal static class SampleCommand
                     path, parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),
                     parsed.GetValue(imageSize), Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), backend, Resolve)
                 : BuiltInModel.Load(backend, Resolve);
-            RequireResumable(parsed.GetValue(resume), parsed.GetRequiredValue(format), loaded, parsed.GetValue(picture));
+            var part = ShardOption.Of(parsed, shard);
+            RequireResumable(
+                parsed.GetValue(resume) ? resume.Name : part is null ? null : shard.Name, parsed.GetRequiredValue(format), loaded,
+                parsed.GetValue(picture));
             request = Keep(request, loaded, parsed.GetValue(picture), parsed.GetValue(mask), parsed.GetValue(keepRows));
             rules.Warn(parsed, terminal);
             var size = Size(parsed.GetValue(evaluationSize), parsed.GetValue(antialias), loaded);
@@ -181,7 +187,7 @@ internal static class SampleCommand
                 : SamplePaths.In(parsed.GetRequiredValue(output), images: null, loaded.Tokenizer is not null);
             terminal.WriteNote(
                 $"{loaded.Engine.Name}, {(loaded.KindName == "ema" ? "EMA weights (ema)" : "raw weights (model)")}, model {loaded.Hash[..12]}");
-            if (!parsed.GetValue(resume) && EarlierSamples.Describe(paths, request) is { } earlier)
+            if (!parsed.GetValue(resume) && part is null && EarlierSamples.Describe(paths, request) is { } earlier)
             {
                 terminal.WriteNote(earlier);
             }
@@ -192,11 +198,12 @@ internal static class SampleCommand
                 {
                     Format = Enum.Parse<PictureFormat>(parsed.GetRequiredValue(format), ignoreCase: true),
                     Resume = parsed.GetValue(resume),
+                    Shard = part,
                 };
                 writer.Write(paths, request, progress.For("Sampling", request.Labels.Count), cancellation);
             }
 
-            terminal.Data.WriteLine(loaded.Tokenizer is null ? paths.Archive : paths.Grid);
+            terminal.Data.WriteLine(part is not null ? paths.Images : loaded.Tokenizer is null ? paths.Archive : paths.Grid);
             if (loaded.Tokenizer is null)
             {
                 terminal.WriteNote(
@@ -211,13 +218,13 @@ internal static class SampleCommand
     }
 
     /// <summary>Only whole PNG files tell that they are the ones to be drawn.</summary>
-    private static void RequireResumable(bool isResumed, string format, SampleModel model, string? picture)
+    private static void RequireResumable(string? option, string format, SampleModel model, string? picture)
     {
-        if (isResumed && (format != "png" || model.Tokenizer is null || picture is not null))
+        if (option is not null && (format != "png" || model.Tokenizer is null || picture is not null))
         {
             throw new ConfigException(
-                "--resume needs images as PNG files that no other picture went into: they remember how they were drawn. Leave "
-                + $"{(format != "png" ? "--format" : picture is not null ? "--image" : "--resume")} out.");
+                $"{option} needs images as PNG files that no other picture went into: they remember how they were drawn. Leave "
+                + $"{(format != "png" ? "--format" : picture is not null ? "--image" : option)} out.");
         }
     }
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
+using NextPatch.Training.Ranks;
 
 namespace NextPatch.Cli.Commands;
 
@@ -34,15 +35,19 @@ internal static class TrainCommand
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
-            using var progress = terminal.CreateProgress();
             using var outlives = StopSignals.OutliveTerminal();
-            var result = new TrainingJob(options, parsed, progress).Run(cancellation);
-            if (parsed.GetValue(options.Json))
+            return Task.FromResult(RankBoundary.Run(parsed, options.Ranks, terminal, (ranks, own) =>
             {
-                terminal.WriteJson(result.Outcome);
-            }
+                using var progress = own.CreateProgress();
+                var result = new TrainingJob(options, parsed, progress, ranks).Run(cancellation);
+                if (parsed.GetValue(options.Json))
+                {
+                    own.WriteJson(result.Outcome);
+                }
 
-            return Task.FromResult(result.IsComplete ? ExitCode.Success : ExitCode.Cancelled);
+                var requeue = ranks.AllGather(StopSignals.IsRequeue(ranks.Size) ? 1 : 0, "how the run was stopped").Any(r => r > 0);
+                return result.IsComplete ? ExitCode.Success : requeue ? ExitCode.Requeue : ExitCode.Cancelled;
+            }));
         });
         return command;
     }

@@ -47,6 +47,9 @@ internal sealed record RunPlan
     /// <summary>Peak memory in bytes.</summary>
     public required MemoryEstimate Memory { get; init; }
 
+    /// <summary>The same on several ranks; null where it was not asked for.</summary>
+    public RankPlan? OnRanks { get; init; }
+
     public static RunPlan Create(
         string preset, string recipe, GptConfig model, TrainingConfig training, long? images, double flopsPerSecond, string source)
     {

@@ -77,6 +77,9 @@ internal sealed class TrainOptions
         Description = "Seed of weights, data order and dropout.", HelpName = "s", DefaultValueFactory = _ => 0,
     };
 
+    /// <summary>How processes meet that compute a run together.</summary>
+    public RankOptions Ranks { get; } = new();
+
     /// <summary>Model, recipe, length, patches.</summary>
     public RunSettings Settings { get; } = new(defaultPreset: "small", defaultRecipe: "cpu");
 
@@ -167,6 +170,7 @@ internal sealed class TrainOptions
         Frame.AddTo(command);
         Settings.AddTo(command);
         Measure.AddTo(command);
+        Ranks.AddTo(command);
         foreach (var option in (Option[])[
             ExtendTo, Json, _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step,
             Precision,

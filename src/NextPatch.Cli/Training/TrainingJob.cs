@@ -8,6 +8,7 @@ using NextPatch.Data.Codes;
 using NextPatch.Torch.Loading;
 using NextPatch.Training;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Ranks;
 
 namespace NextPatch.Cli.Training;
 
@@ -17,9 +18,10 @@ internal sealed class TrainingJob
     private readonly TrainOptions _options;
     private readonly ParseResult _parsed;
     private readonly ProgressReporter _progress;
+    private readonly ICommunicator _ranks;
 
-    public TrainingJob(TrainOptions options, ParseResult parsed, ProgressReporter progress)
-        => (_options, _parsed, _progress) = (options, parsed, progress);
+    public TrainingJob(TrainOptions options, ParseResult parsed, ProgressReporter progress, ICommunicator ranks)
+        => (_options, _parsed, _progress, _ranks) = (options, parsed, progress, ranks);
 
     /// <summary>Trains, and leaves the report in the run's folder.</summary>
     public TrainingResult Run(CancellationToken cancellation)
@@ -27,7 +29,7 @@ internal sealed class TrainingJob
         NativeBackend.EnsureLoaded();
         var request = _options.Frame.Resume.RunOf(_parsed) is { } run ? ResumedRun.Read(_options, _parsed, run) : Fresh();
         var settings = MetricOptions.Read(_options, _parsed, request.Run.MetricSettings);
-        using var metric = request.Run.MeasureEvery == 0
+        using var metric = request.Run.MeasureEvery == 0 || _ranks.Rank > 0
             ? null
             : settings.Open(request.Codes, request.Tokenizer, request.Training.Seed, _progress, cancellation);
         TrainingCost? cost = null;
@@ -39,11 +41,18 @@ internal sealed class TrainingJob
                     Metric = metric,
                     MetricSettings = metric is null ? null : settings.ToRecord(),
                     OnNote = _progress.WriteLine,
+                    Ranks = _ranks,
+                    Bf16Gradients = _options.Ranks.Bf16Gradients(_parsed),
                 },
                 OnPlanned = planned => ShowPlan(request.Model, cost = planned),
             },
             new ProgressLine<TrainingProgress>(p => _progress.Report("Training", p.Step, p.TotalSteps, TrainingDisplay.Line(p))),
             cancellation);
+        if (_ranks.Rank > 0)
+        {
+            return result;
+        }
+
         _progress.Dispose();
         foreach (var line in TrainingDisplay.Measured(cost!, result))
         {
@@ -103,7 +112,8 @@ internal sealed class TrainingJob
         using var captions = textFeatures.Count == 0 ? null : TrainingCaptions.Open(store, textFeatures);
         var (model, training) = _options.Resolve(_parsed, m => GptTraining.Fit(GptTraining.Fit(m, store.Manifest), captions));
         training = training with { StepImplementation = Step(training) };
-        return (model, training with { Precision = Precision(model, training.StepImplementation) });
+        var precision = _ranks.Rank > 0 ? default : Precision(model, training.StepImplementation); // a measurement may come out otherwise elsewhere
+        return (model, training with { Precision = _ranks.Broadcast(precision, "the precision that rank 0 chooses", isPatient: true) });
     }
 
     private GptRunOptions RunOptions() => _options.Frame.Fill(_parsed, new GptRunOptions

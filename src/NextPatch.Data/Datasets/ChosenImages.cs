@@ -18,6 +18,13 @@ internal sealed class ChosenImages : ImageSource
         (_images, TrainCount) = ([.. learnt, .. heldOut], learnt.Length);
     }
 
+    [SetsRequiredMembers]
+    private ChosenImages(ChosenImages all, int first, int end)
+    {
+        (Name, Layout, ClassNames, LeftOut) = (all.Name, all.Layout, all.ClassNames, all.LeftOut);
+        (_images, TrainCount) = (all._images[first..end], Math.Clamp(all.TrainCount - first, 0, end - first));
+    }
+
     public override int Count => _images.Length;
 
     /// <summary>Images to learn from; the rest is held out.</summary>
@@ -48,6 +55,9 @@ internal sealed class ChosenImages : ImageSource
             All(parts.Train).Where(i => !heldOut[i.Index]),
             All(parts.Train).Where(i => heldOut[i.Index]).Concat(choice == DatasetPart.All && parts.Test is not null ? All(parts.Test) : []));
     }
+
+    /// <summary>The images [<paramref name="first"/>, <paramref name="end"/>) in their order.</summary>
+    public ChosenImages Slice(int first, int end) => new(this, first, end);
 
     public override int Label(int i) => _images[i].Source.Label(_images[i].Index);
 

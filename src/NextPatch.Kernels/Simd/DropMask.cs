@@ -12,11 +12,14 @@ internal readonly struct DropMask
     private readonly uint _second;
     private readonly uint _dropBelow;
     private readonly float _scale;
+    private readonly uint _start;
 
     /// <param name="probability">Share of elements that become 0; the others are divided by 1 - it.</param>
     /// <param name="seed">64 random bits.</param>
-    public DropMask(double probability, ulong seed)
+    /// <param name="start">Elements before the first one that is asked for: another process drops those.</param>
+    public DropMask(double probability, ulong seed, uint start = 0)
     {
+        _start = start;
         (_first, _second) = ((uint)seed, (uint)(seed >> 32));
         _dropBelow = (uint)(probability * uint.MaxValue);
         _scale = (float)(1 / (1 - probability));
@@ -28,7 +31,7 @@ internal readonly struct DropMask
     /// <summary>0 or 1 / (1 - probability) for an element.</summary>
     public float Factor(uint element)
     {
-        var h = element ^ _first;
+        var h = (element + _start) ^ _first;
         h = (h ^ (h >> 16)) * 0x7FEB352D;
         h = (h ^ (h >> 15)) * 0x846CA68B;
         h = (h ^ (h >> 16)) + _second;
@@ -40,7 +43,7 @@ internal readonly struct DropMask
     /// <summary>The factors of eight elements from <paramref name="element"/> on.</summary>
     public Vector256<float> Factors(uint element)
     {
-        var h = (Vector256.Create(element) + Vector256<uint>.Indices) ^ Vector256.Create(_first);
+        var h = (Vector256.Create(element + _start) + Vector256<uint>.Indices) ^ Vector256.Create(_first);
         h = (h ^ (h >> 16)) * 0x7FEB352Du;
         h = (h ^ (h >> 15)) * 0x846CA68Bu;
         h = (h ^ (h >> 16)) + Vector256.Create(_second);

@@ -11,20 +11,24 @@ internal sealed class GptDropout
     private readonly ulong _seed;
     private readonly int _images;
     private readonly int _tokens;
+    private readonly int _firstImage;
 
     /// <param name="config">Probabilities.</param>
     /// <param name="seed">64 random bits of the step and micro-batch.</param>
     /// <param name="images">Images of the micro-batch.</param>
     /// <param name="tokens">Tokens per image.</param>
-    public GptDropout(GptConfig config, ulong seed, int images, int tokens) => (_config, _seed, _images, _tokens) = (config, seed, images, tokens);
+    /// <param name="firstImage">Images of the micro-batch before these, which another process computes.</param>
+    public GptDropout(GptConfig config, ulong seed, int images, int tokens, int firstImage = 0)
+        => (_config, _seed, _images, _tokens, _firstImage) = (config, seed, images, tokens, firstImage);
 
     /// <summary>Nothing is dropped.</summary>
     public static GptDropout None(GptConfig config)
         => new(config with { TokenDropout = 0, AttentionDropout = 0, ResidualDropout = 0, FfnDropout = 0, DropPath = 0 }, 0, 0, 0);
 
-    public DropMask Tokens => new(_config.TokenDropout, Seed(0));
+    public DropMask Tokens => new(_config.TokenDropout, Seed(0), Before(_config.Width));
 
-    public DropMask AttentionWeights(int layer) => new(_config.AttentionDropout, Seed((4 * layer) + 1));
+    public DropMask AttentionWeights(int layer)
+        => new(_config.AttentionDropout, Seed((4 * layer) + 1), Before(_config.HeadCount * _tokens));
 
     public BranchDrop AttentionBranch(int layer) => Branch(layer, _config.ResidualDropout, (4 * layer) + 2);
 
@@ -37,9 +41,12 @@ internal sealed class GptDropout
     {
         var samples = new DropMask(DropPathOf(_config, layer), ~Seed(stream));
         return new BranchDrop(
-            new DropMask(probability, Seed(stream)), samples.IsActive ? [.. Enumerable.Range(0, _images).Select(i => samples.Factor((uint)i))] : null,
-            _tokens);
+            new DropMask(probability, Seed(stream), Before(_config.Width)),
+            samples.IsActive ? [.. Enumerable.Range(_firstImage, _images).Select(i => samples.Factor((uint)i))] : null, _tokens);
     }
+
+    /// <summary>Elements of the images before; a mask counts modulo 2^32.</summary>
+    private uint Before(int elementsPerToken) => (uint)((long)_firstImage * _tokens * elementsPerToken);
 
     /// <summary>SplitMix64 of the pass's seed and a stream.</summary>
     private ulong Seed(int stream)

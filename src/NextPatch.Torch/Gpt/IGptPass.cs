@@ -19,14 +19,16 @@ internal interface IGptPass : IDisposable
     /// <param name="seed">Decides all dropout; the same elements in every implementation.</param>
     /// <param name="scale">Weight of this micro-batch in the step, images here / images of the step.</param>
     /// <param name="captions">Of a text model, in place of labels, whose number alone then counts.</param>
+    /// <param name="firstImage">Images of the micro-batch before these, which another process computes: dropout goes on behind them.</param>
     /// <returns>Mean patch loss in nats, not scaled.</returns>
     double Forward(
         ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
-        CaptionBatch? captions = null);
+        CaptionBatch? captions = null, int firstImage = 0);
 
     /// <summary>Adds the gradients of the last <see cref="Forward"/> to those of the parameters.</summary>
+    /// <param name="isDone">Receives the name of each parameter as soon as this pass will not change its gradient any more.</param>
     /// <exception cref="InvalidOperationException">There was none since the last call.</exception>
-    void Backward();
+    void Backward(Action<string>? isDone = null);
 
     /// <summary>The mean patch loss in nats without dropout and gradients. No <see cref="Backward"/> may follow.</summary>
     /// <param name="labels">Classes or null class, [B].</param>

@@ -5,6 +5,7 @@ using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Optimization;
+using NextPatch.Training.Ranks;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
@@ -15,18 +16,18 @@ namespace NextPatch.Training.Gpt;
 /// </summary>
 internal static class GptCheckpoint
 {
-    public static void Write(string folder, CheckpointConfig config, RunState state, GptModel model, AdamW optimizer)
+    public static void Write(string folder, CheckpointConfig config, RunState state, GptModel model, GptStep step)
     {
         File.WriteAllText(Path.Combine(folder, "config.json"), JsonSerializer.Serialize(config, ConfigJson.Default.CheckpointConfig));
         SafetensorsFile.Write(Path.Combine(folder, "model.safetensors"), StateLoader.Capture(model));
-        if (optimizer.HasAverage)
+        if (step.Optimizer.HasAverage)
         {
             // What is not trained has no average, but belongs to the weights: unconditional features.
             var frozen = model.named_buffers().Select(b => KeyValuePair.Create(b.name, StoredTensor.From(StateLoader.ToHost(b.buffer))));
-            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), [.. optimizer.Average(), .. frozen]);
+            SafetensorsFile.Write(Path.Combine(folder, "ema.safetensors"), [.. step.Average(), .. frozen]);
         }
 
-        SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), optimizer.Moments());
+        SafetensorsFile.Write(Path.Combine(folder, "optimizer.safetensors"), step.Moments());
         File.WriteAllText(Path.Combine(folder, "state.json"), JsonSerializer.Serialize(state, ConfigJson.Default.RunState));
     }
 
@@ -51,16 +52,61 @@ internal static class GptCheckpoint
     }
 
     /// <summary>Loads a checkpoint into a model and its optimiser.</summary>
-    /// <returns>Where the run stood.</returns>
-    public static RunState Load(string folder, GptModel model, AdamW optimizer)
+    /// <param name="folder">The checkpoint's on rank 0, which reads it for all; null for a fresh run.</param>
+    /// <param name="model">Filled.</param>
+    /// <param name="optimizer">Filled with what this rank keeps.</param>
+    /// <param name="ranks">Who computes the run.</param>
+    /// <returns>Where the run stood; null for a fresh one.</returns>
+    public static RunState? Load(string? folder, GptModel model, AdamW optimizer, ICommunicator ranks)
     {
-        var state = ConfigJson.Read(Path.Combine(folder, "state.json"), ConfigJson.Default.RunState);
-        var weights = Path.Combine(folder, "model.safetensors");
-        StateLoader.Load(model, SafetensorsFile.Read(weights), weights);
-        var moments = Path.Combine(folder, "optimizer.safetensors");
+        string Named(string name) => Path.Combine(folder ?? "", name + ".safetensors");
+        var stored = folder is null ? null : File.ReadAllBytes(Path.Combine(folder, "state.json"));
+        if (ranks.BroadcastBytes(stored, "where the run stood") is not { } json)
+        {
+            return null;
+        }
+
+        var state = folder is null
+            ? JsonSerializer.Deserialize(json, ConfigJson.Default.RunState)!
+            : ConfigJson.Read(Path.Combine(folder, "state.json"), ConfigJson.Default.RunState);
+        if (folder is not null)
+        {
+            StateLoader.Load(model, SafetensorsFile.Read(Named("model")), Named("model"));
+        }
+
+        Spread(ranks, model);
+        var shapes = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.shape);
+        Func<string, HostTensor?> From(string file)
+        {
+            var tensors = folder is null ? null : SafetensorsFile.Read(Named(file));
+            return key => Spread(ranks, tensors?.GetValueOrDefault(key), shapes[shapes.ContainsKey(key) ? key : key[(key.IndexOf('.') + 1)..]]);
+        }
+
         optimizer.Restore(
-            SafetensorsFile.Read(moments), optimizer.HasAverage ? SafetensorsFile.Read(Path.Combine(folder, "ema.safetensors")) : null,
-            state.Step - state.SkippedSteps, moments, state.StepsBeforeMoments);
+            From("optimizer"), optimizer.HasAverage ? From("ema") : null, state.Step - state.SkippedSteps, Named("optimizer"),
+            state.StepsBeforeMoments);
         return state;
+    }
+
+    /// <summary>Gives all ranks the weights of rank 0.</summary>
+    public static void Spread(ICommunicator ranks, GptModel model)
+    {
+        foreach (var (_, parameter) in ranks.Size == 1 ? [] : model.named_parameters())
+        {
+            ranks.Broadcast(parameter.bytes, "the weights to begin with", isPatient: true);
+        }
+    }
+
+    /// <summary>A tensor of rank 0 on all ranks; what does not fit is refused there.</summary>
+    private static HostTensor? Spread(ICommunicator ranks, HostTensor? tensor, long[] shape)
+    {
+        if (ranks.Size == 1 || (ranks.Rank == 0 && (tensor is null || tensor.Type != ElementType.Float32 || !tensor.Shape.SequenceEqual(shape))))
+        {
+            return tensor;
+        }
+
+        var values = ranks.Rank == 0 ? tensor!.AsSpan<float>().ToArray() : new float[shape.Aggregate(1L, (a, b) => a * b)];
+        ranks.Broadcast(values.AsSpan(), "the moments to continue with", isPatient: true);
+        return HostTensor.FromSingles(shape, values);
     }
 }

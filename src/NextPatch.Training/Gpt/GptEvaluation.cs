@@ -2,6 +2,7 @@ using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
+using NextPatch.Training.Ranks;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
@@ -11,7 +12,8 @@ namespace NextPatch.Training.Gpt;
 /// <param name="step">Judges images, and its optimiser holds the EMA.</param>
 /// <param name="batches">Gives the held-out images.</param>
 /// <param name="batchSize">Images per forward pass.</param>
-internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource batches, int batchSize)
+/// <param name="ranks">Who shares the held-out images; all of them call every member. What is drawn, rank 0 draws.</param>
+internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource batches, int batchSize, ICommunicator ranks)
 {
     /// <summary>Mean loss of held-out images, in nats.</summary>
     /// <param name="images">How many, spread evenly over those that there are; 0 = all.</param>
@@ -22,7 +24,7 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
     {
         var judged = images == 0 ? batches.HeldOutCount : Math.Min(images, batches.HeldOutCount);
         var total = 0.0;
-        for (var first = 0; first < judged && !cancellation.IsCancellationRequested; first += batchSize)
+        for (var first = ranks.Rank * batchSize; first < judged && !cancellation.IsCancellationRequested; first += ranks.Size * batchSize)
         {
             var chosen = Enumerable.Range(first, Math.Min(batchSize, judged - first)).Select(
                 i => (int)((long)i * batches.HeldOutCount / judged)).ToArray();
@@ -31,6 +33,7 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
             total += step.Evaluate(labels, codes, patchSide, captions) * chosen.Length;
         }
 
+        total = ranks.Sum(total, "the loss of held-out images");
         return judged == 0 || cancellation.IsCancellationRequested ? null : total / judged;
     }
 
@@ -40,14 +43,16 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
         => step.Optimizer.HasAverage && !cancellation.IsCancellationRequested ? WithAverage(() => Loss(images, cancellation: cancellation)) : null;
 
     /// <summary>Measures images that the EMA weights draw, or the trained ones where there is no EMA.</summary>
-    /// <returns>Figures by name; null when cancelled.</returns>
-    public IReadOnlyDictionary<string, double>? Measure(IGenerationMetric metric, CancellationToken cancellation)
+    /// <param name="metric">Rank 0's; the others have none.</param>
+    /// <param name="cancellation">Ends it without a result.</param>
+    /// <returns>Figures by name, none on other ranks than the first; null when cancelled.</returns>
+    public IReadOnlyDictionary<string, double>? Measure(IGenerationMetric? metric, CancellationToken cancellation)
     {
-        IReadOnlyDictionary<string, double> Draw() => InEvaluationMode(() =>
+        IReadOnlyDictionary<string, double> Draw() => ByWriter(() => InEvaluationMode(() =>
         {
             using var engine = new TorchGenerationEngine(model, ownsModel: false);
-            return metric.Measure(engine, cancellation);
-        });
+            return metric!.Measure(engine, cancellation);
+        })) ?? new Dictionary<string, double>();
         try
         {
             return step.Optimizer.HasAverage ? WithAverage(Draw) : Draw();
@@ -63,21 +68,30 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
     {
         try
         {
-            InEvaluationMode(() =>
+            ByWriter(() => InEvaluationMode(() =>
             {
                 options.OnSample?.Invoke(at, model);
                 if (options.DrawGrid?.Invoke(at, model) is { } png)
                 {
-                    log.Events.AddImage(at, "samples", png);
+                    log.Events?.AddImage(at, "samples", png);
                 }
 
-                return true;
-            });
+                return "drawn";
+            }));
         }
         catch (Exception e) when (DiskTrouble.Is(e))
         {
             options.OnNote?.Invoke($"The sample grid of step {at} could not be written: {e.Message}");
         }
+    }
+
+    /// <summary>What rank 0 does while the others wait; null there.</summary>
+    private T? ByWriter<T>(Func<T> action)
+        where T : class
+    {
+        var result = default(T);
+        step.WithWriter(() => result = action());
+        return result;
     }
 
     private T InEvaluationMode<T>(Func<T> action)
@@ -95,20 +109,14 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
 
     private T WithAverage<T>(Func<T> action)
     {
-        Swap();
+        step.SwapAverage();
         try
         {
             return action();
         }
         finally
         {
-            Swap();
-        }
-
-        void Swap()
-        {
-            step.Optimizer.SwapAverage();
-            step.RefreshCopies();
+            step.SwapAverage();
         }
     }
 }

@@ -68,7 +68,7 @@ internal static class GptMetrics
             ("measured_relative_cost", result.MeasuredRelativeCost), ("seconds", result.Seconds),
             .. (result.Figures ?? new Dictionary<string, double>()).Select(f => (f.Key, (double?)f.Value)),
         ];
-        log.Events.AddResult(result.Step, figures.Where(f => f.Value is { } value && double.IsFinite(value)).Select(f => (f.Name, f.Value!.Value)));
+        log.Events?.AddResult(result.Step, figures.Where(f => f.Value is { } value && double.IsFinite(value)).Select(f => (f.Name, f.Value!.Value)));
     }
 
     /// <summary>What TensorBoard shows as hyperparameters: the numbers, names and flags of model and training.</summary>

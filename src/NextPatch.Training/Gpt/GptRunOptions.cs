@@ -1,5 +1,6 @@
 using NextPatch.Core.Generation;
 using NextPatch.Torch.Gpt;
+using NextPatch.Training.Ranks;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
@@ -48,6 +49,12 @@ public sealed record GptRunOptions : RunOptions
 
     /// <summary>Receives what was measured at each of <see cref="Marks"/>; at one that was interrupted, when the run goes on.</summary>
     internal Action<RunMark>? OnMark { get; init; }
+
+    /// <summary>The processes that compute the run together; each makes the same request, and rank 0 writes.</summary>
+    internal ICommunicator Ranks { get; init; } = SingleRank.Instance;
+
+    /// <summary>Whether gradients travel between ranks rounded to bf16: half the bytes. Sums are float32 either way.</summary>
+    internal bool Bf16Gradients { get; init; }
 
     /// <summary>Receives every line of metrics.</summary>
     public Action<TrainingProgress>? OnProgress { get; init; }

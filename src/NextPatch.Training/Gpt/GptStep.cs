@@ -1,10 +1,12 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
+using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Torch.Gpt.Reference;
 using NextPatch.Training.Optimization;
+using NextPatch.Training.Ranks;
 
 namespace NextPatch.Training.Gpt;
 
@@ -19,20 +21,28 @@ internal sealed class GptStep : IDisposable
     private readonly IGptPass _pass;
     private readonly BatchReader _reader;
     private readonly CounterRandom _dropoutSeeds;
+    private readonly ICommunicator _ranks;
+    private readonly ShardedParameters? _shards; // null where there is one rank
 
     /// <param name="model">Its weights are trained; stays the caller's.</param>
     /// <param name="training">Batch, optimiser, precision, who computes.</param>
     /// <param name="batches">The training stream.</param>
     /// <param name="recompute">Activation checkpointing; the fused step's.</param>
-    public GptStep(GptModel model, TrainingConfig training, BatchSource batches, bool recompute)
+    /// <param name="ranks">Who computes the step together: each its slice of the batch, and its part of the update.</param>
+    /// <param name="bf16Gradients">Whether gradients travel between ranks rounded to bf16.</param>
+    public GptStep(
+        GptModel model, TrainingConfig training, BatchSource batches, bool recompute, ICommunicator? ranks = null, bool bf16Gradients = false)
     {
-        (_model, _training) = (model.Config, training);
+        (_model, _training, _ranks) = (model.Config, training, ranks ?? SingleRank.Instance);
         _dropoutSeeds = new CounterRandom(training.Seed, RandomStream.Dropout);
         _pass = training.StepImplementation == StepImplementation.Fused
             ? new FusedGpt(model, training.Precision, recompute, training.Grouping, training.TargetPower, training.PatchPosition)
             : new ReferenceGpt(model, training.Grouping, training.TargetPower, training.PatchPosition);
         _reader = new BatchReader(batches, _model.CodesPerImage);
-        Optimizer = new AdamW(model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
+        var parameters = model.named_parameters().Select(p => (p.name, p.parameter)).ToArray();
+        var hasAverage = training.EmaDecay > 0;
+        _shards = _ranks.Size == 1 ? null : new ShardedParameters(_ranks, parameters, _pass.Copies, hasAverage, bf16Gradients);
+        Optimizer = new AdamW(parameters, training, _pass.Copies, _shards?.Parts);
     }
 
     public AdamW Optimizer { get; }
@@ -42,26 +52,37 @@ internal sealed class GptStep : IDisposable
     /// <param name="place">Images before it.</param>
     /// <param name="parts">How many images are trained with patches of which side, in their order in the stream.</param>
     /// <param name="learningRate">Rate of the step.</param>
-    public GptStepResult Run(long step, long place, IReadOnlyList<GptStepPart> parts, double learningRate)
+    /// <param name="cpuSeconds">Processor time of this process in steps before.</param>
+    /// <param name="wishes">What this rank wants of all.</param>
+    public GptStepResult Run(
+        long step, long place, IReadOnlyList<GptStepPart> parts, double learningRate, double cpuSeconds = 0,
+        StepWishes wishes = StepWishes.None)
     {
-        var (total, loss, pass) = (parts.Sum(p => p.Images), 0.0, 0);
-        foreach (var (side, images) in parts)
+        var (total, loss) = (parts.Sum(p => p.Images), 0.0);
+        var passes = MicroBatch.Slice(_training, place, parts, _ranks.Rank, _ranks.Size);
+        for (var i = 0; i < passes.Count; i++)
         {
-            var (geometry, micro, end) = (new PatchGeometry(_model.GridSide, side), _training.MicroBatchFor(side), place + images);
-            for (; place < end; pass++)
-            {
-                var batch = _reader.Take(place, (int)Math.Min(micro, end - place));
-                var share = (double)batch.Labels.Length / total;
-                loss += _pass.Forward(batch.Labels, batch.Codes, geometry, _dropoutSeeds.Bits(step, pass), share, batch.Captions) * share;
-                _pass.Backward();
-                place += batch.Labels.Length;
-            }
+            var (pass, isLast) = (passes[i], i == passes.Count - 1);
+            var next = isLast ? passes[0] with { Place = passes[0].Place + total } : passes[i + 1];
+            var batch = _reader.Take(pass.Place, pass.Count, (next.Place, next.Count));
+            var share = (double)pass.Count / total;
+            loss += share * _pass.Forward(
+                batch.Labels, batch.Codes, new PatchGeometry(_model.GridSide, pass.PatchSide), _dropoutSeeds.Bits(step, pass.Index), share,
+                batch.Captions, pass.FirstImage);
+            _pass.Backward(isLast && _shards is not null ? _shards.GradientIsReady : null);
         }
 
-        var result = new GptStepResult(loss, Optimizer.GradientNorm());
+        _shards?.SumGradients();
+        var reports = new StepReport(step, place, loss, Optimizer.SumOfSquares(), cpuSeconds, wishes).Exchange(_ranks);
+        var result = new GptStepResult(reports.Sum(r => r.Loss), Math.Sqrt(reports.Sum(r => r.Squares)))
+        {
+            Wishes = reports.Aggregate(StepWishes.None, (all, r) => all | r.Wishes),
+            CpuSeconds = reports.Sum(r => r.CpuSeconds),
+        };
         if (result.IsTaken)
         {
             Optimizer.Step(learningRate, result.Norm);
+            _shards?.SpreadWeights();
         }
         else
         {
@@ -70,6 +91,33 @@ internal sealed class GptStep : IDisposable
 
         return result;
     }
+
+    /// <summary>Exchanges weights and average on all ranks: once to look at the average, once more before training goes on.</summary>
+    public void SwapAverage()
+    {
+        Optimizer.SwapAverage();
+        _shards?.SpreadWeights();
+        RefreshCopies();
+    }
+
+    /// <summary>Lets rank 0 do alone what may read <see cref="Moments"/> and <see cref="Average"/>; all ranks call it.</summary>
+    public void WithWriter(Action action)
+    {
+        if (_shards is null)
+        {
+            action();
+        }
+        else
+        {
+            _shards.WithWriter(action);
+        }
+    }
+
+    /// <summary>The optimiser's moments as a checkpoint has them.</summary>
+    public IEnumerable<KeyValuePair<string, StoredTensor>> Moments() => _shards?.Moments() ?? Optimizer.Moments();
+
+    /// <summary>The EMA weights by state key.</summary>
+    public IEnumerable<KeyValuePair<string, StoredTensor>> Average() => _shards?.Average() ?? Optimizer.Average();
 
     /// <summary>Mean loss in nats, without dropout, in the precision of the run.</summary>
     /// <param name="labels">[B].</param>
@@ -89,6 +137,7 @@ internal sealed class GptStep : IDisposable
     {
         _reader.Dispose();
         _pass.Dispose();
+        _shards?.Dispose();
     }
 }
 
@@ -104,4 +153,10 @@ internal readonly record struct GptStepResult(double Loss, double Norm)
 {
     /// <summary>False: loss or gradient was not finite, and weights, moments and average are as they were.</summary>
     public bool IsTaken => double.IsFinite(Loss) && double.IsFinite(Norm);
+
+    /// <summary>What any rank wants.</summary>
+    public StepWishes Wishes { get; init; }
+
+    /// <summary>Processor time of all ranks in the steps before.</summary>
+    public double CpuSeconds { get; init; }
 }

@@ -28,6 +28,11 @@ internal sealed partial class GptTrainer
             return;
         }
 
+        if (_ranks.Rank > 0)
+        {
+            return;
+        }
+
         var outcome = Outcome(isComplete: true);
         GptMetrics.WriteResult(log, outcome);
         try
@@ -43,7 +48,7 @@ internal sealed partial class GptTrainer
 
     private void Measure(MetricsLog log, CancellationToken cancellation)
     {
-        if (_options.Metric is { } metric && _evaluation.Measure(metric, cancellation) is { } figures)
+        if (_isMeasured && _evaluation.Measure(_options.Metric, cancellation) is { } figures)
         {
             _figures = (Step, figures);
             GptMetrics.WriteMeasured(log, Step, LastStage, _trainer.Optimizer.HasAverage, figures);
@@ -52,7 +57,7 @@ internal sealed partial class GptTrainer
 
     private RunState State(RunResult? result) => new()
     {
-        Step = Step, Images = ImagesSeen, StageSeconds = _times.Seconds, CpuSeconds = CpuSeconds,
+        Step = Step, Images = ImagesSeen, StageSeconds = _times.Seconds, CpuSeconds = CpuSeconds + _othersCpuSeconds,
         SkippedSteps = Skipped.Total, SkippedInARow = Skipped.InARow, Result = result,
         StepsBeforeMoments = _trainer.Optimizer.StepsBeforeMoments, Plateau = _plateau?.State,
     };

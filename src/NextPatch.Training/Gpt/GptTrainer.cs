@@ -4,6 +4,7 @@ using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
 using NextPatch.Torch.Gpt;
+using NextPatch.Training.Ranks;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
@@ -18,6 +19,9 @@ internal sealed partial class GptTrainer : TrainingRun
     private readonly TrainingConfig _training;
     private readonly CodeStore _store;
     private readonly GptRunOptions _options;
+    private readonly ICommunicator _ranks;
+    private readonly bool _isMeasured;
+    private readonly CancellationTokenSource _agreed = new(); // that all ranks know of
     private readonly BatchSource _batches;
     private readonly PlateauSwitch? _plateau;
     private readonly RunStages _stages;
@@ -26,6 +30,8 @@ internal sealed partial class GptTrainer : TrainingRun
     private readonly GptStep _trainer;
     private readonly GptEvaluation _evaluation;
     private GptStepResult _last;
+    private CancellationToken _asked;
+    private double _othersCpuSeconds;
     private double? _validation;
     private (long Step, IReadOnlyDictionary<string, double> Values)? _figures;
     private (double? Own, double? Average) _losses;
@@ -40,23 +46,25 @@ internal sealed partial class GptTrainer : TrainingRun
     public GptTrainer(
         CheckpointConfig config, CodeStore store, GptRunOptions options, Action<GptModel>? initialWeights = null,
         TrainingCaptions? captions = null)
-        : base(options)
+        : base(options, options.Ranks.Rank == 0)
     {
         var model = config.Model.Validated();
         var given = (config.Training ?? throw new ArgumentException("The configuration has no training settings.", nameof(config))).Validated(model);
         _store = store;
-        _options = options;
+        (_options, _ranks) = (options, options.Ranks);
         RunChecks.RequireFit(store, model, captions);
         RunChecks.RequireStep(given, options.Recompute);
         _batches = new BatchSource(store, model, given.Seed, captions);
         _training = RunExtension.Apply(given, options, _batches.TrainingCount);
         config = _config = config with { Training = _training };
+        RankAgreement.Require(_ranks, config, store);
+        _isMeasured = _ranks.Broadcast(options.Metric is not null, "what is measured");
         _stages = new RunStages(model, _training, _training.CreateSchedule(_batches.TrainingCount), captions?.MeanLength);
         _learningRate = _training.CreateLearningRate(_stages.Schedule, _batches.TrainingCount);
         _times = new StageTimes(_stages.Schedule.Stages.Count);
         try
         {
-            var checkpoint = TakeFolder(folder => GptCheckpoint.RequireSame(folder, config, _batches.TrainingCount));
+            var checkpoint = _ranks.Rank > 0 ? null : TakeFolder(folder => GptCheckpoint.RequireSame(folder, config, _batches.TrainingCount));
             Model = new GptModel(model);
             _plateau = _training.PlateauShare > 0 ? new PlateauSwitch(_training.PlateauShare, null) : null;
             if (checkpoint is null)
@@ -64,17 +72,17 @@ internal sealed partial class GptTrainer : TrainingRun
                 (initialWeights ?? Initialize)(Model);
             }
 
-            _trainer = new GptStep(Model, _training, _batches, options.Recompute);
-            _evaluation = new GptEvaluation(Model, _trainer, _batches, _training.MicroBatchFor(1));
-            if (checkpoint is not null)
+            GptCheckpoint.Spread(_ranks, Model);
+            _trainer = new GptStep(Model, _training, _batches, options.Recompute, _ranks, options.Bf16Gradients);
+            _evaluation = new GptEvaluation(Model, _trainer, _batches, _training.MicroBatchFor(1), _ranks);
+            if (GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer, _ranks) is { } state)
             {
-                var state = GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer);
                 _times.Restore(state.StageSeconds);
                 _plateau = _training.PlateauShare > 0 ? new PlateauSwitch(_training.PlateauShare, state.Plateau) : null;
                 _stages.Set(_plateau?.Apply(_stages.Schedule) ?? _stages.Schedule);
                 _figures = state.Result?.Figures is { } figures ? (state.Result.FiguresStep ?? state.Step, figures) : null;
                 _trainer.RefreshCopies();
-                Continue(checkpoint, state.Step, state.SkippedSteps, state.SkippedInARow, state.CpuSeconds);
+                Continue(checkpoint ?? "rank 0", state.Step, state.SkippedSteps, state.SkippedInARow, _ranks.Rank == 0 ? state.CpuSeconds : 0);
                 RunExtension.Explain(given, _training, _batches.TrainingCount, state.Step, options.OnNote);
             }
         }
@@ -99,6 +107,8 @@ internal sealed partial class GptTrainer : TrainingRun
 
     private PatchStage LastStage => _stages.Schedule.At(Step - 1);
 
+    private protected override void WithWriter(Action action) => _trainer.WithWriter(action);
+
     private protected override long TotalSteps => _stages.Schedule.TotalSteps;
 
     private protected override double LearningRate => _training.LearningRate;
@@ -116,7 +126,8 @@ internal sealed partial class GptTrainer : TrainingRun
     /// </exception>
     public TrainingResult Run(CancellationToken cancellation = default)
     {
-        var isComplete = TakeSteps(cancellation);
+        _asked = cancellation;
+        var isComplete = TakeSteps(_ranks.Size == 1 ? cancellation : _agreed.Token);
         return new TrainingResult(Step, isComplete, Checkpoints.Latest, _times.Seconds, _stages.StageImages(Step), _losses.Own, _losses.Average)
         {
             SkippedSteps = Skipped.Total,
@@ -128,6 +139,7 @@ internal sealed partial class GptTrainer : TrainingRun
     {
         _trainer?.Dispose(); // null, as the model, when the constructor failed early
         Model?.Dispose();
+        _agreed.Dispose();
         base.Dispose();
     }
 
@@ -146,7 +158,15 @@ internal sealed partial class GptTrainer : TrainingRun
             _trainer.Optimizer.ResetMoments();
         }
 
-        _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step));
+        var wishes = (_asked.IsCancellationRequested ? StepWishes.Stop : 0) | (OwesCheckpoint ? StepWishes.Checkpoint : 0);
+        _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step), CpuSeconds, wishes);
+        OwesCheckpoint = _last.Wishes.HasFlag(StepWishes.Checkpoint);
+        _othersCpuSeconds = _last.CpuSeconds - CpuSeconds;
+        if (_last.Wishes.HasFlag(StepWishes.Stop) && _ranks.Size > 1)
+        {
+            _agreed.Cancel();
+        }
+
         return _last.IsTaken ? null : $"{_last.Loss} (gradient norm {_last.Norm})";
     }
 
@@ -157,7 +177,7 @@ internal sealed partial class GptTrainer : TrainingRun
         speed.Add(images, (long)images * Cost.Stages[stage.Index].TokensPerImage, seconds, _trainer.TakeDataSeconds());
     }
 
-    private protected override string DumpBatch() => NonFiniteDump.Write(
+    private protected override string DumpBatch() => _ranks.Rank > 0 ? "the run's folder" : NonFiniteDump.Write(
         _options.Output, Step, _last.Loss, _last.Norm, _learningRate.At(Step), NextStage, _batches, _store, ImagesSeen,
         _stages.ImagesPerStep(NextStage));
 
@@ -182,7 +202,7 @@ internal sealed partial class GptTrainer : TrainingRun
     private protected override void Save(int keep)
     {
         var state = State(result: null);
-        Checkpoints.Save(Step, folder => GptCheckpoint.Write(folder, _config, state, Model, _trainer.Optimizer), keep);
+        Checkpoints.Save(Step, folder => GptCheckpoint.Write(folder, _config, state, Model, _trainer), keep);
     }
 
     private protected override void AfterStep(MetricsLog log, CancellationToken cancellation)

@@ -24,11 +24,14 @@ internal sealed class AdamW
     /// <param name="parameters">In state order.</param>
     /// <param name="config">Betas, decay, clipping, average.</param>
     /// <param name="copies">bf16 tensors by parameter name that follow the weights; they stay the caller's.</param>
+    /// <param name="parts">What of each parameter, by name, is updated and remembered here; null: all of it.</param>
     public AdamW(
-        IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null)
+        IEnumerable<(string Name, Parameter Parameter)> parameters, TrainingConfig config, IReadOnlyDictionary<string, Tensor>? copies = null,
+        IReadOnlyDictionary<string, OptimizerPart>? parts = null)
     {
         _config = config;
-        _slots = [.. parameters.Select(p => new ParameterSlot(p.Name, p.Parameter, config.EmaDecay > 0, copies?.GetValueOrDefault(p.Name)))];
+        _slots = [.. parameters.Select(p => new ParameterSlot(
+            p.Name, p.Parameter, parts?[p.Name] ?? OptimizerPart.Whole(p.Parameter, HasAverage), copies?.GetValueOrDefault(p.Name)))];
         _chunks = [.. _slots.SelectMany(slot => Enumerable.Range(0, (slot.FirstMoments.Length + ChunkLength - 1) / ChunkLength)
             .Select(i => new Chunk(slot, i * ChunkLength, Math.Min(ChunkLength, slot.FirstMoments.Length - (i * ChunkLength)))))];
     }
@@ -43,12 +46,15 @@ internal sealed class AdamW
     public bool HasAverage => _config.EmaDecay > 0;
 
     /// <summary>Global norm of the gradients, accumulated in double; parameters without a gradient count as zero.</summary>
-    public double GradientNorm()
+    public double GradientNorm() => Math.Sqrt(SumOfSquares());
+
+    /// <summary>Sum of the squares of the gradients, or of the parts of them that are used here.</summary>
+    public double SumOfSquares()
     {
         FindGradients();
         var sums = new double[_chunks.Length];
         InParallel((chunk, i) => sums[i] = AdamWKernel.SumOfSquares(chunk.Gradients));
-        return Math.Sqrt(sums.Sum());
+        return sums.Sum();
     }
 
     /// <summary>Applies the gradients and drops them.</summary>
@@ -86,8 +92,8 @@ internal sealed class AdamW
     {
         foreach (var slot in _slots)
         {
-            slot.FirstMoments.AsSpan().Clear();
-            slot.SecondMoments.AsSpan().Clear();
+            slot.FirstMoments.Span.Clear();
+            slot.SecondMoments.Span.Clear();
         }
 
         StepsBeforeMoments = StepCount;
@@ -105,11 +111,11 @@ internal sealed class AdamW
         foreach (var row in rows)
         {
             var start = checked((int)row) * width;
-            slot.FirstMoments.AsSpan(start, width).Clear();
-            slot.SecondMoments.AsSpan(start, width).Clear();
+            slot.FirstMoments.Span.Slice(start, width).Clear();
+            slot.SecondMoments.Span.Slice(start, width).Clear();
             if (slot.Average.Length > 0)
             {
-                slot.Weights.Slice(start, width).CopyTo(slot.Average.AsSpan(start));
+                slot.Weights.Slice(start, width).CopyTo(slot.Average.Span[start..]);
             }
         }
     }
@@ -133,21 +139,33 @@ internal sealed class AdamW
 
     /// <summary>A copy of the EMA weights by state key.</summary>
     public IEnumerable<KeyValuePair<string, HostTensor>> CaptureAverage()
-        => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average)));
+        => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average.Span)));
 
     /// <summary>Restores moments, average and counts of steps.</summary>
     /// <exception cref="DataFormatException">A tensor is missing or has another shape.</exception>
     public void Restore(
         IReadOnlyDictionary<string, HostTensor> moments, IReadOnlyDictionary<string, HostTensor>? average, long stepCount, string source,
         long stepsBeforeMoments = 0)
+        => Restore(moments.GetValueOrDefault, average is null ? null : average.GetValueOrDefault, stepCount, source, stepsBeforeMoments);
+
+    /// <inheritdoc cref="Restore(IReadOnlyDictionary{string, HostTensor}, IReadOnlyDictionary{string, HostTensor}?, long, string, long)"/>
+    /// <param name="moments">Whole moments by their keys in a checkpoint, each asked for once and in the order of the parameters.</param>
+    /// <param name="average">The same of the EMA weights.</param>
+    /// <param name="stepCount">Updates done.</param>
+    /// <param name="source">The checkpoint, for messages.</param>
+    /// <param name="stepsBeforeMoments">Updates before the moments were last reset.</param>
+    public void Restore(
+        Func<string, HostTensor?> moments, Func<string, HostTensor?>? average, long stepCount, string source, long stepsBeforeMoments)
     {
         foreach (var slot in _slots)
         {
-            Copy(moments, "exp_avg." + slot.Name, slot.FirstMoments, slot.Shape, source);
-            Copy(moments, "exp_avg_sq." + slot.Name, slot.SecondMoments, slot.Shape, source);
+            void Copy(Func<string, HostTensor?> from, string key, Memory<float> to)
+                => Values(from(key), key, slot.Shape, source).Slice(slot.Start, to.Length).CopyTo(to.Span);
+            Copy(moments, "exp_avg." + slot.Name, slot.FirstMoments);
+            Copy(moments, "exp_avg_sq." + slot.Name, slot.SecondMoments);
             if (average is not null)
             {
-                Copy(average, slot.Name, slot.Average, slot.Shape, source);
+                Copy(average, slot.Name, slot.Average);
             }
         }
 
@@ -168,12 +186,12 @@ internal sealed class AdamW
         }
     }
 
-    private static StoredTensor InPlace(long[] shape, float[] values)
-        => StoredTensor.Generate(shape, (first, part) => values.AsSpan((int)first, part.Length).CopyTo(part));
+    private static StoredTensor InPlace(long[] shape, Memory<float> values)
+        => StoredTensor.Generate(shape, (first, part) => values.Span.Slice((int)first, part.Length).CopyTo(part));
 
-    private static void Copy(IReadOnlyDictionary<string, HostTensor> from, string key, float[] to, long[] shape, string source)
+    private static ReadOnlySpan<float> Values(HostTensor? tensor, string key, long[] shape, string source)
     {
-        if (!from.TryGetValue(key, out var tensor) || !tensor.Shape.SequenceEqual(shape))
+        if (tensor is null || !tensor.Shape.SequenceEqual(shape))
         {
             throw new DataFormatException(
                 $"{source}: '{key}' is {(tensor is null ? "missing" : HostTensor.Describe(tensor.Shape))}; expected {HostTensor.Describe(shape)}. "
@@ -187,7 +205,7 @@ internal sealed class AdamW
                 + $"damaged; take an earlier one.");
         }
 
-        tensor.AsSpan<float>().CopyTo(to);
+        return tensor.AsSpan<float>();
     }
 
     private void FindGradients()
@@ -228,11 +246,11 @@ internal sealed class AdamW
 
         public ReadOnlySpan<float> Gradients => Slot.Gradients.Slice(Start, Count);
 
-        public Span<float> FirstMoments => Slot.FirstMoments.AsSpan(Start, Count);
+        public Span<float> FirstMoments => Slot.FirstMoments.Span.Slice(Start, Count);
 
-        public Span<float> SecondMoments => Slot.SecondMoments.AsSpan(Start, Count);
+        public Span<float> SecondMoments => Slot.SecondMoments.Span.Slice(Start, Count);
 
-        public Span<float> Average => Slot.Average.Length == 0 ? [] : Slot.Average.AsSpan(Start, Count);
+        public Span<float> Average => Slot.Average.Length == 0 ? [] : Slot.Average.Span.Slice(Start, Count);
 
         public Span<ushort> Copy => Slot.Copy.IsEmpty ? [] : Slot.Copy.Slice(Start, Count);
     }

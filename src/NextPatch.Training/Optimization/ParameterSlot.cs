@@ -5,24 +5,26 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Training.Optimization;
 
-/// <summary>A parameter with its moments and its average. Addresses are taken once: the parameter's memory stays, and threads must not ask libtorch for it.</summary>
+/// <summary>
+/// A parameter, or the part of it that is updated here. Addresses are taken once: the parameter's memory stays, and threads must not ask libtorch
+/// for it.
+/// </summary>
 internal sealed unsafe class ParameterSlot
 {
+    private readonly OptimizerPart _part;
     private readonly float* _weights;
     private readonly ushort* _copy;
     private float* _gradients;
 
-    public ParameterSlot(string name, Parameter parameter, bool hasAverage, Tensor? copy)
+    public ParameterSlot(string name, Parameter parameter, OptimizerPart part, Tensor? copy)
     {
-        Name = name;
-        Parameter = parameter;
-        Shape = parameter.shape;
-        var count = (int)parameter.NumberOfElements;
-        FirstMoments = Zeros(count);
-        SecondMoments = Zeros(count);
-        Average = hasAverage ? MemoryMarshal.Cast<byte, float>(parameter.bytes).ToArray() : [];
-        _weights = Address(parameter);
-        _copy = copy is null ? null : (ushort*)Address(copy);
+        (Name, Parameter, Shape, _part) = (name, parameter, parameter.shape, part);
+        _weights = Address(parameter) + part.Start;
+        _copy = copy is null ? null : (ushort*)Address(copy) + part.Start;
+        if (part.Average.Length > 0)
+        {
+            Weights.CopyTo(part.Average.Span);
+        }
     }
 
     public string Name { get; }
@@ -33,11 +35,13 @@ internal sealed unsafe class ParameterSlot
 
     public bool IsDecayed => Shape.Length >= 2;
 
-    public float[] FirstMoments { get; }
+    public int Start => _part.Start;
 
-    public float[] SecondMoments { get; }
+    public Memory<float> FirstMoments => _part.FirstMoments;
 
-    public float[] Average { get; }
+    public Memory<float> SecondMoments => _part.SecondMoments;
+
+    public Memory<float> Average => _part.Average;
 
     public bool HasGradient => _gradients != null;
 
@@ -49,19 +53,14 @@ internal sealed unsafe class ParameterSlot
 
     public void FindGradient()
     {
+        if (_part.Gradients != 0)
+        {
+            _gradients = (float*)_part.Gradients;
+            return;
+        }
+
         using var gradient = Parameter.grad;
         _gradients = gradient is null ? null : Address(gradient);
-    }
-
-    /// <summary>
-    /// Zeros that are written here. Memory that the system only promises to be zero costs two page faults a page, when the first step reads and
-    /// then writes it, and the second interrupts every core.
-    /// </summary>
-    private static float[] Zeros(int count)
-    {
-        var zeros = GC.AllocateUninitializedArray<float>(count);
-        zeros.AsSpan().Clear();
-        return zeros;
     }
 
     private static float* Address(Tensor tensor) => (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));

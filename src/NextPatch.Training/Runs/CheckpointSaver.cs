@@ -12,7 +12,6 @@ internal sealed class CheckpointSaver
     private readonly RunOptions _options;
     private readonly CheckpointFolder _checkpoints;
     private readonly Action<int> _save;
-    private bool _isOwed;
     private long _failedAt;
 
     /// <param name="options">Interval, number that stays, what to do on a full disk.</param>
@@ -21,6 +20,9 @@ internal sealed class CheckpointSaver
     /// <param name="savedStep">Step of the checkpoint the run starts from, 0 without.</param>
     public CheckpointSaver(RunOptions options, CheckpointFolder checkpoints, Action<int> save, long savedStep)
         => (_options, _checkpoints, _save, SavedStep) = (options, checkpoints, save, savedStep);
+
+    /// <summary>Whether a checkpoint that was due is not written yet.</summary>
+    public bool IsOwed { get; private set; }
 
     /// <summary>Step of the last checkpoint.</summary>
     public long SavedStep { get; private set; }
@@ -32,8 +34,8 @@ internal sealed class CheckpointSaver
     {
         var isDue = _options.CheckpointEvery > 0 && step % _options.CheckpointEvery == 0;
         var mayRetry = _failedAt == 0 || Stopwatch.GetElapsedTime(_failedAt) >= _options.RetryInterval;
-        _isOwed |= isDue;
-        if (!isDoubtful && (isDue || (_isOwed && mayRetry)))
+        IsOwed |= isDue;
+        if (!isDoubtful && (isDue || (IsOwed && mayRetry)))
         {
             TrySave(step, _options.KeepLast, "The run goes on and tries again.");
         }
@@ -70,7 +72,7 @@ internal sealed class CheckpointSaver
                 throw new NextPatchException($"{failure} Make room and continue with Resume.", e) { Settings = ["Resume"] };
             }
 
-            _isOwed = true;
+            IsOwed = true;
             _options.OnNote?.Invoke($"{failure} {outlook}");
             _failedAt = Stopwatch.GetTimestamp();
             return false;
@@ -81,7 +83,7 @@ internal sealed class CheckpointSaver
             _options.OnNote?.Invoke($"The checkpoint of step {step} is written; the disk takes checkpoints again.");
         }
 
-        (SavedStep, _isOwed, _failedAt) = (step, false, 0);
+        (SavedStep, IsOwed, _failedAt) = (step, false, 0);
         return true;
     }
 

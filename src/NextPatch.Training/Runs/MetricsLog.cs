@@ -11,10 +11,14 @@ namespace NextPatch.Training.Runs;
 /// </summary>
 internal sealed class MetricsLog : IDisposable
 {
-    private readonly AppendedLines _lines;
-    private readonly EventFile _events;
+    private readonly AppendedLines? _lines;
+    private readonly EventFile? _events;
     private readonly Action<string>? _note;
     private bool _isFailing;
+
+    private MetricsLog()
+    {
+    }
 
     /// <param name="run">The run's folder.</param>
     /// <param name="startStep">Lines of later steps, written by a session that was killed, are removed.</param>
@@ -34,19 +38,27 @@ internal sealed class MetricsLog : IDisposable
         }
     }
 
-    /// <summary>TensorBoard events that are no lines of metrics.</summary>
-    public EventFile Events => _events;
+    /// <summary>One that writes nothing, for ranks beside the first.</summary>
+    public static MetricsLog Silent { get; } = new();
+
+    /// <summary>TensorBoard events that are no lines of metrics; null where nothing is written.</summary>
+    public EventFile? Events => _events;
 
     public void Dispose()
     {
-        _lines.Dispose();
-        _events.Dispose();
+        _lines?.Dispose();
+        _events?.Dispose();
     }
 
     /// <summary>Adds a line.</summary>
     /// <param name="write">Writes its members, "step" among them.</param>
     public void WriteLine(Action<Utf8JsonWriter> write)
     {
+        if (_lines is null)
+        {
+            return;
+        }
+
         using var buffer = new MemoryStream();
         using (var json = new Utf8JsonWriter(buffer))
         {
@@ -86,7 +98,7 @@ internal sealed class MetricsLog : IDisposable
     /// <summary>Adds TensorBoard events.</summary>
     /// <param name="step">Steps done.</param>
     /// <param name="values">By tag: "train/loss".</param>
-    public void WriteEvents(long step, params IEnumerable<(string Tag, double Value)> values) => _events.AddScalars(step, values);
+    public void WriteEvents(long step, params IEnumerable<(string Tag, double Value)> values) => _events?.AddScalars(step, values);
 
     /// <summary>Writes the last line again with a member more, where it is the line of this step; else a line of its own.</summary>
     /// <param name="step">Steps done.</param>
@@ -94,6 +106,11 @@ internal sealed class MetricsLog : IDisposable
     /// <param name="value">What it holds.</param>
     public void Extend(long step, string name, JsonNode value)
     {
+        if (_lines is null)
+        {
+            return;
+        }
+
         var isSame = _lines.Last is { } last && StepOf(last) == step;
         var line = isSame ? JsonNode.Parse(_lines.Last!)!.AsObject() : new JsonObject { ["step"] = step };
         line[name] = value;

@@ -11,7 +11,10 @@ internal class Prefetcher<T>(Func<long, int, T> read, int ahead) : IDisposable
     private double _seconds;
 
     /// <summary>The batch at places [<paramref name="place"/>, + <paramref name="count"/>); the next ones are prepared meanwhile.</summary>
-    public T Take(long place, int count)
+    /// <param name="place">Its first place.</param>
+    /// <param name="count">Its places.</param>
+    /// <param name="following">The batch after it, where one is prepared ahead; null: as many places, right behind it.</param>
+    public T Take(long place, int count, (long Place, int Count)? following = null)
     {
         var started = Stopwatch.GetTimestamp();
         if (_work.TryPeek(out var first) && (first.Place, first.Count) != (place, count))
@@ -21,8 +24,8 @@ internal class Prefetcher<T>(Func<long, int, T> read, int ahead) : IDisposable
 
         while (_work.Count <= ahead)
         {
-            var next = place + ((long)_work.Count * count);
-            _work.Enqueue((next, count, Task.Run(() => read(next, count))));
+            var next = _work.Count == 0 ? (place, count) : following ?? (place + ((long)_work.Count * count), count);
+            _work.Enqueue((next.Item1, next.Item2, Task.Run(() => read(next.Item1, next.Item2))));
         }
 
         var batch = _work.Dequeue().Batch.GetAwaiter().GetResult();

@@ -12,11 +12,14 @@ namespace NextPatch.Training.Runs;
 public abstract class TrainingRun : IDisposable
 {
     private readonly RunOptions _options;
+    private readonly bool _isWriter;
     private FolderLock? _lock;
 
-    private protected TrainingRun(RunOptions options)
+    /// <param name="options">Folder, intervals.</param>
+    /// <param name="isWriter">Whether this process writes; of several that compute a run together one does.</param>
+    private protected TrainingRun(RunOptions options, bool isWriter = true)
     {
-        _options = options;
+        (_options, _isWriter) = (options, isWriter);
         Checkpoints = new CheckpointFolder(options.Output);
         Skipped = new SkippedSteps(options.StopAfterSkips, options.OnNote);
     }
@@ -31,6 +34,9 @@ public abstract class TrainingRun : IDisposable
 
     /// <summary>Seconds of the processor in training steps, of all threads and sessions.</summary>
     private protected double CpuSeconds { get; private set; }
+
+    /// <summary>Whether a checkpoint is due that could not be written; of several processes that compute the run any may say so.</summary>
+    private protected bool OwesCheckpoint { get; set; }
 
     private protected abstract long TotalSteps { get; }
 
@@ -70,14 +76,15 @@ public abstract class TrainingRun : IDisposable
     /// <exception cref="NextPatchException">It is, and all of its steps were skipped.</exception>
     private protected bool TakeSteps(CancellationToken cancellation)
     {
-        using var log = new MetricsLog(_options.Output, Step, _options.OnNote);
-        log.Events.AddParameters(Parameters);
+        using var log = _isWriter ? new MetricsLog(_options.Output, Step, _options.OnNote) : MetricsLog.Silent;
+        log.Events?.AddParameters(Parameters);
         var saver = new CheckpointSaver(_options, Checkpoints, Save, Step);
         var speed = new SpeedWindow();
         BeforeSteps(log, cancellation);
         while (Step < TotalSteps && !cancellation.IsCancellationRequested)
         {
             var (started, cpuStarted) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
+            OwesCheckpoint = saver.IsOwed;
             var problem = TakeStep();
             CpuSeconds += (Environment.CpuUsage.TotalTime - cpuStarted).TotalSeconds;
             AddSeconds(Stopwatch.GetElapsedTime(started).TotalSeconds, speed);
@@ -92,11 +99,15 @@ public abstract class TrainingRun : IDisposable
                 ReportSkipped(log);
             }
 
-            saver.AfterStep(Step, isDoubtful: problem is not null);
+            if (OwesCheckpoint || IsDue(_options.CheckpointEvery))
+            {
+                WithWriter(() => saver.AfterStep(Step, isDoubtful: problem is not null));
+            }
+
             AfterStep(log, cancellation);
         }
 
-        saver.AtEnd(Step, Skipped.InARow > 0, cancellation);
+        WithWriter(() => saver.AtEnd(Step, Skipped.InARow > 0, cancellation));
         if (Step >= TotalSteps && Step > 0 && Skipped.Total >= Step)
         {
             throw new NextPatchException(
@@ -116,6 +127,9 @@ public abstract class TrainingRun : IDisposable
     /// <summary>Computes the step that follows <see cref="Step"/> others and takes it where all of it is finite.</summary>
     /// <returns>Null, or the numbers that kept it from being taken: "NaN (gradient norm 3)".</returns>
     private protected abstract string? TakeStep();
+
+    /// <summary>Does what the writing process does alone; of several that compute a run together all call it, and the others wait.</summary>
+    private protected virtual void WithWriter(Action action) => action();
 
     /// <summary>Receives the seconds of a step, taken or not.</summary>
     private protected abstract void AddSeconds(double seconds, SpeedWindow speed);

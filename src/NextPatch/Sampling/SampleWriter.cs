@@ -35,6 +35,11 @@ internal sealed class SampleWriter
     /// </summary>
     public bool Resume { get; init; }
 
+    /// <summary>
+    /// Null: all. Else only PNG files are written, of every so-many-th part: once all are there, <see cref="Resume"/> makes the rest of them.
+    /// </summary>
+    public Shard? Shard { get; init; }
+
     /// <param name="model">Draws and decodes.</param>
     /// <param name="size">Size of the images where it is not that of the model; null: as drawn.</param>
     public SampleWriter(SampleModel model, EvaluationSize? size = null) => (_model, _size) = (model, size);
@@ -52,6 +57,12 @@ internal sealed class SampleWriter
     public void Write(SamplePaths paths, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
     {
         Directory.CreateDirectory(paths.Images);
+        if (Shard is { } shard)
+        {
+            WriteShard(shard, paths, new SampleDecoder(_model.Tokenizer!, _size), request, progress, cancellation);
+            return;
+        }
+
         Sweep(paths.Images);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(paths.Archive))!);
         if (_model.Tokenizer is null)
@@ -106,12 +117,9 @@ internal sealed class SampleWriter
                 for (var i = 0; i < part.Labels.Count; i++)
                 {
                     var image = new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray());
-                    var index = part.FirstIndex + i;
                     if (stored is null)
                     {
-                        // Whole or absent: a later --resume takes what is there.
-                        var bytes = PictureEncoder.Encode(image, Format, SampleText.For(_model, part, i, _size));
-                        AtomicFile.Write(Path.Combine(paths.Images, FileName(index, Format)), file => file.Write(bytes));
+                        WritePicture(paths, part, i, image);
                     }
 
                     sheet.Add(part.Prompts is null ? part.Labels[i] : rows!.IndexOf(part.Prompts[i].Text), image);
@@ -130,6 +138,34 @@ internal sealed class SampleWriter
             firstCodes = part.FirstIndex == request.FirstIndex ? codes : firstCodes;
             return decoder.Decode(codes, cancellation);
         }
+    }
+
+    /// <summary>Parts go to shards in turn; files that are there are kept, and nothing is touched that another process may be writing.</summary>
+    private void WriteShard(
+        Shard shard, SamplePaths paths, SampleDecoder decoder, GenerationRequest request, IProgress<int>? progress, CancellationToken cancellation)
+    {
+        foreach (var (number, part) in Parts(request).Index())
+        {
+            var side = decoder.Side;
+            if (number % shard.Count == shard.Index && Stored(paths.Images, part, side) is null)
+            {
+                var pixels = decoder.Decode(_model.Engine.Generate(part, cancellation: cancellation), cancellation);
+                for (var i = 0; i < part.Labels.Count; i++)
+                {
+                    var image = new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray());
+                    WritePicture(paths, part, i, image);
+                }
+            }
+
+            progress?.Report((int)(part.FirstIndex - request.FirstIndex) + part.Labels.Count);
+        }
+    }
+
+    /// <summary>Whole or absent: a later --resume takes what is there.</summary>
+    private void WritePicture(SamplePaths paths, GenerationRequest part, int place, RgbImage image)
+    {
+        var bytes = PictureEncoder.Encode(image, Format, SampleText.For(_model, part, place, _size));
+        AtomicFile.Write(Path.Combine(paths.Images, FileName(part.FirstIndex + place, Format)), file => file.Write(bytes));
     }
 
     /// <returns>The pixels of a part's files; null where one is missing or was drawn otherwise.</returns>

@@ -46,6 +46,39 @@ public sealed class PlanCommandTests
             => [.. PlanCommand.Warnings(plan with { FlopsPerSecond = plan.TotalFlops / seconds }, bytes)];
     }
 
+    /// <summary>
+    /// Four ranks send 3/4 of 111 M gradients and as many weights, 4 bytes each: 0.27 s each at 10 Gbit/s. Coarse steps compute for a shorter time,
+    /// so they wait for a larger share; gradients in bf16 travel in half the time.
+    /// </summary>
+    [Fact]
+    public async Task Ranks_wait_for_the_network_most_in_coarse_stages()
+    {
+        string[] arguments = [.. Published, "--preset", "B", "--patch-level", "2", "--steps", "100", "--batch-size", "64"];
+        var alone = (await CommandLine.RunAsync(arguments)).Json;
+        var plan = (await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--network", "10G"])).Json;
+        var ranks = plan.GetProperty("onRanks");
+        var stages = ranks.GetProperty("stages").EnumerateArray().ToList();
+        Assert.False(alone.TryGetProperty("onRanks", out _));
+        Assert.Equal(110_888_448 * 0.75 * 8, ranks.GetProperty("bytesPerStep").GetDouble(), 1.0);
+        var (coarse, fine) = (stages[0], stages[1]);
+        Assert.Equal(
+            alone.GetProperty("seconds").GetDouble() / 4,
+            stages.Sum(s => s.GetProperty("steps").GetInt64() * s.GetProperty("computeSeconds").GetDouble()), 1e-6);
+        // The fine stage's backward pass is longer than the gradients travel, but for the last bucket of 6.25 M elements.
+        var travel = 110_888_448 * 0.75 * 32 / 1e10;
+        Assert.Equal(travel * (1 + (6.25e6 / 110_888_448)), fine.GetProperty("waitSeconds").GetDouble(), 1e-6);
+        Assert.True(coarse.GetProperty("waitShare").GetDouble() > fine.GetProperty("waitShare").GetDouble());
+
+        var half = (await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--network", "1e10", "--gradient-dtype", "bf16"])).Json;
+        Assert.Equal(110_888_448 * 0.75 * 6, half.GetProperty("onRanks").GetProperty("bytesPerStep").GetDouble(), 1.0);
+        var memory = ranks.GetProperty("memoryPerRank").GetDouble();
+        Assert.InRange(memory, 1, alone.GetProperty("memory").GetProperty("total").GetDouble());
+
+        var wrong = await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--network", "fast"]);
+        Assert.Equal(ExitCode.Usage, wrong.ExitCode);
+        Assert.Contains("--network 'fast' is no speed", wrong.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_stages_add_up_to_the_run()
     {

@@ -69,6 +69,36 @@ public sealed class SampleEngineTests
         Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync([.. draw, folder["part"], "--resume", "--format", "webp"])).ExitCode);
     }
 
+    /// <summary>Parts of 64 images go to shards in turn: the second of three has images 64 to 127, the third the last two.</summary>
+    [Fact]
+    public async Task Shards_draw_what_one_process_draws()
+    {
+        using var folder = new TemporaryFolder();
+        string[] draw = ["sample", "--count", "130", "--seed", "3", "--output"];
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["whole"]])).ExitCode);
+        foreach (var (shard, count) in new[] { ("3/3", 2), ("1/3", 66), ("2/3", 130) })
+        {
+            Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["parts"], "--shard", shard])).ExitCode);
+            Assert.Equal(count, Directory.GetFiles(folder["parts"]).Length);
+        }
+
+        var old = File.GetLastWriteTimeUtc(folder["parts/000005.png"]).AddDays(-1);
+        File.SetLastWriteTimeUtc(folder["parts/000005.png"], old);
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["parts"], "--resume"])).ExitCode);
+        Assert.Equal(old, File.GetLastWriteTimeUtc(folder["parts/000005.png"]));
+        foreach (var file in Directory.GetFiles(folder["whole"]))
+        {
+            Assert.Equal(await File.ReadAllBytesAsync(file), await File.ReadAllBytesAsync(folder["parts/" + Path.GetFileName(file)]));
+        }
+
+        foreach (var (shard, reason) in new[] { ("0/3", "no part"), ("4/3", "no part"), ("2", "no part"), ("rank", "neither mpirun nor srun") })
+        {
+            var run = await CommandLine.RunAsync([.. draw, folder["no"], "--shard", shard]);
+            Assert.Equal(ExitCode.Usage, run.ExitCode);
+            Assert.Contains(reason, run.Error, StringComparison.Ordinal);
+        }
+    }
+
     [Theory]
     [InlineData("webp", ".webp")]
     [InlineData("jpeg", ".jpg")]

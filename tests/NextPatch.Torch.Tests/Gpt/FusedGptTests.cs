@@ -134,7 +134,7 @@ public sealed class FusedGptTests
 
         Assert.Equal(expected, pass.Evaluate(labels, codes, new PatchGeometry(model.Config.GridSide, 2)), tolerance);
         Assert.All(model.parameters(), p => Assert.Null(p.grad));
-        Assert.Throws<InvalidOperationException>(pass.Backward);
+        Assert.Throws<InvalidOperationException>(() => pass.Backward());
         Assert.Equal(before, pass.Forward(labels, codes, new PatchGeometry(model.Config.GridSide, 2), 7));
         Gradients(model);
     }

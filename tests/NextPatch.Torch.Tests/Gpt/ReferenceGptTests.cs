@@ -91,9 +91,9 @@ public sealed class ReferenceGptTests
     {
         using var model = TinyGpt.Create();
         using var pass = new ReferenceGpt(model);
-        Assert.Throws<InvalidOperationException>(pass.Backward);
+        Assert.Throws<InvalidOperationException>(() => pass.Backward());
         Evaluate(pass, new PatchGeometry(4, 2));
-        Assert.Throws<InvalidOperationException>(pass.Backward);
+        Assert.Throws<InvalidOperationException>(() => pass.Backward());
         Assert.Empty(pass.Copies);
     }
 

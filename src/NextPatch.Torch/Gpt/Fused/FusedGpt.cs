@@ -68,11 +68,11 @@ internal sealed class FusedGpt : IGptPass
     /// <inheritdoc/>
     public double Forward(
         ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
-        CaptionBatch? captions = null)
-        => _pass.Forward(labels, codes, geometry, seed, scale, captions);
+        CaptionBatch? captions = null, int firstImage = 0)
+        => _pass.Forward(labels, codes, geometry, seed, scale, captions, firstImage);
 
     /// <inheritdoc/>
-    public void Backward() => _pass.Backward();
+    public void Backward(Action<string>? isDone = null) => _pass.Backward(isDone);
 
     /// <inheritdoc/>
     public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions = null)

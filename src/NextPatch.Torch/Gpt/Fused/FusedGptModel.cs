@@ -90,13 +90,14 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
     }
 
     public double Forward(
-        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale, CaptionBatch? captions)
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale, CaptionBatch? captions,
+        int firstImage)
     {
         using var noGrad = no_grad();
         Forget();
         var rows = captions is null ? null : new CaptionRows(_model, captions, withGradients: true);
         var tokens = geometry.PatchCount - 1 + (rows?.Count ?? 1);
-        var dropout = new GptDropout(_model.Config, seed, labels.Length, tokens);
+        var dropout = new GptDropout(_model.Config, seed, labels.Length, tokens, firstImage);
         _state = new PassState(labels, codes, geometry, rows, dropout, Rotary(geometry, rows), AttachGradients());
         Hidden(_state);
         return Head(_state, scale, withGradients: true);
@@ -112,7 +113,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         return Head(state, 1, withGradients: false);
     }
 
-    public void Backward()
+    public void Backward(Action<string>? isDone)
     {
         using var noGrad = no_grad();
         var state = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
@@ -123,6 +124,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
             (float*)_shared.ResidualGradient.Address, true,
             Norm.GradientAddress, (T*)_shared.BranchGradient.Address, BranchOf(last, state));
         Clock.Lap(StepPart.Norms);
+        Tell(isDone, "output.", "norm."); // the forward pass formed the head's
         foreach (var block in _blocks.Reverse())
         {
             if (_recompute && block != last)
@@ -131,6 +133,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
             }
 
             block.Backward(state.Labels.Length, state.Tokens, state.Dropout, state.Add);
+            Tell(isDone, $"layers.{block.Layer}.");
         }
 
         EmbeddingKernel<L>.Backward(
@@ -140,6 +143,7 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         state.Captions?.Backward();
         Forget();
         Clock.Lap(StepPart.Embedding);
+        Tell(isDone, "tok_embeddings.", "cls_embedding.");
     }
 
     public void Dispose()
@@ -174,6 +178,22 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         => block is null ? default : state.Dropout.FeedForwardBranch(block.Layer);
 
     private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
+
+    private void Tell(Action<string>? isDone, params ReadOnlySpan<string> prefixes)
+    {
+        if (isDone is null)
+        {
+            return;
+        }
+
+        foreach (var prefix in prefixes)
+        {
+            foreach (var name in _parameters.Keys.Where(name => name.StartsWith(prefix, StringComparison.Ordinal)))
+            {
+                isDone(name);
+            }
+        }
+    }
 
     /// <summary>Embedding, blocks and the last norm; leaves the hidden states in _finalNormed.</summary>
     private void Hidden(PassState state)

@@ -12,9 +12,11 @@ internal interface IFusedGptModel : IDisposable
 
     void Refresh();
 
-    double Forward(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale, CaptionBatch? captions);
+    double Forward(
+        ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed, double scale, CaptionBatch? captions,
+        int firstImage);
 
-    void Backward();
+    void Backward(Action<string>? isDone);
 
     double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions);
 }

@@ -44,23 +44,28 @@ internal sealed class ReferenceGpt : IGptPass
     /// <inheritdoc/>
     public double Forward(
         ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
-        CaptionBatch? captions = null)
+        CaptionBatch? captions = null, int firstImage = 0)
     {
         using var scope = NewDisposeScope();
         Forget();
         var rows = geometry.PatchCount - 1 + (captions?.Rows(_model.Config.Text!.FeatureWidth) ?? 1);
-        var (hidden, targets) = Hidden(labels, codes, geometry, captions, new GptDropout(_model.Config, seed, labels.Length, rows));
+        var dropout = new GptDropout(_model.Config, seed, labels.Length, rows, firstImage);
+        var (hidden, targets) = Hidden(labels, codes, geometry, captions, dropout);
         var (loss, gradient) = PatchLoss.Backward(hidden, _model.Head, targets, scale, Weights(geometry));
         _state = (hidden.DetachFromDisposeScope(), gradient.DetachFromDisposeScope());
         return loss.item<float>();
     }
 
     /// <inheritdoc/>
-    public void Backward()
+    public void Backward(Action<string>? isDone = null)
     {
         var (hidden, gradient) = _state ?? throw new InvalidOperationException("Backward was called without a forward pass before it.");
         hidden.backward([gradient]);
         Forget();
+        foreach (var (name, _) in isDone is null ? [] : _model.named_parameters())
+        {
+            isDone!(name);
+        }
     }
 
     /// <inheritdoc/>

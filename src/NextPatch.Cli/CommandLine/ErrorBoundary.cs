@@ -1,10 +1,9 @@
 using System.Runtime.InteropServices;
-using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
 using NextPatch.Torch.Loading;
 
-namespace NextPatch.Cli;
+namespace NextPatch.Cli.CommandLine;
 
 /// <summary>The one place where exceptions become a message and an exit code.</summary>
 internal static class ErrorBoundary
@@ -27,7 +26,7 @@ internal static class ErrorBoundary
         }
     }
 
-    private static int Explain(Action<string> say, Exception exception)
+    public static int Explain(Action<string> say, Exception exception)
     {
         switch (Expected(exception))
         {
@@ -57,7 +56,7 @@ internal static class ErrorBoundary
     }
 
     /// <summary>A terminal that is gone must not turn the exit code into a crash.</summary>
-    private static void Say(Terminal terminal, string message)
+    public static void Say(Terminal terminal, string message)
     {
         try
         {
