@@ -11,12 +11,12 @@ internal sealed record TextQuickstartSettings
 {
     public required ulong Seed { get; init; }
 
-    public int TrainImages { get; init; } = 16_000;
+    public int TrainImages { get; init; } = 12_000;
 
     public int HeldOutImages { get; init; } = 500;
 
     /// <summary>Images that are drawn, and measured, of combinations that were trained on, and as many of others.</summary>
-    public int SampleCount { get; init; } = 480;
+    public int SampleCount { get; init; } = 360;
 
     /// <summary>Condition rows; the longest caption has 12 words and signs and its end.</summary>
     public int MaxTokens { get; init; } = 16;
@@ -37,10 +37,10 @@ internal sealed record TextQuickstartSettings
         return new TextQuickstartSettings
         {
             Seed = options.Seed,
-            TrainImages = (int)Override("IMAGES", 16000),
+            TrainImages = (int)Override("IMAGES", 12000),
             TokenizerTraining = shapes.TokenizerTraining with { Steps = (int)Override("TOKSTEPS", 900) },
             Model = shapes.Model with { TokenDropout = Override("DROP", 0.0), ResidualDropout = Override("DROP", 0.0), FfnDropout = Override("DROP", 0.0) },
-            Training = shapes.Training with { Steps = (int)Override("STEPS", 3000), LearningRate = Override("LR", 3e-3), BatchSize = (int)Override("BATCH", 16) },
+            Training = shapes.Training with { Steps = (int)Override("STEPS", 3600), LearningRate = Override("LR", 3e-3), BatchSize = (int)Override("BATCH", 16) },
             Sampling = new SamplingConfig { GuidanceScale = Override("CFG", 2), Temperature = Override("TEMP", 0.8) },
         };
     }

@@ -16,14 +16,15 @@ internal static class CaptionedShapes
     private const int Synonym = 7;
 
     /// <summary>Distance of the corners' shapes from the middle along each axis, in pixels of a 32-pixel image.</summary>
-    internal const double OffCentre = 6.5;
+    /// <remarks>A multiple of the four pixels of a code: a shape then has the same codes at every place.</remarks>
+    internal const double OffCentre = 8;
 
-    private const double PositionJitter = 0.8;
-    private const double RadiusJitter = 0.35;
-    private const double Rotation = 0.12;
+    private const double PositionJitter = 0.3;
+    private const double RadiusJitter = 0.15;
+    private const double Rotation = 0.04;
 
     /// <summary>Labels of <see cref="ShapePaths.All"/> that stay apart when they are small.</summary>
-    public static IReadOnlyList<int> Shapes { get; } = [0, 1, 2, 3, 4, 5, 6, 8];
+    public static IReadOnlyList<int> Shapes { get; } = [0, 1, 2, 3, 4, 5];
 
     public static IReadOnlyList<string> ShapeNames { get; } = [.. Shapes.Select(label => ShapePaths.All[label].Name)];
 
@@ -31,14 +32,14 @@ internal static class CaptionedShapes
         [("red", 0xFF4D42), ("yellow", 0xFFD93D), ("green", 0x4CE070), ("blue", 0x45B8FF), ("pink", 0xF06CF0), ("white", 0xF4F4F4)];
 
     /// <summary>Each with two words, and the radius in pixels of a 32-pixel image.</summary>
-    public static IReadOnlyList<(string[] Names, double Radius)> Sizes { get; } = [(["small", "little"], 5.6), (["large", "big"], 8.6)];
+    public static IReadOnlyList<(string[] Names, double Radius)> Sizes { get; } = [(["small", "little"], 5.5), (["large", "big"], 7.6)];
 
     /// <summary>With the centre's distance from the middle, in units of the distance of the corners' shapes.</summary>
     public static IReadOnlyList<(string Name, int X, int Y)> Places { get; } =
         [("top left", -1, -1), ("top right", 1, -1), ("bottom left", -1, 1), ("bottom right", 1, 1), ("centre", 0, 0)];
 
     public static IReadOnlyList<(string Name, (uint Top, uint Bottom) Rgb)> Backgrounds { get; } =
-        [("navy", (0x0A1030, 0x24386E)), ("forest", (0x08241C, 0x1C5040)), ("wine", (0x2C0A20, 0x5E2440)), ("black", (0x101010, 0x242424))];
+        [("navy", (0x0A1030, 0x24386E)), ("wine", (0x2C0A20, 0x5E2440)), ("black", (0x101010, 0x242424))];
 
     /// <summary>Number of combinations of shape, colour, size and place.</summary>
     public static int CombinationCount => Shapes.Count * Colours.Count * Sizes.Count * Places.Count;
