@@ -5,6 +5,8 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
 using NextPatch.Text.Features;
+using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Training.Tests.Gpt;
@@ -66,6 +68,21 @@ public sealed class CaptionRunTests
         var config = CheckpointConfig.Read(Path.Combine(run.Checkpoint!, "config.json"));
         Assert.Equal(new TextCondition { FeatureWidth = 128, TokenCount = 7 }, config.Model.Text);
         Assert.Equal(("formula-v1", 0.7, 0.3), (config.TextFeatures![0].EncoderHash, config.TextFeatures[0].Share, config.TextFeatures[1].Share));
+    }
+
+    /// <summary>From 256 to 512 pixels: the grid is larger, weights and unconditional features are taken over, moments are not.</summary>
+    [Fact]
+    public void Weights_start_a_run_on_a_larger_grid()
+    {
+        using var folder = new TemporaryFolder();
+        var run = Run(Request(folder) with { Training = TinyRun.Training with { Steps = 2 } }, folder["run"]);
+        var config = CheckpointConfig.Read(Path.Combine(run.Checkpoint!, "config.json")).Model;
+        using var model = new GptModel(config with { GridSide = 2 * config.GridSide });
+
+        InitialWeights.Load(folder["run"], model, seed: 1);
+
+        var average = SafetensorsFile.Read(Path.Combine(run.Checkpoint!, "ema.safetensors"));
+        Assert.All(StateLoader.Capture(model), p => Assert.Equal(average[p.Key].ToSingles(), p.Value.ToSingles()));
     }
 
     /// <summary>Codes follow from the caption, so a model that reads it must beat one whose captions are all dropped.</summary>
