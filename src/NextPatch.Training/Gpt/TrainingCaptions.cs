@@ -1,6 +1,5 @@
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
 using NextPatch.Text.Features;
 using NextPatch.Torch.Gpt;
