@@ -42,7 +42,8 @@ public sealed class CodeExtractorTests
         new RgbImage(8, 4).SavePng(folder["set/a/02.png"]);
         File.WriteAllLines(folder["captions.jsonl"], [
             """{"image_path": "a/05.png", "text": "five"}""", "", """{"image_path": "/elsewhere/a/00.png", "text": "another folder's"}""",
-            .. new[] { 6, 2, 1, 3, 0 }.Select(i => $$"""{"image_path": "a/{{i:D2}}.png", "text": "{{i}}"}"""), """{"image_path": "0/05.png", "text": "no"}"""]);
+            .. new[] { 6, 2, 1, 3, 0 }.Select(i => $$"""{"image_path": "a/{{i:D2}}.png", "text": "{{i}}"}"""),
+            """{"image_path": "0/05.png", "text": "no"}"""]);
         var options = new CodeExtractionOptions
         {
             Images = folder["set"], Tokenizer = folder["tokenizer"], Output = folder["codes"], BatchSize = 2, Captions = folder["captions.jsonl"],

@@ -22,7 +22,8 @@ internal static class DatasetCommand
     {
         var path = new Argument<string>("path")
         {
-            Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files) or a folder of codes or of features of captions.",
+            Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files), or a folder of codes or of features "
+                + "of captions.",
         };
         var json = new Option<bool>("--json")
         {
@@ -64,7 +65,8 @@ internal static class DatasetCommand
         var (isCodes, areFeatures) = (CodeStore.IsCodeFolder(path), CaptionInspection.IsFeatureFolder(path));
         if ((isCodes || areFeatures) && grid is not null)
         {
-            throw new ConfigException($"--grid needs images, but '{path}' holds {(isCodes ? "codes" : "features")}; leave it out, or name the dataset that was encoded.");
+            throw new ConfigException(
+                $"--grid needs images, but '{path}' holds {(isCodes ? "codes" : "features")}; leave it out, or name the dataset that was encoded.");
         }
 
         var summary = isCodes

@@ -52,7 +52,9 @@ internal static class CaptionInspection
         var without = Enumerable.Range(0, store.Count).Count(i => store.CaptionLine(i) < 0);
         return new CaptionSummary
         {
-            Count = store.Count - without, Missing = without == 0 ? [] : new() { ["no line of captions"] = without }, CaptionsHash = captions.Hash,
+            Count = store.Count - without,
+            Missing = without == 0 ? [] : new() { ["no line of captions"] = without },
+            CaptionsHash = captions.Hash,
         };
     }
 
@@ -81,7 +83,9 @@ internal static class CaptionInspection
             Layout = "features of captions",
             Captions = CaptionSummary.From("tokens", lengths, missing) with
             {
-                Width = features.Width, Encoder = origin.Encoder, CaptionsHash = origin.CaptionsHash,
+                Width = features.Width,
+                Encoder = origin.Encoder,
+                CaptionsHash = origin.CaptionsHash,
             },
         };
     }
@@ -118,7 +122,11 @@ internal sealed record CaptionSummary
         lengths.Sort();
         return new CaptionSummary
         {
-            Count = lengths.Count, Missing = missing, Unit = unit, Shortest = lengths.FirstOrDefault(), Median = lengths.ElementAtOrDefault(lengths.Count / 2),
+            Count = lengths.Count,
+            Missing = missing,
+            Unit = unit,
+            Shortest = lengths.FirstOrDefault(),
+            Median = lengths.ElementAtOrDefault(lengths.Count / 2),
             Longest = lengths.LastOrDefault(),
         };
     }

@@ -25,8 +25,8 @@ using NextPatch.Training.Tokenizer;
 namespace NextPatch.Cli.Quickstart;
 
 /// <summary>
-/// Text to image from nothing to a report: drawn shapes with captions, tokenizer, codes, features of the encoder by formula, Next Patch Prediction and
-/// next-token training on as many images, images from captions, and what they show, measured from the pixels.
+/// Text to image from nothing to a report: drawn shapes with captions, tokenizer, codes, features of the encoder by formula, Next Patch Prediction
+/// and next-token training on as many images, images from captions, and what they show, measured from the pixels.
 /// </summary>
 internal sealed class TextQuickstart
 {
@@ -171,7 +171,11 @@ internal sealed class TextQuickstart
         TextEncoding.Run(
             new TextEncodingOptions
             {
-                Captions = _folder.Captions, Encoder = TextEncoder.Formula, Output = _folder.Features, Clean = CaptionCleaning.None, MaxTokens = _settings.MaxTokens,
+                Captions = _folder.Captions,
+                Encoder = TextEncoder.Formula,
+                Output = _folder.Features,
+                Clean = CaptionCleaning.None,
+                MaxTokens = _settings.MaxTokens,
             },
             new ProgressLine<int>(done => Report("Captions", done, store.Count)), _cancellation);
         return TrainingCaptions.Open(store, [new TextFeatureSet(_folder.Features)]);

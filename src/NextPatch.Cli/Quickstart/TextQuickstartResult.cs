@@ -39,7 +39,7 @@ internal sealed record TextQuickstartSettings
             TokenizerTraining = shapes.TokenizerTraining,
             Model = shapes.Model with { TokenDropout = 0, ResidualDropout = 0, FfnDropout = 0 },
             Training = shapes.Training with { Steps = 3600 },
-            Sampling = shapes.Sampling,
+            Sampling = new SamplingConfig { GuidanceScale = 1, Temperature = 0.7 }, // guidance takes these images apart (docs/log.md)
         };
     }
 }
