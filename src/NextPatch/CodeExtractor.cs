@@ -98,7 +98,8 @@ public sealed class CodeExtractor
     }
 
     private ExtractionShares? Encode(
-        ChosenImages images, ImageViews views, ImageCaptions? captions, IImageTokenizer tokenizer, CodeAppender codes, Stopwatch watch, CancellationToken cancellation)
+        ChosenImages images, ImageViews views, ImageCaptions? captions, IImageTokenizer tokenizer, CodeAppender codes, Stopwatch watch,
+        CancellationToken cancellation)
     {
         // Whole batches of the network from whole images.
         var batchImages = tokenizer.EncodingBatch / Gcd(tokenizer.EncodingBatch, views.Count);

@@ -43,8 +43,8 @@ internal static class EncodeCommand
         };
         var captions = new Option<string?>("--captions")
         {
-            Description = "Captions of the images, for text to image: .jsonl, .csv or a folder of .jsonl, whose lines name an image (path, file_name, "
-                + "image, image_path) beside its caption. The codes remember which line is whose.", HelpName = "path",
+            Description = "Captions of the images, for text to image: .jsonl, .csv or a folder of .jsonl, whose lines name an image (path, "
+                + "file_name, image, image_path) beside its caption. The codes remember which line is whose.", HelpName = "path",
         };
         var smallest = new Option<int>("--smallest-side")
         {
@@ -101,7 +101,8 @@ internal static class EncodeCommand
             The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing
             but encoding.json has its name before all is whole.
             """) {
-            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError, json,
+            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine,
+            onError, json,
         };
         command.SetAction((parsed, cancellation) =>
         {
