@@ -1,6 +1,4 @@
 using System.Text.Json.Nodes;
-using NextPatch.Core;
-using NextPatch.Evaluation.Clip;
 
 namespace NextPatch.Cli.Tests.Commands;
 
