@@ -104,9 +104,10 @@ public static class GptTraining
         => model with { GridSide = codes.GridSide, VocabularySize = codes.VocabularySize, ClassCount = codes.ClassNames.Count };
 
     /// <summary>A model for such captions; the same where there are none.</summary>
-    internal static GptConfig Fit(GptConfig model, TrainingCaptions? captions) => captions is null
-        ? model
-        : model with { ClassCount = 1, Text = new TextCondition { FeatureWidth = captions.Width, TokenCount = captions.TokenCount } };
+    internal static GptConfig Fit(GptConfig model, TrainingCaptions? captions)
+        => captions is null
+            ? model
+            : model with { ClassCount = 1, Text = new TextCondition { FeatureWidth = captions.Width, TokenCount = captions.TokenCount } };
 
     /// <summary>Where the tokenizer of codes lies.</summary>
     /// <param name="chosen">What a person says; null: where the codes say it lies, or beside them.</param>

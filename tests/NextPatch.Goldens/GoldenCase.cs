@@ -99,7 +99,7 @@ internal sealed class GoldenCase
         var (count, width) = ((int)Config["ModelArgs"]!["cls_token_num"]!, (int)rows.Shape[1]);
         return new Dictionary<string, HostTensor>(weights)
         {
-            [Unconditional] = HostTensor.FromSingles([count, width], rows.ToSingles()[..(count * width)]),
+            [Unconditional] = HostTensor.FromSingles([count, width], rows.ToSingles().AsSpan(0, count * width).ToArray()),
         };
     }
 

@@ -2,6 +2,7 @@ using NextPatch.Cli.Tests;
 using NextPatch.Core;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Codes;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Tests;
 
@@ -31,6 +32,44 @@ public sealed class CodeExtractorTests
             store.ReadCodes(i, 0, codes);
             Assert.Equal(tokenizer.Encode(Picture(i)), codes);
         }
+    }
+
+    /// <summary>By paths that end as the images' do; stopped and continued, with an image that is too small and one that no line names.</summary>
+    [Fact]
+    public void Codes_remember_the_lines_of_captions()
+    {
+        using var folder = Pictures(7);
+        new RgbImage(8, 4).SavePng(folder["set/a/02.png"]);
+        File.WriteAllLines(folder["captions.jsonl"], [
+            """{"image_path": "a/05.png", "text": "five"}""", "", """{"image_path": "/elsewhere/a/00.png", "text": "another folder's"}""",
+            .. new[] { 6, 2, 1, 3, 0 }.Select(i => $$"""{"image_path": "a/{{i:D2}}.png", "text": "{{i}}"}"""),
+            """{"image_path": "0/05.png", "text": "no"}"""]);
+        var options = new CodeExtractionOptions
+        {
+            Images = folder["set"], Tokenizer = folder["tokenizer"], Output = folder["codes"], BatchSize = 2, Captions = folder["captions.jsonl"],
+            SmallestSide = 8, OnError = OnBadImage.Skip,
+        };
+        var notes = new List<string>();
+        using var stop = new CancellationTokenSource();
+        Assert.ThrowsAny<OperationCanceledException>(
+            () => CodeExtractor.Run(options, new Told<CodeExtractionProgress>(p => stop.Cancel()), cancellation: stop.Token));
+
+        var result = CodeExtractor.Run(options, note: notes.Add);
+
+        using (var store = CodeStore.Open(folder["codes"]))
+        {
+            Assert.Equal([7, 5, 6, -1, 0, 3], Enumerable.Range(0, store.Count).Select(store.CaptionLine)); // images 0, 1, 3, 4, 5, 6
+            Assert.Equal([KeyValuePair.Create("captions", 9)], store.Manifest.Captions!.Files);
+        }
+
+        Assert.Contains("too small: 8x4", Assert.Single(result.Skipped).Reason, StringComparison.Ordinal);
+        Assert.Contains(notes, note => note.StartsWith("1 of the images have no line in", StringComparison.Ordinal));
+        File.WriteAllText(folder["codes/captions.npy"], "damaged");
+        Assert.Throws<DataFormatException>(() => CodeStore.Open(folder["codes"]));
+        File.WriteAllText(folder["captions.jsonl"], """{"image_path": "b/05.png", "text": "five"}""");
+        Assert.Contains(
+            "names one of the 7 images", Assert.Throws<NextPatchException>(() => CodeExtractor.Run(options with { Output = folder["no"] })).Message,
+            StringComparison.Ordinal);
     }
 
     [Fact]

@@ -104,7 +104,8 @@ internal sealed class EncodeBench(EncodeBenchPlan plan, Action<string> note)
         var codes = new List<int>();
         var images = ChosenImages.From(new DatasetParts(source, null), DatasetPart.All);
         var started = Stopwatch.GetTimestamp();
-        using var feed = new EncodeFeed(images, views, batchImages: 1, OnBadImage.Fail, first: 0, cancellation);
+        using var feed = new EncodeFeed(
+            images, views, captions: null, smallestSide: 0, batchImages: 1, OnBadImage.Fail, first: 0, cancellation);
         var encoding = 0.0;
         foreach (var batch in feed.Batches())
         {

@@ -22,7 +22,8 @@ internal static class DatasetCommand
     {
         var path = new Argument<string>("path")
         {
-            Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files) or a folder of codes.",
+            Description = "A dataset (folder, .tar, .tar.gz, .zip, .npz, .csv, .jsonl, CIFAR or IDX files), or a folder of codes or of features "
+                + "of captions.",
         };
         var json = new Option<bool>("--json")
         {
@@ -41,12 +42,14 @@ internal static class DatasetCommand
             "inspect",
             """
             Reads every image once and says how many there are, of which classes and sizes, and which cannot be read and why.
-            Of a folder of codes it checks every code and label, and the SHA-256 of the files against dataset.json.
+            Of a folder of codes it checks every code and label, and the SHA-256 of the files against dataset.json. Captions of lists,
+            of codes and of folders of features are counted, with their lengths and what is missing.
 
             Examples:
               nextpatch dataset inspect photographs --grid photographs.png
               nextpatch dataset inspect imagenette.tar --json
               nextpatch dataset inspect codes --on-error fail
+              nextpatch dataset inspect features
 
             Exit code 1 if something is damaged and --on-error is fail, or if files of a code folder are not what was written.
             """) { path, json, grid, onError };
@@ -59,14 +62,16 @@ internal static class DatasetCommand
     private static int Inspect(Terminal terminal, string path, string? grid, OnBadImage onError, bool asJson, CancellationToken cancellation)
     {
         using var progress = terminal.CreateProgress();
-        var isCodes = CodeStore.IsCodeFolder(path);
-        if (isCodes && grid is not null)
+        var (isCodes, areFeatures) = (CodeStore.IsCodeFolder(path), CaptionInspection.IsFeatureFolder(path));
+        if ((isCodes || areFeatures) && grid is not null)
         {
-            throw new ConfigException($"--grid needs images, but '{path}' holds codes; leave it out, or name the dataset that was encoded.");
+            throw new ConfigException(
+                $"--grid needs images, but '{path}' holds {(isCodes ? "codes" : "features")}; leave it out, or name the dataset that was encoded.");
         }
 
         var summary = isCodes
             ? CodeFolderInspection.Describe(path, cancellation)
+            : areFeatures ? CaptionInspection.OfFeatures(path, cancellation)
             : DatasetInspection.Describe(path, grid, onError, progress, cancellation);
         progress.Dispose();
         if (asJson)

@@ -44,8 +44,8 @@ internal static class EncodeCommand
         };
         var captions = new Option<string?>("--captions")
         {
-            Description = "Captions of the images, for text to image: .jsonl, .csv or a folder of .jsonl, whose lines name an image (path, file_name, "
-                + "image, image_path) beside its caption. The codes remember which line is whose.", HelpName = "path",
+            Description = "Captions of the images, for text to image: .jsonl, .csv or a folder of .jsonl, whose lines name an image (path, "
+                + "file_name, image, image_path) beside its caption. The codes remember which line is whose.", HelpName = "path",
         };
         var smallest = new Option<int>("--smallest-side")
         {

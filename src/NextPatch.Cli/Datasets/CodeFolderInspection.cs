@@ -39,6 +39,7 @@ internal static class CodeFolderInspection
             CropPolicy = store.Manifest.CropPolicy,
             TokenizerHash = store.Manifest.TokenizerHash,
             CodebookUsage = used.Count(u => u) / (double)used.Length,
+            Captions = CaptionInspection.OfCodes(store),
             HasHashes = store.Manifest.FileHashes is not null,
             ChangedFiles = store.FindChangedFiles(cancellation) ?? [],
         };

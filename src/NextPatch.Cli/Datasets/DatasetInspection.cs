@@ -23,7 +23,7 @@ internal static class DatasetInspection
             File.WriteAllBytes(grid, PngWriter.Encode(Compose(train)));
         }
 
-        return Summarize(train) with { Test = test is null ? null : Summarize(test) };
+        return Summarize(train) with { Captions = CaptionInspection.OfList(path), Test = test is null ? null : Summarize(test) };
     }
 
     private static DatasetSurvey Take(

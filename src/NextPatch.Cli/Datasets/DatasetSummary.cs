@@ -10,9 +10,12 @@ internal sealed record DatasetSummary
     public required string Layout { get; init; }
 
     /// <summary>Images (of the training part, where there are two).</summary>
-    public required int Count { get; init; }
+    public int? Count { get; init; }
 
-    public required IReadOnlyList<ClassSummary> Classes { get; init; }
+    public IReadOnlyList<ClassSummary>? Classes { get; init; }
+
+    /// <summary>Captions, where there are any.</summary>
+    public CaptionSummary? Captions { get; init; }
 
     /// <summary>Images of the largest class divided by those of the smallest.</summary>
     public double? Imbalance { get; init; }

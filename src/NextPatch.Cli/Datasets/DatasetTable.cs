@@ -22,12 +22,12 @@ internal static class DatasetTable
     {
         terminal.WriteFacts(Facts(summary), 12);
         var output = terminal.Data;
-        foreach (var label in summary.Classes.Take(ShownClasses))
+        foreach (var label in summary.Classes?.Take(ShownClasses) ?? [])
         {
             output.WriteLine($"  {label.Count,10:N0}  {label.Name}");
         }
 
-        if (summary.Classes.Count > ShownClasses)
+        if (summary.Classes?.Count > ShownClasses)
         {
             output.WriteLine($"  ... and {summary.Classes.Count - ShownClasses} more classes; --json lists them all");
         }
@@ -52,7 +52,7 @@ internal static class DatasetTable
     [
         ("name", s.Name),
         ("layout", s.Layout),
-        ("images", $"{s.Count:N0}{(s.BadCount > 0 ? $", of which {s.BadCount:N0} cannot be read" : "")}"
+        ("images", s.Count is null ? null : $"{s.Count:N0}{(s.BadCount > 0 ? $", of which {s.BadCount:N0} cannot be read" : "")}"
             + (s.HeldOutCount > 0 ? $", of which {s.HeldOutCount:N0} are held out" : "")),
         ("grid", s.GridSide is { } side ? $"{side}x{side} codes of {s.VocabularySize:N0}, {s.Augmentations} variants an image ({s.CropPolicy}), "
             + $"{s.CodebookUsage:P1} of the codebook used" : null),
@@ -62,6 +62,7 @@ internal static class DatasetTable
             : "CHANGED since they were written"),
         ("sizes", s.Sizes is { } z ? $"{z.Distinct:N0} different, sides {z.SmallestSide} to {z.LargestSide}, median "
             + $"{z.MedianWidth}x{z.MedianHeight}; {string.Join(", ", z.MostFrequent.Select(f => $"{f.Width}x{f.Height} ({f.Count:N0})"))}" : null),
-        ("classes", $"{s.Classes.Count:N0}{(s.Imbalance is { } i ? $", the largest {i:0.##} times the smallest" : "")}"),
+        ("captions", s.Captions?.ToString()),
+        ("classes", s.Classes is null ? null : $"{s.Classes.Count:N0}{(s.Imbalance is { } i ? $", the largest {i:0.##} times the smallest" : "")}"),
     ];
 }

@@ -23,8 +23,8 @@ internal static class HelpTopics
         ["encode-text"] = new(
             "Train", "captions into the features of a text encoder", "--captions", "--encoder", "--output", "--layout", "--clean", "--max-tokens"),
         ["train"] = new(
-            "Train", "a transformer on codes, coarse to fine", "--codes", "--text-features", "--output", "--resume", "--config", "--preset", "--recipe", "--steps",
-            "--batch-size", "--patch-level", "--init-from"),
+            "Train", "a transformer on codes, coarse to fine", "--codes", "--text-features", "--output", "--resume", "--config", "--preset",
+            "--recipe", "--steps", "--batch-size", "--patch-level", "--init-from"),
         ["study"] = new("Train", "schedules against each other, over seeds"),
         ["plan"] = new(
             "Train", "what a run costs before it starts", "--codes", "--preset", "--recipe", "--images", "--steps", "--epochs", "--batch-size",
@@ -80,8 +80,8 @@ internal static class HelpTopics
         ],
         ["Images"] =
         [
-            "--image-size", "--image-size-eval", "--antialias", "--resize", "--smallest-side", "--crops", "--crop-range", "--centre-crops", "--no-flips",
-            "--held-out", "--judged", "--on-error",
+            "--image-size", "--image-size-eval", "--antialias", "--resize", "--smallest-side", "--crops", "--crop-range", "--centre-crops",
+            "--no-flips", "--held-out", "--judged", "--on-error",
         ],
         ["Losses"] =
         [

@@ -27,7 +27,8 @@ internal sealed record MemoryEstimate(
     public static MemoryEstimate Create(GptConfig model, TrainingConfig training)
     {
         var weights = 4.0 * model.ParameterCount;
-        var rows = training.Sides.Max(side => (long)training.MicroBatchFor(side) * (new PatchGeometry(model.GridSide, side).PatchCount + model.ConditionTokens - 1));
+        var rows = training.Sides.Max(
+            side => (long)training.MicroBatchFor(side) * (new PatchGeometry(model.GridSide, side).PatchCount + model.ConditionTokens - 1));
         return new MemoryEstimate(
             weights, weights, 2 * weights, training.EmaDecay > 0 ? weights : 0,
             FusedGpt.BytesFor(model, training.Precision, rows, recompute: false),

@@ -25,8 +25,8 @@ using NextPatch.Training.Tokenizer;
 namespace NextPatch.Cli.Quickstart;
 
 /// <summary>
-/// Text to image from nothing to a report: drawn shapes with captions, tokenizer, codes, features of the encoder by formula, Next Patch Prediction and
-/// next-token training on as many images, images from captions, and what they show, measured from the pixels.
+/// Text to image from nothing to a report: drawn shapes with captions, tokenizer, codes, features of the encoder by formula, Next Patch Prediction
+/// and next-token training on as many images, images from captions, and what they show, measured from the pixels.
 /// </summary>
 internal sealed class TextQuickstart
 {
@@ -77,7 +77,7 @@ internal sealed class TextQuickstart
         {
             ("Next Patch Prediction", _folder.Model, _settings.Training),
             ("next-token", _folder.NextToken, _settings.Training with { PatchLevel = 1, PatchSides = null }),
-        }.Take(Environment.GetEnvironmentVariable("TQ_SKIP") is null ? 2 : 1))
+        })
         {
             var (result, cost) = Timed($"training, {name}", () => Train(store, captions, model, training, output, name));
             var pictures = Timed($"sampling, {name}", () => Array.ConvertAll(judged, images => Sample(output, tokenizer, images)));
@@ -93,10 +93,6 @@ internal sealed class TextQuickstart
             });
             _note($"{name}: all four traits are as the caption says in {runs[^1].Seen.All:P1} of the images of combinations that were trained on, in "
                 + $"{runs[^1].Unseen.All:P1} of others.");
-            if (Environment.GetEnvironmentVariable("TQ_SKIP") is not null)
-            {
-                _note(JsonSerializer.Serialize(new { ceiling, runs[^1].Seen, runs[^1].Unseen, _seconds }));
-            }
         }
 
         return TextQuickstartPage.Write(_folder, _watch, judged, new TextQuickstartResult
@@ -175,7 +171,11 @@ internal sealed class TextQuickstart
         TextEncoding.Run(
             new TextEncodingOptions
             {
-                Captions = _folder.Captions, Encoder = TextEncoder.Formula, Output = _folder.Features, Clean = CaptionCleaning.None, MaxTokens = _settings.MaxTokens,
+                Captions = _folder.Captions,
+                Encoder = TextEncoder.Formula,
+                Output = _folder.Features,
+                Clean = CaptionCleaning.None,
+                MaxTokens = _settings.MaxTokens,
             },
             new ProgressLine<int>(done => Report("Captions", done, store.Count)), _cancellation);
         return TrainingCaptions.Open(store, [new TextFeatureSet(_folder.Features)]);

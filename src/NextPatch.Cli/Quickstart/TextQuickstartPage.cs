@@ -73,10 +73,12 @@ internal static class TextQuickstartPage
                 Invariant($"{r.TrainingSeconds / plain.TrainingSeconds:F3}"), Invariant($"{r.PlannedFlops / plain.PlannedFlops:F3}"),
                 Invariant($"{r.HeldOutLoss:F4}")]),
         ]));
-        html.Append("<p><a href=\"compare.html\">Loss over images, FLOPs and seconds</a>. The text encoder is a formula and has learned nothing.</p>");
+        html.Append("<p><a href=\"compare.html\">Loss over images, FLOPs and seconds</a>. ")
+            .Append("The text encoder is a formula and has learned nothing.</p>");
         foreach (var (k, title) in ((int, string)[])[(0, "Combinations that were trained on"), (1, "Combinations that never were")])
         {
-            html.Append("<h2>").Append(title).Append("</h2><p>Drawn for the caption by ").Append(string.Join(", by ", result.Runs.Select(r => r.Name)))
+            html.Append("<h2>").Append(title).Append("</h2><p>Drawn for the caption by ")
+                .Append(string.Join(", by ", result.Runs.Select(r => r.Name)))
                 .Append(". Red frames: a trait is not as the caption says.</p><div class=\"drawn\">");
             for (var i = 0; i < ShownImages; i++)
             {

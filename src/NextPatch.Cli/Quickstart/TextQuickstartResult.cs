@@ -33,15 +33,13 @@ internal sealed record TextQuickstartSettings
     public static TextQuickstartSettings Create(QuickstartOptions options)
     {
         var shapes = QuickstartSettings.Create(options);
-        double Override(string name, double value) => double.TryParse(Environment.GetEnvironmentVariable("TQ_" + name), out var given) ? given : value;
         return new TextQuickstartSettings
         {
             Seed = options.Seed,
-            TrainImages = (int)Override("IMAGES", 12000),
-            TokenizerTraining = shapes.TokenizerTraining with { Steps = (int)Override("TOKSTEPS", 900) },
-            Model = shapes.Model with { TokenDropout = Override("DROP", 0.0), ResidualDropout = Override("DROP", 0.0), FfnDropout = Override("DROP", 0.0) },
-            Training = shapes.Training with { Steps = (int)Override("STEPS", 3600), LearningRate = Override("LR", 3e-3), BatchSize = (int)Override("BATCH", 16) },
-            Sampling = new SamplingConfig { GuidanceScale = Override("CFG", 2), Temperature = Override("TEMP", 0.8) },
+            TokenizerTraining = shapes.TokenizerTraining,
+            Model = shapes.Model with { TokenDropout = 0, ResidualDropout = 0, FfnDropout = 0 },
+            Training = shapes.Training with { Steps = 3600 },
+            Sampling = new SamplingConfig { GuidanceScale = 1, Temperature = 0.7 }, // guidance takes these images apart (docs/log.md)
         };
     }
 }

@@ -136,7 +136,8 @@ public sealed record GptConfig
 
     /// <summary>Number of trainable parameters; the unconditional features of a text model are not trained.</summary>
     public long ParameterCount
-        => ((Text is { } text ? (long)text.FeatureWidth + Width : ClassRows) * Width) + (2L * VocabularySize * Width) + (LayerCount * (BlockMatrixWeights + (2L * Width))) + Width;
+        => ((Text is { } text ? (long)text.FeatureWidth + Width : ClassRows) * Width) + (2L * VocabularySize * Width)
+            + (LayerCount * (BlockMatrixWeights + (2L * Width))) + Width;
 
     /// <exception cref="ConfigException">Some settings cannot work; every problem is listed.</exception>
     public GptConfig Validated()

@@ -64,7 +64,7 @@ public sealed class TrainingCost
     /// <summary>FLOPs of the forward pass of one image at patch side <paramref name="patchSide"/>.</summary>
     /// <param name="config">The model.</param>
     /// <param name="patchSide">p.</param>
-    /// <param name="captionTokens">Tokens of a caption, of a text model; null: as many as it takes at most. They are rows at every patch side.</param>
+    /// <param name="captionTokens">Tokens of a caption, of a text model; null: as many as it takes at most. They are rows at every side.</param>
     public static double ForwardFlopsPerImage(GptConfig config, int patchSide, double? captionTokens = null)
     {
         double patches = new PatchGeometry(config.GridSide, patchSide).PatchCount;

@@ -90,7 +90,8 @@ internal sealed class ImageList : IFileSet
     {
         var image = ListColumns.Images.Select(n => fields.GetValueOrDefault(n)).FirstOrDefault(v => !string.IsNullOrEmpty(v));
         return image is null || image.Contains('\0')
-            ? throw new DataFormatException($"'{path}', line {line}: no image named; expected a column or key called {string.Join(", ", ListColumns.Images)}.")
+            ? throw new DataFormatException(
+                $"'{path}', line {line}: no image named; expected a column or key called {string.Join(", ", ListColumns.Images)}.")
             : (image, ListColumns.Labels.Select(n => fields.GetValueOrDefault(n)).FirstOrDefault(v => !string.IsNullOrEmpty(v)));
     }
 

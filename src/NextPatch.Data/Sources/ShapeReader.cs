@@ -132,7 +132,8 @@ internal static class ShapeReader
     private static int PlaceOf(double x, double y)
         => Enumerable.Range(0, CaptionedShapes.Places.Count).MinBy(k =>
         {
-            var (dx, dy) = (x - (CaptionedShapes.OffCentre * CaptionedShapes.Places[k].X), y - (CaptionedShapes.OffCentre * CaptionedShapes.Places[k].Y));
+            var place = CaptionedShapes.Places[k];
+            var (dx, dy) = (x - (CaptionedShapes.OffCentre * place.X), y - (CaptionedShapes.OffCentre * place.Y));
             return (dx * dx) + (dy * dy);
         });
 

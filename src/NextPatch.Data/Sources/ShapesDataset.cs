@@ -56,7 +56,8 @@ internal static class ShapesDataset
             new DrawnShape(
                 label, options.Fills[random.Below(options.Fills.Count, index, Fill)],
                 options.Backgrounds[random.Below(options.Backgrounds.Count, index, Background)],
-                16 + Between(-options.PositionJitter, options.PositionJitter, CentreX), 16 + Between(-options.PositionJitter, options.PositionJitter, CentreY),
+                16 + Between(-options.PositionJitter, options.PositionJitter, CentreX),
+                16 + Between(-options.PositionJitter, options.PositionJitter, CentreY),
                 Between(options.MinRadius, options.MaxRadius, Radius), Between(-options.Rotation, options.Rotation, Angle)),
             side, destination);
     }

@@ -1,8 +1,5 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
-using NextPatch.Core.Imaging;
-using NextPatch.Data.Datasets;
-using NextPatch.Evaluation.Protocol;
 using NextPatch.Text.Features;
 using NextPatch.Torch.Perception;
 

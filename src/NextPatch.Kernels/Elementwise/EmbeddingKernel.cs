@@ -8,8 +8,9 @@ namespace NextPatch.Kernels.Elementwise;
 // Shape letters: B batch, K condition rows, N patches per image, T codes per image, C width, P codes per patch.
 
 /// <summary>
-/// Condition rows (a class token, or a caption's), then sums of the codes' rows, each with a factor, for all patches but the last, and the gradients of both tables. Work is
-/// split by columns: threads never meet in a row, and each sum has one order. The embeddings of single codes are never laid out.
+/// Condition rows (a class token, or a caption's), then sums of the codes' rows, each with a factor, for all patches but the last, and the
+/// gradients of both tables. Work is split by columns: threads never meet in a row, and each sum has one order. The embeddings of single codes
+/// are never laid out.
 /// </summary>
 /// <typeparam name="L">Columns computed at once; those that remain are done one by one.</typeparam>
 internal static unsafe class EmbeddingKernel<L>
@@ -53,7 +54,8 @@ internal static unsafe class EmbeddingKernel<L>
     }
 
     /// <summary>
-    /// Adds to the gradients of code table and condition; <paramref name="gradient"/>, of the sequence [B, K + N - 1, C], becomes that before dropout.
+    /// Adds to the gradients of code table and condition; <paramref name="gradient"/>, of the sequence [B, K + N - 1, C], becomes that before
+    /// dropout.
     /// </summary>
     /// <param name="labels">[B].</param>
     /// <param name="codes">[B, T].</param>

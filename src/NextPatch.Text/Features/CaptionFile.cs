@@ -66,8 +66,11 @@ internal static class CaptionFile
                 return (null, "no JSON object", null);
             }
 
-            var image = ListColumns.Images.Select(name => json.RootElement.TryGetProperty(name, out var path) && path.ValueKind == JsonValueKind.String
-                ? path.GetString() : null).FirstOrDefault(path => !string.IsNullOrEmpty(path));
+            string? Text(string name) => json.RootElement.TryGetProperty(name, out var text) && text.ValueKind == JsonValueKind.String
+                ? text.GetString()
+                : null;
+
+            var image = ListColumns.Images.Select(Text).FirstOrDefault(path => !string.IsNullOrEmpty(path));
             foreach (var name in ListColumns.Captions)
             {
                 if (json.RootElement.TryGetProperty(name, out var value))

@@ -37,7 +37,8 @@ internal static class FeatureFolder
     /// <exception cref="NextPatchException">It is missing, damaged, or of no known layout.</exception>
     public static ICaptionFeatures Open(string folder, IReadOnlyList<(string Name, int Lines)> files)
         => !Directory.Exists(folder) ? throw new NextPatchException(
-                $"Feature folder '{folder}' {(File.Exists(folder) ? "is a file" : "does not exist")}; encode the captions first ('nextpatch encode-text').")
+                $"Feature folder '{folder}' {(File.Exists(folder) ? "is a file" : "does not exist")}; encode the captions first "
+                + "('nextpatch encode-text').")
             : File.Exists(Path.Combine(folder, FeatureStore.Features)) ? FeatureStore.Open(folder)
             : File.Exists(Core.Files.AtomicFile.PartialOf(Path.Combine(folder, FeatureStore.Features))) ? throw new NextPatchException(
                 $"The captions in '{folder}' are not all encoded; the same 'nextpatch encode-text' continues.")

@@ -23,7 +23,8 @@ internal sealed class PublishedFeatures : ICaptionFeatures
     /// <inheritdoc cref="FeatureFolder.Open"/>
     public static PublishedFeatures Open(string folder, IReadOnlyList<(string Name, int Lines)> files)
     {
-        string[] paths = [.. files.SelectMany(file => Enumerable.Range(0, file.Lines).Select(line => Path.Combine(folder, file.Name, $"{line}.npy")))];
+        string[] paths =
+            [.. files.SelectMany(file => Enumerable.Range(0, file.Lines).Select(line => Path.Combine(folder, file.Name, $"{line}.npy")))];
         var (lengths, widths, problems) = (new int[paths.Length], new int[paths.Length], new string?[paths.Length]);
         Parallel.For(0, paths.Length, i => (lengths[i], widths[i], problems[i]) = Look(paths[i]));
         int[] found = [.. widths.Where(w => w > 0).Distinct().Order()];
@@ -31,11 +32,11 @@ internal sealed class PublishedFeatures : ICaptionFeatures
         {
             [var width] => new PublishedFeatures(paths, lengths, problems, width),
             [] => throw new NextPatchException(
-                $"'{folder}' holds no features of these captions: neither {FeatureStore.Features} nor files like '{paths.FirstOrDefault()}'. Encode the "
-                + "captions first ('nextpatch encode-text')."),
+                $"'{folder}' holds no features of these captions: neither {FeatureStore.Features} nor files like '{paths.FirstOrDefault()}'. Encode "
+                + "the captions first ('nextpatch encode-text')."),
             _ => throw new DataFormatException(
-                $"Features in '{folder}' have {string.Join(" and ", found.Take(4))} numbers per token; they come from different encoders. The first of "
-                + $"{found[1]} is '{paths[Array.IndexOf(widths, found[1])]}'."),
+                $"Features in '{folder}' have {string.Join(" and ", found.Take(4))} numbers per token; they come from different encoders. The first "
+                + $"of {found[1]} is '{paths[Array.IndexOf(widths, found[1])]}'."),
         };
     }
 

@@ -13,8 +13,8 @@ namespace NextPatch.Torch.Gpt;
 // Shape letters: B batch, N patches per image, T codes per image, K condition rows, W features, C width, V vocabulary, P codes per patch.
 
 /// <summary>
-/// The LlamaGen decoder: a class token or the rows of a caption, then tokens of codes or of patches of codes, causal blocks, one output head. State keys and
-/// shapes are the published ones.
+/// The LlamaGen decoder: a class token or the rows of a caption, then tokens of codes or of patches of codes, causal blocks, one output head.
+/// State keys and shapes are the published ones.
 /// </summary>
 public sealed class GptModel : Module
 {

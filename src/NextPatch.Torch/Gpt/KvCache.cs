@@ -36,7 +36,8 @@ public sealed class KvCache : IDisposable
         using var scope = NewDisposeScope();
         Visible?.Dispose();
         Visible = isToken is null ? null
-            : cat([isToken, ones(isToken.size(0), Capacity - isToken.size(1), ScalarType.Bool, isToken.device)], 1).unsqueeze(1).unsqueeze(1).DetachFromDisposeScope();
+            : cat([isToken, ones(isToken.size(0), Capacity - isToken.size(1), ScalarType.Bool, isToken.device)], 1)
+                .unsqueeze(1).unsqueeze(1).DetachFromDisposeScope();
     }
 
     /// <summary>Forgets everything; the storage stays.</summary>

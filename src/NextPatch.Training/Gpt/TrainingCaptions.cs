@@ -1,6 +1,5 @@
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
 using NextPatch.Text.Features;
 using NextPatch.Torch.Gpt;
@@ -59,7 +58,8 @@ internal sealed class TrainingCaptions : IDisposable
     public static TrainingCaptions Open(CodeStore store, IReadOnlyList<TextFeatureSet> folders, int? tokenCount = null)
     {
         var lines = store.Manifest.Captions ?? throw new ConfigException(
-            "The codes do not say which caption belongs to which image; encode the images with the file of captions (CodeExtractionOptions.Captions).")
+            "The codes do not say which caption belongs to which image; encode the images with the file of captions "
+            + "(CodeExtractionOptions.Captions).")
         {
             Settings = ["TextFeatures"],
         };
@@ -68,7 +68,8 @@ internal sealed class TrainingCaptions : IDisposable
         {
             foreach (var (folder, share) in folders)
             {
-                sets.Add((FeatureFolder.Open(folder, [.. lines.Files.Select(f => (f.Key, f.Value))]), FeatureFolder.OriginOf(folder) with { Share = share }));
+                var origin = FeatureFolder.OriginOf(folder) with { Share = share };
+                sets.Add((FeatureFolder.Open(folder, [.. lines.Files.Select(f => (f.Key, f.Value))]), origin));
             }
 
             RequireFit(lines, folders, sets);
@@ -143,10 +144,10 @@ internal sealed class TrainingCaptions : IDisposable
             if (features.Width != first.Features.Width)
             {
                 problems.Add(
-                    $"The features in '{folder}' have {features.Width} numbers per token, those in '{folders[0].Folder}' {first.Features.Width}; all must "
-                    + "come from one encoder.");
+                    $"The features in '{folder}' have {features.Width} numbers per token, those in '{folders[0].Folder}' {first.Features.Width}; all "
+                    + "must come from one encoder.");
             }
-            else if ((origin.EncoderHash, origin.TokenizerHash, origin.Clean) != (first.Origin.EncoderHash, first.Origin.TokenizerHash, first.Origin.Clean))
+            else if (WayOf(origin) != WayOf(first.Origin))
             {
                 problems.Add(
                     $"The features in '{folder}' come from another encoder or another cleaning ({origin.Encoder}, {origin.Clean}) than those in "
@@ -159,6 +160,8 @@ internal sealed class TrainingCaptions : IDisposable
             throw new ConfigException(problems) { Settings = ["TextFeatures"] };
         }
     }
+
+    private static (string?, string?, string?) WayOf(TextFeatureOrigin origin) => (origin.EncoderHash, origin.TokenizerHash, origin.Clean);
 
     private static string Short(string? hash) => hash is null ? "" : $", SHA-256 {hash[..Math.Min(12, hash.Length)]}";
 

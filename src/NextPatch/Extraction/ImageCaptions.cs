@@ -66,8 +66,8 @@ internal sealed class ImageCaptions
 
         return lines.All(l => l < 0)
             ? throw new NextPatchException(
-                $"No line of '{captions}' names one of the {images.Count:N0} images ('{images.PathOf(0)}'): a line must hold the image's path, or its "
-                + "end, as path, file_name, image or image_path beside the caption.")
+                $"No line of '{captions}' names one of the {images.Count:N0} images ('{images.PathOf(0)}'): a line must hold the image's path, or "
+                + "its end, as path, file_name, image or image_path beside the caption.")
             : new ImageCaptions(lines, new CaptionLines { Hash = CaptionFile.HashOf(captions, cancellation), Files = files });
     }
 

@@ -25,7 +25,7 @@ internal static class SampleText
         };
         if (request.Prompts is { } prompts)
         {
-            text["prompt"] = prompts[place].Text;
+            text["prompt"] = prompts[place].Text.Replace('\0', '\uFFFD'); // which the format cannot hold
         }
         else
         {

@@ -43,6 +43,27 @@ public sealed class DatasetCommandTests
     }
 
     [Fact]
+    public async Task Captions_of_lists_and_features_are_counted_with_their_lengths_and_what_is_missing()
+    {
+        using var folder = Pictures();
+        File.WriteAllLines(folder["list.jsonl"], [
+            """{"path": "set/cat/0.png", "text": "a cat"}""", """{"path": "set/dog/0.png", "text": ["a dog that barks", "a dog"]}""",
+            """{"path": "set/dog/1.png"}"""]);
+
+        var list = await CommandLine.RunAsync("dataset", "inspect", folder["list.jsonl"], "--json");
+        var encoded = await CommandLine.RunAsync("encode-text", "--captions", folder["list.jsonl"], "--encoder", "formula", "--output", folder["f"]);
+        var features = await CommandLine.RunAsync("dataset", "inspect", folder["f"]);
+
+        var captions = list.Json.GetProperty("captions");
+        Assert.Equal(
+            (2, 1, "words", 2, 4), (captions.GetProperty("count").GetInt32(), captions.GetProperty("missing").GetProperty("no caption").GetInt32(),
+            captions.GetProperty("unit").GetString(), captions.GetProperty("shortest").GetInt32(), captions.GetProperty("longest").GetInt32()));
+        Assert.Equal(ExitCode.Success, encoded.ExitCode);
+        Assert.Contains(
+            "2, 1 with no features, 3 to 5 tokens, median 5, 128 numbers per token, encoder formula-v1", features.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Codes_are_checked_against_their_hashes()
     {
         using var folder = new TemporaryFolder();

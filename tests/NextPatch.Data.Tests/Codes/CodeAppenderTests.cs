@@ -145,7 +145,8 @@ public sealed class CodeAppenderTests
         using var folder = new TemporaryFolder();
         using (var killed = Open(folder["codes"], CodeLayout.Store))
         {
-            killed.Append(Codes(0, 1), [0], [], new AppendProgress { Next = 3, Count = 1, SkippedCount = 2, Skipped = [new BadImage(1, "p", "why")] });
+            killed.Append(
+                Codes(0, 1), [0], [], new AppendProgress { Next = 3, Count = 1, SkippedCount = 2, Skipped = [new BadImage(1, "p", "why")] });
             killed.Save();
         }
 

@@ -73,7 +73,7 @@ internal static class ClipFormula
                     var shape = tensor.Shape.ToArray();
                     shape[0] /= 3;
                     renamed[prefix + key.Replace("in_proj_", $"{part}_proj.", StringComparison.Ordinal)] =
-                        StoredTensor.From(HostTensor.FromSingles(shape, values[(i * values.Length / 3)..((i + 1) * values.Length / 3)]));
+                        StoredTensor.From(HostTensor.FromSingles(shape, values.AsSpan(i * values.Length / 3, values.Length / 3).ToArray()));
                 }
             }
             else if (key is "proj" or "text_projection")

@@ -3,7 +3,6 @@ using System.Security.Cryptography;
 using System.Text;
 using NextPatch.Core;
 using NextPatch.Core.Imaging;
-using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Clip;
 using NextPatch.Evaluation.Tests.Networks;
 using NextPatch.Torch.Perception;

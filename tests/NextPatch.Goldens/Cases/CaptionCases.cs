@@ -1,7 +1,9 @@
+using System.Text.Json.Nodes;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Tensors;
 using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Patches;
 using static TorchSharp.torch;
@@ -97,6 +99,34 @@ internal static class CaptionCases
         if (expected.Keys.Any(k => k.StartsWith(TransformerGradientCase.GradientPrefix, StringComparison.Ordinal)))
         {
             TransformerGradientCase.CheckGradients(run, model, tag, expected, Tolerance.Parse(tolerances["grad"]));
+        }
+
+        model.zero_grad();
+        if (tolerances["grad"] is { } gradients)
+        {
+            CheckFused(run, model, input, expected, tag, isMasked ? lengths : null, chosen, grouping.Geometry, (tolerances["loss"]!, gradients));
+        }
+    }
+
+    /// <summary>The fused step, with as many condition rows as the longest caption has tokens.</summary>
+    private static void CheckFused(
+        CaseRun run, GptModel model, IReadOnlyDictionary<string, HostTensor> input, IReadOnlyDictionary<string, HostTensor> expected, string tag,
+        Tensor? lengths, Tensor chosen, PatchGeometry geometry, (JsonNode Loss, JsonNode Gradients) tolerances)
+    {
+        var captions = StateLoader.ToTensor(input["caption"]).index_select(0, chosen);                      // [B', K, W]
+        int[] tokens = [.. lengths is null ? Enumerable.Repeat(captions.size(1), (int)chosen.size(0)).Select(n => (int)n)
+            : lengths.index_select(0, chosen).data<long>().ToArray().Select(n => (int)n)];
+        var rows = CaptionBatch.RowsFor(tokens);
+        var batch = new CaptionBatch(
+            captions.narrow(1, captions.size(1) - rows, rows).contiguous().data<float>().ToArray(), tokens, new bool[tokens.Length]);
+        var codes = StateLoader.ToTensor(input["idx"]).index_select(0, chosen).data<long>().ToArray();
+        using var pass = new FusedGpt(model);
+        var loss = pass.Forward(new long[tokens.Length], codes, geometry, captions: batch);
+        pass.Backward();
+        run.Close($"{tag} loss of the training pass", tensor(new[] { (float)loss }), expected["loss"], Tolerance.Parse(tolerances.Loss));
+        if (expected.Keys.Any(k => k.StartsWith(TransformerGradientCase.GradientPrefix, StringComparison.Ordinal)))
+        {
+            TransformerGradientCase.CheckGradients(run, model, $"{tag} training pass", expected, Tolerance.Parse(tolerances.Gradients));
         }
 
         model.zero_grad();

@@ -36,7 +36,16 @@ public sealed class HostileFeaturesTests : IDisposable
     public void Published_features_are_read_or_refused()
     {
         Encode("out", FeatureLayout.Published);
-        Fuzz(_folder["out/c/1.npy"], () => ReadAll(FeatureFolder.Open(_folder["out"], [("c", 3)])));
+        Fuzz(_folder["out/c/1.npy"], () =>
+        {
+            using var features = FeatureFolder.Open(_folder["out"], [("c", 3)]);
+            if (features.ProblemOf(1) is { } problem)
+            {
+                throw new NextPatchException(problem); // training counts it by reason
+            }
+
+            features.Read(1, new float[Math.Min(features.Length(1), 1000) * features.Width]);
+        });
     }
 
     [Theory]

@@ -18,7 +18,8 @@ public sealed class CaptionTrainingTests
     private static readonly int[] Lengths = [5, 3, 0, 5];
     private static readonly bool[] IsDropped = [false, true, false, false];
 
-    private static GptConfig Config { get; } = TinyGpt.Config with { ClassCount = 1, Text = new TextCondition { FeatureWidth = Width, TokenCount = Rows } };
+    private static GptConfig Config { get; } =
+        TinyGpt.Config with { ClassCount = 1, Text = new TextCondition { FeatureWidth = Width, TokenCount = Rows } };
 
     /// <summary>Padding is seen by nobody, so a batch needs only as many condition rows as its longest caption has tokens.</summary>
     [Theory]
@@ -46,7 +47,13 @@ public sealed class CaptionTrainingTests
     {
         var config = Config with
         {
-            LayerCount = 3, KvHeadCount = 2, TokenDropout = 0.1, ResidualDropout = 0.2, FfnDropout = 0.1, AttentionDropout = 0.2, DropPath = 0.3,
+            LayerCount = 3,
+            KvHeadCount = 2,
+            TokenDropout = 0.1,
+            ResidualDropout = 0.2,
+            FfnDropout = 0.1,
+            AttentionDropout = 0.2,
+            DropPath = 0.3,
         };
         using var model = TinyGpt.Create(config);
         using var fused = new FusedGpt(model);
@@ -87,7 +94,7 @@ public sealed class CaptionTrainingTests
             {
                 var changed = (float[])captions.Features.Clone();
                 changed[(((image * 5) + row) * Width) + 1] += 1;
-                var isSeen = !IsDropped[image] && (row >= 5 - Lengths[image] || row == 4); // the last row predicts the first patch, even where it is padding
+                var isSeen = !IsDropped[image] && (row >= 5 - Lengths[image] || row == 4); // the last row predicts the first patch, padding or not
                 Assert.Equal(isSeen, Math.Abs(Evaluate(pass, 1, captions with { Features = changed }) - before) > 1e-6);
             }
         }

@@ -5,6 +5,8 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 using NextPatch.Data.Codes;
 using NextPatch.Text.Features;
+using NextPatch.Torch.Gpt;
+using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Training.Tests.Gpt;
@@ -56,16 +58,34 @@ public sealed class CaptionRunTests
         var run = Run(request, folder["run"]);
         var longer = Run(request with { Training = TinyRun.Training with { Steps = 9 } }, folder["longer"]);
 
-        HostTensor Read(TrainingResult result, string file) => SafetensorsFile.Read(Path.Combine(result.Checkpoint!, file + ".safetensors"))[Unconditional];
+        HostTensor Read(TrainingResult result, string file)
+            => SafetensorsFile.Read(Path.Combine(result.Checkpoint!, file + ".safetensors"))[Unconditional];
+
         var drawn = Read(run, "model").ToSingles();
         Assert.Equal([7L, 128L], Read(run, "model").Shape);
         Assert.Equal(1 / Math.Sqrt(128), Math.Sqrt(drawn.Average(v => v * v)), 0.01);
         Assert.All((string[])["model", "ema"], file => Assert.Equal(drawn, Read(longer, file).ToSingles()));
         Assert.DoesNotContain(
-            SafetensorsFile.Read(Path.Combine(run.Checkpoint!, "optimizer.safetensors")).Keys, key => key.Contains(Unconditional, StringComparison.Ordinal));
+            SafetensorsFile.Read(Path.Combine(run.Checkpoint!, "optimizer.safetensors")).Keys,
+            key => key.Contains(Unconditional, StringComparison.Ordinal));
         var config = CheckpointConfig.Read(Path.Combine(run.Checkpoint!, "config.json"));
         Assert.Equal(new TextCondition { FeatureWidth = 128, TokenCount = 7 }, config.Model.Text);
         Assert.Equal(("formula-v1", 0.7, 0.3), (config.TextFeatures![0].EncoderHash, config.TextFeatures[0].Share, config.TextFeatures[1].Share));
+    }
+
+    /// <summary>From 256 to 512 pixels: the grid is larger, weights and unconditional features are taken over, moments are not.</summary>
+    [Fact]
+    public void Weights_start_a_run_on_a_larger_grid()
+    {
+        using var folder = new TemporaryFolder();
+        var run = Run(Request(folder) with { Training = TinyRun.Training with { Steps = 2 } }, folder["run"]);
+        var config = CheckpointConfig.Read(Path.Combine(run.Checkpoint!, "config.json")).Model;
+        using var model = new GptModel(config with { GridSide = 2 * config.GridSide });
+
+        InitialWeights.Load(folder["run"], model, seed: 1);
+
+        var average = SafetensorsFile.Read(Path.Combine(run.Checkpoint!, "ema.safetensors"));
+        Assert.All(StateLoader.Capture(model), p => Assert.Equal(average[p.Key].ToSingles(), p.Value.ToSingles()));
     }
 
     /// <summary>Codes follow from the caption, so a model that reads it must beat one whose captions are all dropped.</summary>
@@ -154,7 +174,11 @@ public sealed class CaptionRunTests
         TextEncoding.Run(
             new TextEncodingOptions
             {
-                Captions = folder["captions.jsonl"], Encoder = "formula", Output = folder["published"], Layout = FeatureLayout.Published, MaxTokens = 7,
+                Captions = folder["captions.jsonl"],
+                Encoder = "formula",
+                Output = folder["published"],
+                Layout = FeatureLayout.Published,
+                MaxTokens = 7,
             }, null, CancellationToken.None);
         using var store = CodeStore.Open(request.Codes);
         using (TrainingCaptions published = TrainingCaptions.Open(store, [new(folder["published"])]),
@@ -162,7 +186,8 @@ public sealed class CaptionRunTests
         {
             Assert.Equal(own.Training, published.Training);
             Assert.Equal(own.Read([0, 1, 2], null, new bool[3]).Features, published.Read([0, 1, 2], null, new bool[3]).Features);
-            NpyFile.Write(Path.Combine(folder["published"], "captions", "1.npy"), HostTensor.FromSingles([1, 6, 128], [.. Enumerable.Repeat(float.NaN, 768)]));
+            NpyFile.Write(
+                Path.Combine(folder["published"], "captions", "1.npy"), HostTensor.FromSingles([1, 6, 128], [.. Enumerable.Repeat(float.NaN, 768)]));
             Assert.Throws<DataFormatException>(() => published.Read([1], null, [false]));
         }
 
@@ -191,7 +216,10 @@ public sealed class CaptionRunTests
             CodeStoreWriter.Write(
                 folder["codes"], store.Manifest with
                 {
-                    Captions = new CaptionLines { Hash = CaptionFile.HashOf(folder["captions.jsonl"]), Files = [KeyValuePair.Create("captions", 40)] },
+                    Captions = new CaptionLines
+                    {
+                        Hash = CaptionFile.HashOf(folder["captions.jsonl"]), Files = [KeyValuePair.Create("captions", 40)],
+                    },
                 },
                 [.. codes], [.. Enumerable.Range(0, 40).Select(store.Label)], [.. Enumerable.Range(0, 40).Select(i => i == 10 ? -1 : i)]);
         }
@@ -207,8 +235,8 @@ public sealed class CaptionRunTests
     }
 
     private static void Encode(string captions, string output, int index, CaptionCleaning clean = CaptionCleaning.Published) => TextEncoding.Run(
-        new TextEncodingOptions { Captions = captions, Encoder = "formula", Output = output, CaptionIndex = index, Clean = clean, MaxTokens = 7 }, null,
-        CancellationToken.None);
+        new TextEncodingOptions { Captions = captions, Encoder = "formula", Output = output, CaptionIndex = index, Clean = clean, MaxTokens = 7 },
+        null, CancellationToken.None);
 
     /// <summary>Features of 40 captions, without a word about where they come from.</summary>
     private static void WriteWidth(string folder, int width)

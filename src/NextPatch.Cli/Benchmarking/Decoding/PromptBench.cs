@@ -15,7 +15,9 @@ internal sealed class PromptBench(DecodeBenchPlan plan, int tokens, Action<strin
 
     private readonly GptConfig _config = GptPresets.Get(plan.Preset) with
     {
-        GridSide = GridSide, ClassCount = 1, Text = new TextCondition { FeatureWidth = 2048, TokenCount = 120 },
+        GridSide = GridSide,
+        ClassCount = 1,
+        Text = new TextCondition { FeatureWidth = 2048, TokenCount = 120 },
     };
 
     public IReadOnlyList<BenchFigure> Run(CancellationToken cancellation)

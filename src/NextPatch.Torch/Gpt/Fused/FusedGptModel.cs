@@ -266,7 +266,9 @@ internal sealed unsafe class FusedGptModel<T, L> : IFusedGptModel
         return losses.Average();
     }
 
-    /// <summary>The rows that predict patches, and room for their gradients: all rows where nothing but a class token comes before the image.</summary>
+    /// <summary>
+    /// The rows that predict patches, and room for their gradients: all rows where nothing but a class token comes before the image.
+    /// </summary>
     private (Activation Rows, Activation Gradients) Predicting(PassState state)
     {
         if (state.Captions is null)
