@@ -24,8 +24,7 @@ internal static class HelpOverview
         }
 
         yield return "'nextpatch COMMAND --help' shows what matters, '--help-all' every option.";
-        yield return "Data goes to stdout, the rest to stderr. Exit: 0 done, 1 failed, 2 usage, 130";
-        yield return "stopped. Begin with: nextpatch quickstart";
+        yield return "Exit: 0 done, 1 failed, 2 usage, 130 stopped. Begin with: nextpatch quickstart";
     }
 
     private static string GroupOf(Command command) => HelpTopics.Commands.TryGetValue(command.Name, out var topic) ? topic.Group : LastGroup;

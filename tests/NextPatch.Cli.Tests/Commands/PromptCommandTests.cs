@@ -1,6 +1,4 @@
 using System.Text.Json.Nodes;
-using NextPatch.Core;
-using NextPatch.Evaluation.Clip;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -86,7 +84,7 @@ public sealed class PromptCommandTests : IDisposable
         await Refuse("has no classes", model, "--class", "star", "--prompt", "a star");
         await Refuse("exclude each other", model, "--prompt", "a", "--prompts", "b.txt");
         await Refuse("does not exist", model, "--prompts", _folder["missing.txt"]);
-        await Refuse("--text-encoder", model, "--prompt", "a", "--text-encoder", _folder["missing"]);
+        await Refuse("missing' does not exist", model, "--prompt", "a", "--text-encoder", _folder["missing"]);
         File.WriteAllText(_folder["empty.txt"], "\n\n");
         await Refuse("holds no prompt", model, "--prompts", _folder["empty.txt"]);
 
