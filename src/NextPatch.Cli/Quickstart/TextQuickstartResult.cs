@@ -90,7 +90,7 @@ internal sealed record TextQuickstartRun
 
     /// <summary>uint8 [N, S, S, 3] of seen and of unseen combinations.</summary>
     [JsonIgnore]
-    public required IReadOnlyList<byte[]> Pictures { get; init; }
+    public IReadOnlyList<byte[]> Pictures { get; init; } = [];
 }
 
 /// <summary>Shares of images that show what their captions say, measured from the pixels.</summary>
