@@ -111,7 +111,7 @@ internal static class HelpTopics
         ],
         ["Captions"] = ["--text-encoder", "--text-tokenizer", "--clean", "--max-tokens", "--caption-index"],
         ["Requests"] = ["--urls", "--api-key", "--insecure", "--queue", "--timeout", "--log-json", "--log-prompts"],
-        ["Several machines"] = ["--ranks", "--network", "--mpi-library", "--gradient-dtype", "--rank-timeout", "--shard"],
+        ["Several machines"] = ["--ranks", "--mpi-library", "--gradient-dtype", "--rank-timeout", "--shard"],
         ["Machine"] =
         [
             "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens",

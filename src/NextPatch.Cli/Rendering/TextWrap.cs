@@ -58,7 +58,8 @@ internal static class TextWrap
     private static IEnumerable<string> Indented(string line, int width)
     {
         var (start, current) = (line.Length - line.TrimStart().Length, "");
-        if (line.TrimStart() is var text && !text.StartsWith("nextpatch ", StringComparison.Ordinal) && text[0] != '-')
+        var text = line.TrimStart();
+        if (!text.StartsWith("nextpatch ", StringComparison.Ordinal) && !text.Contains(" nextpatch ", StringComparison.Ordinal) && text[0] != '-')
         {
             foreach (var part in Words(text, width - start))
             {
