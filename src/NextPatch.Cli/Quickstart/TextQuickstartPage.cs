@@ -7,7 +7,6 @@ using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Reports;
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
-using NextPatch.Data.Imaging;
 using NextPatch.Data.Sources;
 using NextPatch.Training;
 
