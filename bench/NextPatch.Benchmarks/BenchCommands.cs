@@ -4,7 +4,6 @@ using NextPatch.Benchmarks.Evaluation;
 using NextPatch.Benchmarks.Extraction;
 using NextPatch.Benchmarks.Formats;
 using NextPatch.Benchmarks.Serving;
-using NextPatch.Cli;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 
