@@ -85,7 +85,7 @@ internal static class EncodeCommand
             Examples:
               nextpatch encode --images imagenette.tar --tokenizer vq_ds16_c2i.pt --output codes --crops ten --on-error skip
               nextpatch encode --images cifar-10 --tokenizer tokenizer --output codes
-              srun --ntasks 16 nextpatch encode --images imagenet.tar --tokenizer vq_ds16_c2i.pt --output codes --shard rank
+              srun -n 16 nextpatch encode --images a.tar --tokenizer t --output codes --shard rank
               nextpatch encode --images imagenet/train --tokenizer vq_ds16_c2i.pt \
                   --output imagenet_code_c2i_flip_ten_crop --crops ten --layout published --name imagenet
 

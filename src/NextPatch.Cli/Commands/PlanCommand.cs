@@ -44,7 +44,7 @@ internal static class PlanCommand
             Description = "Processes that share each step, each as fast as this machine: time and memory of each, and how long it waits for the "
                 + "network.", HelpName = "n", DefaultValueFactory = _ => 1,
         }.Between(1, 1 << 20);
-        var network = new Option<string>("--network")
+        var network = new Option<string>("--bandwidth")
         {
             Description = "Speed of each one's network connection in bits per second.", HelpName = "10G|100M", DefaultValueFactory = _ => "10G",
         };
@@ -59,7 +59,7 @@ internal static class PlanCommand
             Examples:
               nextpatch plan --preset B --recipe paper
               nextpatch plan --preset XL --patch-level 3 --stage-rate 0.5 --flops-per-second 4e14
-              nextpatch plan --preset L --recipe paper --flops-per-second 2e12 --ranks 16 --network 25G --gradient-dtype bf16
+              nextpatch plan --preset L --recipe paper --flops-per-second 2e12 --ranks 16 --bandwidth 25G --gradient-dtype bf16
               nextpatch plan --preset small --recipe cpu --codes quickstart/codes --steps 2400
               nextpatch plan --preset small --recipe cpu --grid 8 --vocabulary 512 --classes 12 --steps 2400
             """);
@@ -164,7 +164,7 @@ internal static class PlanCommand
         var factor = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 1e3, 'M' => 1e6, 'G' => 1e9, 'T' => 1e12, _ => 1 };
         return StrictNumber.TryParse(factor == 1 ? text : text.AsSpan(0, text.Length - 1), out double value) && value * factor is >= 1 and <= 1e18
             ? value * factor
-            : throw new ConfigException($"--network '{text}' is no speed in bits per second; write it like 10G, 100M or 1e9.");
+            : throw new ConfigException($"--bandwidth '{text}' is no speed in bits per second; write it like 10G, 100M or 1e9.");
     }
 
     /// <summary>What makes a plan useless here.</summary>

@@ -103,7 +103,7 @@ internal static class HelpTopics
         ],
         ["Captions"] = ["--clean", "--max-tokens", "--caption-index"],
         ["Requests"] = ["--urls", "--api-key", "--insecure", "--queue", "--timeout", "--log-json", "--log-prompts"],
-        ["Several machines"] = ["--ranks", "--network", "--mpi-library", "--gradient-dtype", "--rank-timeout", "--shard"],
+        ["Several machines"] = ["--ranks", "--bandwidth", "--mpi-library", "--gradient-dtype", "--rank-timeout", "--shard"],
         ["Machine"] =
         [
             "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--no-baseline",

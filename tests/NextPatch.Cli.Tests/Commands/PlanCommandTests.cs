@@ -55,7 +55,7 @@ public sealed class PlanCommandTests
     {
         string[] arguments = [.. Published, "--preset", "B", "--patch-level", "2", "--steps", "100", "--batch-size", "64"];
         var alone = (await CommandLine.RunAsync(arguments)).Json;
-        var plan = (await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--network", "10G"])).Json;
+        var plan = (await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--bandwidth", "10G"])).Json;
         var ranks = plan.GetProperty("onRanks");
         var stages = ranks.GetProperty("stages").EnumerateArray().ToList();
         Assert.False(alone.TryGetProperty("onRanks", out _));
@@ -69,14 +69,14 @@ public sealed class PlanCommandTests
         Assert.Equal(travel * (1 + (6.25e6 / 110_888_448)), fine.GetProperty("waitSeconds").GetDouble(), 1e-6);
         Assert.True(coarse.GetProperty("waitShare").GetDouble() > fine.GetProperty("waitShare").GetDouble());
 
-        var half = (await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--network", "1e10", "--gradient-dtype", "bf16"])).Json;
+        var half = (await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--bandwidth", "1e10", "--gradient-dtype", "bf16"])).Json;
         Assert.Equal(110_888_448 * 0.75 * 6, half.GetProperty("onRanks").GetProperty("bytesPerStep").GetDouble(), 1.0);
         var memory = ranks.GetProperty("memoryPerRank").GetDouble();
         Assert.InRange(memory, 1, alone.GetProperty("memory").GetProperty("total").GetDouble());
 
-        var wrong = await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--network", "fast"]);
+        var wrong = await CommandLine.RunAsync([.. arguments, "--ranks", "4", "--bandwidth", "fast"]);
         Assert.Equal(ExitCode.Usage, wrong.ExitCode);
-        Assert.Contains("--network 'fast' is no speed", wrong.Error, StringComparison.Ordinal);
+        Assert.Contains("--bandwidth 'fast' is no speed", wrong.Error, StringComparison.Ordinal);
     }
 
     [Fact]
