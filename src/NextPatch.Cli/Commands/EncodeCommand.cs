@@ -98,7 +98,7 @@ internal static class EncodeCommand
               nextpatch encode --images cifar-10 --tokenizer tokenizer --output codes
               nextpatch encode --images laion/a.jsonl --captions laion/a.jsonl --tokenizer vq_ds16_t2i.pt --output codes \
                   --smallest-side 256 --on-error skip
-              srun --ntasks 16 nextpatch encode --images imagenet.tar --tokenizer vq_ds16_c2i.pt --output codes --shard rank
+              srun -n 16 nextpatch encode --images a.tar --tokenizer t --output codes --shard rank
               nextpatch encode --images imagenet/train --tokenizer vq_ds16_c2i.pt \
                   --output imagenet_code_c2i_flip_ten_crop --crops ten --layout published --name imagenet
 

@@ -132,7 +132,7 @@ internal static class SampleCommand
               nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k --resume
               nextpatch sample --model c2i_B_256.pt --tokenizer vq_ds16_c2i.pt --count 50000 --random-classes --cfg-scale 2 --output as-published
               nextpatch sample --model c2i_B_256.pt --class "golden retriever" --count 8 --cfg-scale 2.0 --output goldens
-              srun --ntasks 16 nextpatch sample --model run --count 50000 --balanced --cfg-scale 1.75 --output samples-50k --shard rank
+              srun -n 16 nextpatch sample --model run --count 50000 --output set --shard rank
               nextpatch sample --model run --class heart --image photo.png --mask mask.png --count 4
               nextpatch sample --model c2i_L_384.pt --tokenizer vq_ds16_c2i.pt --image-size 384 --image-size-eval 256 --count 50000 --layout published
               nextpatch sample --model text-run --prompt "a small red star at the top left on blue" --count 8
