@@ -39,6 +39,10 @@ internal static class PlanCommand
                 + "here, measured for one second]",
             HelpName = "x",
         };
+        var noMeasure = new Option<bool>("--no-measure")
+        {
+            Description = "Do not measure this machine, which needs libtorch: FLOPs and memory alone, and time where --flops-per-second says the speed.",
+        };
         var ranks = new Option<int>("--ranks")
         {
             Description = "Processes that share each step, each as fast as this machine: time and memory of each, and how long it waits for the "
@@ -67,6 +71,7 @@ internal static class PlanCommand
         command.Add(codes);
         command.Add(images);
         command.Add(speed);
+        command.Add(noMeasure);
         command.Add(ranks);
         command.Add(network);
         command.Add(gradients);
@@ -78,10 +83,11 @@ internal static class PlanCommand
             var (model, training) = settings.Resolve(parsed, m => store is null ? m : GptTraining.Fit(m, store.Manifest));
             var recipe = settings.Recipe(parsed);
             var count = DatasetImages(parsed.GetValue(images) ?? store?.TrainCount, training, recipe);
-            var (flops, source) = Speed(parsed.GetValue(speed), model, cancellation);
+            var (flops, source) = Speed(parsed.GetValue(speed), parsed.GetValue(noMeasure), model, cancellation);
             var plan = RunPlan.Create(settings.Preset(parsed), recipe, model, training, count, flops, source);
             if (parsed.GetRequiredValue(ranks) is > 1 and var size)
             {
+                _ = flops ?? throw new ConfigException("--ranks with --no-measure needs --flops-per-second: how fast one of them is.");
                 var bits = Bits(parsed.GetRequiredValue(network));
                 plan = plan with
                 {
@@ -115,9 +121,13 @@ internal static class PlanCommand
             + $"attention. 1 = next-token training on as many images.");
         console.WriteLine(
             $"Total: {Quantity.Decimal(plan.TotalFlops, "FLOP")} against {Quantity.Decimal(plan.PlainFlops, "FLOP")} for next-token training.");
-        console.WriteLine(
-            $"Time: {Quantity.Duration(plan.Seconds)} against {Quantity.Duration(plan.PlainSeconds)}, at "
-            + $"{Quantity.Decimal(plan.FlopsPerSecond, "FLOP")}/s ({plan.FlopsPerSecondSource}).");
+        if (plan is { Seconds: { } seconds, PlainSeconds: { } plain, FlopsPerSecond: { } speed })
+        {
+            console.WriteLine(
+                $"Time: {Quantity.Duration(seconds)} against {Quantity.Duration(plain)}, at "
+                + $"{Quantity.Decimal(speed, "FLOP")}/s ({plan.FlopsPerSecondSource}).");
+        }
+
         var memory = plan.Memory;
         console.WriteLine(
             $"Memory: {Quantity.Bytes(memory.Total)} at the peak: weights {Quantity.Bytes(memory.Weights)}, gradients "
@@ -207,7 +217,7 @@ internal static class PlanCommand
                     ? $"{epochs:0.##}"
                     : "-", isWide ? $"{stage.Images:N0}" : Quantity.Decimal(stage.Images),
                 Quantity.Decimal(stage.FlopsPerImage), $"{stage.RelativeFlopsPerImage:0.####}", $"{stage.RelativeShare:0.####}",
-                .. isWide ? [$"{stage.MicroBatch}"] : Array.Empty<string>(), Quantity.Duration(stage.Seconds),
+                .. isWide ? [$"{stage.MicroBatch}"] : Array.Empty<string>(), stage.Seconds is { } seconds ? Quantity.Duration(seconds) : "-",
             ]);
         }
 
@@ -231,10 +241,13 @@ internal static class PlanCommand
         return given ?? ImageNetImages;
     }
 
-    private static (double FlopsPerSecond, string Source) Speed(double? given, GptConfig model, CancellationToken cancellation) => given switch
-    {
-        null => (ShareOfMatrixSpeed * MatrixSpeed.Measure(model, cancellation), "75 % of the matrix products measured on this machine"),
-        > 0 and < double.PositiveInfinity => (given.Value, "as given"),
-        _ => throw new ConfigException($"--flops-per-second {given} must be greater than 0."),
-    };
+    private static (double? FlopsPerSecond, string? Source) Speed(
+        double? given, bool isUnmeasured, GptConfig model, CancellationToken cancellation)
+        => given switch
+        {
+            null when isUnmeasured => (null, null),
+            null => (ShareOfMatrixSpeed * MatrixSpeed.Measure(model, cancellation), "75 % of the matrix products measured on this machine"),
+            > 0 and < double.PositiveInfinity => (given.Value, "as given"),
+            _ => throw new ConfigException($"--flops-per-second {given} must be greater than 0."),
+        };
 }

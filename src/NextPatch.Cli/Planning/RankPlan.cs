@@ -37,7 +37,7 @@ internal sealed record RankPlan(
         var weights = Travel(sent, sizeof(float));
         RankStage[] stages = [.. plan.Stages.Select(stage =>
         {
-            var computing = stage.Seconds / stage.Steps / ranks;
+            var computing = stage.Seconds!.Value / stage.Steps / ranks;
             var waiting = Math.Max(last, gradients - (ShareOfBackward * computing)) + weights;
             return new RankStage(stage.PatchSide, stage.Steps, computing, waiting);
         })];

@@ -32,17 +32,17 @@ internal sealed record RunPlan
     /// <summary>Relative cost in FLOPs, attention included.</summary>
     public required double RelativeFlops { get; init; }
 
-    /// <summary>FLOPs per second that the estimate of time assumes.</summary>
-    public required double FlopsPerSecond { get; init; }
+    /// <summary>FLOPs per second that the estimate of time assumes; null where there is none.</summary>
+    public required double? FlopsPerSecond { get; init; }
 
     /// <summary>Where <see cref="FlopsPerSecond"/> comes from.</summary>
-    public required string FlopsPerSecondSource { get; init; }
+    public required string? FlopsPerSecondSource { get; init; }
 
     /// <summary>Estimated duration of training, without validation, checkpoints and data loading.</summary>
-    public double Seconds => TotalFlops / FlopsPerSecond;
+    public double? Seconds => TotalFlops / FlopsPerSecond;
 
     /// <summary>Duration of next-token training on as many images.</summary>
-    public double PlainSeconds => PlainFlops / FlopsPerSecond;
+    public double? PlainSeconds => PlainFlops / FlopsPerSecond;
 
     /// <summary>Peak memory in bytes.</summary>
     public required MemoryEstimate Memory { get; init; }
@@ -51,7 +51,7 @@ internal sealed record RunPlan
     public RankPlan? OnRanks { get; init; }
 
     public static RunPlan Create(
-        string preset, string recipe, GptConfig model, TrainingConfig training, long? images, double flopsPerSecond, string source)
+        string preset, string recipe, GptConfig model, TrainingConfig training, long? images, double? flopsPerSecond, string? source)
     {
         var schedule = training.CreateSchedule(images ?? 0);
         var cost = new TrainingCost(model, schedule, training);
@@ -89,7 +89,7 @@ internal sealed record RunPlan
 /// <param name="RelativeFlopsPerImage">Against patch side 1.</param>
 /// <param name="RelativeShare">Part of the published relative cost, (share of steps) / p^2.</param>
 /// <param name="MicroBatch">Images per forward pass.</param>
-/// <param name="Seconds">Estimated duration.</param>
+/// <param name="Seconds">Estimated duration; null where no speed is known.</param>
 internal sealed record StagePlan(
     int PatchSide, int TokensPerImage, long FirstStep, long Steps, double? Epochs, long Images, double FlopsPerImage, double RelativeFlopsPerImage,
-    double RelativeShare, int MicroBatch, double Seconds);
+    double RelativeShare, int MicroBatch, double? Seconds);

@@ -46,6 +46,21 @@ public sealed class PlanCommandTests
             => [.. PlanCommand.Warnings(plan with { FlopsPerSecond = plan.TotalFlops / seconds }, bytes)];
     }
 
+    [Fact]
+    public async Task Without_measuring_there_are_FLOPs_and_memory_and_no_time()
+    {
+        string[] arguments = ["plan", "--preset", "B", "--recipe", "paper", "--no-measure", "--json"];
+        var plan = (await CommandLine.RunAsync(arguments)).Json;
+        Assert.True(plan.GetProperty("totalFlops").GetDouble() > 1e18);
+        Assert.True(plan.GetProperty("memory").GetProperty("total").GetDouble() > 1e9);
+        Assert.False(plan.TryGetProperty("seconds", out _));
+        var shown = await CommandLine.RunAsync(arguments[..^1]);
+        Assert.Equal(0, shown.ExitCode);
+        Assert.DoesNotContain("Time:", shown.Output, StringComparison.Ordinal);
+        Assert.Equal(2, (await CommandLine.RunAsync([.. arguments, "--ranks", "2"])).ExitCode);
+        Assert.Equal(1e18, (await CommandLine.RunAsync([.. arguments, "--flops-per-second", "1e18"])).Json.GetProperty("flopsPerSecond").GetDouble());
+    }
+
     /// <summary>
     /// Four ranks send 3/4 of 111 M gradients and as many weights, 4 bytes each: 0.27 s each at 10 Gbit/s. Coarse steps compute for a shorter time,
     /// so they wait for a larger share; gradients in bf16 travel in half the time.
