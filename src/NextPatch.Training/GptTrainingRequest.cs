@@ -41,8 +41,3 @@ public sealed record GptTrainingRequest
     /// <summary>Receives the planned cost before the first step.</summary>
     public Action<TrainingCost>? OnPlanned { get; init; }
 }
-
-/// <summary>Features of captions to train on.</summary>
-/// <param name="Folder">As <c>encode-text</c> writes it, or in the published layout.</param>
-/// <param name="Share">How often an image takes its caption from these, in proportion to the shares of the others.</param>
-public sealed record TextFeatureSet(string Folder, double Share = 1);

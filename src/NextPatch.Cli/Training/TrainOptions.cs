@@ -5,7 +5,6 @@ using NextPatch.Cli.Planning;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Torch.Patches;
-using NextPatch.Training;
 using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;

@@ -207,3 +207,8 @@ internal sealed class TrainingCaptions : IDisposable
         return Enumerable.Range(0, _sets.Count).Where(i => _sets[i].Features.Length(line) > 0).MaxBy(i => _sets[i].Origin.Share);
     }
 }
+
+/// <summary>Features of captions to train on.</summary>
+/// <param name="Folder">As <c>encode-text</c> writes it, or in the published layout.</param>
+/// <param name="Share">How often an image takes its caption from these, in proportion to the shares of the others.</param>
+public sealed record TextFeatureSet(string Folder, double Share = 1);
