@@ -55,9 +55,17 @@ public sealed class GptInferenceTests
             "number of heads", Assert.Throws<ConfigException>(() => Infer(GptPresets.Get("B") with { LayerCount = 5 }, 0, [], _ => true)).Message,
             StringComparison.Ordinal);
 
+    [Fact]
+    public void Captions_and_their_rows_are_read_off_the_shapes()
+    {
+        var text = new TextCondition { FeatureWidth = 2048, TokenCount = 120 };
+        var config = GptPresets.Get("XL") with { Text = text };
+        Infer(config, 120 + (32 * 32), [], c => c.Text == text && c.GridSide == 32 && c.ClassCount == 1 && c.HasNullClass && c.ConditionTokens == 120);
+    }
+
     [Theory]
-    [InlineData("cls_embedding.cap_proj.fc1.weight", "text-conditional")]
-    [InlineData("encoder.conv_in.weight", "does not hold a class-conditional transformer")]
+    [InlineData("cls_embedding.cap_proj.fc1.weight", "or cls_embedding.cap_proj.fc1.weight with cls_embedding.uncond_embedding")]
+    [InlineData("encoder.conv_in.weight", "does not hold a transformer that is conditioned on classes or captions")]
     public void Other_models_are_refused_as_what_they_are(string key, string named)
     {
         using var folder = new TemporaryFolder();
@@ -70,9 +78,18 @@ public sealed class GptInferenceTests
     {
         var shapes = new Dictionary<string, IReadOnlyList<long>>
         {
-            ["cls_embedding.embedding_table.weight"] = [config.ClassRows, config.Width],
             ["tok_embeddings.weight"] = [config.VocabularySize, config.Width],
         };
+        if (config.Text is { } text)
+        {
+            shapes["cls_embedding.cap_proj.fc1.weight"] = [config.Width, text.FeatureWidth];
+            shapes["cls_embedding.uncond_embedding"] = [text.TokenCount, text.FeatureWidth];
+        }
+        else
+        {
+            shapes["cls_embedding.embedding_table.weight"] = [config.ClassRows, config.Width];
+        }
+
         for (var i = 0; i < config.LayerCount; i++)
         {
             shapes[$"layers.{i}.attention.wqkv.weight"] = [config.QkvWidth, config.Width];

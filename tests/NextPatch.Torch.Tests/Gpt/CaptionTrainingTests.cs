@@ -3,6 +3,7 @@ using NextPatch.Core.Patches;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Torch.Gpt.Reference;
+using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Tests.Gpt;
@@ -20,6 +21,17 @@ public sealed class CaptionTrainingTests
 
     private static GptConfig Config { get; } =
         TinyGpt.Config with { ClassCount = 1, Text = new TextCondition { FeatureWidth = Width, TokenCount = Rows } };
+
+    [Fact]
+    public void Published_names_and_the_count_of_what_is_trained()
+    {
+        using var model = TinyGpt.Create(Config);
+        Assert.Equal(
+            ["cls_embedding.uncond_embedding", "cls_embedding.cap_proj.fc1.weight", "cls_embedding.cap_proj.fc2.weight", "tok_embeddings.weight"],
+            StateLoader.StateOf(model).Take(4).Select(p => p.Key));
+        Assert.Equal(Config.ParameterCount, model.named_parameters().Sum(p => p.parameter.NumberOfElements));
+        Assert.DoesNotContain(model.named_parameters(), p => p.name.Contains("uncond", StringComparison.Ordinal));
+    }
 
     /// <summary>Padding is seen by nobody, so a batch needs only as many condition rows as its longest caption has tokens.</summary>
     [Theory]
