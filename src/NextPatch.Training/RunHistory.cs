@@ -58,7 +58,9 @@ public sealed record RunHistory
         if (!File.Exists(metrics))
         {
             throw new NextPatchException(
-                Directory.Exists(folder) ? $"'{folder}' is no run: it has no metrics.jsonl." : $"There is no run in '{folder}'; name the folder of one.");
+                Directory.Exists(folder)
+                    ? $"'{folder}' is no run: it has no metrics.jsonl."
+                    : $"There is no run in '{folder}'; name the folder of one.");
         }
 
         var record = RunRecord.Read(folder);

@@ -22,7 +22,8 @@ public sealed class PartialImage
     public required IReadOnlyList<int> Codes { get; init; }
 
     /// <summary>
-    /// uint8 [Height, Width, 3]; below what is drawn its mean colour. The last lines above it still change, because pixels depend on codes around them.
+    /// uint8 [Height, Width, 3]; below what is drawn its mean colour. The last lines that are drawn still change, because pixels depend on codes
+    /// around them.
     /// </summary>
     public ReadOnlyMemory<byte> Pixels => _image.Pixels;
 

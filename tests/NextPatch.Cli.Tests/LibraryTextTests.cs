@@ -38,5 +38,6 @@ public sealed class LibraryTextTests
     }
 
     private static IEnumerable<string> Options(Command command)
-        => command.Options.Select(o => o.Name).Where(n => n.StartsWith("--", StringComparison.Ordinal)).Concat(command.Subcommands.SelectMany(Options));
+        => command.Options.Select(o => o.Name).Where(n => n.StartsWith("--", StringComparison.Ordinal))
+            .Concat(command.Subcommands.SelectMany(Options));
 }

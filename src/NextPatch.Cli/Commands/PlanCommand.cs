@@ -41,7 +41,8 @@ internal static class PlanCommand
         };
         var noMeasure = new Option<bool>("--no-measure")
         {
-            Description = "Do not measure this machine, which needs libtorch: FLOPs and memory alone, and time where --flops-per-second says the speed.",
+            Description = "Do not measure this machine, which needs libtorch: FLOPs and memory alone, and time where --flops-per-second says the "
+                + "speed.",
         };
         var ranks = new Option<int>("--ranks")
         {

@@ -139,8 +139,8 @@ internal sealed class RequestGuards
         {
             throw new ApiException(
                 403,
-                $"This server answers to localhost alone, not to '{PrintableText.From(request.Host.Host)}'; others need a server that asks for an API "
-                    + "key.",
+                $"This server answers to localhost alone, not to '{PrintableText.From(request.Host.Host)}'; others need a server that asks for an "
+                    + "API key.",
                 code: "unknown_host");
         }
 

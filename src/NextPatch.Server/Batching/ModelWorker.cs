@@ -43,9 +43,7 @@ internal sealed class ModelWorker : IDisposable
         (_name, _model, _queueLimit, _meter, _onFailure) = (name, model, queueLimit, meter, onFailure);
         _tokenizer = model.Tokenizer ?? throw new NextPatchException(
             $"The model '{name}' has no tokenizer to turn codes into images; name one with Tokenizer.")
-        {
-            Settings = ["Tokenizer"],
-        };
+        { Settings = ["Tokenizer"] };
         _batch = model.Engine is IBatchingEngine engine
             ? engine.Batch
             : throw new NextPatchException($"{model.Engine.Name} draws whole requests only; a server needs an engine whose images enter and leave.");

@@ -122,7 +122,8 @@ internal static class CodeShards
                 }
             }
 
-            codes.Append(block, labels, captions, first + count < store.Count ? before with { Count = before.Count + first + count } : new AppendProgress
+            var isLast = first + count == store.Count;
+            codes.Append(block, labels, captions, !isLast ? before with { Count = before.Count + first + count } : new AppendProgress
             {
                 Next = end,
                 Count = before.Count + part.Count,

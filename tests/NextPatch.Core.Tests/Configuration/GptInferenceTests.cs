@@ -60,7 +60,8 @@ public sealed class GptInferenceTests
     {
         var text = new TextCondition { FeatureWidth = 2048, TokenCount = 120 };
         var config = GptPresets.Get("XL") with { Text = text };
-        Infer(config, 120 + (32 * 32), [], c => c.Text == text && c.GridSide == 32 && c.ClassCount == 1 && c.HasNullClass && c.ConditionTokens == 120);
+        Infer(
+            config, 120 + (32 * 32), [], c => c.Text == text && c.GridSide == 32 && c.ClassCount == 1 && c.HasNullClass && c.ConditionTokens == 120);
     }
 
     [Theory]

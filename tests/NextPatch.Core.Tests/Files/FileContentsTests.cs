@@ -54,5 +54,6 @@ public sealed class FileContentsTests
     }
 
     [Fact]
-    public void Short_files_are_nothing() => Assert.All(Enumerable.Range(0, 9), n => Assert.Equal(FileContent.Unknown, FileContents.From(new byte[n])));
+    public void Short_files_are_nothing()
+        => Assert.All(Enumerable.Range(0, 9), n => Assert.Equal(FileContent.Unknown, FileContents.From(new byte[n])));
 }
