@@ -31,6 +31,13 @@ internal sealed class SvgChart
     private const int Bottom = 42;
     private const int LegendRow = 18;
     private const int LongName = 22;
+
+    // Of a best point's value.
+    private const int LabelBelow = 20;
+    private const int LabelAbove = 9;
+    private const int LabelWidth = 60;
+    private const int LabelHeight = 15;
+
     private static readonly int[] RoundFactors = [1, 2, 5, 10];
     private static readonly string[] Colors = ["#3b82f6", "#ef4444", "#10b981", "#a855f7", "#f59e0b", "#06b6d4", "#ec4899", "#84cc16"];
 
@@ -87,9 +94,12 @@ internal sealed class SvgChart
 
         foreach (var tick in Ticks(minX, maxX))
         {
-            svg.Append(Invariant($"<text x=\"{X(tick):F1}\" y=\"{top + PlotHeight + 18}\" text-anchor=\"middle\">{Short(tick)}</text>"));
+            var (text, isAtEdge) = (Short(tick), X(tick) + (Short(tick).Length * CharacterWidth / 2) > Width);
+            svg.Append(Invariant($"<text x=\"{(isAtEdge ? Width : X(tick)):F1}\" y=\"{top + PlotHeight + 18}\" "))
+                .Append(Invariant($"text-anchor=\"{(isAtEdge ? "end" : "middle")}\">{text}</text>"));
         }
 
+        var labels = new List<(double X, double Y)>();
         for (var i = 0; i < _lines.Count; i++)
         {
             var color = Colors[i % Colors.Length];
@@ -102,8 +112,15 @@ internal sealed class SvgChart
             {
                 var (bestX, bestY) = best == BestPoint.Lowest ? points.MinBy(p => p.Y) : points.MaxBy(p => p.Y);
                 var anchor = X(bestX) > Width * 0.7 ? "end" : "start";
+                var labelY = Y(bestY) + (best == BestPoint.Lowest ? LabelBelow : -LabelAbove);
+                while (labels.Exists(l => Math.Abs(l.X - X(bestX)) < LabelWidth && Math.Abs(l.Y - labelY) < LabelHeight))
+                {
+                    labelY += best == BestPoint.Lowest ? LabelHeight : -LabelHeight; // beside the label of another line
+                }
+
+                labels.Add((X(bestX), labelY));
                 svg.Append(Invariant($"<circle class=\"best\" cx=\"{X(bestX):F1}\" cy=\"{Y(bestY):F1}\" r=\"5\" fill=\"none\" stroke=\"{color}\" "))
-                    .Append(Invariant($"stroke-width=\"2\"/><text x=\"{X(bestX):F1}\" y=\"{Y(bestY) + (best == BestPoint.Lowest ? 20 : -9):F1}\" "))
+                    .Append(Invariant($"stroke-width=\"2\"/><text x=\"{X(bestX):F1}\" y=\"{labelY:F1}\" "))
                     .Append(Invariant($"text-anchor=\"{anchor}\" fill=\"{color}\">{Short(bestY)}</text>"));
             }
 

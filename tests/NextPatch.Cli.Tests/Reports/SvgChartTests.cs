@@ -5,6 +5,28 @@ namespace NextPatch.Cli.Tests.Reports;
 
 public sealed class SvgChartTests
 {
+    [Fact]
+    public void Values_of_lines_that_end_at_one_point_are_written_beside_each_other()
+    {
+        var chart = new SvgChart("x", "y");
+        chart.AddLine("one", [(0, 2), (1, 1)], BestPoint.Lowest);
+        chart.AddLine("two", [(0, 3), (1, 1.01)], BestPoint.Lowest);
+
+        var places = Regex.Matches(chart.Render(), """y="([0-9.]+)" text-anchor="end" fill""").Select(m => double.Parse(m.Groups[1].Value)).ToList();
+
+        Assert.Equal(2, places.Count);
+        Assert.InRange(Math.Abs(places[0] - places[1]), 13, 40);
+    }
+
+    [Fact]
+    public void A_number_at_the_right_edge_is_whole()
+    {
+        var chart = new SvgChart("x", "y");
+        chart.AddLine("one", [(0, 2), (4000, 1)]);
+
+        Assert.Contains("""text-anchor="end">4000<""", chart.Render(), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData(3)]
     [InlineData(0)]
