@@ -132,13 +132,14 @@ for kind in "${!launch[@]}"; do
   kill -STOP "$victim"
   code=0
   wait $pid || code=$?
+  # One name, not two: the rank that waits for the stopped one is innocent.
   [[ $code == 75 ]] && grep -q 'Rank [12] did not come to' "$work/log" || fail "a stopped rank under $kind was not named (exit code $code)"
   echo "$kind: $(grep -o "Rank [12] did not come to .* within 10 s" "$work/log")"
 done
 
 # Processes that do not find each other: those of one MPI with the library of the other.
 if ((${#launch[@]} == 2)); then
-  other=$(ldconfig -p | awk '/libmpi\.so\.40 / { print $NF; exit }')
+  other=$(ldconfig -p | awk '/libmpi\.so\.40 / && !n++ { print $NF }') # read to its end: with pipefail, ldconfig must not be cut off
   code=0
   start mpich 2 $(train "$work/alone" 5 --mpi-library "$other") || code=$?
   [[ $code == 1 ]] && grep -q 'started 2 processes, but .* sees 1' "$work/log" || fail "processes that do not find each other were not refused"

@@ -197,8 +197,12 @@ internal sealed partial class MpiCommunicator : ICommunicator
             }
         });
 
-        var missing = Enumerable.Range(1, Size - 1).Where(rank => numbers[rank] != number).ToArray();
-        var others = missing.Where(rank => numbers[rank] != 0).Select(rank => $" Rank {rank} waits in transfer {numbers[rank]}.");
+        // Who is silent hangs. Others may wait elsewhere: for the silent one, where the message to them was ready earlier than ours; or, where nobody
+        // is silent, because the ranks do different things.
+        var elsewhere = Enumerable.Range(1, Size - 1).Where(rank => numbers[rank] != number).ToArray();
+        var silent = elsewhere.Where(rank => numbers[rank] == 0).ToArray();
+        var missing = silent.Length > 0 ? silent : elsewhere;
+        var others = elsewhere.Where(rank => numbers[rank] != 0).Select(rank => $" Rank {rank} waits in transfer {numbers[rank]}.");
         End($"{(missing.Length == 1 ? "Rank" : "Ranks")} {string.Join(", ", missing)} did not come to {where} within {limit.TotalSeconds:F0} s: "
             + $"hung, stopped, or on a machine that is lost.{string.Concat(others)}");
     }
