@@ -12,17 +12,10 @@ public sealed class LibraryTextTests
     /// <summary>They write command lines down: in the metadata of an image, and for readers of exported weights.</summary>
     private static readonly string[] Allowed = [typeof(SampleText).FullName!, typeof(ModelCard).FullName!];
 
+    public static TheoryData<string> Libraries => [.. FolderCycleTests.Projects.Select(p => p.Data).Where(p => p is not ("NextPatch.Cli" or "NextPatch.Benchmarks"))];
+
     [Theory]
-    [InlineData("NextPatch.Core")]
-    [InlineData("NextPatch.Kernels")]
-    [InlineData("NextPatch.Cpu")]
-    [InlineData("NextPatch.Text")]
-    [InlineData("NextPatch.Data")]
-    [InlineData("NextPatch")]
-    [InlineData("NextPatch.Torch")]
-    [InlineData("NextPatch.Training")]
-    [InlineData("NextPatch.Evaluation")]
-    [InlineData("NextPatch.Server")]
+    [MemberData(nameof(Libraries))]
     public void No_text_of_a_library_names_an_option(string project)
     {
         var options = Options(Application.CreateRoot()).ToHashSet();

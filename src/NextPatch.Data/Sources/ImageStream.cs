@@ -54,31 +54,16 @@ internal sealed class ImageStream
     public IEnumerable<StreamedImage<T>> Read<T>(Func<RgbImage, int, T> prepare, int first = 0, CancellationToken cancellationToken = default)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(first);
-        var work = new Queue<Task<T>>();
-        var next = first;
-        try
+        using var ahead = new Prefetcher<T>((place, _) => Prepare(prepare, (int)place), _lookAhead - 1, _source.Count, cancellationToken);
+        for (var i = first; i < _source.Count; i++)
         {
-            for (var i = first; i < _source.Count; i++)
+            if (Take(ahead, i, out var value))
             {
-                for (; next < _source.Count && next - i < _lookAhead; next++)
-                {
-                    var place = next;
-                    work.Enqueue(Task.Run(() => Prepare(prepare, place), cancellationToken));
-                }
-
-                if (Take(work.Dequeue(), i, out var value))
-                {
-                    ReadCount++;
-                    yield return new StreamedImage<T>(i, _source.PathOf(i), _source.Label(i), value);
-                }
-
-                cancellationToken.ThrowIfCancellationRequested();
+                ReadCount++;
+                yield return new StreamedImage<T>(i, _source.PathOf(i), _source.Label(i), value);
             }
-        }
-        finally
-        {
-            // What was begun may still read the source, which the caller is free to close after this.
-            ((Task)Task.WhenAll(work)).ContinueWith(_ => { }, TaskScheduler.Default).Wait(CancellationToken.None);
+
+            cancellationToken.ThrowIfCancellationRequested();
         }
     }
 
@@ -93,11 +78,11 @@ internal sealed class ImageStream
         return result;
     }
 
-    private bool Take<T>(Task<T> task, int index, out T value)
+    private bool Take<T>(Prefetcher<T> ahead, int index, out T value)
     {
         try
         {
-            value = task.GetAwaiter().GetResult();
+            value = ahead.Take(index, 1);
             return true;
         }
         catch (NextPatchException e) when (_onBad == OnBadImage.Skip)

@@ -1,8 +1,8 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Gpt;
-using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Gpt;
 

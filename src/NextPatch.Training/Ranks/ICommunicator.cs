@@ -1,3 +1,5 @@
+using NextPatch.Core;
+
 namespace NextPatch.Training.Ranks;
 
 /// <summary>
@@ -72,3 +74,6 @@ internal sealed class Transfer(TransferKind kind, nint send, nint receive, int b
         _done.Task.GetAwaiter().GetResult();
     }
 }
+
+/// <summary>Ranks of a run are not, or no longer, computing the same thing.</summary>
+internal sealed class RankFailureException(string message) : NextPatchException(message);

@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Sampling;
 using NextPatch.Core.Tensors;
+using NextPatch.Data.Sources;
 using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;

@@ -1,11 +1,13 @@
 using System.Diagnostics;
 
-namespace NextPatch.Training.Runs;
+namespace NextPatch.Data.Sources;
 
 /// <summary>Prepares the next batches of a stream on other threads while one is computed, and counts the seconds waited for them.</summary>
 /// <param name="read">The batch at places [place, + count) of the stream; called on several threads at once.</param>
 /// <param name="ahead">Batches that are prepared beside the one that is asked for.</param>
-internal class Prefetcher<T>(Func<long, int, T> read, int ahead) : IDisposable
+/// <param name="end">Place behind the stream's last.</param>
+/// <param name="cancellation">Keeps batches from being begun.</param>
+internal class Prefetcher<T>(Func<long, int, T> read, int ahead, long end = long.MaxValue, CancellationToken cancellation = default) : IDisposable
 {
     private readonly Queue<(long Place, int Count, Task<T> Batch)> _work = [];
     private double _seconds;
@@ -24,8 +26,13 @@ internal class Prefetcher<T>(Func<long, int, T> read, int ahead) : IDisposable
 
         while (_work.Count <= ahead)
         {
-            var next = _work.Count == 0 ? (place, count) : following ?? (place + ((long)_work.Count * count), count);
-            _work.Enqueue((next.Item1, next.Item2, Task.Run(() => read(next.Item1, next.Item2))));
+            var next = _work.Count == 0 ? (Place: place, Count: count) : following ?? (place + ((long)_work.Count * count), count);
+            if (next.Place >= end)
+            {
+                break;
+            }
+
+            _work.Enqueue((next.Place, next.Count, Task.Run(() => read(next.Place, next.Count), cancellation)));
         }
 
         var batch = _work.Dequeue().Batch.GetAwaiter().GetResult();
