@@ -14,7 +14,7 @@ section=${3:-all}
 precision=${4:-auto}
 case $section in all | train | tokenizer | encode | disk) ;; *) echo "There is no section '$section'; choose all, train, tokenizer, encode or disk." >&2; exit 2 ;; esac
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-program=(dotnet "$PWD/artifacts/bin/NextPatch.Cli/release/NextPatch.Cli.dll")
+program=(dotnet "${NEXTPATCH_CLI:-$PWD/artifacts/bin/NextPatch.Cli/release}/NextPatch.Cli.dll")
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 export OMP_NUM_THREADS=1

@@ -1,5 +1,5 @@
 using System.Globalization;
-using System.Text.Json;
+using System.Text.Json.Nodes;
 using NextPatch.Training.Runs;
 
 namespace NextPatch.Training.Tokenizer;
@@ -27,13 +27,28 @@ internal static class TokenizerMetrics
 
             if (progress.HeldOut is { } heldOut)
             {
-                WriteJudgement(json, heldOut);
+                json.WriteStartObject("heldOut");
+                foreach (var (name, value) in Values(heldOut))
+                {
+                    json.WriteNumber(name, value);
+                }
+
+                json.WriteEndObject();
             }
         });
         log.WriteEvents(progress.Step, Values(progress).Select(v => ($"train/{v.Name}", v.Value))
             .Append(("speed/imagesPerSecond", progress.ImagesPerSecond))
-            .Concat(progress.HeldOut is { } judged ? [("heldOut/psnr", judged.Psnr), ("heldOut/codebookUsage", judged.CodebookUsage),
-                ("heldOut/perplexity", judged.Perplexity)] : []));
+            .Concat(progress.HeldOut is { } judged ? Values(judged).Select(v => ($"heldOut/{v.Name}", v.Value)) : []));
+    }
+
+    /// <summary>Adds to the line of the last step what the finished run gives.</summary>
+    public static void WriteResult(MetricsLog log, long step, TokenizerValidation? heldOut)
+    {
+        if (heldOut is not null)
+        {
+            log.Extend(step, "heldOut", new JsonObject(Values(heldOut).Select(v => KeyValuePair.Create(v.Name, (JsonNode?)v.Value))));
+            log.Events?.AddResult(step, Values(heldOut).Select(v => ($"held_out_{v.Name}", v.Value)));
+        }
     }
 
     /// <summary>The line of a step that was not taken: JSON has no word for what its loss was.</summary>
@@ -54,14 +69,8 @@ internal static class TokenizerMetrics
         ["seed"] = config.Seed.ToString(CultureInfo.InvariantCulture),
     };
 
-    private static void WriteJudgement(Utf8JsonWriter json, TokenizerValidation heldOut)
-    {
-        json.WriteStartObject("heldOut");
-        json.WriteNumber("psnr", heldOut.Psnr);
-        json.WriteNumber("codebookUsage", heldOut.CodebookUsage);
-        json.WriteNumber("perplexity", heldOut.Perplexity);
-        json.WriteEndObject();
-    }
+    private static IEnumerable<(string Name, double Value)> Values(TokenizerValidation heldOut)
+        => [("psnr", heldOut.Psnr), ("codebookUsage", heldOut.CodebookUsage), ("perplexity", heldOut.Perplexity)];
 
     private static IEnumerable<(string Name, double Value)> Values(TokenizerRunProgress progress)
     {

@@ -117,13 +117,7 @@ public sealed class TokenizerRun : TrainingRun
     public TokenizerRunResult Run(CancellationToken cancellation = default)
     {
         var isComplete = TakeSteps(cancellation);
-        if (isComplete)
-        {
-            TokenizerCheckpoint.Export(_options.Output, _judge.Weights()); // a kill may have come between the last checkpoint and this
-            _judge.DrawGrid(Step, _options);
-        }
-
-        return new TokenizerRunResult(Step, isComplete, Checkpoints.Latest, _seconds, Skipped.Total, isComplete ? _judge.Judge() : null);
+        return new TokenizerRunResult(Step, isComplete, Checkpoints.Latest, _seconds, Skipped.Total, _validation);
     }
 
     /// <inheritdoc/>
@@ -219,6 +213,17 @@ public sealed class TokenizerRun : TrainingRun
         if (IsDue(_options.GridEvery) && Step < _config.Steps)
         {
             _judge.DrawGrid(Step, _options);
+        }
+    }
+
+    private protected override void Conclude(MetricsLog log, bool isComplete, CancellationToken cancellation)
+    {
+        if (isComplete)
+        {
+            TokenizerCheckpoint.Export(_options.Output, _judge.Weights()); // a kill may have come between the last checkpoint and this
+            _judge.DrawGrid(Step, _options);
+            _validation = _judge.Judge();
+            TokenizerMetrics.WriteResult(log, Step, _validation);
         }
     }
 
