@@ -82,6 +82,39 @@ public sealed class GptDecoderTests
     }
 
     [Fact]
+    public void Two_kinds_of_weights_are_as_far_apart_as_their_softmaxes()
+    {
+        var config = SmallGpt.Odd;
+        var (labels, codes) = ((int[])[1, 0, 3], Codes(config, 3)); // more images than rows
+        using var first = GptDecoders.Create(config, SmallGpt.State(config), WeightStorage.Float32, 2, 2);
+        using var second = GptDecoders.Create(config, SmallGpt.State(config, seed: 5), WeightStorage.Float32, 2, 2);
+        using var a = GptDecoders.Create(config, SmallGpt.State(config), WeightStorage.Float32, 3, 1);
+        using var b = GptDecoders.Create(config, SmallGpt.State(config, seed: 5), WeightStorage.Float32, 3, 1);
+        var (rows, others) = (
+            Forced(a, labels, codes).Chunk(config.VocabularySize).ToArray(), Forced(b, labels, codes).Chunk(config.VocabularySize).ToArray());
+        var divergence = rows.Zip(others).Average(pair =>
+        {
+            var (p, q) = (Softmax(pair.First), Softmax(pair.Second));
+            return p.Zip(q).Sum(x => x.First * Math.Log(x.First / x.Second));
+        });
+
+        var measured = LogitComparison.Run(first, second, labels, codes, TestContext.Current.CancellationToken);
+
+        Assert.InRange(divergence, 0.1, 100);
+        Assert.Equal(divergence, measured.Divergence, divergence * 1e-5);
+        Assert.Equal(rows.Length, measured.Codes);
+        Assert.Equal(
+            rows.Zip(others).Average(pair => pair.First.IndexOf(pair.First.Max()) == pair.Second.IndexOf(pair.Second.Max()) ? 1.0 : 0),
+            measured.EqualGreedy, 1e-12);
+
+        static double[] Softmax(float[] logits)
+        {
+            var exponentials = Array.ConvertAll(logits, l => Math.Exp(l - logits.Max()));
+            return Array.ConvertAll(exponentials, e => e / exponentials.Sum());
+        }
+    }
+
+    [Fact]
     public void Weights_that_do_not_fit_are_named()
     {
         var state = SmallGpt.State(SmallGpt.Odd);

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace NextPatch.Cpu.Tests.Gpt;
 
-/// <summary>Small transformers whose head is not zero, as TorchSharp's model and as weights.</summary>
+/// <summary>Small transformers whose head is not zero and whose norms are not one, as TorchSharp's model and as weights.</summary>
 internal static class SmallGpt
 {
     /// <summary>Every width is a vector's multiple.</summary>
@@ -39,6 +39,11 @@ internal static class SmallGpt
         using var noGrad = no_grad();
         using var generator = new Generator(seed + 1);
         model.Head.normal_(0, 0.3, generator);
+        foreach (var (_, norm) in model.named_parameters().Where(p => p.name.EndsWith("norm.weight", StringComparison.Ordinal)))
+        {
+            norm.normal_(1, 0.2, generator);
+        }
+
         model.eval();
         return model;
     }
