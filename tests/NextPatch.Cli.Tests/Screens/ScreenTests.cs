@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Training;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Data.Codes;
 using NextPatch.Training.Gpt;
@@ -119,6 +120,22 @@ public sealed class ScreenTests : IDisposable
             progress.Report("Encoding", 5, 50_000, null);
             return Task.CompletedTask;
         }));
+    }
+
+    [Theory]
+    [InlineData(4.0, true)]
+    [InlineData(3.0, false)]
+    public void A_loss_above_that_of_guessing_is_warned_about(double loss, bool isWarned)
+    {
+        var cost = new TrainingCost(GptPresets.Get("tiny"), PatchSchedule.Create(1, 10, [1], 0.5), 8);
+        var result = new TrainingResult(10, true, null, [1], [80], loss, null)
+        {
+            Outcome = new RunResult
+            {
+                Step = 10, Images = 80, IsComplete = true, UniformLoss = 3.5, PlannedFlops = 1, PlannedRelativeCost = 1, Seconds = 1, Stages = [],
+            },
+        };
+        Assert.Equal(isWarned, TrainingDisplay.Measured(cost, result).Last().StartsWith("Warning: guessing would cost less", StringComparison.Ordinal));
     }
 
     private async Task Compare(string name, string arguments, bool isMeasured = false)

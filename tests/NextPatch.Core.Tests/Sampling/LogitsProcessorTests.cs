@@ -127,6 +127,7 @@ public sealed class LogitsProcessorTests
     public void Logits_that_are_not_finite_are_refused_with_their_position(float bad)
     {
         LogitsProcessor.RequireFinite([1, float.MaxValue, float.MinValue], 0, 0);
+        Assert.Throws<NextPatchException>(() => LogitsProcessor.RequireFinite([bad, 2, 1], 12, 34));
         var message = Assert.Throws<NextPatchException>(() => LogitsProcessor.RequireFinite([1, 2, bad], 12, 34)).Message;
         Assert.StartsWith("Drawing stops at position 34 of image 12: the logit of code 2 is ", message, StringComparison.Ordinal);
     }
