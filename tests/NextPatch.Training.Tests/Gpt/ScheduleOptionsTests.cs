@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
@@ -93,6 +94,17 @@ public sealed class ScheduleOptionsTests
     }
 
     [Fact]
+    public void Moments_begin_anew_with_the_first_step_of_a_stage()
+    {
+        using var folder = new TemporaryFolder();
+        using var stop = new CancellationTokenSource();
+        var options = new GptRunOptions { Output = folder["run"], LogEvery = 1, OnProgress = p => (p.Step == 7 ? stop : null)?.Cancel() };
+        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), options, TinyRun.Config(Variants["reset"]), stop.Token);
+        var state = JsonNode.Parse(File.ReadAllText(Path.Combine(result.Checkpoint!, "state.json")))!;
+        Assert.Equal((7, 6), ((int)state["step"]!, (int)state["stepsBeforeMoments"]!)); // stages of 6, 6 and 12 steps
+    }
+
+    [Fact]
     public void Coarse_steps_of_equal_flops_go_on_in_the_stream_where_the_last_one_ended()
     {
         using var folder = new TemporaryFolder();
@@ -150,6 +162,17 @@ public sealed class ScheduleOptionsTests
         Assert.Equal(24, lines.Count);
         Assert.Equal([switched * 6L, (24 - switched) * 6L], result.StageImages);
         Assert.Contains(notes, n => n.Contains("plateau", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void A_stage_ends_where_its_loss_falls_by_less_than_a_share_of_the_most_that_it_fell()
+    {
+        var plateau = new PlateauSwitch(0.5, null);
+        var schedule = PatchSchedule.Create(30, 10, [4, 2, 1], 0.5);
+        (double Flops, double Loss)[] looks = [(1, 10), (2, 8), (4, 5.6), (5, 4.7)]; // slopes 2, 1.2 and 0.9
+        Assert.Equal([false, false, false, true], looks.Select((look, i) => plateau.EndsStage(schedule, i + 1, look.Flops, look.Loss)));
+        Assert.Equal([4L], plateau.State.Ends);
+        Assert.Equal(4, plateau.Apply(schedule).Stages[0].End);
     }
 
     [Fact]
