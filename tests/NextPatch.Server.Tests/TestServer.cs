@@ -81,11 +81,27 @@ internal sealed class TestServer : IAsyncDisposable
             lines => (lines[0]["event: ".Length..], JsonDocument.Parse(lines[1]["data: ".Length..]).RootElement))];
     }
 
+    /// <summary>Waits until so many images wait for their turn, or another gauge has a value.</summary>
+    public async Task WaitAsync(int value, string gauge = "nextpatch_queue_images")
+    {
+        while (await GaugeAsync(gauge) != value)
+        {
+            await Task.Delay(10);
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
         await Server.StopAsync();
         await Server.DisposeAsync();
+    }
+
+    private async Task<double> GaugeAsync(string name)
+    {
+        var lines = (await Client.GetStringAsync("/metrics")).Split('\n');
+        var line = lines.LastOrDefault(line => line.StartsWith(name + "{", StringComparison.Ordinal));
+        return line is null ? double.NaN : double.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Trim().Split(' ')[0]);
     }
 
     private sealed class ListLogs(ConcurrentQueue<string> logs) : ILoggerProvider, ILogger
