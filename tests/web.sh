@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# The server before real clients: npm's openai (tests/web/clients.mjs), and the page in Chromium (tests/web/page.mjs). Needs a built program, Node 18
+# The server before real clients: npm's openai (tests/web/clients.mjs, prompts.mjs), and the page in Chromium (tests/web/page.mjs), with the model that
+# ships and with one of prompts, trained for some steps. Needs a built program, Node 18
 # or later with npm, and for the page Chromium (Debian: apt install nodejs npm chromium); says what it skips.
 #   tests/web.sh [SCREENSHOTS]     a folder for screenshots of the page
 set -euo pipefail
@@ -33,12 +34,28 @@ start() {
 # As Ctrl+C, which bash keeps from its background jobs: requests finish, exit code 0.
 stop() { kill -TERM "$server"; wait "$server"; server=''; }
 
+# A model of prompts in "$work/model", which draws noise: whatever it is asked for, only the way is looked at.
+train() {
+  "$program" sample --count 40 --output images
+  rm images/grid.png
+  for ((i = 0; i < 40; i++)); do printf '{"path": "%06d.png", "text": "a picture of number %d"}\n' $i $((i % 10)); done >captions.jsonl
+  "$program" tokenizer train --images images --image-size 32 --channels 16 --codebook-size 64 --batch-size 8 --steps 20 --output tokenizer
+  "$program" encode-text --captions captions.jsonl --encoder formula --output features
+  "$program" encode --images images --captions captions.jsonl --tokenizer tokenizer --output codes
+  "$program" train --codes codes --text-features features --preset tiny --batch-size 8 --steps 20 --output model
+}
+
 start --queue 20
 node "$work/clients.mjs" "$(cat "$work/url")"
 stop
 echo "web: the server ended with 0"
 start --api-key secret
 node "$work/clients.mjs" "$(cat "$work/url")" secret
+stop
+(cd "$work" && train) >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+start --model "$work/model"
+node "$work/prompts.mjs" "$(cat "$work/url")"
+[[ -z $chromium ]] || node "$work/page.mjs" "$(cat "$work/url")" "$chromium" "${1:-$work}" prompts
 stop
 if [[ -n $chromium ]]; then
   start

@@ -18,7 +18,10 @@ internal sealed record ServeLoad(Uri Address, string Prompt, int? Pid)
     /// <returns>A row under <see cref="Heading"/>.</returns>
     public async Task<string> RunAsync(int clients, TimeSpan time, CancellationToken cancellation)
     {
-        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = clients }) { BaseAddress = Address };
+        using var http = new HttpClient(new SocketsHttpHandler { MaxConnectionsPerServer = clients })
+        {
+            BaseAddress = Address, Timeout = Timeout.InfiniteTimeSpan, // the server has one
+        };
         var answers = new ConcurrentBag<(int Status, double Milliseconds)>();
         var memory = new List<(double Seconds, double Mebibytes)>();
         var clock = Stopwatch.StartNew();

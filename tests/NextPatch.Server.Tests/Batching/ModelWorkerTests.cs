@@ -8,9 +8,6 @@ public sealed class ModelWorkerTests
 {
     private const int CodesPerImage = 64;
 
-    /// <summary>Longer than any answer takes that does not wait for a test.</summary>
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     [Fact]
     public async Task A_large_request_does_not_hold_small_ones_up()
     {
@@ -45,7 +42,7 @@ public sealed class ModelWorkerTests
         var last = server.PostAsync(new { prompt = "heart" });
         await server.WaitAsync(4);
         var began = Stopwatch.GetTimestamp();
-        using var refused = await server.PostAsync(new { prompt = "heart" }).WaitAsync(Patience); // accepted, it would wait for ever
+        using var refused = await server.PostAsync(new { prompt = "heart" }).WaitAsync(TestServer.Patience); // accepted, it would wait for ever
         var milliseconds = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
 
         var error = await TestServer.ErrorAsync(refused, HttpStatusCode.TooManyRequests);
