@@ -14,10 +14,10 @@ internal static partial class FreedMemory
     private const int MostArenas = -8;
 
     private const int Arenas = 2;
-    private const int LargeBlock = 128 << 10;
+    private const int LargeBlock = 32 << 10; // zlib takes 344 KiB for an image
 
     /// <summary>
-    /// Two arenas for the threads that begin from now on, and blocks of 128 KiB or more go back to the kernel. Does nothing where the allocator is not
+    /// Two arenas for the threads that begin from now on, and blocks of 32 KiB or more go back to the kernel. Does nothing where the allocator is not
     /// glibc's.
     /// </summary>
     public static void GiveBack()
