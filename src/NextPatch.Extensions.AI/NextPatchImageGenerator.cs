@@ -7,9 +7,9 @@ using NextPatch.Data.Imaging;
 namespace NextPatch.Extensions.AI;
 
 /// <summary>
-/// An <see cref="ImageGenerator"/> as Microsoft.Extensions.AI knows image generators. The prompt is a class, by name, number or synonym. Of the
-/// options it reads Count, ImageSize, MediaType (image/png, image/jpeg, image/webp) and the additional properties seed, class_id, cfg_scale,
-/// temperature, top_k and top_p.
+/// An <see cref="ImageGenerator"/> as Microsoft.Extensions.AI knows image generators. The prompt is a class, by name, number or synonym; a model
+/// that takes prompts draws any. Of the options it reads Count, ImageSize, MediaType (image/png, image/jpeg, image/webp) and the additional properties
+/// seed, class_id (not where any prompt is taken), cfg_scale, temperature, top_k and top_p.
 /// </summary>
 /// <remarks>Several threads may call it; requests take turns, as those to an <see cref="ImageGenerator"/> do.</remarks>
 public sealed class NextPatchImageGenerator : IImageGenerator
@@ -103,7 +103,13 @@ public sealed class NextPatchImageGenerator : IImageGenerator
         }
 
         var defaults = new ImageRequest();
-        var label = Property<int>(options, "class_id")?.ToString(CultureInfo.InvariantCulture) ?? request.Prompt;
+        var number = Property<int>(options, "class_id");
+        if (number is not null && _generator.TakesPrompts)
+        {
+            throw new ConfigException("This model takes prompts and has no classes; leave class_id out.");
+        }
+
+        var label = number?.ToString(CultureInfo.InvariantCulture) ?? request.Prompt;
         var what = string.IsNullOrWhiteSpace(label)
             ? throw new ConfigException($"The prompt is empty; {(_generator.TakesPrompts ? "say what to draw" : "name a class of the model")}.")
             : label.Trim();

@@ -26,6 +26,9 @@ internal sealed class ImageServer : IAsyncDisposable
 
     private ImageServer(WebApplication app, ServerMeter meter) => (_app, _meter) = (app, meter);
 
+    /// <summary>What it serves, the default first.</summary>
+    public IReadOnlyList<ServedModel> Models => _models;
+
     /// <summary>Where it listens, once it is started.</summary>
     public ICollection<string> Urls => _app.Urls;
 

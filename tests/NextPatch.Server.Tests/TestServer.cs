@@ -1,10 +1,10 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Json;
 using System.Text;
 using System.Text.Json;
 using Microsoft.Extensions.Logging;
-using NextPatch.Core.Generation;
 using NextPatch.Sampling;
 
 namespace NextPatch.Server.Tests;
@@ -12,6 +12,9 @@ namespace NextPatch.Server.Tests;
 /// <summary>A server of the model that ships, on a free port, with a client of it.</summary>
 internal sealed class TestServer : IAsyncDisposable
 {
+    /// <summary>Longer than anything takes that does not wait for a test, on a busy machine.</summary>
+    public static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
     private TestServer(ImageServer server, Uri address, ConcurrentQueue<string> logs)
     {
         (Server, Address, Logs) = (server, address, logs);
@@ -26,17 +29,20 @@ internal sealed class TestServer : IAsyncDisposable
 
     public ConcurrentQueue<string> Logs { get; }
 
-    public static Task<TestServer> StartAsync(ImageServerOptions? options = null, IComputeBackend? backend = null)
-        => StartAsync(BuiltInModel.Load(backend), options);
+    /// <summary>Of its steps those that are left may be taken when the server is disposed, so that a test that fails ends.</summary>
+    private SlowBackend? Backend { get; init; }
 
-    public static async Task<TestServer> StartAsync(SampleModel model, ImageServerOptions? options = null)
+    public static Task<TestServer> StartAsync(ImageServerOptions? options = null, SlowBackend? backend = null)
+        => StartAsync(BuiltInModel.Load(backend), options, backend);
+
+    public static async Task<TestServer> StartAsync(SampleModel model, ImageServerOptions? options = null, SlowBackend? backend = null)
     {
         var logs = new ConcurrentQueue<string>();
         var server = ImageServer.Create(
             [("quickstart", model)], (options ?? new ImageServerOptions()) with { Urls = ["http://127.0.0.1:0"] },
             builder => builder.AddProvider(new ListLogs(logs)));
         await server.StartAsync(CancellationToken.None);
-        var started = new TestServer(server, new Uri(server.Urls.First()), logs);
+        var started = new TestServer(server, new Uri(server.Urls.First()), logs) { Backend = backend };
         while ((await started.Client.GetAsync("/readyz")).StatusCode != HttpStatusCode.OK)
         {
             await Task.Delay(10);
@@ -81,11 +87,28 @@ internal sealed class TestServer : IAsyncDisposable
             lines => (lines[0]["event: ".Length..], JsonDocument.Parse(lines[1]["data: ".Length..]).RootElement))];
     }
 
+    /// <summary>Waits until so many images wait for their turn, or another gauge has a value.</summary>
+    public async Task WaitAsync(int value, string gauge = "nextpatch_queue_images")
+    {
+        for (var began = Stopwatch.GetTimestamp(); await GaugeAsync(gauge) != value; await Task.Delay(10))
+        {
+            Assert.True(Stopwatch.GetElapsedTime(began) < Patience, $"{gauge} is {await GaugeAsync(gauge)} and does not become {value}");
+        }
+    }
+
     public async ValueTask DisposeAsync()
     {
         Client.Dispose();
+        Backend?.Steps.Release(1_000_000);
         await Server.StopAsync();
         await Server.DisposeAsync();
+    }
+
+    private async Task<double> GaugeAsync(string name)
+    {
+        var lines = (await Client.GetStringAsync("/metrics")).Split('\n');
+        var line = lines.LastOrDefault(line => line.StartsWith(name + "{", StringComparison.Ordinal));
+        return line is null ? double.NaN : double.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Trim().Split(' ')[0]);
     }
 
     private sealed class ListLogs(ConcurrentQueue<string> logs) : ILoggerProvider, ILogger

@@ -1,8 +1,8 @@
-// The page in Chromium: node page.mjs URL CHROMIUM FOLDER_FOR_SCREENSHOTS
+// The page in Chromium: node page.mjs URL CHROMIUM FOLDER_FOR_SCREENSHOTS [prompts]     prompts: the model takes them
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
 
-const [url, executablePath, folder] = process.argv.slice(2);
+const [url, executablePath, folder, prompts] = process.argv.slice(2);
 const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
 let done = 0;
 
@@ -27,6 +27,12 @@ async function test(name, options, run) {
   console.log(`ok ${name}`);
 }
 
+async function finish() {
+  await browser.close();
+  console.log(`web: ${done} tests of the page in Chromium passed`);
+  process.exit();
+}
+
 const draw = async (page, count) => {
   await page.click("#draw");
   await page.waitForFunction(n => document.querySelectorAll(".card.done").length === n, count);
@@ -36,6 +42,34 @@ const facts = (page, card) => page.evaluate(i => {
   return Object.fromEntries([...list.querySelectorAll("dt")].map(term => [term.textContent, term.nextElementSibling.textContent]));
 }, card);
 const sources = page => page.$$eval(".card.done img", images => images.map(image => image.src));
+
+if (prompts) {
+  await test("takes any prompt in the place of a class, and remembers it", {}, async page => {
+    assert.equal(await page.textContent("#class-label"), "Prompt");
+    assert.equal(await page.$$eval("#classes option", options => options.length), 0);
+    await page.click("#draw");
+    await page.waitForFunction(() => document.getElementById("status").classList.contains("bad")); // nothing was said to draw
+    page.problems.length = 0; // the browser's own line about the answer 400
+    const prompt = 'a small "red" star, 日本';
+    await page.fill("#class", prompt);
+    await page.fill("#count", "2");
+    await draw(page, 2);
+    const [before, first] = [await sources(page), await facts(page, 0)];
+    assert.equal(first.prompt, prompt);
+    await page.fill("#class", "a moon");
+    await draw(page, 4);
+    await page.locator(".card .again").nth(2).click();
+    assert.equal(await page.inputValue("#class"), prompt);
+    await draw(page, 5);
+    assert.equal((await sources(page))[0], before[0]);
+    await page.screenshot({ path: `${folder}/prompts.png` });
+    await page.locator(".card .repaint").first().click();
+    await page.click("#lower");
+    await page.click("#repaint");
+    await page.waitForFunction(() => document.querySelectorAll(".card.done").length === 6);
+  });
+  await finish();
+}
 
 await test("draws, grows, shows settings from the PNG, and draws again with a seed", {}, async page => {
   await page.fill("#class", "star");
@@ -129,5 +163,4 @@ await test("fits a phone", { viewport: { width: 360, height: 740 }, hasTouch: tr
   await page.screenshot({ path: `${folder}/phone-repaint.png` });
 });
 
-await browser.close();
-console.log(`web: ${done} tests of the page in Chromium passed`);
+await finish();

@@ -97,6 +97,7 @@ internal static class ServeCommand
             };
             RequireSafe(options, parsed.GetValue(insecure));
             var terminal = Terminal.From(parsed);
+            FreedMemory.GiveBack();
             var opened = ServedModels.Open(
                 parsed.GetValue(model) ?? [], parsed.GetValue(tokenizer), parsed.GetValue(imageSize),
                 Enum.Parse<ComputePrecision>(parsed.GetRequiredValue(precision), ignoreCase: true), new CpuBackend

@@ -28,8 +28,7 @@ internal sealed class ImageEndpoints
             throw new ApiException(415, "Send JSON, with Content-Type: application/json.", code: "unsupported_content_type");
         }
 
-        var parameters = ImageParameters.Read(
-            RequestFields.OfJson(await ReadAsync(context).ConfigureAwait(false)), _models, context.RequestAborted);
+        var parameters = ImageParameters.Read(RequestFields.OfJson(await ReadAsync(context).ConfigureAwait(false)), _models);
         await _responder.AnswerAsync(context, parameters, "image_generation").ConfigureAwait(false);
     }
 
@@ -51,7 +50,7 @@ internal sealed class ImageEndpoints
             }
 
             var form = await EditUpload.ReadFormAsync(context).ConfigureAwait(false);
-            parameters = ImageParameters.Read(RequestFields.OfForm(form), _models, context.RequestAborted);
+            parameters = ImageParameters.Read(RequestFields.OfForm(form), _models);
             await Decoding.WaitAsync(context.RequestAborted).ConfigureAwait(false);
             try
             {

@@ -28,7 +28,7 @@ internal sealed record ImageParameters
 
     public required string Prompt { get; init; }
 
-    /// <summary>What the engine draws.</summary>
+    /// <summary>What the engine draws, as long as it waits for its place without the features of the prompt.</summary>
     public required GenerationRequest Request { get; init; }
 
     public required PictureFormat Format { get; init; }
@@ -48,9 +48,7 @@ internal sealed record ImageParameters
     /// <param name="fields">The client's.</param>
     /// <param name="models">Those that are served, the default first.</param>
     /// <exception cref="ApiException">A field is wrong.</exception>
-    /// <param name="cancellation">The client left.</param>
-    /// <exception cref="ConfigException">The class does not exist, or the model takes no guidance.</exception>
-    public static ImageParameters Read(RequestFields fields, IReadOnlyList<ServedModel> models, CancellationToken cancellation = default)
+    public static ImageParameters Read(RequestFields fields, IReadOnlyList<ServedModel> models)
     {
         fields.RequireKnown(Known);
         var model = Find(fields.Text("model", LongestWord), models);
@@ -70,12 +68,10 @@ internal sealed record ImageParameters
         var format = fields.Choice("output_format", "png", "jpeg", "webp") ?? "png";
         var request = new GenerationRequest
         {
-            Labels = model.Model.TakesPrompts ? new int[count] : Labels(fields, model, prompt, count),
-            Prompts = model.Model.TakesPrompts ? Prompts(fields, model, prompt, count, cancellation) : null,
+            Labels = Labels(fields, model, prompt, count),
             Seed = fields.Unsigned("seed") ?? (ulong)RandomNumberGenerator.GetInt32(int.MaxValue),
             Sampling = Sampling(fields, model),
         };
-        request.Validate(model.Model.Config.Model);
         return new ImageParameters
         {
             Model = model,
@@ -101,6 +97,18 @@ internal sealed record ImageParameters
 
     private static int[] Labels(RequestFields fields, ServedModel model, string prompt, int count)
     {
+        if (model.Model.TakesPrompts)
+        {
+            if (string.IsNullOrWhiteSpace(prompt))
+            {
+                throw ApiException.Value("prompt", "'prompt' is empty; say what to draw.");
+            }
+
+            return fields.Integer("class_id", 0, int.MaxValue) is null
+                ? new int[count]
+                : throw ApiException.Value("class_id", $"The model '{model.Name}' draws from prompts and has no classes; leave 'class_id' out.");
+        }
+
         if (fields.Integer("class_id", 0, model.Classes.Count - 1) is { } label)
         {
             return [.. Enumerable.Repeat(label, count)];
@@ -115,12 +123,6 @@ internal sealed record ImageParameters
             throw ApiException.Value("prompt", e.Message);
         }
     }
-
-    /// <summary>Any prompt will do; what is lost of it is the client's affair, and no server's log is to hold it.</summary>
-    private static PromptFeatures[] Prompts(RequestFields fields, ServedModel model, string prompt, int count, CancellationToken cancellation)
-        => fields.Integer("class_id", 0, int.MaxValue) is not null
-            ? throw ApiException.Value("class_id", $"The model '{model.Name}' draws from prompts and has no classes; leave 'class_id' out.")
-            : [.. Enumerable.Repeat(model.Model.Encode([prompt], onNote: null, cancellation)[0], count)];
 
     private static void RequireSize(string? size, ServedModel model)
     {

@@ -48,14 +48,8 @@ internal sealed class ImageResponder
             _logger.Asked(context.TraceIdentifier, PrintableText.From(parameters.Prompt));
         }
 
-        if (!parameters.Model.Worker.TryAdd(job))
-        {
-            throw new ApiException(429, "Too many images wait; try again later.", code: "queue_full", type: "rate_limit_error")
-            {
-                RetryAfter = parameters.Model.Worker.RetryAfter,
-            };
-        }
-
+        await QueueAsync(context, parameters, job).ConfigureAwait(false);
+        parameters = parameters with { Request = job.Request };
         try
         {
             await (parameters.IsStream ? StreamAsync(context, parameters, events, job) : CollectAsync(context, parameters, job))
@@ -68,6 +62,36 @@ internal sealed class ImageResponder
         {
             await stop.CancelAsync().ConfigureAwait(false); // whatever ended it, nothing goes on being drawn
         }
+    }
+
+    /// <summary>Prompts are encoded, which may take seconds, once there is a place in the queue.</summary>
+    private static async Task QueueAsync(HttpContext context, ImageParameters parameters, DrawJob job)
+    {
+        var worker = parameters.Model.Worker;
+        if (!worker.TryReserve(job.Count))
+        {
+            throw new ApiException(429, "Too many images wait; try again later.", code: "queue_full", type: "rate_limit_error")
+            {
+                RetryAfter = worker.RetryAfter,
+            };
+        }
+
+        try
+        {
+            job.Request = await parameters.Model.WithPromptsAsync(job.Request, parameters.Prompt, job.Cancellation).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            worker.Release(job.Count);
+            if (e is OperationCanceledException && !context.RequestAborted.IsCancellationRequested)
+            {
+                throw TimeIsUp();
+            }
+
+            throw;
+        }
+
+        worker.Add(job);
     }
 
     private async Task CollectAsync(HttpContext context, ImageParameters parameters, DrawJob job)

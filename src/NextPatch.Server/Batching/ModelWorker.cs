@@ -59,21 +59,43 @@ internal sealed class ModelWorker : IDisposable
     /// <summary>Seconds after which there may be room in the queue, 1 to 60.</summary>
     public int RetryAfter => (int)Math.Clamp(Math.Ceiling(Volatile.Read(ref _secondsPerImage) * Volatile.Read(ref _waiting) / 2), 1, 60);
 
-    /// <summary>Lets a request wait for its turn.</summary>
+    /// <summary>Takes places in the queue for images of a request, which then is added or gives them back.</summary>
     /// <returns>False: too many images wait. A request of any size finds room where none waits.</returns>
-    public bool TryAdd(DrawJob job)
+    public bool TryReserve(int images)
     {
         lock (_gate)
         {
-            if (_isEnding || (_waiting > 0 && _waiting + job.Count > _queueLimit))
+            if (_isEnding || (_waiting > 0 && _waiting + images > _queueLimit))
             {
                 return false;
             }
 
-            _jobs.Add(job);
-            _waiting += job.Count;
-            Monitor.Pulse(_gate);
+            _waiting += images;
             return true;
+        }
+    }
+
+    /// <summary>Gives reserved places back.</summary>
+    public void Release(int images)
+    {
+        lock (_gate)
+        {
+            _waiting -= images;
+        }
+    }
+
+    /// <summary>Lets a request wait for its turn in the places that were reserved for it.</summary>
+    public void Add(DrawJob job)
+    {
+        lock (_gate)
+        {
+            _jobs.Add(job);
+            if (_isEnding)
+            {
+                Remove(job, Stopping());
+            }
+
+            Monitor.Pulse(_gate);
         }
     }
 
@@ -109,8 +131,10 @@ internal sealed class ModelWorker : IDisposable
             Volatile.Write(ref _rows, _batch.Rows);
         }
 
-        FailAll(new OperationCanceledException("The server is stopping."));
+        FailAll(Stopping());
     }
+
+    private static OperationCanceledException Stopping() => new("The server is stopping.");
 
     /// <returns>False: the worker ends.</returns>
     private bool AwaitWork()

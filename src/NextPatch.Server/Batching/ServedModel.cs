@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Core.Generation;
 using NextPatch.Models;
 using NextPatch.Sampling;
 
@@ -26,14 +27,41 @@ internal sealed class ServedModel : IDisposable
     /// <summary>Pixels per side.</summary>
     public int Side => Model.Tokenizer!.Config.ImageSide;
 
+    /// <summary>Held while a prompt is encoded.</summary>
+    public SemaphoreSlim Encoding { get; } = new(1);
+
     /// <summary>Seconds since 1970 at which it was opened.</summary>
     public long Created { get; } = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
 
     /// <exception cref="ConfigException">No class or more than one is meant.</exception>
     public int[] Labels(string prompt, int count) => ClassChoice.Labels([prompt], count, Model.Config);
 
+    /// <summary>A request with the features of its prompt, if the model takes prompts, and checked. One prompt is encoded at a time.</summary>
+    /// <exception cref="ConfigException">The model cannot draw it.</exception>
+    public async Task<GenerationRequest> WithPromptsAsync(GenerationRequest request, string prompt, CancellationToken cancellation)
+    {
+        if (Model.TakesPrompts)
+        {
+            await Encoding.WaitAsync(cancellation).ConfigureAwait(false);
+            try
+            {
+                // What is lost of a prompt is the client's affair, and no server's log is to hold it.
+                var features = Model.Encode([prompt], onNote: null, cancellation)[0];
+                request = request with { Prompts = [.. Enumerable.Repeat(features, request.Labels.Count)] };
+            }
+            finally
+            {
+                Encoding.Release();
+            }
+        }
+
+        request.Validate(Model.Config.Model);
+        return request;
+    }
+
     public void Dispose()
     {
+        Encoding.Dispose();
         Worker.Dispose();
         Model.Dispose();
     }

@@ -48,6 +48,7 @@ async function chooseModel() {
     option.label = name === `${number}` ? name : `${name} (${number})`;
     return option;
   }));
+  $("class").parentElement.classList.toggle("wide", own.prompts);
   $("class-label").textContent = own.prompts ? "Prompt" : "Class";
   $("class-hint").textContent = own.prompts ? "Say what to draw." : "Type a part of a name, or a number.";
   if (!own.prompts && !$("class").value) $("class").value = own.classes[own.classes.indexOf("heart")] ?? own.classes[0];

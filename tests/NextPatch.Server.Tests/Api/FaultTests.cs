@@ -73,15 +73,44 @@ public sealed class FaultTests
 
         Assert.Equal(2, (await server.DrawAsync(new { prompt = "heart", n = 2 })).Count);
         silent.ForEach(client => client.Dispose());
-        double waiting;
-        do
+        await server.WaitAsync(0);
+        await server.WaitAsync(0, "nextpatch_rows");
+    }
+
+    [Fact]
+    public async Task Clients_that_vanish_under_load_change_nothing_for_those_that_stay()
+    {
+        await using var server = await TestServer.StartAsync(new ImageServerOptions { QueueLimit = 10_000 });
+        var expected = new List<byte[]>();
+        for (var seed = 0; seed < 5; seed++)
         {
-            await Task.Delay(50);
-            var line = (await server.Client.GetStringAsync("/metrics")).Split('\n')
-                .Last(l => l.StartsWith("nextpatch_queue_images{", StringComparison.Ordinal));
-            waiting = double.Parse(line.Split("} ")[1].Split(' ')[0]);
+            expected.AddRange(await server.DrawAsync(new { prompt = "heart", n = 2, seed }));
         }
-        while (waiting > 0);
+
+        var vanishing = Enumerable.Range(0, 100).Select(async i =>
+        {
+            using var leave = new CancellationTokenSource(10 * (1 + (i % 40)));
+            try
+            {
+                using var answer = await server.PostAsync(new { prompt = "star", n = 1 + (i % 10), stream = i % 2 == 0 }, leave.Token);
+                await answer.Content.ReadAsByteArrayAsync(leave.Token);
+                return false;
+            }
+            catch (OperationCanceledException)
+            {
+                return true;
+            }
+        }).ToList();
+        var staying = Enumerable.Range(0, 20).Select(i => server.DrawAsync(new { prompt = "heart", n = 2, seed = i % 5 })).ToList();
+        foreach (var (i, images) in (await Task.WhenAll(staying)).Index())
+        {
+            Assert.Equal(expected.Slice(2 * (i % 5), 2), images);
+        }
+
+        Assert.Contains(true, await Task.WhenAll(vanishing));
+        await server.WaitAsync(0);
+        await server.WaitAsync(0, "nextpatch_rows");
+        Assert.DoesNotContain(server.Logs, line => line.Contains(" failed", StringComparison.Ordinal));
     }
 
     private static Task<HttpResponseMessage> SendAsync(TestServer server, Random random)

@@ -51,7 +51,6 @@ public sealed class PromptTests : IDisposable
 
     [Theory]
     [InlineData("2x4")] // nothing is left of it
-    [InlineData(" ")]
     [InlineData("\u0000\ud800 <b>x</b> &quot;")]
     public async Task Odd_prompts_draw_or_are_the_clients_mistake(string prompt)
     {
@@ -63,11 +62,49 @@ public sealed class PromptTests : IDisposable
     }
 
     [Fact]
-    public async Task A_class_is_refused()
+    public async Task Prompts_that_wait_to_be_encoded_are_in_the_queue_and_those_that_are_refused_are_not_encoded()
+    {
+        await using var server = await TestServer.StartAsync(
+            SampleModel.Load(SmallModel.Write(_folder, takesPrompts: true)), new ImageServerOptions { QueueLimit = 4 });
+        var encoding = server.Server.Models[0].Encoding;
+        await encoding.WaitAsync();
+        using var leave = new CancellationTokenSource();
+        using var patience = new CancellationTokenSource(TestServer.Patience);
+        var requests = Enumerable.Range(0, 10).Select(i => server.PostAsync(new { prompt = $"star {i}" }, i == 0 ? leave.Token : default)).ToList();
+        await server.WaitAsync(4);
+        await foreach (var refused in Task.WhenEach(requests).Take(6).WithCancellation(patience.Token))
+        {
+            Assert.Equal(HttpStatusCode.TooManyRequests, (await refused).StatusCode);
+        }
+
+        Assert.Equal(HttpStatusCode.OK, (await server.Client.GetAsync("/healthz")).StatusCode);
+        await leave.CancelAsync(); // its place, if it has one, is free again
+        await server.WaitAsync(requests[0].IsCompletedSuccessfully ? 4 : 3);
+        encoding.Release();
+        Assert.Equal(
+            requests[0].IsCompletedSuccessfully ? 4 : 3,
+            (await Task.WhenAll(requests.Where(request => !request.IsCanceled))).Count(answer => answer.IsSuccessStatusCode));
+        await server.WaitAsync(0);
+    }
+
+    [Fact]
+    public async Task A_prompt_that_is_not_encoded_in_time_is_told_so()
+    {
+        await using var server = await TestServer.StartAsync(
+            SampleModel.Load(SmallModel.Write(_folder, takesPrompts: true)), new ImageServerOptions { Timeout = TimeSpan.FromMilliseconds(300) });
+        await server.Server.Models[0].Encoding.WaitAsync();
+        var error = await TestServer.ErrorAsync(await server.PostAsync(new { prompt = "a star" }), HttpStatusCode.GatewayTimeout);
+        Assert.Equal("timeout", error.GetProperty("code").GetString());
+        await server.WaitAsync(0);
+    }
+
+    [Fact]
+    public async Task A_class_and_an_empty_prompt_are_refused()
     {
         await using var server = await TestServer.StartAsync(SampleModel.Load(SmallModel.Write(_folder, takesPrompts: true)));
-        using var response = await server.PostAsync(new { prompt = "a star", class_id = 1 });
-        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
-        Assert.Equal("class_id", (await TestServer.JsonAsync(response)).GetProperty("error").GetProperty("param").GetString());
+        var error = await TestServer.ErrorAsync(await server.PostAsync(new { prompt = "a star", class_id = 1 }), HttpStatusCode.BadRequest);
+        Assert.Equal("class_id", error.GetProperty("param").GetString());
+        error = await TestServer.ErrorAsync(await server.PostAsync(new { prompt = " " }), HttpStatusCode.BadRequest);
+        Assert.Equal("prompt", error.GetProperty("param").GetString());
     }
 }

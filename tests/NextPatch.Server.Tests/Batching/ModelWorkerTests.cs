@@ -16,9 +16,9 @@ public sealed class ModelWorkerTests
         await using var server = await TestServer.StartAsync(backend: backend);
         backend.Seen.Clear();
         var large = server.PostAsync(new { prompt = "heart", n = 10, seed = 100 });
-        await WaitAsync(server, 6);
+        await server.WaitAsync(6);
         var small = Enumerable.Range(0, 10).Select(i => server.PostAsync(new { prompt = "heart", seed = i })).ToList();
-        await WaitAsync(server, 16);
+        await server.WaitAsync(16);
         backend.Steps.Release(1000 * CodesPerImage);
         await Task.WhenAll(small);
         await large;
@@ -36,11 +36,13 @@ public sealed class ModelWorkerTests
     {
         var backend = new SlowBackend(images: 1);
         backend.Steps.Release(8);
-        await using var server = await TestServer.StartAsync(new ImageServerOptions { QueueLimit = 2 }, backend);
-        var accepted = server.PostAsync(new { prompt = "heart", n = 3 }); // more than the limit, but nobody waits
-        await WaitAsync(server, 2);
+        await using var server = await TestServer.StartAsync(new ImageServerOptions { QueueLimit = 4 }, backend);
+        var large = server.PostAsync(new { prompt = "heart", n = 4 });
+        await server.WaitAsync(3);
+        var last = server.PostAsync(new { prompt = "heart" });
+        await server.WaitAsync(4);
         var began = Stopwatch.GetTimestamp();
-        using var refused = await server.PostAsync(new { prompt = "heart" });
+        using var refused = await server.PostAsync(new { prompt = "heart" }).WaitAsync(TestServer.Patience); // accepted, it would wait for ever
         var milliseconds = Stopwatch.GetElapsedTime(began).TotalMilliseconds;
 
         var error = await TestServer.ErrorAsync(refused, HttpStatusCode.TooManyRequests);
@@ -48,8 +50,16 @@ public sealed class ModelWorkerTests
         Assert.InRange(refused.Headers.RetryAfter!.Delta!.Value.TotalSeconds, 1, 60);
         TestContext.Current.TestOutputHelper?.WriteLine($"429 after {milliseconds:0.0} ms");
         backend.Steps.Release(1000 * CodesPerImage);
-        Assert.True((await accepted).IsSuccessStatusCode);
+        Assert.True((await large).IsSuccessStatusCode);
+        Assert.True((await last).IsSuccessStatusCode);
         Assert.Single(await server.DrawAsync(new { prompt = "heart" }));
+    }
+
+    [Fact]
+    public async Task A_request_larger_than_the_queue_is_taken_where_nobody_waits()
+    {
+        await using var server = await TestServer.StartAsync(new ImageServerOptions { QueueLimit = 2 });
+        Assert.Equal(5, (await server.DrawAsync(new { prompt = "heart", n = 5 })).Count);
     }
 
     [Fact]
@@ -60,7 +70,7 @@ public sealed class ModelWorkerTests
         await using var server = await TestServer.StartAsync(backend: backend);
         using var leave = new CancellationTokenSource();
         var left = server.PostAsync(new { prompt = "heart", n = 5, stream = true }, leave.Token);
-        await WaitAsync(server, 3);
+        await server.WaitAsync(3);
         await leave.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => left);
         while (!server.Logs.Any(line => line.Contains("was left", StringComparison.Ordinal)))
@@ -72,8 +82,8 @@ public sealed class ModelWorkerTests
         var next = server.DrawAsync(new { prompt = "heart", seed = 5 });
         backend.Steps.Release(CodesPerImage);
         Assert.Single(await next);
-        await WaitAsync(server, 0);
-        await WaitAsync(server, 0, "nextpatch_rows");
+        await server.WaitAsync(0);
+        await server.WaitAsync(0, "nextpatch_rows");
     }
 
     [Fact]
@@ -116,28 +126,12 @@ public sealed class ModelWorkerTests
         backend.Steps.Release(8);
         await using var server = await TestServer.StartAsync(backend: backend);
         var last = server.DrawAsync(new { prompt = "heart", n = 4 });
-        await WaitAsync(server, 2);
+        await server.WaitAsync(2);
         var stop = server.Server.StopAsync();
         backend.Steps.Release(1000 * CodesPerImage);
 
         Assert.Equal(4, (await last).Count);
         await stop;
         await Assert.ThrowsAsync<HttpRequestException>(() => server.Client.GetAsync("/healthz"));
-    }
-
-    /// <summary>Waits until so many images wait for their turn.</summary>
-    private static async Task WaitAsync(TestServer server, int images, string gauge = "nextpatch_queue_images")
-    {
-        while (await GaugeAsync(server, gauge) != images)
-        {
-            await Task.Delay(10);
-        }
-    }
-
-    private static async Task<double> GaugeAsync(TestServer server, string name)
-    {
-        var lines = (await server.Client.GetStringAsync("/metrics")).Split('\n');
-        var line = lines.LastOrDefault(line => line.StartsWith(name + "{", StringComparison.Ordinal));
-        return line is null ? double.NaN : double.Parse(line[(line.IndexOf('}', StringComparison.Ordinal) + 1)..].Trim().Split(' ')[0]);
     }
 }

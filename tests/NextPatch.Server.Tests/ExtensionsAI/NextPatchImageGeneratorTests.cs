@@ -1,6 +1,8 @@
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
+using NextPatch.Cli.Tests;
 using NextPatch.Core;
+using NextPatch.Core.Imaging;
 using NextPatch.Extensions.AI;
 
 namespace NextPatch.Server.Tests.ExtensionsAI;
@@ -43,6 +45,38 @@ public sealed class NextPatchImageGeneratorTests
         Assert.Equal("image/webp", Assert.IsType<DataContent>(Assert.Single(answer.Contents)).MediaType);
         Assert.Equal("nextpatch", generator.GetService<ImageGeneratorMetadata>()!.ProviderName);
         Assert.Same(provider.GetRequiredService<ImageGenerator>(), generator.GetService<ImageGenerator>());
+    }
+
+    [Fact]
+    public async Task A_text_model_draws_any_prompt_and_has_no_classes()
+    {
+        using var folder = new TemporaryFolder();
+        var model = SmallModel.Write(folder, takesPrompts: true);
+        var services = new ServiceCollection();
+        services.AddNextPatch(model);
+        await using var provider = services.BuildServiceProvider();
+        var generator = provider.GetRequiredService<IImageGenerator>();
+        var (star, moon) = (await DrawAsync("a small red star, by 日本"), await DrawAsync("a green moon"));
+
+        Assert.NotEqual(star.Data.ToArray(), moon.Data.ToArray());
+        Assert.Equal("image-7-0.png", star.Name);
+        Assert.Equal("a small red star, by 日本", PngText.Read(new MemoryStream(star.Data.ToArray()))["prompt"]);
+        await foreach (var image in provider.GetRequiredService<ImageGenerator>().GenerateAsync(new() { Prompts = ["a green moon"], Seed = 7 }))
+        {
+            using var file = new MemoryStream();
+            image.WritePng(file);
+            Assert.Equal(file.ToArray(), moon.Data.ToArray());
+        }
+
+        await Assert.ThrowsAsync<ConfigException>(() => generator.GenerateImagesAsync(" "));
+        await Assert.ThrowsAsync<ConfigException>(
+            () => generator.GenerateImagesAsync("a star", new() { AdditionalProperties = new() { ["class_id"] = 1 } }));
+
+        async Task<DataContent> DrawAsync(string prompt)
+        {
+            var options = new ImageGenerationOptions { AdditionalProperties = new() { ["seed"] = 7 } };
+            return Assert.IsType<DataContent>(Assert.Single((await generator.GenerateImagesAsync(prompt, options)).Contents));
+        }
     }
 
     [Fact]
