@@ -43,9 +43,12 @@ internal sealed class TextQuickstart
     /// <param name="progress">Told often.</param>
     /// <param name="note">Receives sentences for the person who waits.</param>
     /// <param name="cancellation">Reaches every loop.</param>
-    public TextQuickstart(QuickstartOptions options, IProgress<QuickstartProgress> progress, Action<string> note, CancellationToken cancellation)
+    /// <param name="settings">Null: those of the options.</param>
+    public TextQuickstart(
+        QuickstartOptions options, IProgress<QuickstartProgress> progress, Action<string> note, CancellationToken cancellation,
+        TextQuickstartSettings? settings = null)
     {
-        (_options, _folder, _settings) = (options, QuickstartFolder.Prepare(options), TextQuickstartSettings.Create(options));
+        (_options, _folder, _settings) = (options, QuickstartFolder.Prepare(options), settings ?? TextQuickstartSettings.Create(options));
         (_progress, _note, _cancellation) = (progress, note, cancellation);
     }
 
