@@ -105,6 +105,11 @@ internal static class BenchCommand
             Description = "Instead of all else, time a model of captions at 512x512, a prompt of so many tokens, beside the same with every row of "
                 + "the prompt in the cache.", HelpName = "n",
         }.Between<Option<int?>, int>(1, 120);
+        string[] names = [.. DecodeBenchPlan.AllStorages.Select(s => s.Name)];
+        var precision = new Option<string?>("--precision")
+        {
+            Description = "Time codes with weights kept in this alone. [default: all three]", HelpName = string.Join('|', names),
+        }.AcceptOnlyFromAmong(names);
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the TorchSharp engine: most of the time." };
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
@@ -117,15 +122,15 @@ internal static class BenchCommand
             Examples:
               nextpatch bench decode
               nextpatch bench decode --images 1 --no-baseline --json > bench.json
-              nextpatch bench decode --preset B --images 1 --prompt-tokens 20
+              nextpatch bench decode --preset XL --images 1 --prompt-tokens 25 --precision int8
             """)
-        { preset, images, codes, rounds, promptTokens, noBaseline, json };
+        { preset, images, precision, codes, rounds, promptTokens, noBaseline, json };
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
             var plan = new DecodeBenchPlan(
                 parsed.GetRequiredValue(preset), Numbers("--images", parsed.GetRequiredValue(images)), parsed.GetValue(codes),
-                parsed.GetValue(rounds), !parsed.GetValue(noBaseline));
+                parsed.GetValue(rounds), !parsed.GetValue(noBaseline), parsed.GetValue(precision));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {Environment.ProcessorCount} threads.");
             BenchFigure.Write(terminal, parsed.GetValue(json), parsed.GetValue(promptTokens) is { } tokens
                 ? new PromptBench(plan, tokens, terminal.Log.WriteLine).Run(cancellation)

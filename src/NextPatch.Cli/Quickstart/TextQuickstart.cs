@@ -198,7 +198,7 @@ internal sealed class TextQuickstart
         };
         var options = new GptRunOptions
         {
-            Output = output, LogEvery = 20, ValidateEvery = 200, KeepLast = 1, Resume = true,
+            Output = output, LogEvery = 20, ValidateEvery = 400, KeepLast = 1, Resume = true,
             OnProgress = p => Report(label, p.Step, p.TotalSteps, TrainingDisplay.Line(p)),
         };
         using var trainer = new GptTrainer(config, store, options, captions: captions);

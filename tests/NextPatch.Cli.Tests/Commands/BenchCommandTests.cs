@@ -109,6 +109,19 @@ public sealed class BenchCommandTests
     }
 
     [Fact]
+    public async Task Prompts_as_one_position_stand_beside_every_row()
+    {
+        var result = await CommandLine.RunAsync(
+            "bench", "decode", "--preset", "tiny", "--images", "1", "--codes", "1", "--rounds", "1", "--prompt-tokens", "5", "--precision", "int8",
+            "--json");
+        Assert.True(result.ExitCode == 0, result.Error);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        Assert.Equal(["prompt.int8.1.code", "prompt.int8.1.prefill"], figures.Keys);
+        Assert.All(figures.Values, f => Assert.True(f.GetProperty("value").GetDouble() > 0 && f.GetProperty("baseline").GetDouble() > 0));
+        Assert.True(figures["prompt.int8.1.code"].GetProperty("floorShare").GetDouble() > 0);
+    }
+
+    [Fact]
     public async Task Metrics_and_a_feature_network_have_a_time_and_a_share_of_their_products()
     {
         using var folder = new TemporaryFolder();
