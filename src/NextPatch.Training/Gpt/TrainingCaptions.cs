@@ -121,7 +121,8 @@ internal sealed class TrainingCaptions : IDisposable
     {
         var heldOut = _heldOut.Take(most).ToList();
         var others = Math.Min(most - heldOut.Count, _training.Length);
-        return [.. heldOut.Concat(Enumerable.Range(0, others).Select(i => _training[(int)((long)i * _training.Length / others)])).Select(image =>
+        var spread = Enumerable.Range(0, others).Select(i => _training[(int)((long)i * _training.Length / others)]);
+        return [.. heldOut.Concat(spread).Select(image =>
         {
             var (line, length) = (_store.CaptionLine(image), Length(LargestSetOf(image), image));
             var features = new float[length * Width];

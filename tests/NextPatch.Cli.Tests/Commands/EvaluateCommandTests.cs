@@ -243,41 +243,6 @@ public sealed class EvaluateCommandTests : IDisposable
         Assert.Contains("--reference", unreferenced.Error, StringComparison.Ordinal);
     }
 
-    /// <summary>Features are enough to draw while a run of captions goes on: no encoder is asked for.</summary>
-    [Fact]
-    public async Task Training_on_captions_draws_and_measures_on_the_way()
-    {
-        SmallCodes.WriteTokenizer(_folder["tokenizer"], gridSide: 2);
-        var captions = Enumerable.Range(0, 12).Select(i => $$"""{"file": "{{i}}.png", "captions": ["picture {{i}}", "another"]}""");
-        await File.WriteAllLinesAsync(_folder["list.jsonl"], captions);
-        for (var i = 0; i < 12; i++)
-        {
-            await File.WriteAllBytesAsync(_folder[$"{i}.png"], PngWriter.Encode(new RgbImage(Side, Side)));
-        }
-
-        foreach (var command in (string[][])[
-            ["encode", "--images", _folder["list.jsonl"], "--captions", _folder["list.jsonl"], "--tokenizer", _folder["tokenizer"], "--output",
-                _folder["codes"], "--held-out", "0.25"],
-            ["encode-text", "--captions", _folder["list.jsonl"], "--encoder", "formula", "--output", _folder["features"]],
-            ["train", "--codes", _folder["codes"], "--text-features", _folder["features"], "--output", _folder["run"], "--preset", "tiny", "--steps",
-                "4", "--batch-size", "4", "--precision", "fp32", "--sample-every", "2", "--evaluate-every", "2", "--evaluate-count", "6",
-                "--reference", _reference, "--weights", _weights]])
-        {
-            var run = await CommandLine.RunAsync(command);
-            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
-        }
-
-        var measured = File.ReadLines(_folder["run/metrics.jsonl"]).Where(l => l.Contains("fd-resnet8", StringComparison.Ordinal)).ToList();
-        Assert.Equal([2, 4], measured.Select(l => JsonDocument.Parse(l).RootElement.GetProperty("step").GetInt32()));
-        Assert.Equal(
-            ["step-00000002.png", "step-00000004.png"], Directory.GetFiles(_folder["run/samples"]).Select(Path.GetFileName).Order(StringComparer.Ordinal));
-        var report = await CommandLine.RunAsync("report", _folder["run"]);
-        Assert.Equal(ExitCode.Success, report.ExitCode);
-        var page = await File.ReadAllTextAsync(_folder["run/report.html"]);
-        Assert.All(["captions of up to 120 tokens of 128 numbers", "A row per caption", "fd-resnet8"],
-            words => Assert.Contains(words, page, StringComparison.OrdinalIgnoreCase));
-    }
-
     [Fact]
     public async Task Drawn_classes_are_those_of_the_samples_on_disk()
     {

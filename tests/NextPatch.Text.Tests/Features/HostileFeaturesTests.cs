@@ -51,7 +51,8 @@ public sealed class HostileFeaturesTests : IDisposable
     public void Captions_are_read_or_refused(string name, string text)
     {
         File.WriteAllText(_folder[name], text);
-        HostileBytes.Read(_folder[name], () => Assert.All(CaptionFile.Read(_folder[name], 0), c => Assert.True(c.Text is not null || c.Problem is not null)),
+        HostileBytes.Read(
+            _folder[name], () => Assert.All(CaptionFile.Read(_folder[name], 0), c => Assert.True(c.Text is not null || c.Problem is not null)),
             mustRefuse: false);
     }
 

@@ -130,7 +130,8 @@ internal sealed unsafe partial class FusedGptModel<T, L> : IFusedGptModel
             if (_recompute && block != last)
             {
                 block.Forward(
-                    state.Labels.Length, state.Tokens, null, default, state.Rotary, state.Dropout, state.Captions?.Firsts, OneKey(state), isAgain: true);
+                    state.Labels.Length, state.Tokens, null, default, state.Rotary, state.Dropout, state.Captions?.Firsts, OneKey(state),
+                    isAgain: true);
             }
 
             block.Backward(state.Labels.Length, state.Tokens, state.Dropout, state.Add);
