@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Generation;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Protocol;
 
@@ -52,6 +53,9 @@ public sealed record ImageEvaluationOptions
     public Action<string>? OnNote { get; init; }
 
     /// <summary>How a model draws.</summary>
+    /// <summary>Features of <see cref="ImageRequest.Prompts"/> of <see cref="Drawing"/>, where no text encoder is at hand.</summary>
+    internal IReadOnlyList<PromptFeatures>? PromptFeatures { get; init; }
+
     internal DrawingOptions ForModels => new() { Tokenizer = Tokenizer, Weights = ModelWeights, Request = Drawing };
 
     /// <exception cref="NextPatchException">Unknown, missing, damaged or other weights.</exception>

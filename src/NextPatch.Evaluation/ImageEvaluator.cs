@@ -77,7 +77,8 @@ public static class ImageEvaluator
             var opened = OpenReference(
                 reference, options with { Metrics = metrics }, network, FeatureOrigin.From(network, (side, side)), areSamplesCropped: false, progress,
                 cancellation, options.Tokenizer);
-            return new TrainingMetric(network, new Evaluator(network, opened, metrics, options.Seed), decoder, request, options.OnNote)
+            var evaluator = new Evaluator(network, opened, metrics, options.Seed);
+            return new TrainingMetric(network, evaluator, decoder, request, options.OnNote, options.PromptFeatures)
             {
                 Progress = () => EvaluationProgress.Begin(progress, $"Measuring, {network.Name}", request.Count),
             };

@@ -67,7 +67,7 @@ public static class GptTraining
         }
 
         using var tokenizer = run.SampleEvery > 0 && run.OnSample is null && run.Ranks.Rank == 0 ? OpenTokenizer(request) : null;
-        var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output);
+        var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output, captions?.Prompts(SampleGrids.MaxRows));
         using var trainer = new GptTrainer(
             config,
             store,

@@ -9,28 +9,34 @@ using NextPatch.Torch.Gpt;
 
 namespace NextPatch.Training;
 
-/// <summary>Pictures of what a model draws while it is trained: a row per class, the same images, by seed and class, each time.</summary>
+/// <summary>
+/// Pictures of what a model draws while it is trained: a row per class or caption, the same images, by seed and class, each time.
+/// </summary>
 /// <param name="tokenizer">Turns codes into images; stays the caller's.</param>
 /// <param name="config">The run's.</param>
 /// <param name="run">Its folder; the pictures go to samples/ in it.</param>
-internal sealed class SampleGrids(IImageTokenizer tokenizer, CheckpointConfig config, string run)
+/// <param name="prompts">Of a model of captions.</param>
+internal sealed class SampleGrids(IImageTokenizer tokenizer, CheckpointConfig config, string run, IReadOnlyList<PromptFeatures>? prompts = null)
 {
+    /// <summary>Rows of a picture.</summary>
+    public const int MaxRows = 16;
+
     private const int SamplesPerClass = 8;
-    private const int MaxRows = 16;
 
     /// <summary>Draws and writes <c>step-00000500.png</c>.</summary>
     /// <returns>Its bytes.</returns>
     public byte[] Write(long step, GptModel model)
     {
-        var rows = Math.Min(config.Model.ClassCount, MaxRows);
+        var rows = Math.Min(prompts?.Count ?? config.Model.ClassCount, MaxRows);
         using var engine = new TorchGenerationEngine(model, ownsModel: false);
         var labels = Enumerable.Range(0, rows * SamplesPerClass).Select(i => i / SamplesPerClass).ToArray();
         var codes = engine.Generate(new GenerationRequest
         {
-            Labels = labels, Seed = config.Training!.Seed, Sampling = new SamplingConfig { GuidanceScale = config.Model.HasNullClass ? 2 : 1 },
+            Labels = prompts is null ? labels : new int[labels.Length], Prompts = prompts is null ? null : [.. labels.Select(row => prompts[row])],
+            Seed = config.Training!.Seed, Sampling = new SamplingConfig { GuidanceScale = config.Model.HasNullClass ? 2 : 1 },
         });
         var (pixels, side) = (tokenizer.Decode(codes), tokenizer.Config.ImageSide); // [N, S, S, 3]
-        var sheet = new SampleSheet(config.ClassNames);
+        var sheet = new SampleSheet(prompts is null ? config.ClassNames : [.. prompts.Select(p => p.Text)]);
         for (var i = 0; i < labels.Length; i++)
         {
             sheet.Add(labels[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));

@@ -1,6 +1,7 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
+using NextPatch.Torch.Gpt;
 
 namespace NextPatch.Cli.Benchmarking;
 
@@ -11,6 +12,9 @@ namespace NextPatch.Cli.Benchmarking;
 internal sealed record BenchBatch(long[] Codes, long[] Labels, PatchGeometry Geometry)
 {
     public int Images => Labels.Length;
+
+    /// <summary>Instead of classes.</summary>
+    public CaptionBatch? Captions { get; init; }
 
     public static BenchBatch Create(GptConfig model, int patchSide, int images)
     {

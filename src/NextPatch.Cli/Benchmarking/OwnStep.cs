@@ -13,12 +13,12 @@ internal sealed class OwnStep : ITrainStep
     private readonly AdamW _optimizer;
     private readonly TrainingConfig _training;
 
-    public OwnStep(GptConfig config, TrainingConfig training, bool recompute)
+    public OwnStep(GptConfig config, TrainingConfig training, bool recompute, bool isPlain = false)
     {
         _training = training;
         _model = new GptModel(config);
         GptInitializer.Initialize(_model, 1);
-        _pass = new FusedGpt(_model, training.Precision, recompute);
+        _pass = new FusedGpt(_model, training.Precision, recompute, isPlain: isPlain);
         _optimizer = new AdamW(_model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
     }
 
@@ -38,7 +38,7 @@ internal sealed class OwnStep : ITrainStep
         return seconds;
     }
 
-    public void Forward(BenchBatch batch) => _pass.Forward(batch.Labels, batch.Codes, batch.Geometry, seed: 1);
+    public void Forward(BenchBatch batch) => _pass.Forward(batch.Labels, batch.Codes, batch.Geometry, seed: 1, captions: batch.Captions);
 
     public void Backward() => _pass.Backward();
 

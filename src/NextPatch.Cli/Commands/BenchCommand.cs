@@ -43,6 +43,11 @@ internal static class BenchCommand
         var precision = PrecisionChoice.CreateOption();
         var recompute = new Option<bool>("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them." };
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the step written the published way: half the time." };
+        var captionTokens = new Option<int?>("--caption-tokens")
+        {
+            Description = "Instead of all else, time a model of captions, each of so many tokens, beside the same with all 120 rows of features and "
+                + "with a key of attention for each row.", HelpName = "n",
+        }.Between<Option<int?>, int>(1, 120);
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
             "train",
@@ -54,8 +59,9 @@ internal static class BenchCommand
               nextpatch bench train
               nextpatch bench train --preset L --images 2,8,32 --no-baseline
               nextpatch bench train --json > bench.json
+              nextpatch bench train --patch-sides 1,2 --caption-tokens 20
             """)
-        { preset, grid, vocabulary, sides, images, precision, recompute, rounds, noBaseline, json };
+        { preset, grid, vocabulary, sides, images, precision, recompute, rounds, noBaseline, captionTokens, json };
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
@@ -68,7 +74,9 @@ internal static class BenchCommand
                 parsed.GetValue(recompute), parsed.GetRequiredValue(rounds), !parsed.GetValue(noBaseline));
             terminal.Log.WriteLine(reason);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");
-            BenchFigure.Write(terminal, parsed.GetValue(json), new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            BenchFigure.Write(terminal, parsed.GetValue(json), parsed.GetValue(captionTokens) is { } tokens
+                ? new CaptionBench(plan, tokens, terminal.Log.WriteLine).Run(cancellation)
+                : new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation));
             return Task.FromResult(ExitCode.Success);
         });
         return command;
@@ -97,6 +105,11 @@ internal static class BenchCommand
             Description = "Instead of all else, time a model of captions at 512x512, a prompt of so many tokens, beside the same with every row of "
                 + "the prompt in the cache.", HelpName = "n",
         }.Between<Option<int?>, int>(1, 120);
+        string[] names = [.. DecodeBenchPlan.AllStorages.Select(s => s.Name)];
+        var precision = new Option<string?>("--precision")
+        {
+            Description = "Time codes with weights kept in this alone. [default: all three]", HelpName = string.Join('|', names),
+        }.AcceptOnlyFromAmong(names);
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the TorchSharp engine: most of the time." };
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
@@ -109,15 +122,15 @@ internal static class BenchCommand
             Examples:
               nextpatch bench decode
               nextpatch bench decode --images 1 --no-baseline --json > bench.json
-              nextpatch bench decode --preset B --images 1 --prompt-tokens 20
+              nextpatch bench decode --preset XL --images 1 --prompt-tokens 25 --precision int8
             """)
-        { preset, images, codes, rounds, promptTokens, noBaseline, json };
+        { preset, images, precision, codes, rounds, promptTokens, noBaseline, json };
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
             var plan = new DecodeBenchPlan(
                 parsed.GetRequiredValue(preset), Numbers("--images", parsed.GetRequiredValue(images)), parsed.GetValue(codes),
-                parsed.GetValue(rounds), !parsed.GetValue(noBaseline));
+                parsed.GetValue(rounds), !parsed.GetValue(noBaseline), parsed.GetValue(precision));
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {Environment.ProcessorCount} threads.");
             BenchFigure.Write(terminal, parsed.GetValue(json), parsed.GetValue(promptTokens) is { } tokens
                 ? new PromptBench(plan, tokens, terminal.Log.WriteLine).Run(cancellation)

@@ -2,6 +2,7 @@ using System.CommandLine;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Text.Features;
+using NextPatch.Torch.Text;
 
 namespace NextPatch.Cli.Commands;
 
@@ -46,6 +47,11 @@ internal static class EncodeTextCommand
             Description = "Which caption, where a line lists several (published: 0 short, 1 long, 2 the long one's first sentence).", HelpName = "n",
             DefaultValueFactory = _ => 0,
         }.AtLeast(0);
+        var engine = new Option<string>("--engine")
+        {
+            Description = "What computes: cpu, C# alone; torch, libtorch, as plain modules to compare with. Features differ by rounding.",
+            HelpName = "cpu|torch", DefaultValueFactory = _ => "cpu",
+        }.AcceptOnlyFromAmong("cpu", "torch");
         var json = new Option<bool>("--json") { Description = "Write the summary as JSON." };
         var command = new Command(
             "encode-text",
@@ -57,7 +63,7 @@ internal static class EncodeTextCommand
               nextpatch encode-text --captions captions.jsonl --encoder flan-t5-xl --output features
               nextpatch encode-text --captions laion/ --encoder flan-t5-xl --output t5 --layout published
               nextpatch encode-text --captions prompts.txt --encoder formula --output features
-            """) { captions, encoder, tokenizer, output, layout, clean, mostTokens, index, json };
+            """) { captions, encoder, tokenizer, output, layout, clean, mostTokens, index, engine, json };
         command.SetAction((parsed, cancellation) =>
         {
             StopSignals.LetFinish();
@@ -70,6 +76,7 @@ internal static class EncodeTextCommand
                     Captions = parsed.GetRequiredValue(captions),
                     Encoder = parsed.GetRequiredValue(encoder),
                     Tokenizer = parsed.GetValue(tokenizer),
+                    Engine = parsed.GetRequiredValue(engine) == "torch" ? (tensors, source) => new TorchT5Encoder(tensors, source) : null,
                     Output = parsed.GetRequiredValue(output),
                     Layout = parsed.GetValue(layout),
                     Clean = parsed.GetValue(clean),

@@ -131,10 +131,10 @@ internal sealed record CaptionSummary
         };
     }
 
-    public override string ToString() => string.Join(", ", (string?[])[
+    public override string ToString() => string.Join(", ", ((string?[])[
         $"{Count:N0}", .. Missing.Select(m => $"{m.Value:N0} with {m.Key}"),
         Unit is null ? null : $"{Shortest} to {Longest} {Unit}, median {Median}",
         Width is null ? null : $"{Width} numbers per token",
         Encoder is null ? null : $"encoder {Encoder}",
-        CaptionsHash is null ? null : $"captions {CaptionsHash[..Math.Min(12, CaptionsHash.Length)]}"]);
+        CaptionsHash is null ? null : $"captions {CaptionsHash[..Math.Min(12, CaptionsHash.Length)]}"]).Where(part => part is not null));
 }

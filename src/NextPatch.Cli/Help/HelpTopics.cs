@@ -115,7 +115,7 @@ internal static class HelpTopics
         ["Machine"] =
         [
             "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens",
-            "--no-baseline", "--flops-per-second", "--no-measure",
+            "--caption-tokens", "--no-baseline", "--flops-per-second", "--no-measure",
         ],
     };
 }

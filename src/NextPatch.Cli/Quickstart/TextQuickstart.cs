@@ -19,14 +19,20 @@ namespace NextPatch.Cli.Quickstart;
 /// </summary>
 internal sealed class TextQuickstart : QuickstartRun
 {
-    private const int ValidateEvery = 200;
+    private const int ValidateEvery = 400;
 
     private readonly TextQuickstartSettings _settings;
 
-    /// <inheritdoc cref="QuickstartRun(QuickstartOptions, IProgress{QuickstartProgress}, Action{string}, CancellationToken)"/>
-    public TextQuickstart(QuickstartOptions options, IProgress<QuickstartProgress> progress, Action<string> note, CancellationToken cancellation)
+    /// <param name="options">What a person chose.</param>
+    /// <param name="progress">Told often.</param>
+    /// <param name="note">Receives sentences for the person who waits.</param>
+    /// <param name="cancellation">Reaches every loop.</param>
+    /// <param name="settings">Null: those of the options.</param>
+    public TextQuickstart(
+        QuickstartOptions options, IProgress<QuickstartProgress> progress, Action<string> note, CancellationToken cancellation,
+        TextQuickstartSettings? settings = null)
         : base(options, progress, note, cancellation)
-        => _settings = TextQuickstartSettings.Create(options);
+        => _settings = settings ?? TextQuickstartSettings.Create(options);
 
     /// <summary>Runs everything and writes the report.</summary>
     public TextQuickstartResult Run()

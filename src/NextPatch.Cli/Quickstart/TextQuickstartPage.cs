@@ -79,7 +79,7 @@ internal static class TextQuickstartPage
             html.Append("<h2>").Append(title).Append("</h2><p>Drawn for the caption by ")
                 .Append(string.Join(", by ", result.Runs.Select(r => r.Name)))
                 .Append(". Red frames: a trait is not as the caption says.</p><div class=\"drawn\">");
-            for (var i = 0; i < ShownImages; i++)
+            for (var i = 0; i < Math.Min(ShownImages, judged[k].Captions.Length); i++)
             {
                 html.Append("<figure>");
                 foreach (var run in result.Runs)

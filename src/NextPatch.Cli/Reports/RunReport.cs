@@ -35,8 +35,9 @@ internal static class RunReport
 
         if (run.Grids is [.., var (step, file)])
         {
-            body.Append(Invariant($"<h2>Samples at step {step:N0}</h2>\n<p>A row per class; every grid of a run shows the same seeds.</p>\n"))
-                .Append(HtmlPage.Picture(File.ReadAllBytes(file), "samples, a row per class"));
+            var row = run.Config.Model.Text is null ? "class" : "caption, counted by the lines of its file, held-out ones first";
+            body.Append(Invariant($"<h2>Samples at step {step:N0}</h2>\n<p>A row per {row}; every grid of a run shows the same seeds.</p>\n"))
+                .Append(HtmlPage.Picture(File.ReadAllBytes(file), $"samples, a row per {row}"));
         }
 
         var settings = JsonSerializer.Serialize(run.Config with { ClassNames = [] }, ConfigJson.Default.CheckpointConfig);
@@ -48,7 +49,10 @@ internal static class RunReport
     {
         var model = run.Config.Model;
         return Invariant($"{model.ParameterCount:N0} parameters, grid {model.GridSide}x{model.GridSide} of {model.VocabularySize:N0} codes, ")
-            + Invariant($"{model.ClassCount:N0} classes; patch sides {string.Join(", ", run.Config.Training?.Sides ?? [1])}.");
+            + (model.Text is { } text
+                ? Invariant($"captions of up to {text.TokenCount:N0} tokens of {text.FeatureWidth:N0} numbers; ")
+                : Invariant($"{model.ClassCount:N0} classes; "))
+            + Invariant($"patch sides {string.Join(", ", run.Config.Training?.Sides ?? [1])}.");
     }
 
     /// <summary>Training and held-out losses by step, with the stages behind them.</summary>

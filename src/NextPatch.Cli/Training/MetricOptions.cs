@@ -2,10 +2,13 @@ using System.CommandLine;
 using System.Globalization;
 using NextPatch.Cli.Rendering;
 using NextPatch.Core;
+using NextPatch.Core.Generation;
+using NextPatch.Data.Codes;
 using NextPatch.Evaluation;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Protocol;
 using NextPatch.Training;
+using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Training;
 
@@ -15,6 +18,9 @@ namespace NextPatch.Cli.Training;
 /// <param name="How">Network, metrics, size.</param>
 internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluationOptions How)
 {
+    /// <summary>Captions that are drawn, in turn: features of more would only take memory.</summary>
+    private const int MostPrompts = 256;
+
     /// <param name="options">Of the command.</param>
     /// <param name="parsed">The command line: what it gives wins.</param>
     /// <param name="remembered">By names of properties; null: nothing.</param>
@@ -52,12 +58,15 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
 
     /// <summary>Opens what measures.</summary>
     /// <param name="codes">Their tokenizer makes the images.</param>
+    /// <param name="textFeatures">Captions to draw, of a model of captions; none for classes.</param>
     /// <param name="tokenizer">Another place of it; null: where the codes say it lies.</param>
     /// <param name="seed">Of the images.</param>
     /// <param name="progress">Is told what happens.</param>
     /// <param name="cancellation">Stops reading the reference.</param>
     /// <exception cref="ConfigException">Something is not said, or cannot be measured.</exception>
-    public TrainingMetric Open(string codes, string? tokenizer, ulong seed, ProgressReporter progress, CancellationToken cancellation)
+    public TrainingMetric Open(
+        string codes, IReadOnlyList<TextFeatureSet> textFeatures, string? tokenizer, ulong seed, ProgressReporter progress,
+        CancellationToken cancellation)
     {
         var found = GptTraining.FindTokenizer(tokenizer, codes);
         if (Count < 2 || Reference is null)
@@ -67,7 +76,18 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
                 : "--evaluate-every needs something to measure against: name it with --reference, and the feature network with --weights.");
         }
 
-        var options = How with { Drawing = new ImageRequest { Count = Count, Seed = seed }, OnNote = progress.WriteLine };
+        IReadOnlyList<PromptFeatures>? prompts = null;
+        if (textFeatures.Count > 0)
+        {
+            using var store = CodeStore.Open(codes);
+            using var captions = TrainingCaptions.Open(store, textFeatures);
+            prompts = captions.Prompts(Math.Min(Count, MostPrompts));
+        }
+
+        var options = How with
+        {
+            Drawing = new ImageRequest { Count = Count, Seed = seed }, PromptFeatures = prompts, OnNote = progress.WriteLine,
+        };
         return ImageEvaluator.OpenMetric(Reference, found, options, progress.ForEvaluation(), cancellation);
     }
 

@@ -7,5 +7,5 @@ internal static class ListColumns
 
     public static readonly string[] Labels = ["label", "class", "class_name", "category", "target"];
 
-    public static readonly string[] Captions = ["text", "caption", "prompt"];
+    public static readonly string[] Captions = ["text", "caption", "captions", "prompt"];
 }

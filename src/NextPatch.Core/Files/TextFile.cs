@@ -38,7 +38,19 @@ internal static class TextFile
     /// <exception cref="DataFormatException">A line is longer than any of text is.</exception>
     public static IEnumerable<(int Number, string Text)> ReadLines(string path)
     {
-        using var reader = new StreamReader(OpenBounded(path, long.MaxValue), Encoding.UTF8);
+        foreach (var line in ReadLines(path, OpenBounded(path, long.MaxValue)))
+        {
+            yield return line;
+        }
+    }
+
+    /// <summary>Lines of what a file holds, packed perhaps.</summary>
+    /// <param name="path">Named in errors.</param>
+    /// <param name="stream">Is closed.</param>
+    /// <inheritdoc cref="ReadLines(string)"/>
+    public static IEnumerable<(int Number, string Text)> ReadLines(string path, Stream stream)
+    {
+        using var reader = new StreamReader(stream, Encoding.UTF8);
         var line = new StringBuilder();
         var number = 1;
         for (int c; (c = reader.Read()) >= 0;)

@@ -90,13 +90,14 @@ internal sealed partial class ClipTokenizer
     }
 
     /// <summary>The text between begin and end, at most so many ids; the last one is always the end's, and zeros follow.</summary>
-    /// <param name="text">Any.</param>
+    /// <param name="text">Any; its first <see cref="CaptionCleaner.MostCharacters"/> are read.</param>
     /// <param name="length">Ids in all.</param>
     /// <param name="isCut">Whether the text has more.</param>
     public int[] Encode(string text, int length, out bool isCut)
     {
-        int[] all = [Begin, .. Encode(text), End];
-        isCut = all.Length > length;
+        var read = text[..Math.Min(text.Length, CaptionCleaner.MostCharacters)];
+        int[] all = [Begin, .. Encode(read), End];
+        isCut = all.Length > length || read.Length < text.Length;
         var ids = new int[length];
         all.AsSpan(0, Math.Min(length, all.Length)).CopyTo(ids);
         ids[Math.Min(length, all.Length) - 1] = End;
@@ -158,19 +159,19 @@ internal sealed partial class ClipTokenizer
         }
 
         var isPacked = path.EndsWith(".gz", StringComparison.OrdinalIgnoreCase);
-        using var reader = new StreamReader(isPacked ? new GZipStream(file, CompressionMode.Decompress) : file, Encoding.UTF8);
-        var characters = 0L;
-        while (ReadLine() is { } line)
+        using var lines = TextFile.ReadLines(path, isPacked ? new GZipStream(file, CompressionMode.Decompress) : file).GetEnumerator();
+        for (var characters = 0L; MoveNext();)
         {
-            characters += line.Length;
-            yield return characters <= MostBytes ? line : throw new DataFormatException($"'{path}' unpacks to more than {MostBytes} characters.");
+            characters += lines.Current.Text.Length + 1;
+            yield return characters <= MostBytes ? lines.Current.Text : throw new DataFormatException(
+                $"'{path}' unpacks to more than {MostBytes} characters.");
         }
 
-        string? ReadLine()
+        bool MoveNext()
         {
             try
             {
-                return reader.ReadLine();
+                return lines.MoveNext();
             }
             catch (InvalidDataException e)
             {

@@ -16,7 +16,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     /// <param name="logSums">What the forward pass wrote.</param>
     public void Backward<T>(int batch, T* qkv, T* mixedGradient, float* logSums)
         where T : unmanaged, IElement<T>
-        => ParallelRows.Run(batch * _kvHeads, 2L * _tokens * (_tokens + _width), (first, end) =>
+        => ParallelRows.Run(batch * _kvHeads, 2L * _rest * (_rest + _width), (first, end) =>
         {
             for (var item = first; item < end; item++)
             {
@@ -27,26 +27,28 @@ internal sealed unsafe partial class AttentionKernel<L>
     private void BackwardHeads<T>(int image, int kvHead, T* qkv, T* mixedGradient, float* logSums)
         where T : unmanaged, IElement<T>
     {
-        var room = new AttentionScratch(_tokens, QueryBlock, _width);
-        var rows = qkv + ((long)image * _tokens * _qkvWidth);
+        var room = new AttentionScratch(_rest, QueryBlock, _width);
+        var rows = qkv + ((((long)image * _tokens) + _apart) * _qkvWidth);
         Keys(rows, kvHead, room);
         Values(rows, kvHead, room.Values);
+        MeanValues<T>(image, kvHead, rows, null, room.Values);
         Transpose(room.Values, room.ValuesTransposed, room.Stride);
-        new Span<float>(room.KeyGradients, _tokens * _width).Clear();
-        new Span<float>(room.ValueGradients, _tokens * _width).Clear();
+        new Span<float>(room.KeyGradients, _rest * _width).Clear();
+        new Span<float>(room.ValueGradients, _rest * _width).Clear();
         for (var head = kvHead * (_heads / _kvHeads); head < (kvHead + 1) * (_heads / _kvHeads); head++)
         {
-            var sums = logSums + ((((long)image * _heads) + head) * _tokens);
-            for (var start = 0; start < _tokens; start += QueryBlock)
+            var sums = logSums + ((((long)image * _heads) + head) * _tokens) + _apart;
+            for (var start = 0; start < _rest; start += QueryBlock)
             {
                 BackwardBlock(image, head, start, rows, mixedGradient, sums, room);
             }
         }
 
-        for (var token = 0; token < _tokens; token++)
+        MeanGradients(image, kvHead, rows, mixedGradient, room);
+        for (var token = 0; token < _rest; token++)
         {
             var row = rows + ((long)token * _qkvWidth);
-            _rotary.Rotate<Fp32, T, L>(token, (Fp32*)(room.KeyGradients + (token * _width)), row + ((_heads + kvHead) * _width), 1, -1);
+            _rotary.Rotate<Fp32, T, L>(_apart + token, (Fp32*)(room.KeyGradients + (token * _width)), row + ((_heads + kvHead) * _width), 1, -1);
             Copy(0, _width, (Fp32*)(room.ValueGradients + (token * _width)), 1, row + ((_heads + _kvHeads + kvHead) * _width));
         }
     }
@@ -54,11 +56,11 @@ internal sealed unsafe partial class AttentionKernel<L>
     private void BackwardBlock<T>(int image, int head, int start, T* rows, T* mixedGradient, float* logSums, AttentionScratch room)
         where T : unmanaged, IElement<T>
     {
-        var (count, seen) = (Math.Min(QueryBlock, _tokens - start), Math.Min(start + QueryBlock, _tokens));
-        Scores(rows, head, start, count, seen, room);                                                           // [Q, S]
+        var (count, seen) = (Math.Min(QueryBlock, _rest - start), Math.Min(start + QueryBlock, _rest));
+        Scores(image, rows, head, start, count, seen, room);                                                           // [Q, S]
         for (var i = 0; i < count; i++)
         {
-            Copy(0, _width, mixedGradient + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width), 1,
+            Copy(0, _width, mixedGradient + ((((long)image * _tokens) + _apart + start + i) * _heads * _width) + (head * _width), 1,
                 (Fp32*)(room.Mixed + (i * _width)));
         }
 
@@ -94,7 +96,7 @@ internal sealed unsafe partial class AttentionKernel<L>
         for (var i = 0; i < count; i++)
         {
             _rotary.Rotate<Fp32, T, L>(
-                start + i, (Fp32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);
+                _apart + start + i, (Fp32*)(room.Mixed + (i * _width)), rows + ((long)(start + i) * _qkvWidth) + (head * _width), _scale, -1);
         }
     }
 

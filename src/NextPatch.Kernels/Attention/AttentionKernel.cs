@@ -21,7 +21,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     /// <summary>Queries of a block: the scores of 256 keys then take 32 KiB.</summary>
     private const int QueryBlock = 32;
 
-    private readonly int _tokens, _heads, _kvHeads, _width, _qkvWidth;
+    private readonly int _tokens, _apart, _rest, _heads, _kvHeads, _width, _qkvWidth;
     private readonly float _scale;
     private readonly RotaryRows _rotary;
     private readonly DropMask _drop;
@@ -35,9 +35,14 @@ internal sealed unsafe partial class AttentionKernel<L>
     /// <param name="drop">Dropout of attention weights.</param>
     /// <param name="firsts">Tokens at the beginning of each image that are padding, [B]: they see themselves alone, and nothing else sees them. Null:
     /// none.</param>
-    public AttentionKernel(int tokens, int heads, int kvHeads, int width, RotaryRows rotary, DropMask drop, int[]? firsts = null)
+    /// <param name="conditionRows">Leading tokens whose rotary factors are zero and that become one key; 1: each is a key of its own, which gives the
+    /// same and takes longer. With dropout of attention weights, which drops them one by one, that is always done.</param>
+    public AttentionKernel(
+        int tokens, int heads, int kvHeads, int width, RotaryRows rotary, DropMask drop, int[]? firsts = null, int conditionRows = 1)
     {
         _firsts = firsts;
+        _apart = drop.IsActive ? 0 : conditionRows - 1;
+        _rest = tokens - _apart;
         (_tokens, _heads, _kvHeads, _width, _rotary, _drop) = (tokens, heads, kvHeads, width, rotary, drop);
         _qkvWidth = (heads + (2 * kvHeads)) * width;
         _scale = (float)(1 / Math.Sqrt(width));
@@ -49,7 +54,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     /// <param name="logSums">Logarithm of each row's sum of exponentials, [B, H, N], for the backward pass.</param>
     public void Forward<T>(int batch, T* qkv, T* mixed, float* logSums)
         where T : unmanaged, IElement<T>
-        => ParallelRows.Run(batch * _kvHeads, (long)_tokens * (_tokens + _width), (first, end) =>
+        => ParallelRows.Run(batch * _kvHeads, (long)_rest * (_rest + _width), (first, end) =>
         {
             for (var item = first; item < end; item++)
             {
@@ -60,18 +65,19 @@ internal sealed unsafe partial class AttentionKernel<L>
     private void ForwardHeads<T>(int image, int kvHead, T* qkv, T* mixed, float* logSums)
         where T : unmanaged, IElement<T>
     {
-        var room = new AttentionScratch(_tokens, QueryBlock, _width);
-        var rows = qkv + ((long)image * _tokens * _qkvWidth);
+        var room = new AttentionScratch(_rest, QueryBlock, _width);
+        var rows = qkv + ((((long)image * _tokens) + _apart) * _qkvWidth);
         Keys(rows, kvHead, room);
         Values(rows, kvHead, room.Values);
+        MeanValues(image, kvHead, rows, mixed, room.Values);
         var inverses = stackalloc float[QueryBlock];
         for (var head = kvHead * (_heads / _kvHeads); head < (kvHead + 1) * (_heads / _kvHeads); head++)
         {
-            var sums = logSums + ((((long)image * _heads) + head) * _tokens);
-            for (var start = 0; start < _tokens; start += QueryBlock)
+            var sums = logSums + ((((long)image * _heads) + head) * _tokens) + _apart;
+            for (var start = 0; start < _rest; start += QueryBlock)
             {
-                var (count, seen) = (Math.Min(QueryBlock, _tokens - start), Math.Min(start + QueryBlock, _tokens));
-                Scores(rows, head, start, count, seen, room);                                                   // [Q, S]
+                var (count, seen) = (Math.Min(QueryBlock, _rest - start), Math.Min(start + QueryBlock, _rest));
+                Scores(image, rows, head, start, count, seen, room);                                            // [Q, S]
                 for (var i = 0; i < count; i++)
                 {
                     Prefetch(rows + ((long)(start + i) * _qkvWidth), head + 1);
@@ -83,23 +89,24 @@ internal sealed unsafe partial class AttentionKernel<L>
                 for (var i = 0; i < count; i++)
                 {
                     Copy(0, _width, (Fp32*)(room.Mixed + (i * _width)), inverses[i],
-                        mixed + ((((long)image * _tokens) + start + i) * _heads * _width) + (head * _width));
+                        mixed + ((((long)image * _tokens) + _apart + start + i) * _heads * _width) + (head * _width));
                 }
             }
         }
     }
 
     /// <summary>Rotated, scaled queries of a block and their products with the keys they may see.</summary>
-    private void Scores<T>(T* rows, int head, int start, int count, int seen, AttentionScratch room)
+    private void Scores<T>(int image, T* rows, int head, int start, int count, int seen, AttentionScratch room)
         where T : unmanaged, IElement<T>
     {
         for (var i = 0; i < count; i++)
         {
             _rotary.Rotate<T, Fp32, L>(
-                start + i, rows + ((long)(start + i) * _qkvWidth) + (head * _width), (Fp32*)(room.Queries + (i * _width)), _scale, 1);
+                _apart + start + i, rows + ((long)(start + i) * _qkvWidth) + (head * _width), (Fp32*)(room.Queries + (i * _width)), _scale, 1);
         }
 
         SmallGemm<L>.Multiply((count, seen, _width), room.Queries, _width, 1, room.KeysTransposed, room.Stride, room.Scores, room.Stride, false);
+        WeighPrompt(image, start, count, room);
     }
 
     /// <summary>Calls for what the next head will read of a token: its rows lie too far apart for the processor to foresee.</summary>
@@ -135,10 +142,10 @@ internal sealed unsafe partial class AttentionKernel<L>
     private void Keys<T>(T* rows, int kvHead, AttentionScratch room)
         where T : unmanaged, IElement<T>
     {
-        for (var token = 0; token < _tokens; token++)
+        for (var token = 0; token < _rest; token++)
         {
             _rotary.Rotate<T, Fp32, L>(
-                token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Fp32*)(room.Keys + (token * _width)), 1, 1);
+                _apart + token, rows + ((long)token * _qkvWidth) + ((_heads + kvHead) * _width), (Fp32*)(room.Keys + (token * _width)), 1, 1);
         }
 
         Transpose(room.Keys, room.KeysTransposed, room.Stride);
@@ -147,7 +154,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     private void Values<T>(T* rows, int kvHead, float* values)
         where T : unmanaged, IElement<T>
     {
-        for (var token = 0; token < _tokens; token++)
+        for (var token = 0; token < _rest; token++)
         {
             Copy(0, _width, rows + ((long)token * _qkvWidth) + ((_heads + _kvHeads + kvHead) * _width), 1, (Fp32*)(values + (token * _width)));
         }
@@ -156,7 +163,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Transpose(float* from, float* to, int stride)
     {
-        var whole = Sse.IsSupported && _width % 4 == 0 ? _tokens & ~3 : 0;
+        var whole = Sse.IsSupported && _width % 4 == 0 ? _rest & ~3 : 0;
         for (var token = 0; token < whole; token += 4)
         {
             for (var d = 0; d < _width; d += 4)
@@ -174,7 +181,7 @@ internal sealed unsafe partial class AttentionKernel<L>
             }
         }
 
-        for (var token = whole; token < _tokens; token++)
+        for (var token = whole; token < _rest; token++)
         {
             for (var d = 0; d < _width; d++)
             {
@@ -184,7 +191,7 @@ internal sealed unsafe partial class AttentionKernel<L>
     }
 
     /// <summary>Keys at the beginning that a query does not see.</summary>
-    private int Hidden(int image, int query) => _firsts is null ? 0 : Math.Min(_firsts[image], query);
+    private int Hidden(int image, int query) => _firsts is null || _apart > 0 ? 0 : Math.Min(_firsts[image], query);
 
     /// <summary>exp(score - maximum) of scores [<paramref name="hidden"/>, <paramref name="visible"/>), zeros around them up to
     /// <paramref name="seen"/>.</summary>

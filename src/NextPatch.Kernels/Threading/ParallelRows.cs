@@ -28,11 +28,16 @@ internal static unsafe class ParallelRows
     /// </summary>
     public static nint OpenMpParallel { get; set; }
 
-    /// <param name="rows">Number of rows.</param>
+    /// <param name="rows">Number of rows; of none nothing is called.</param>
     /// <param name="elementsPerRow">Cost of one.</param>
     /// <param name="part">Does rows [first, end).</param>
     public static void Run(int rows, long elementsPerRow, Action<int, int> part)
     {
+        if (rows == 0)
+        {
+            return;
+        }
+
         var threads = CountThreads();
         var most = elementsPerRow < LongRow ? Math.Min(rows, threads * PartsPerThread) : rows;
         var parts = (int)Math.Clamp(rows * elementsPerRow / ElementsPerPart, 1, most);

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using NextPatch.Core;
 using NextPatch.Core.Tensors;
 
@@ -69,6 +70,30 @@ internal sealed record T5Config(
             return config;
         }
     }
+
+    /// <summary>Looks up the rows of tokens.</summary>
+    /// <param name="embedding">In float32; read row by row.</param>
+    /// <param name="texts">Token ids.</param>
+    /// <param name="rows">Receives [R, D].</param>
+    /// <exception cref="NextPatchException">An id lies beyond the vocabulary.</exception>
+    public void Embed(StoredTensor embedding, IEnumerable<int[]> texts, Span<float> rows)
+    {
+        foreach (var (row, id) in texts.SelectMany(ids => ids).Index())
+        {
+            if ((uint)id >= (uint)VocabularySize)
+            {
+                throw new NextPatchException(
+                    $"Token {id} lies beyond the encoder's {VocabularySize} rows; the SentencePiece model belongs to another encoder.");
+            }
+
+            embedding.CopyTo((long)id * Width * sizeof(float), MemoryMarshal.AsBytes(rows.Slice(row * Width, Width)));
+        }
+    }
+
+    /// <summary>The same features, when all are numbers.</summary>
+    /// <exception cref="NextPatchException">They are not.</exception>
+    public static float[] Finite(float[] features) => Array.TrueForAll(features, float.IsFinite) ? features : throw new NextPatchException(
+        "The text encoder gives numbers that are not finite; its weights are damaged. Fetch them again.");
 
     /// <summary>Shapes by name, the embedding aside.</summary>
     public Dictionary<string, long[]> Shapes()

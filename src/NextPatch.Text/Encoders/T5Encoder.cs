@@ -12,7 +12,7 @@ namespace NextPatch.Text.Encoders;
 /// Texts lie one behind the other without padding, so that a text's features do not depend on what it is encoded with. Attention is not divided by
 /// the root of the head's width; the bias table of block 0 serves all blocks. One caller at a time.
 /// </remarks>
-internal sealed unsafe class T5Encoder
+internal sealed unsafe class T5Encoder : IT5Encoder
 {
     private const float Epsilon = 1e-6f;
 
@@ -39,13 +39,13 @@ internal sealed unsafe class T5Encoder
             new T5Matrix(tensors[T5Config.Ffn(i, "wo")])))];
     }
 
+    /// <inheritdoc/>
     public T5Config Config { get; }
 
-    /// <summary>The features of texts.</summary>
-    /// <param name="texts">Token ids, each text at least one.</param>
-    /// <param name="cancellation">Stops between blocks.</param>
-    /// <returns>[R, D], the texts one behind the other.</returns>
-    /// <exception cref="NextPatchException">An id lies beyond the vocabulary, or the weights give no finite numbers.</exception>
+    /// <inheritdoc/>
+    public string Engine => "cpu";
+
+    /// <inheritdoc/>
     public float[] Encode(IReadOnlyList<int[]> texts, CancellationToken cancellation = default)
     {
         var starts = new int[texts.Count + 1];
@@ -55,10 +55,15 @@ internal sealed unsafe class T5Encoder
         }
 
         var rows = starts[^1];
+        if (rows == 0)
+        {
+            return []; // lines without a caption have no tokens
+        }
+
         float[] stream = Rows(rows, Config.Width), normed = Rows(rows, Config.Width), joined = Rows(rows, Config.InnerWidth);
         float[][] parts = [Rows(rows, Config.InnerWidth), Rows(rows, Config.InnerWidth), Rows(rows, Config.InnerWidth)];
         float[] hidden = Rows(rows, Config.FfnWidth), gate = Rows(_blocks[0].Up is null ? 0 : rows, Config.FfnWidth);
-        Embed(texts, stream);
+        Config.Embed(_embedding, texts, stream);
         foreach (var block in _blocks)
         {
             cancellation.ThrowIfCancellationRequested();
@@ -79,24 +84,11 @@ internal sealed unsafe class T5Encoder
         }
 
         Norm(rows, stream, _finalNorm, normed);
-        return Array.TrueForAll(normed, float.IsFinite) ? normed : throw new NextPatchException(
-            "The text encoder gives numbers that are not finite; its weights are damaged. Fetch them again.");
+        return T5Config.Finite(normed);
     }
 
-    private void Embed(IReadOnlyList<int[]> texts, float[] stream)
+    public void Dispose()
     {
-        var row = 0;
-        foreach (var id in texts.SelectMany(ids => ids))
-        {
-            if ((uint)id >= (uint)Config.VocabularySize)
-            {
-                throw new NextPatchException(
-                    $"Token {id} lies beyond the encoder's {Config.VocabularySize} rows; the SentencePiece model belongs to another encoder.");
-            }
-
-            _embedding.CopyTo(
-                (long)id * Config.Width * sizeof(float), MemoryMarshal.AsBytes(stream.AsSpan(row++ * Config.Width, Config.Width)));
-        }
     }
 
     /// <summary>T5's norm: no mean is taken away and nothing added.</summary>

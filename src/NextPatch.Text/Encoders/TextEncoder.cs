@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Tensors;
 using NextPatch.Text.Tokens;
 
 namespace NextPatch.Text.Encoders;
@@ -10,11 +11,11 @@ internal sealed class TextEncoder : IDisposable
     /// <summary>What a path may be instead: the encoder that needs no file.</summary>
     public const string Formula = "formula";
 
-    private readonly T5Encoder _encoder;
+    private readonly IT5Encoder _encoder;
     private readonly ITokenizer _tokenizer;
     private readonly WeightsFile? _weights;
 
-    private TextEncoder(T5Encoder encoder, ITokenizer tokenizer, WeightsFile? weights, string name, string hash)
+    private TextEncoder(IT5Encoder encoder, ITokenizer tokenizer, WeightsFile? weights, string name, string hash)
     {
         (_encoder, _tokenizer, _weights, Name, Hash) = (encoder, tokenizer, weights, name, hash);
         if (tokenizer.VocabularySize > encoder.Config.VocabularySize)
@@ -45,19 +46,26 @@ internal sealed class TextEncoder : IDisposable
     /// <summary>Numbers per token.</summary>
     public int Width => _encoder.Config.Width;
 
+    /// <inheritdoc cref="IT5Encoder.Engine"/>
+    public string Engine => _encoder.Engine;
+
     /// <summary>Whether nothing was ever learned.</summary>
     public bool IsFormula => _weights is null;
 
     /// <param name="encoder">Weights of a T5 (file, shards' index or folder), or <see cref="Formula"/>.</param>
     /// <param name="tokenizer">The SentencePiece model; null for spiece.model beside the weights.</param>
     /// <param name="cancellation">Stops hashing.</param>
+    /// <param name="engine">Makes what computes of weights and the name of their file; null for <see cref="T5Encoder"/>.</param>
     /// <exception cref="NextPatchException">Something is missing, damaged or does not fit.</exception>
-    public static TextEncoder Open(string encoder, string? tokenizer = null, CancellationToken cancellation = default)
+    public static TextEncoder Open(
+        string encoder, string? tokenizer = null, CancellationToken cancellation = default,
+        Func<IReadOnlyDictionary<string, StoredTensor>, string, IT5Encoder>? engine = null)
     {
+        engine ??= (tensors, source) => new T5Encoder(tensors, source);
         if (encoder == Formula)
         {
             return tokenizer is null
-                ? new TextEncoder(new T5Encoder(FormulaText.Tensors(), Formula), new FormulaTokenizer(), null, FormulaText.Name, FormulaText.Name)
+                ? new TextEncoder(engine(FormulaText.Tensors(), Formula), new FormulaTokenizer(), null, FormulaText.Name, FormulaText.Name)
                 : throw new ConfigException("The encoder by formula has words of its own: leave Tokenizer out.") { Settings = ["Tokenizer"] };
         }
 
@@ -73,7 +81,7 @@ internal sealed class TextEncoder : IDisposable
             }
 
             return new TextEncoder(
-                new T5Encoder(weights.Tensors, weights.Path), UnigramTokenizer.Open(tokenizer), weights, System.IO.Path.GetFileName(weights.Path),
+                engine(weights.Tensors, weights.Path), UnigramTokenizer.Open(tokenizer), weights, System.IO.Path.GetFileName(weights.Path),
                 FileHash.ComputeForWeights(weights.Path, cancellation))
             {
                 Path = System.IO.Path.GetFullPath(encoder), TokenizerPath = System.IO.Path.GetFullPath(tokenizer),
@@ -97,8 +105,12 @@ internal sealed class TextEncoder : IDisposable
         return isCut ? [.. ids[..(mostTokens - 1)], ids[^1]] : ids;
     }
 
-    /// <inheritdoc cref="T5Encoder.Encode"/>
+    /// <inheritdoc cref="IT5Encoder.Encode"/>
     public float[] Encode(IReadOnlyList<int[]> texts, CancellationToken cancellation = default) => _encoder.Encode(texts, cancellation);
 
-    public void Dispose() => _weights?.Dispose();
+    public void Dispose()
+    {
+        _encoder.Dispose();
+        _weights?.Dispose();
+    }
 }

@@ -25,8 +25,9 @@ internal static class TextEncoding
     /// <exception cref="NextPatchException">Something is missing, damaged or does not fit; the folder holds features of other settings.</exception>
     public static TextEncodingResult Run(TextEncodingOptions options, IProgress<int>? progress, CancellationToken cancellation)
     {
+        RequireAny(options);
         var captions = CaptionFile.Read(options.Captions, options.CaptionIndex);
-        using var encoder = TextEncoder.Open(options.Encoder, options.Tokenizer, cancellation);
+        using var encoder = TextEncoder.Open(options.Encoder, options.Tokenizer, cancellation, options.Engine);
         Directory.CreateDirectory(options.Output);
         using var folder = FolderLock.Take(options.Output, "encoding.lock", leavesNothing: true);
         var settings = Settings(options, encoder, cancellation);
@@ -61,6 +62,25 @@ internal static class TextEncoding
         progress?.Report(result.Count);
         AtomicFile.WriteText(Path.Combine(options.Output, SettingsFile), Json(settings, encoder, result));
         return result;
+    }
+
+    private static void RequireAny(TextEncodingOptions options)
+    {
+        var reasons = new SortedDictionary<string, int>(StringComparer.Ordinal);
+        foreach (var caption in CaptionFile.Read(options.Captions, options.CaptionIndex))
+        {
+            if (caption.Problem is not { } problem)
+            {
+                return;
+            }
+
+            reasons[problem] = reasons.GetValueOrDefault(problem) + 1;
+        }
+
+        throw new NextPatchException(
+            $"'{options.Captions}' holds no caption that can be used{(reasons.Count == 0 ? ""
+                : $" ({string.Join(", ", reasons.Select(r => $"{r.Key}: {r.Value} lines"))})")}. A caption is called "
+            + $"{string.Join(", ", ListColumns.Captions)}: a text, or a list of texts.");
     }
 
     private static (ulong Hash, int[] Tokens) Prepare(Caption caption, TextEncodingOptions options, TextEncoder encoder, TextEncodingResult result)
@@ -111,6 +131,7 @@ internal static class TextEncoding
         ["maxTokens"] = options.MaxTokens,
         ["layout"] = options.Layout == FeatureLayout.Store ? "store" : "published",
         ["encoder"] = encoder.Name,
+        ["engine"] = encoder.Engine == "cpu" ? null : encoder.Engine,
         ["encoderHash"] = encoder.Hash,
         ["tokenizerHash"] = encoder.TokenizerHash,
         ["width"] = encoder.Width,

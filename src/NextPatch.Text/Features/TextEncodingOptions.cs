@@ -1,3 +1,6 @@
+using NextPatch.Core.Tensors;
+using NextPatch.Text.Encoders;
+
 namespace NextPatch.Text.Features;
 
 /// <summary>What <see cref="TextEncoding"/> does.</summary>
@@ -11,6 +14,9 @@ internal sealed record TextEncodingOptions
 
     /// <summary>The SentencePiece model; null for the one beside the weights.</summary>
     public string? Tokenizer { get; init; }
+
+    /// <summary>What computes; null: C# alone.</summary>
+    public Func<IReadOnlyDictionary<string, StoredTensor>, string, IT5Encoder>? Engine { get; init; }
 
     /// <summary>Folder; is made.</summary>
     public required string Output { get; init; }

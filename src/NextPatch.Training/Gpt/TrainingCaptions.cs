@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Data.Codes;
 using NextPatch.Text.Features;
 using NextPatch.Torch.Gpt;
@@ -112,6 +113,22 @@ internal sealed class TrainingCaptions : IDisposable
         }
 
         return new CaptionBatch(features, lengths, isDropped);
+    }
+
+    /// <summary>Captions to draw images of while the run goes on: of held-out images first, then, spread evenly, of those that are trained on.</summary>
+    /// <param name="most">How many, where there are as many.</param>
+    public IReadOnlyList<PromptFeatures> Prompts(int most)
+    {
+        var heldOut = _heldOut.Take(most).ToList();
+        var others = Math.Min(most - heldOut.Count, _training.Length);
+        var spread = Enumerable.Range(0, others).Select(i => _training[(int)((long)i * _training.Length / others)]);
+        return [.. heldOut.Concat(spread).Select(image =>
+        {
+            var (line, length) = (_store.CaptionLine(image), Length(LargestSetOf(image), image));
+            var features = new float[length * Width];
+            _sets[LargestSetOf(image)].Features.Read(line, features);
+            return new PromptFeatures($"caption {line + 1}", features, Width);
+        })];
     }
 
     public void Dispose()

@@ -45,6 +45,18 @@ public sealed class BenchCommandTests
     }
 
     [Fact]
+    public async Task Captions_as_one_key_stand_beside_a_key_for_each_row_and_all_published_rows()
+    {
+        var result = await CommandLine.RunAsync([.. Tiny, "--json", "--rounds", "1", "--patch-sides", "1,2", "--caption-tokens", "5"]);
+        Assert.True(result.ExitCode == 0, result.Error);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        Assert.Equal(
+            from side in (int[])[1, 2] from what in (string[])["step", "oneKey"] from kind in (string[])["median", "min"]
+            select $"caption.p{side}.{what}.{kind}", figures.Keys);
+        Assert.All(figures.Values, f => Assert.True(f.GetProperty("value").GetDouble() > 0 && f.GetProperty("baseline").GetDouble() > 0));
+    }
+
+    [Fact]
     public async Task Precisions_of_other_machines_are_refused()
     {
         var result = await CommandLine.RunAsync([.. Tiny, "--precision", "fp16"]);
@@ -94,6 +106,19 @@ public sealed class BenchCommandTests
         Assert.True(figures["decode.int8.1.code"].GetProperty("floorShare").GetDouble() > 0);
         Assert.True(figures["tokenizer.encode"].GetProperty("floorShare").GetDouble() > 0);
         Assert.Equal(2, (await CommandLine.RunAsync("bench", "decode", "--images", "0")).ExitCode);
+    }
+
+    [Fact]
+    public async Task Prompts_as_one_position_stand_beside_every_row()
+    {
+        var result = await CommandLine.RunAsync(
+            "bench", "decode", "--preset", "tiny", "--images", "1", "--codes", "1", "--rounds", "1", "--prompt-tokens", "5", "--precision", "int8",
+            "--json");
+        Assert.True(result.ExitCode == 0, result.Error);
+        var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
+        Assert.Equal(["prompt.int8.1.code", "prompt.int8.1.prefill"], figures.Keys);
+        Assert.All(figures.Values, f => Assert.True(f.GetProperty("value").GetDouble() > 0 && f.GetProperty("baseline").GetDouble() > 0));
+        Assert.True(figures["prompt.int8.1.code"].GetProperty("floorShare").GetDouble() > 0);
     }
 
     [Fact]

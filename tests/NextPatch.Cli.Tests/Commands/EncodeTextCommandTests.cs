@@ -1,3 +1,5 @@
+using NextPatch.Text.Features;
+
 namespace NextPatch.Cli.Tests.Commands;
 
 public sealed class EncodeTextCommandTests : IDisposable
@@ -24,6 +26,28 @@ public sealed class EncodeTextCommandTests : IDisposable
         Assert.True(File.Exists(_folder["out/c/0.npy"]));
         Assert.Equal((3, 2, 128), (json.Json.GetProperty("count").GetInt32(), json.Json.GetProperty("encoded").GetInt32(),
             json.Json.GetProperty("width").GetInt32()));
+    }
+
+    [Fact]
+    public async Task Both_engines_encode_and_do_not_mix_in_a_folder()
+    {
+        await File.WriteAllTextAsync(_folder["c.txt"], "a red star");
+        foreach (var engine in (string[])["cpu", "torch"])
+        {
+            Assert.Equal(0, (await CommandLine.RunAsync(
+                "encode-text", "--captions", _folder["c.txt"], "--encoder", "formula", "--output", _folder[engine], "--engine", engine)).ExitCode);
+        }
+
+        using var cpu = FeatureStore.Open(_folder["cpu"]);
+        using var torch = FeatureStore.Open(_folder["torch"]);
+        var (expected, actual) = (new float[4 * 128], new float[4 * 128]);
+        cpu.Read(0, expected);
+        torch.Read(0, actual);
+        Assert.All(expected.Zip(actual), p => Assert.Equal(p.First, p.Second, 2e-5f));
+        var mixed = await CommandLine.RunAsync(
+            "encode-text", "--captions", _folder["c.txt"], "--encoder", "formula", "--output", _folder["torch"]);
+        Assert.Equal(2, mixed.ExitCode);
+        Assert.Contains("engine was torch", mixed.Error, StringComparison.Ordinal);
     }
 
     [Theory]

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.IO.Compression;
 using System.Security.Cryptography;
 using System.Text;
@@ -80,15 +81,60 @@ public sealed class ClipTests : IDisposable
     [Fact]
     public void The_published_packed_list_is_read_and_a_damaged_one_refused()
     {
-        var path = _folder["bpe_simple_vocab_16e6.txt.gz"];
-        using (var packed = new GZipStream(File.Create(path), CompressionLevel.Fastest))
-        {
-            packed.Write(Encoding.UTF8.GetBytes(string.Join('\n', Merges) + "\nmore than the weights have"));
-        }
+        var path = WriteMerges("bpe_simple_vocab_16e6.txt.gz", string.Join('\n', Merges) + "\nmore than the weights have");
 
         Assert.Equal([512 + 3], ClipTokenizer.Open(path, 512 + 11).Encode("photo"));
         File.WriteAllBytes(path, [31, 139, 8, 0, 1, 2, 3]);
         Assert.Throws<DataFormatException>(() => ClipTokenizer.Open(path, 512 + 11));
+    }
+
+    [Theory]
+    [InlineData("merges.txt")]
+    [InlineData("bpe_simple_vocab_16e6.txt.gz")]
+    public void Changed_lists_of_merges_are_read_or_refused(string name)
+    {
+        WriteMerges(name, string.Join('\n', Merges));
+        HostileBytes.Read(_folder[name], () =>
+        {
+            var tokenizer = ClipTokenizer.Open(_folder[name], 512 + 11);
+            Assert.All(tokenizer.Encode("a photo of an abc"), id => Assert.InRange(id, 0, tokenizer.Begin - 1));
+        });
+    }
+
+    /// <summary>A megabyte that unpacks to gigabytes of one line must not be unpacked whole.</summary>
+    [Fact]
+    public void A_packed_list_of_one_endless_line_is_refused_in_little_memory()
+    {
+        const string Name = "bpe_simple_vocab_16e6.txt.gz";
+        using (var packed = new GZipStream(File.Create(_folder[Name]), CompressionLevel.Fastest))
+        {
+            var blanks = new byte[1 << 20];
+            Array.Fill(blanks, (byte)'a');
+            for (var i = 0; i < 300; i++)
+            {
+                packed.Write(blanks);
+            }
+        }
+
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        Assert.Throws<DataFormatException>(() => ClipTokenizer.Open(_folder[Name], 512 + 11));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 50_000_000);
+    }
+
+    /// <summary>Only 77 ids are read of a prompt; the rest must not cost the square of its length.</summary>
+    [Fact]
+    public void A_prompt_of_ten_megabytes_is_cut_at_once()
+    {
+        var random = new Random(1);
+        var word = string.Concat(Enumerable.Range(0, 10_000_000).Select(_ => (char)('a' + random.Next(26))));
+        var letters = Enumerable.Range('a', 26).Select(c => (char)c).ToList();
+        var pairs = letters.SelectMany(a => letters.Select(b => $"{a} {b}"));
+        var tokenizer = ClipTokenizer.Open(WriteMerges("merges.txt", "#version\n" + string.Join('\n', pairs)), 512 + 676 + 2);
+        var start = Stopwatch.GetTimestamp();
+        var ids = tokenizer.Encode(word, 77, out var isCut);
+        Assert.True(isCut);
+        Assert.Equal(77, ids.Length);
+        Assert.True(Stopwatch.GetElapsedTime(start) < TimeSpan.FromSeconds(30));
     }
 
     /// <summary>Bytes of Pillow 9.4 and NumPy 1.24 for the same pixels (torchvision's crop and conversions written out).</summary>
@@ -192,6 +238,14 @@ public sealed class ClipTests : IDisposable
     {
         FormulaNetworks.Save(_folder["clip.safetensors"], ClipFormula.Tensors());
         File.WriteAllLines(_folder["merges.txt"], Merges);
+    }
+
+    private string WriteMerges(string name, string lines)
+    {
+        using Stream file = File.Create(_folder[name]);
+        using var packed = name.EndsWith(".gz", StringComparison.Ordinal) ? new GZipStream(file, CompressionLevel.Fastest) : file;
+        packed.Write(Encoding.UTF8.GetBytes(lines));
+        return _folder[name];
     }
 
     private ClipTokenizer Tokenizer()

@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Text.Captions;
 using NextPatch.Text.Encoders;
 using NextPatch.Text.Tokens;
+using NextPatch.Torch.Text;
 
 namespace NextPatch.Goldens.Cases;
 
@@ -39,7 +40,8 @@ internal static class TextCases
     {
         var arrays = run.Golden.Arrays();
         using var weights = WeightsFile.Open(run.Golden.PathOf(run.Golden.FileEnding(".pt")));
-        var encoder = new T5Encoder(weights.Tensors, weights.Path);
+        using var encoder = new T5Encoder(weights.Tensors, weights.Path);
+        using var torch = new TorchT5Encoder(weights.Tensors, weights.Path);
         run.Same("gated", encoder.Config.IsGated, (bool)run.Golden.Config["is_gated_act"]!);
         run.Same("layers", encoder.Config.LayerCount, (int)run.Golden.Config["num_layers"]!);
         run.Same("heads", encoder.Config.HeadCount, (int)run.Golden.Config["num_heads"]!);
@@ -49,16 +51,18 @@ internal static class TextCases
         var (texts, length, width) = ((int)ids.Shape[0], (int)ids.Shape[1], encoder.Config.Width);
         var real = Enumerable.Range(0, texts).Select(
             i => ids.ToDoubles().Skip(i * length).Take((int)mask.Skip(i * length).Take(length).Sum()).Select(id => (int)id).ToArray()).ToArray();
-        var features = encoder.Encode(real);
         var expected = new List<double>();
         for (var i = 0; i < texts; i++)
         {
             expected.AddRange(golden.ToDoubles().Skip(i * length * width).Take(real[i].Length * width));
         }
 
-        run.Close(
-            "last_hidden_state", [.. features.Select(f => (double)f)], [.. expected], [features.Length / width, width],
-            run.Golden.Tolerance("last_hidden_state"));
+        foreach (var engine in (IT5Encoder[])[encoder, torch])
+        {
+            run.Close(
+                $"last_hidden_state, {engine.Engine}", [.. engine.Encode(real).Select(f => (double)f)], [.. expected],
+                [expected.Count / width, width], run.Golden.Tolerance("last_hidden_state"));
+        }
     }
 
     private static IEnumerable<JsonNode> Items(CaseRun run) => run.Golden.Json(run.Golden.FileEnding(".json"))["items"]!.AsArray().Select(i => i!);

@@ -39,6 +39,19 @@ public sealed class TextEncodingTests : IDisposable
             StringComparison.Ordinal));
     }
 
+    [Fact]
+    public void A_file_without_a_usable_caption_is_refused_and_its_folder_stays_free()
+    {
+        Lines("c.jsonl", "", """{"words": "a star"}""", """{"text": []}""");
+
+        var message = Assert.Throws<NextPatchException>(() => Run("c.jsonl", "out")).Message;
+
+        Assert.Contains("blank line: 1 lines, no caption: 1 lines, no caption of that index: 1 lines", message, StringComparison.Ordinal);
+        Lines("c.jsonl", [.. Enumerable.Repeat("", 600), """{"captions": ["a star", "a red star"]}"""]); // more blank lines than are encoded at once
+        var result = Run("c.jsonl", "out");
+        Assert.Equal((601, 1, 3), (result.Count, result.Encoded, result.Tokens));
+    }
+
     [Theory]
     [InlineData("Store")]
     [InlineData("Published")]

@@ -189,6 +189,36 @@ public sealed unsafe class KernelTests
         AssertTwins(Run<Simd1>, Run<Simd8>, Run<Simd16>);
     }
 
+    /// <summary>Captions of all rows, of some and of one, and a caption without a token, whose last row sees itself alone.</summary>
+    [Theory]
+    [InlineData(12, 1)]
+    [InlineData(64, 2)]
+    public void Condition_rows_as_one_key_equal_a_key_for_each(int width, int kvHeads)
+    {
+        const int tokens = 45, heads = 2, conditions = 9;
+        int[] firsts = [0, 5, conditions - 1, conditions];
+        var table = Values(tokens * width, 4);
+        table.AsSpan(0, conditions * width).Clear();
+        var rotary = new RotaryRows(table, width);
+        float[][] Run<L>(int conditionRows)
+            where L : unmanaged, ISimd<L>
+        {
+            var kernel = new AttentionKernel<L>(tokens, heads, kvHeads, width, rotary, default, firsts, conditionRows);
+            var (qkv, mixed, gradient, sums) =
+                (Values(firsts.Length * tokens * (heads + (2 * kvHeads)) * width, 1), new float[firsts.Length * tokens * heads * width],
+                Values(firsts.Length * tokens * heads * width, 2), new float[firsts.Length * heads * tokens]);
+            fixed (float* pq = qkv, pm = mixed, pg = gradient, ps = sums)
+            {
+                kernel.Forward(firsts.Length, (Fp32*)pq, (Fp32*)pm, ps);
+                kernel.Backward(firsts.Length, (Fp32*)pq, (Fp32*)pg, ps);
+            }
+
+            return [mixed, qkv];
+        }
+
+        AssertTwins(() => Run<Simd1>(1), () => Run<Simd1>(conditions), () => Run<Simd8>(conditions), () => Run<Simd16>(conditions));
+    }
+
     private static float[] Values(int count, int seed)
         => [.. Enumerable.Range(0, count).Select(i => 2 * MathF.Sin((i * 12.9898f) + (seed * 78.233f)))];
 

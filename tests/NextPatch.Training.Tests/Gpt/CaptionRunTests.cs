@@ -196,6 +196,26 @@ public sealed class CaptionRunTests
         Assert.Contains("64 and 128 numbers per token", error.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Held_out_captions_are_drawn_first_then_those_of_all_images_that_are_trained_on()
+    {
+        using var folder = new TemporaryFolder();
+        var request = Request(folder);
+        using var store = CodeStore.Open(request.Codes);
+        using var captions = TrainingCaptions.Open(store, request.TextFeatures);
+        var heldOut = captions.HeldOut.Count;
+
+        Assert.Equal(captions.HeldOut.Take(2).Select(Name), captions.Prompts(2).Select(p => p.Text));
+        var prompts = captions.Prompts(heldOut + 2);
+        Assert.Equal(
+            captions.HeldOut.Append(captions.Training[0]).Append(captions.Training[captions.Training.Count / 2]).Select(Name),
+            prompts.Select(p => p.Text));
+        Assert.Equal(captions.Read([captions.Training[0]], null, [false]).Features, prompts[heldOut].Values.ToArray());
+        Assert.Equal(captions.HeldOut.Count + captions.Training.Count, captions.Prompts(1000).Count);
+
+        string Name(int image) => $"caption {store.CaptionLine(image) + 1}";
+    }
+
     /// <summary>40 images with codes and captions of three kinds.</summary>
     private static GptTrainingRequest Request(TemporaryFolder folder, StepImplementation step = StepImplementation.Fused)
     {

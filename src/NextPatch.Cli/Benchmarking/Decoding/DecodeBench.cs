@@ -19,7 +19,17 @@ namespace NextPatch.Cli.Benchmarking.Decoding;
 /// <param name="Codes">Positions measured, spread over an image; of each the fastest round counts.</param>
 /// <param name="Rounds">Repetitions.</param>
 /// <param name="WithBaseline">Whether the TorchSharp engine is measured beside.</param>
-internal sealed record DecodeBenchPlan(string Preset, IReadOnlyList<int> Images, int Codes, int Rounds, bool WithBaseline);
+/// <param name="Precision">The only one that codes are timed in; null: all.</param>
+internal sealed record DecodeBenchPlan(
+    string Preset, IReadOnlyList<int> Images, int Codes, int Rounds, bool WithBaseline, string? Precision = null)
+{
+    /// <summary>How weights are kept, by the names of <c>--precision</c>.</summary>
+    public static IReadOnlyList<(WeightStorage Storage, string Name)> AllStorages { get; } =
+        [(WeightStorage.Float32, "fp32"), (WeightStorage.BFloat16, "bf16"), (WeightStorage.Int8, "int8")];
+
+    /// <summary>Those that are timed.</summary>
+    public IEnumerable<(WeightStorage Storage, string Name)> Storages => AllStorages.Where(s => Precision is null || s.Name == Precision);
+}
 
 /// <summary>Times generation: codes, pixels, whole images. Engines take turns in every round, so that other work meets all alike.</summary>
 internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
@@ -34,10 +44,7 @@ internal sealed class DecodeBench(DecodeBenchPlan plan, Action<string> note)
         var state = FormulaWeights.Create(_config, ElementType.Float32).ToDictionary(p => p.Key, p => p.Value);
         using (var torch = plan.WithBaseline ? new TorchSteps(_config, state) : null)
         {
-            foreach (var (storage, name) in new[]
-            {
-                (WeightStorage.Float32, "fp32"), (WeightStorage.BFloat16, "bf16"), (WeightStorage.Int8, "int8"),
-            })
+            foreach (var (storage, name) in plan.Storages)
             {
                 MeasureCodes(state, storage, name, torch, cancellation);
             }

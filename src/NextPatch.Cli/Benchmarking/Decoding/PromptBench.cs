@@ -24,10 +24,7 @@ internal sealed class PromptBench(DecodeBenchPlan plan, int tokens, Action<strin
     {
         var state = FormulaWeights.Create(_config, ElementType.Float32).ToDictionary(p => p.Key, p => p.Value);
         var figures = new List<BenchFigure>();
-        foreach (var (storage, name) in new[]
-        {
-            (WeightStorage.Float32, "fp32"), (WeightStorage.BFloat16, "bf16"), (WeightStorage.Int8, "int8"),
-        })
+        foreach (var (storage, name) in plan.Storages)
         {
             foreach (var images in plan.Images)
             {
@@ -48,7 +45,7 @@ internal sealed class PromptBench(DecodeBenchPlan plan, int tokens, Action<strin
                 Add(figures, $"prompt.{name}.{images}.code", steps.Code, plainSteps.Code, floor / steps.Code);
                 Add(figures, $"prompt.{name}.{images}.prefill", steps.Prefill, plainSteps.Prefill, null);
                 note($"{name}, {images} images, {tokens} tokens: {steps.Code * 1e3:0.0} ms per code, {plainSteps.Code * 1e3:0.0} with every row of "
-                    + $"the prompt; {steps.Prefill * 1e3:0} ms before the first.");
+                    + $"the prompt; {steps.Prefill * 1e3:0} ms before the first; {bandwidth.BytesPerSecond / 1e9:0.0} GB/s read.");
             }
         }
 

@@ -28,16 +28,17 @@ internal sealed class FusedGpt : IGptPass
     /// <param name="grouping">Name of a linear grouping in <see cref="PatchGroupings"/>.</param>
     /// <param name="targetPower">See <see cref="PatchTargetWeights"/>.</param>
     /// <param name="position">Where rotary positions place a patch.</param>
+    /// <param name="isPlain">Each row of a caption is a key of its own in attention: the same, slower.</param>
     /// <exception cref="ConfigException">Another precision, or a grouping that is unknown or not linear.</exception>
     public FusedGpt(
         GptModel model, ComputePrecision precision = ComputePrecision.Fp32, bool recompute = false, string grouping = PatchGroupings.Mean,
-        double targetPower = 0, PatchPosition position = PatchPosition.Grid) => _pass = precision switch
+        double targetPower = 0, PatchPosition position = PatchPosition.Grid, bool isPlain = false) => _pass = precision switch
         {
             _ when !PatchGroupings.IsLinear(grouping) => throw new ConfigException(
                 $"The fused step computes groupings that are sums of embeddings with fixed factors; '{grouping}' is none, and needs the "
                 + "reference step."),
-            ComputePrecision.Fp32 => Create<Fp32>(model, recompute, new PatchObjective(grouping, targetPower, position)),
-            ComputePrecision.Bf16 => Create<Bf16>(model, recompute, new PatchObjective(grouping, targetPower, position)),
+            ComputePrecision.Fp32 => Create<Fp32>(model, recompute, new PatchObjective(grouping, targetPower, position), isPlain),
+            ComputePrecision.Bf16 => Create<Bf16>(model, recompute, new PatchObjective(grouping, targetPower, position), isPlain),
             _ => throw new ConfigException($"The processor computes in fp32 or bf16, not in {precision}."),
         };
 
@@ -81,9 +82,9 @@ internal sealed class FusedGpt : IGptPass
     /// <inheritdoc/>
     public void Dispose() => _pass.Dispose();
 
-    private static IFusedGptModel Create<T>(GptModel model, bool recompute, PatchObjective objective)
+    private static IFusedGptModel Create<T>(GptModel model, bool recompute, PatchObjective objective, bool isPlain)
         where T : unmanaged, IElement<T>
-        => Vector512.IsHardwareAccelerated ? new FusedGptModel<T, Simd16>(model, recompute, objective)
-            : Vector256.IsHardwareAccelerated ? new FusedGptModel<T, Simd8>(model, recompute, objective)
-            : new FusedGptModel<T, Simd1>(model, recompute, objective);
+        => Vector512.IsHardwareAccelerated ? new FusedGptModel<T, Simd16>(model, recompute, objective, isPlain)
+            : Vector256.IsHardwareAccelerated ? new FusedGptModel<T, Simd8>(model, recompute, objective, isPlain)
+            : new FusedGptModel<T, Simd1>(model, recompute, objective, isPlain);
 }

@@ -56,14 +56,16 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
     /// <param name="rotary">Factors of N tokens.</param>
     /// <param name="dropout">The pass's dropout.</param>
     /// <param name="firsts">Rows of each image that are padding, as of <see cref="AttentionKernel{L}"/>.</param>
+    /// <param name="conditionRows">Rows that become one key, as of <see cref="AttentionKernel{L}"/>.</param>
     /// <param name="isAgain">Whether the backward pass asks: the last product is then not needed.</param>
     public void Forward(
-        int images, int tokens, float* before, BranchDrop dropBefore, RotaryRows rotary, GptDropout dropout, int[]? firsts, bool isAgain = false)
+        int images, int tokens, float* before, BranchDrop dropBefore, RotaryRows rotary, GptDropout dropout, int[]? firsts, int conditionRows,
+        bool isAgain = false)
     {
         int rows = images * tokens, width = _config.Width;
         var input = (float*)Kept.Input.Address;
         _attention = new AttentionKernel<L>(
-            tokens, _config.HeadCount, _config.KvHeads, _config.HeadWidth, rotary, dropout.AttentionWeights(Layer), firsts);
+            tokens, _config.HeadCount, _config.KvHeads, _config.HeadWidth, rotary, dropout.AttentionWeights(Layer), firsts, conditionRows);
         NormKernel<L>.Forward(
             rows, width, before == null
             ? input

@@ -23,7 +23,7 @@ internal sealed unsafe partial class FusedGptModel<T, L> : IFusedGptModel
     private const long LogitsPerChunk = 1 << 24;
 
     private readonly GptModel _model;
-    private readonly bool _recompute;
+    private readonly bool _recompute, _isPlain;
     private readonly PatchObjective _objective;
     private readonly Dictionary<string, FusedParameter> _parameters;
     private readonly Workspace<T> _shared;
@@ -34,9 +34,9 @@ internal sealed unsafe partial class FusedGptModel<T, L> : IFusedGptModel
     private readonly Dictionary<(int Side, int ConditionRows), RotaryRows> _rotary = [];
     private PassState? _state;
 
-    public FusedGptModel(GptModel model, bool recompute, PatchObjective objective)
+    public FusedGptModel(GptModel model, bool recompute, PatchObjective objective, bool isPlain)
     {
-        (_model, _recompute, _objective) = (model, recompute, objective);
+        (_model, _recompute, _objective, _isPlain) = (model, recompute, objective, isPlain);
         var config = model.Config;
         // The embedding of captions, a small part of the work, is libtorch's, gradients included.
         _parameters = model.named_parameters().Where(p => !p.name.StartsWith("cls_embedding.cap_proj.", StringComparison.Ordinal))
@@ -129,7 +129,9 @@ internal sealed unsafe partial class FusedGptModel<T, L> : IFusedGptModel
         {
             if (_recompute && block != last)
             {
-                block.Forward(state.Labels.Length, state.Tokens, null, default, state.Rotary, state.Dropout, state.Captions?.Firsts, isAgain: true);
+                block.Forward(
+                    state.Labels.Length, state.Tokens, null, default, state.Rotary, state.Dropout, state.Captions?.Firsts, OneKey(state),
+                    isAgain: true);
             }
 
             block.Backward(state.Labels.Length, state.Tokens, state.Dropout, state.Add);
@@ -179,6 +181,9 @@ internal sealed unsafe partial class FusedGptModel<T, L> : IFusedGptModel
 
     private static long ChunkRows(long vocabulary, long rows) => Math.Clamp(LogitsPerChunk / vocabulary, 1, rows);
 
+    /// <summary>Condition rows that attention takes for one key.</summary>
+    private int OneKey(PassState state) => _isPlain ? 1 : state.Captions?.Count ?? 1;
+
     private void Tell(Action<string>? isDone, params ReadOnlySpan<string> prefixes)
     {
         if (isDone is null)
@@ -211,7 +216,7 @@ internal sealed unsafe partial class FusedGptModel<T, L> : IFusedGptModel
         {
             block.Forward(
                 state.Labels.Length, state.Tokens, before is null ? null : (float*)before.Kept.Middle.Address, BranchOf(before, state),
-                state.Rotary, state.Dropout, state.Captions?.Firsts);
+                state.Rotary, state.Dropout, state.Captions?.Firsts, OneKey(state));
             before = block;
         }
 
