@@ -37,7 +37,7 @@ internal sealed class RankOptions
         command.Add(_timeout);
     }
 
-    public bool Bf16Gradients(ParseResult parsed) => parsed.GetRequiredValue(_gradients) == Bf16;
+    public bool? Bf16Gradients(ParseResult parsed) => parsed.GetValue(_gradients) is { } type ? type == Bf16 : null;
 
     /// <summary>Joins the ranks that were started with this one, and shares the machine's processors with those that run on it.</summary>
     /// <param name="parsed">The command line.</param>

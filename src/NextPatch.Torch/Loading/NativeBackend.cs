@@ -66,6 +66,9 @@ public static partial class NativeBackend
     /// <summary>The folder libtorch was loaded from, or null before <see cref="EnsureLoaded"/>.</summary>
     public static string? LoadedFrom { get; private set; }
 
+    /// <summary>Whether it is the one for CUDA devices; false before <see cref="EnsureLoaded"/>.</summary>
+    internal static bool HasCuda => _loaded?.ContainsKey("torch_cuda") == true;
+
     /// <summary>Loads libtorch now.</summary>
     /// <exception cref="NextPatchException">
     /// It is missing or the system refuses it (the message has the system's own words), or the program runs another TorchSharp than ours.
@@ -157,9 +160,13 @@ public static partial class NativeBackend
                     + $"LibTorchSharp.");
         SetDefaults();
         var handles = new Dictionary<string, nint>();
-        foreach (var name in (string[])["c10", "torch_cpu", "torch", "LibTorchSharp"])
+        foreach (var name in (string[])["c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch", "LibTorchSharp"])
         {
-            var path = Find(place, name)!;
+            if (Find(place, name) is not { } path)
+            {
+                continue; // of libtorch for CUDA alone
+            }
+
             try
             {
                 handles[name] = NativeLibrary.Load(path);

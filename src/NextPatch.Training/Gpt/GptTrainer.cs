@@ -3,6 +3,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Ranks;
 using NextPatch.Training.Runs;
@@ -53,7 +54,8 @@ internal sealed partial class GptTrainer : TrainingRun
         _store = store;
         (_options, _ranks) = (options, options.Ranks);
         RunChecks.RequireFit(store, model, captions);
-        RunChecks.RequireStep(given, options.Recompute);
+        RunChecks.RequireStep(given, options.Device, _ranks.Size);
+        _ = TorchDevices.Open(options.Device); // what is not there is refused before anything is written
         _batches = new BatchSource(store, model, given.Seed, captions);
         _training = RunExtension.Apply(given, options, _batches.TrainingCount);
         config = _config = config with { Training = _training };
@@ -73,7 +75,13 @@ internal sealed partial class GptTrainer : TrainingRun
             }
 
             GptCheckpoint.Spread(_ranks, Model);
-            _trainer = new GptStep(Model, _training, _batches, options.Recompute, _ranks, options.Bf16Gradients);
+            TorchDevices.Move(Model, options.Device);
+            if (options.Tf32)
+            {
+                TorchDevices.AllowTf32();
+            }
+
+            _trainer = new GptStep(Model, _training, _batches, options.Recompute, _ranks, options.Bf16Gradients ?? false);
             _evaluation = new GptEvaluation(Model, _trainer, _batches, _training.MicroBatchFor(1), _ranks);
             if (GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer, _ranks) is { } state)
             {

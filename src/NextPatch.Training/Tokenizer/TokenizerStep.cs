@@ -40,10 +40,10 @@ internal sealed class TokenizerStep
         DiscriminatorOptimizer = discriminator is null ? null : new AdamW(discriminator.named_parameters(), config.Optimizer(hasAverage: false));
     }
 
-    public AdamW Optimizer { get; }
+    public IOptimizer Optimizer { get; }
 
     /// <summary>Null without a discriminator.</summary>
-    public AdamW? DiscriminatorOptimizer { get; }
+    public IOptimizer? DiscriminatorOptimizer { get; }
 
     /// <summary>Runs one step; changes nothing where <see cref="TokenizerStepResult.IsTaken"/> is false afterwards.</summary>
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>

@@ -14,7 +14,7 @@ internal sealed class TokenizerValidator : IDisposable
     private const int GridImages = 16;
 
     private readonly VqTokenizer _trained;
-    private readonly AdamW _optimizer;
+    private readonly IOptimizer _optimizer;
     private readonly TokenizerImages _images;
     private readonly VqTokenizer? _average;
     private byte[]? _judged;
@@ -22,7 +22,7 @@ internal sealed class TokenizerValidator : IDisposable
     /// <param name="trained">The weights that are trained; stay the caller's.</param>
     /// <param name="optimizer">Holds their average, or none.</param>
     /// <param name="images">Stay the caller's.</param>
-    public TokenizerValidator(VqTokenizer trained, AdamW optimizer, TokenizerImages images)
+    public TokenizerValidator(VqTokenizer trained, IOptimizer optimizer, TokenizerImages images)
     {
         (_trained, _optimizer, _images) = (trained, optimizer, images);
         _average = optimizer.HasAverage ? new VqTokenizer(trained.Config, seed: 0) : null;
