@@ -8,7 +8,10 @@ using NextPatch.Cli.Training;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Loading;
+using NextPatch.Torch.Patches;
+using NextPatch.Training.Gpt;
 using TorchSharp;
 
 namespace NextPatch.Cli.Commands;
@@ -43,6 +46,8 @@ internal static class BenchCommand
         var precision = PrecisionChoice.CreateOption();
         var recompute = new Option<bool>("--recompute") { Description = "Compute activations again in the backward pass instead of keeping them." };
         var noBaseline = new Option<bool>("--no-baseline") { Description = "Leave out the step written the published way: half the time." };
+        var device = DeviceOption.Create("On others than the processor the reference step is timed alone.");
+        var step = StepChoice.CreateOption();
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
             "train",
@@ -54,21 +59,27 @@ internal static class BenchCommand
               nextpatch bench train
               nextpatch bench train --preset L --images 2,8,32 --no-baseline
               nextpatch bench train --json > bench.json
+              nextpatch bench train --device cuda --preset L --images 64,256
             """)
-        { preset, grid, vocabulary, sides, images, precision, recompute, rounds, noBaseline, json };
+        { preset, grid, vocabulary, sides, images, precision, recompute, rounds, noBaseline, device, step, json };
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
             var terminal = Terminal.From(parsed);
             var shape = GptPresets.Get(parsed.GetRequiredValue(preset));
             var model = (shape with { GridSide = parsed.GetRequiredValue(grid), VocabularySize = parsed.GetRequiredValue(vocabulary) }).Validated();
-            var (chosen, reason) = PrecisionChoice.Choose(parsed.GetRequiredValue(precision), model);
+            var (place, asked) = (DeviceOption.Of(parsed, device), parsed.GetRequiredValue(precision));
+            var (chosen, reason) = TorchDevices.IsCpu(place) ? PrecisionChoice.Choose(asked, model) : DeviceOption.Precision(asked, place);
+            var implementation = StepChoice.Choose(parsed.GetRequiredValue(step), PatchGroupings.Mean, place, null, terminal.Log.WriteLine);
+            RunChecks.RequireStep(new TrainingConfig { StepImplementation = implementation, Precision = chosen }, place, ranks: 1);
             var plan = new TrainBenchPlan(
-                model, new TrainingConfig { Precision = chosen }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)),
+                model, new TrainingConfig { Precision = chosen, StepImplementation = implementation }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)),
                 parsed.GetValue(recompute), parsed.GetRequiredValue(rounds), !parsed.GetValue(noBaseline));
             terminal.Log.WriteLine(reason);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");
-            BenchFigure.Write(terminal, parsed.GetValue(json), new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation));
+            BenchFigure.Write(terminal, parsed.GetValue(json), TorchDevices.IsCpu(place)
+                ? new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation)
+                : new DeviceBench(plan, place, terminal.Log.WriteLine).Run(cancellation));
             return Task.FromResult(ExitCode.Success);
         });
         return command;

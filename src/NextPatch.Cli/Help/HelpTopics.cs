@@ -114,7 +114,7 @@ internal static class HelpTopics
         ["Several machines"] = ["--ranks", "--mpi-library", "--gradient-dtype", "--rank-timeout", "--shard"],
         ["Machine"] =
         [
-            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens",
+            "--engine", "--device", "--precision", "--tf32", "--to", "--dtype", "--step", "--recompute", "--memory", "--jobs", "--threads", "--rounds", "--prompt-tokens",
             "--no-baseline", "--flops-per-second", "--no-measure",
         ],
     };

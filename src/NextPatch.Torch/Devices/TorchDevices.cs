@@ -52,6 +52,10 @@ internal static partial class TorchDevices
             { Settings = ["Device"] };
     }
 
+    /// <summary>Bytes of memory; null where nobody tells.</summary>
+    public static long? MemoryOf(string name) => IsCpu(name) ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes
+        : CudaDriver.Find().Devices.FirstOrDefault(d => d.Name == (name == "cuda" ? "cuda:0" : name))?.MemoryBytes;
+
     /// <summary>Moves weights and buffers; an optimiser is made afterwards.</summary>
     public static void Move(nn.Module module, string name)
     {

@@ -167,7 +167,16 @@ internal sealed partial class GptTrainer : TrainingRun
         }
 
         var wishes = (_asked.IsCancellationRequested ? StepWishes.Stop : 0) | (OwesCheckpoint ? StepWishes.Checkpoint : 0);
-        _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step), CpuSeconds, wishes);
+        try
+        {
+            _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step), CpuSeconds, wishes);
+        }
+        catch (Exception e) when (e is not NextPatchException && StepMemory.IsExhausted(e))
+        {
+            throw new StepMemory(_config.Model, _training, !TorchDevices.IsCpu(_options.Device))
+                .Exhausted(_options.Device, TorchDevices.MemoryOf(_options.Device), _options.Recompute, e);
+        }
+
         OwesCheckpoint = _last.Wishes.HasFlag(StepWishes.Checkpoint);
         _othersCpuSeconds = _last.CpuSeconds - CpuSeconds;
         if (_last.Wishes.HasFlag(StepWishes.Stop) && _ranks.Size > 1)

@@ -47,6 +47,40 @@ internal sealed class ReferenceGpt : IGptPass
         };
     }
 
+    /// <summary>
+    /// Bytes that a pass keeps for the backward pass beside the parameters and their gradients, and works in. Counted from what libtorch saves of
+    /// each operation; within a fifth of what was measured (docs/results.md).
+    /// </summary>
+    /// <param name="config">The model.</param>
+    /// <param name="precision">Type of products and activations.</param>
+    /// <param name="rows">Images times tokens of the largest micro-batch, condition rows included.</param>
+    /// <param name="tokens">Tokens of an image.</param>
+    /// <param name="recompute">Activation checkpointing.</param>
+    /// <param name="isDevice">Whether it is another device than the processor, where more logits are alive at once.</param>
+    public static long BytesFor(GptConfig config, ComputePrecision precision, long rows, long tokens, bool recompute, bool isDevice)
+    {
+        long element = precision == ComputePrecision.Bf16 ? sizeof(ushort) : sizeof(float), width = config.Width;
+        long queries = (long)config.HeadCount * config.HeadWidth, keys = (long)config.KvHeads * config.HeadWidth;
+
+        // Both norms: their input and what they scale in float, and what the products take.
+        var norms = 2 * width * (sizeof(float) + sizeof(float) + element);
+        // Rotated queries and keys, values with the projection that holds them, what attention gives, twice: as it is and laid out for its product.
+        var attention = element * (queries + keys + config.QkvWidth + (2 * queries));
+        var feedForward = element * 4 * config.FfnWidth;
+        var dropout = sizeof(float) * width * ((config.ResidualDropout > 0 ? 1 : 0) + (config.FfnDropout > 0 ? 1 : 0));
+        if (config.AttentionDropout > 0)
+        {
+            // Scores, weights, factors and dropped weights lie side by side, T for each row and head.
+            attention += config.HeadCount * tokens * ((3 * sizeof(float)) + (2 * element));
+        }
+
+        var block = norms + attention + feedForward + dropout;
+        var kept = recompute ? (config.LayerCount * width * sizeof(float)) + block : config.LayerCount * block;
+        var roundedWeights = precision == ComputePrecision.Bf16 ? sizeof(ushort) * config.ParameterCount / (recompute ? config.LayerCount : 1) : 0;
+        var logits = Math.Min(rows * config.VocabularySize, isDevice ? PatchLoss.LogitsPerChunkOfDevices : PatchLoss.LogitsPerChunk);
+        return (rows * (kept + (width * (sizeof(float) + (2 * element))))) + roundedWeights + (logits * (sizeof(float) + element + sizeof(float)));
+    }
+
     /// <inheritdoc/>
     public IReadOnlyDictionary<string, Tensor> Copies { get; } = new Dictionary<string, Tensor>();
 
