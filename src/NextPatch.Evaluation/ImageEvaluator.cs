@@ -71,7 +71,7 @@ public static class ImageEvaluator
         IImageTokenizer? decoder = null;
         try
         {
-            decoder = TokenizerSource.Open(ComputeBackends.Find(null), tokenizer);
+            decoder = TokenizerSource.Open(ComputeBackends.Find(options.Backend), tokenizer);
             var side = decoder.Config.ImageSide;
             var metrics = options.Metrics ?? new HashSet<EvaluationMetric> { EvaluationMetric.Fd };
             var opened = OpenReference(

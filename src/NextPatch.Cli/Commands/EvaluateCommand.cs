@@ -52,6 +52,7 @@ internal static class EvaluateCommand
             Description = "Write mean and covariance of the reference to this .safetensors file, to be named as --reference later; then --samples "
                 + "may be missing.", HelpName = "file",
         };
+        var device = DeviceOption.Create("Figures are equal within rounding.");
         var json = new Option<bool>("--json")
         {
             Description = "Write figures, protocol and warnings as JSON: fd, fid, sfid, inceptionScore (and inceptionScoreTenSplits), precision, "
@@ -87,7 +88,7 @@ internal static class EvaluateCommand
               Statistics of a reference once, to be used often; a figure as pytorch-fid computes it:
                 nextpatch evaluate --reference photographs --image-size 256 --network inception --save-statistics photographs.safetensors
                 nextpatch evaluate --samples pngs --reference photographs --image-size 256 --network inception --resize legacy --metrics fid
-            """) { samples, part, tokenizer, count, random, seed, modelWeights, save, json };
+            """) { samples, part, tokenizer, count, random, seed, modelWeights, save, device, json };
         measure.AddTo(command);
         clip.AddTo(command);
         rules.AddTo(command);
@@ -128,6 +129,7 @@ internal static class EvaluateCommand
                 Tokenizer = parsed.GetValue(tokenizer),
                 ModelWeights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
                 Seed = parsed.GetValue(seed),
+                Device = DeviceOption.Of(parsed, device),
                 OnNote = progress.WriteLine,
                 Drawing = parsed.GetValue(count) is { } images
                     ? rules.Fill(parsed, new ImageRequest { Count = images, Seed = parsed.GetValue(seed), RandomClasses = parsed.GetValue(random) })

@@ -54,10 +54,11 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
     /// <param name="codes">Their tokenizer makes the images.</param>
     /// <param name="tokenizer">Another place of it; null: where the codes say it lies.</param>
     /// <param name="seed">Of the images.</param>
+    /// <param name="device">What computes features.</param>
     /// <param name="progress">Is told what happens.</param>
     /// <param name="cancellation">Stops reading the reference.</param>
     /// <exception cref="ConfigException">Something is not said, or cannot be measured.</exception>
-    public TrainingMetric Open(string codes, string? tokenizer, ulong seed, ProgressReporter progress, CancellationToken cancellation)
+    public TrainingMetric Open(string codes, string? tokenizer, ulong seed, string device, ProgressReporter progress, CancellationToken cancellation)
     {
         var found = GptTraining.FindTokenizer(tokenizer, codes);
         if (Count < 2 || Reference is null)
@@ -67,7 +68,7 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
                 : "--evaluate-every needs something to measure against: name it with --reference, and the feature network with --weights.");
         }
 
-        var options = How with { Drawing = new ImageRequest { Count = Count, Seed = seed }, OnNote = progress.WriteLine };
+        var options = How with { Drawing = new ImageRequest { Count = Count, Seed = seed }, Device = device, OnNote = progress.WriteLine };
         return ImageEvaluator.OpenMetric(Reference, found, options, progress.ForEvaluation(), cancellation);
     }
 

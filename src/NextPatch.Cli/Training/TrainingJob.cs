@@ -33,7 +33,7 @@ internal sealed class TrainingJob
         var settings = MetricOptions.Read(_options, _parsed, request.Run.MetricSettings);
         using var metric = request.Run.MeasureEvery == 0 || _ranks.Rank > 0
             ? null
-            : settings.Open(request.Codes, request.Tokenizer, request.Training.Seed, _progress, cancellation);
+            : settings.Open(request.Codes, request.Tokenizer, request.Training.Seed, request.Run.Device, _progress, cancellation);
         TrainingCost? cost = null;
         var result = GptTraining.Run(
             request with

@@ -61,7 +61,16 @@ internal static partial class TorchDevices
     {
         if (!IsCpu(name))
         {
-            module.to(Open(name));
+            Move(module, Open(name));
+        }
+    }
+
+    /// <inheritdoc cref="Move(nn.Module, string)"/>
+    public static void Move(nn.Module module, Device device)
+    {
+        if (device.type != DeviceType.CPU)
+        {
+            module.to(device);
         }
     }
 

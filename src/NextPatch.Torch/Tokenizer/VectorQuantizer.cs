@@ -57,7 +57,14 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
     }
 
     /// <summary>Where the codebook lies.</summary>
-    public Device Device => _codebook.weight!.device;
+    public Device Device
+    {
+        get
+        {
+            using var scope = NewDisposeScope(); // TorchSharp makes a new handle for whoever asks for the weight
+            return _codebook.weight!.device;
+        }
+    }
 
     /// <param name="latents">float [B, W, h, w], not normalised.</param>
     public override QuantizerOutput forward(Tensor latents) => Quantize(latents, perturbation: null, step: 0);

@@ -1,5 +1,6 @@
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Optimization;
@@ -26,6 +27,10 @@ internal sealed class TokenizerValidator : IDisposable
     {
         (_trained, _optimizer, _images) = (trained, optimizer, images);
         _average = optimizer.HasAverage ? new VqTokenizer(trained.Config, seed: 0) : null;
+        if (_average is not null)
+        {
+            TorchDevices.Move(_average, trained.Device);
+        }
     }
 
     /// <summary>uint8 [N, S, S, 3], read once.</summary>
