@@ -54,6 +54,12 @@ public sealed record ImageEvaluationOptions
     /// <summary>What computes features, and draws where a model is measured: <c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, <c>mps</c>.</summary>
     public string Device { get; init; } = "cpu";
 
+    /// <summary>Folder of features that processes computed in parts (<see cref="Shard"/>); null: none, all are computed here.</summary>
+    internal string? Features { get; init; }
+
+    /// <summary>Which part of the features this process computes and leaves in <see cref="Features"/>, instead of measuring; null: it measures.</summary>
+    internal Shard? Shard { get; init; }
+
     /// <summary>Receives sentences for the person who waits.</summary>
     public Action<string>? OnNote { get; init; }
 

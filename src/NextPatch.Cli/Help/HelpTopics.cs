@@ -102,7 +102,7 @@ internal static class HelpTopics
         ["Measuring"] =
         [
             "--judge", "--judge-model", "--judge-key", "--judge-prompt", "--verified", "--results", "--metrics", "--clip", "--clip-merges",
-            "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count",
+            "--network", "--network-weights", "--weights", "--model-weights", "--features", "--evaluate-every", "--evaluate-count",
         ],
         ["Checkpoints and logs"] =
         [

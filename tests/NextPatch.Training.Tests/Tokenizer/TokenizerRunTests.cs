@@ -59,14 +59,14 @@ public sealed class TokenizerRunTests
     {
         List<double> Losses(bool isFlat)
         {
-            using var tokenizer = new VqTokenizer(TinyTokenizerRun.Tokenizer, seed: 4);
+            using var tokenizer = new VqTokenizer(TinyTokenizerRun.Tokenizer with { ImageSide = 32 }, seed: 4);
             manual_seed(1);
             using var discriminator = kind == DiscriminatorKind.PatchGan ? new PatchDiscriminator() : null;
             var objective = new VqganTrainingConfig { LearningRate = 1e-3, DiscriminatorStart = 4, WarmsDiscriminator = false };
             using var step = new TokenizerStep(tokenizer, objective, discriminator, isFlat: isFlat);
             manual_seed(2);
             using var scope = NewDisposeScope();
-            var images = rand(4, 3, 16, 16) * 2 - 1;
+            var images = rand(4, 3, 32, 32) * 2 - 1;
             return [.. Enumerable.Range(0, 12).Select(n =>
             {
                 var result = step.Run(images, n, 1e-3);
