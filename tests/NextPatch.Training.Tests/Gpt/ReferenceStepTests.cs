@@ -32,8 +32,15 @@ public sealed class ReferenceStepTests
             var lines = new List<TrainingProgress>();
             var training = Reference with
             {
-                StepImplementation = step, Steps = 100, MicroBatch = 2, Grouping = grouping, TargetPower = targetPower, Precision = precision,
-                EmaDecay = emaDecay, LearningRate = 1e-3, EndLearningRate = 1e-4,
+                StepImplementation = step,
+                Steps = 100,
+                MicroBatch = 2,
+                Grouping = grouping,
+                TargetPower = targetPower,
+                Precision = precision,
+                EmaDecay = emaDecay,
+                LearningRate = 1e-3,
+                EndLearningRate = 1e-4,
             };
             var options = new GptRunOptions { Output = folder[step.ToString()], LogEvery = 1, Recompute = recompute, OnProgress = lines.Add };
             return (TinyRun.Train(codes, options, TinyRun.Config(training, model)), lines);

@@ -12,7 +12,9 @@ public sealed class StepMemoryTests
 
     private static readonly TrainingConfig Training = TrainingRecipes.Get("paper", Model).Training with
     {
-        StepImplementation = StepImplementation.Reference, BatchSize = 8192, MicroBatch = 32,
+        StepImplementation = StepImplementation.Reference,
+        BatchSize = 8192,
+        MicroBatch = 32,
     };
 
     /// <summary>As many images as fit, and not one more.</summary>
