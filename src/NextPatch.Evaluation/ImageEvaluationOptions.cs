@@ -3,6 +3,8 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Generation;
 using NextPatch.Evaluation.Networks;
 using NextPatch.Evaluation.Protocol;
+using NextPatch.Torch;
+using NextPatch.Torch.Devices;
 
 namespace NextPatch.Evaluation;
 
@@ -49,15 +51,37 @@ public sealed record ImageEvaluationOptions
     /// <summary>Which weights of a model; by default their average over training (EMA) where there is one.</summary>
     public WeightsKind ModelWeights { get; init; } = WeightsKind.Auto;
 
+    /// <summary>What computes features, and draws where a model is measured: <c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, <c>mps</c>.</summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Folder of features that processes computed in parts (<see cref="Shard"/>); null: none, all are computed here.</summary>
+    internal string? Features { get; init; }
+
+    /// <summary>Which part of the features this process computes and leaves in <see cref="Features"/>, instead of measuring; null: it measures.</summary>
+    internal Shard? Shard { get; init; }
+
     /// <summary>Receives sentences for the person who waits.</summary>
     public Action<string>? OnNote { get; init; }
 
     /// <summary>How a model draws.</summary>
+    internal DrawingOptions ForModels => new() { Tokenizer = Tokenizer, Weights = ModelWeights, Request = Drawing, Backend = Backend };
+
     /// <summary>Features of <see cref="ImageRequest.Prompts"/> of <see cref="Drawing"/>, where no text encoder is at hand.</summary>
     internal IReadOnlyList<PromptFeatures>? PromptFeatures { get; init; }
 
-    internal DrawingOptions ForModels => new() { Tokenizer = Tokenizer, Weights = ModelWeights, Request = Drawing };
+    /// <summary>What draws and decodes; null: what suits the processor.</summary>
+    internal IComputeBackend? Backend => TorchDevices.IsCpu(Device) ? null : new TorchBackend(Device);
 
     /// <exception cref="NextPatchException">Unknown, missing, damaged or other weights.</exception>
-    internal IFeatureNetwork OpenNetwork() => FeatureNetworks.Open(Network, Weights, Resize);
+    internal IFeatureNetwork OpenNetwork()
+    {
+        var device = TorchDevices.Open(Device);
+        var network = FeatureNetworks.Open(Network, Weights, Resize);
+        if (network is FeatureNetwork moved)
+        {
+            moved.Device = device;
+        }
+
+        return network;
+    }
 }

@@ -71,7 +71,7 @@ public static class ImageEvaluator
         IImageTokenizer? decoder = null;
         try
         {
-            decoder = TokenizerSource.Open(ComputeBackends.Find(null), tokenizer);
+            decoder = TokenizerSource.Open(ComputeBackends.Find(options.Backend), tokenizer);
             var side = decoder.Config.ImageSide;
             var metrics = options.Metrics ?? new HashSet<EvaluationMetric> { EvaluationMetric.Fd };
             var opened = OpenReference(
@@ -116,7 +116,14 @@ public static class ImageEvaluator
         }
 
         NativeBackend.EnsureLoaded();
-        using var network = options.OpenNetwork();
+        if (options.Shard is { } shard)
+        {
+            WriteFeatures(samples, reference, options, shard, progress, cancellation);
+            return null;
+        }
+
+        var stored = options.Features is { } features ? new StoredFeatures(features, options.OpenNetwork()) : null;
+        using var network = (IFeatureNetwork?)stored ?? options.OpenNetwork();
         var origin = samples is null ? null : FeatureOrigin.From(network, samples) with { IsGrey = samples.LookForColour(cancellation) };
         var opened = OpenReference(reference, options, network, origin, samples is DatasetImageSet, progress, cancellation);
         if (statistics is not null)
@@ -125,9 +132,45 @@ public static class ImageEvaluator
             options.OnNote?.Invoke($"Statistics of {opened.Origin.Images} images: {statistics}");
         }
 
-        return samples is null ? null : new Evaluator(network, opened, options.Metrics, options.Seed).Measure(
+        var result = samples is null ? null : new Evaluator(network, opened, options.Metrics, options.Seed).Measure(
             samples, EvaluationProgress.Begin(progress, $"Samples, {network.Name}", samples.Count),
             figure => options.OnNote?.Invoke($"Computing the {figure} of {samples.Count} images."), cancellation);
+        if (stored is { Computed: > 0 and var missing })
+        {
+            options.OnNote?.Invoke($"The features of {missing} images were in no part of {options.Features} and were computed here.");
+        }
+
+        return result;
+    }
+
+    /// <summary>Computes a part of the features of samples and reference.</summary>
+    /// <exception cref="ConfigException">No folder for them, or images that would have to be made first.</exception>
+    private static void WriteFeatures(
+        ImageSet? samples, string reference, ImageEvaluationOptions options, Shard shard, IProgress<EvaluationProgress>? progress,
+        CancellationToken cancellation)
+    {
+        var folder = options.Features ?? throw new ConfigException("Shard needs a folder that all parts share; name it with Features.")
+        {
+            Settings = ["Shard", "Features"],
+        };
+        var hasImages = StatisticsFile.TryRead(reference, options.ReferencePart) is null
+            || (MetricChoice.NeedsImages(options.Metrics) && reference.EndsWith(".npz", StringComparison.OrdinalIgnoreCase)
+                && ArrayImageSet.HasImages(reference));
+        using var images = hasImages
+            ? ImageSetOpener.Open(reference, options.ReferencePart, options.ImageSize, drawing: null, cancellation, options.Tokenizer) : null;
+        ImageSet[] sets = [.. new[] { samples, images }.OfType<ImageSet>()];
+        if (sets.FirstOrDefault(s => !s.IsStored) is { } made)
+        {
+            throw new ConfigException(
+                $"{made.Name} ({made.Layout}) holds no images yet, and every part would make all of them; draw them first, in parts with 'nextpatch "
+                + "sample --shard', and measure what it wrote.");
+        }
+
+        using var network = options.OpenNetwork();
+        var (file, count) = StoredFeatures.Write(
+            folder, sets, network, shard, EvaluationProgress.Begin(progress, $"Features {shard}, {network.Name}", sets.Sum(s => s.Count) / shard.Count),
+            cancellation);
+        options.OnNote?.Invoke($"Features of {count} images: {file}");
     }
 
     /// <summary>Reads or computes what samples are measured against.</summary>

@@ -3,6 +3,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Torch;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
@@ -17,8 +18,29 @@ namespace NextPatch.Torch;
 /// <summary>Engines and tokenizers that compute with libtorch.</summary>
 public sealed class TorchBackend : IComputeBackend
 {
+    private readonly string _device;
+
+    /// <summary>Computes on the processor.</summary>
+    public TorchBackend()
+        : this(TorchDevices.Cpu)
+    {
+    }
+
+    /// <summary>Computes on a device.</summary>
+    /// <param name="device"><c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, <c>mps</c>.</param>
+    /// <exception cref="ConfigException">The device is not there; the message says what is.</exception>
+    public TorchBackend(string device)
+    {
+        _device = device;
+        if (!TorchDevices.IsCpu(device))
+        {
+            TorchDevices.Open(device);
+        }
+    }
+
     /// <inheritdoc/>
-    public string Name => TorchGenerationEngine.DisplayName;
+    public string Name => TorchDevices.IsCpu(_device) ? TorchGenerationEngine.DisplayName
+        : TorchGenerationEngine.NameOn(TorchDevices.Open(_device));
 
     /// <inheritdoc/>
     public int ThreadCount
@@ -49,6 +71,7 @@ public sealed class TorchBackend : IComputeBackend
             }
 
             StateLoader.Load(model, weights.Tensors, weights.Path);
+            TorchDevices.Move(model, _device);
             return new TorchGenerationEngine(model);
         }
         catch
@@ -63,6 +86,8 @@ public sealed class TorchBackend : IComputeBackend
         TokenizerConfig config, WeightsFile weights, ComputePrecision precision = ComputePrecision.Fp32, int? encodingBatch = null)
     {
         NativeBackend.EnsureLoaded();
-        return new TorchTokenizer(VqTokenizer.Create(config, weights), precision, encodingBatch);
+        var network = VqTokenizer.Create(config, weights);
+        TorchDevices.Move(network, _device);
+        return new TorchTokenizer(network, precision, encodingBatch);
     }
 }

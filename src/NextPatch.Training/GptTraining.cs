@@ -6,6 +6,7 @@ using NextPatch.Models;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Loading;
 using NextPatch.Training.Gpt;
+using NextPatch.Training.Ranks;
 
 namespace NextPatch.Training;
 
@@ -60,11 +61,12 @@ public static class GptTraining
             TokenizerPath = RecordedPath(request, store.Manifest),
             ImageSide = store.Manifest.ImageSide == 0 ? null : store.Manifest.ImageSide,
         };
-        var run = request.Run;
-        if (run.Resume && run.Ranks.Rank == 0)
-        {
-            RunRecord.Read(run.Output)?.RequireSame(request.Codes, store.Manifest);
-        }
+        var before = request.Run.Resume && request.Run.Ranks.Rank == 0 ? RunRecord.Read(request.Run.Output) : null;
+        before?.RequireSame(request.Codes, store.Manifest);
+        var asBf16 = request.Run.Ranks.Broadcast(
+            before?.GradientsFor(request.Run.Bf16Gradients) ?? request.Run.Bf16Gradients ?? false, "how gradients travel", isPatient: true);
+        var run = request.Run with { Bf16Gradients = asBf16 };
+        request = request with { Run = run };
 
         using var tokenizer = run.SampleEvery > 0 && run.OnSample is null && run.Ranks.Rank == 0 ? OpenTokenizer(request) : null;
         var grids = tokenizer is null ? null : new SampleGrids(tokenizer, config, run.Output, captions?.Prompts(SampleGrids.MaxRows));

@@ -5,6 +5,7 @@ using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Devices;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Runs;
 
@@ -52,6 +53,14 @@ internal sealed record RunRecord
 
     public bool Recompute { get; init; }
 
+    /// <summary>As <see cref="GptRunOptions.Device"/>; null: the processor.</summary>
+    public string? Device { get; init; }
+
+    public bool Tf32 { get; init; }
+
+    /// <summary>As <see cref="GptRunOptions.Bf16Gradients"/>: it decides what ranks compute, so a run keeps it.</summary>
+    public bool Bf16Gradients { get; init; }
+
     /// <summary>As <see cref="GptRunOptions.MetricSettings"/>.</summary>
     public IReadOnlyDictionary<string, string>? MetricSettings { get; init; }
 
@@ -74,6 +83,9 @@ internal sealed record RunRecord
         SampleEvery = request.Run.SampleEvery,
         MeasureEvery = request.Run.MeasureEvery,
         Recompute = request.Run.Recompute,
+        Device = TorchDevices.IsCpu(request.Run.Device) ? null : request.Run.Device,
+        Tf32 = request.Run.Tf32,
+        Bf16Gradients = request.Run.Bf16Gradients ?? false,
         MetricSettings = request.Run.MetricSettings,
     };
 
@@ -123,6 +135,18 @@ internal sealed record RunRecord
         }
     }
 
+    /// <summary>How gradients travel in a run that goes on: as it began.</summary>
+    /// <param name="asked">What is asked for; null: nothing.</param>
+    /// <exception cref="ConfigException">Something else is asked for.</exception>
+    public bool GradientsFor(bool? asked) => asked is { } given && given != Bf16Gradients
+        ? throw new ConfigException(
+            $"The run's gradients travel between ranks as {NameOf(Bf16Gradients)}, but {NameOf(given)} is asked for (Bf16Gradients), which gives other "
+            + "numbers. Leave it out, or start another run from its weights with InitialWeights.")
+        { Settings = ["Bf16Gradients", "InitialWeights"] }
+        : Bf16Gradients;
+
+    private static string NameOf(bool isBf16) => isBf16 ? "bf16" : "fp32";
+
     /// <summary>The request that continues the run.</summary>
     /// <param name="run">Its folder.</param>
     /// <exception cref="NextPatchException">There is no run.</exception>
@@ -144,7 +168,7 @@ internal sealed record RunRecord
                 Output = run, Resume = true, CheckpointEvery = record.CheckpointEvery, KeepLast = record.KeepLast, OnFullDisk = record.OnFullDisk,
                 StopAfterSkips = record.StopAfterSkips, ValidateEvery = record.ValidateEvery, ValidationImages = record.ValidationImages,
                 LogEvery = record.LogEvery, SampleEvery = record.SampleEvery, MeasureEvery = record.MeasureEvery, Recompute = record.Recompute,
-                MetricSettings = record.MetricSettings,
+                MetricSettings = record.MetricSettings, Device = record.Device ?? TorchDevices.Cpu, Tf32 = record.Tf32,
             },
         };
     }

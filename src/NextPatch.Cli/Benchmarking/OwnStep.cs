@@ -1,6 +1,8 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Gpt.Fused;
+using NextPatch.Torch.Gpt.Reference;
 using NextPatch.Training.Optimization;
 
 namespace NextPatch.Cli.Benchmarking;
@@ -9,17 +11,34 @@ namespace NextPatch.Cli.Benchmarking;
 internal sealed class OwnStep : ITrainStep
 {
     private readonly GptModel _model;
-    private readonly FusedGpt _pass;
-    private readonly AdamW _optimizer;
+    private readonly IGptPass _pass;
+    private readonly IOptimizer _optimizer;
     private readonly TrainingConfig _training;
+    private readonly Action _wait;
 
-    public OwnStep(GptConfig config, TrainingConfig training, bool recompute, bool isPlain = false)
+    /// <param name="config">The model.</param>
+    /// <param name="training">Precision, optimiser, implementation of the step.</param>
+    /// <param name="recompute">Activation checkpointing.</param>
+    /// <param name="device">Where the reference step computes.</param>
+    /// <param name="isPlain">Whether the fused step takes every row of a caption as a key of attention.</param>
+    public OwnStep(GptConfig config, TrainingConfig training, bool recompute, string device = "cpu", bool isPlain = false)
     {
         _training = training;
         _model = new GptModel(config);
         GptInitializer.Initialize(_model, 1);
-        _pass = new FusedGpt(_model, training.Precision, recompute, isPlain: isPlain);
-        _optimizer = new AdamW(_model.named_parameters().Select(p => (p.name, p.parameter)), training, _pass.Copies);
+        TorchDevices.Move(_model, device);
+        _wait = device.StartsWith("cuda", StringComparison.Ordinal) ? () => TorchSharp.torch.cuda.synchronize() : () => { };
+        var parameters = _model.named_parameters().Select(p => (p.name, p.parameter));
+        if (training.StepImplementation == StepImplementation.Fused)
+        {
+            _pass = new FusedGpt(_model, training.Precision, recompute, isPlain: isPlain);
+            _optimizer = new AdamW(parameters, training, _pass.Copies);
+        }
+        else
+        {
+            _pass = new ReferenceGpt(_model, precision: training.Precision, recompute: recompute);
+            _optimizer = new FlatAdamW(parameters, training);
+        }
     }
 
     /// <summary>
@@ -33,20 +52,34 @@ internal sealed class OwnStep : ITrainStep
     /// <summary>Seconds by part since the last call.</summary>
     public IReadOnlyDictionary<StepPart, double> TakeSeconds()
     {
-        var seconds = _pass.Seconds;
-        _pass.ResetSeconds();
+        if (_pass is not FusedGpt fused)
+        {
+            return new Dictionary<StepPart, double>();
+        }
+
+        var seconds = fused.Seconds;
+        fused.ResetSeconds();
         return seconds;
     }
 
     public void Forward(BenchBatch batch) => _pass.Forward(batch.Labels, batch.Codes, batch.Geometry, seed: 1, captions: batch.Captions);
 
-    public void Backward() => _pass.Backward();
+    public void Backward()
+    {
+        _pass.Backward();
+        _wait(); // a device is told what to do and computes later
+    }
 
-    public void Optimise() => _optimizer.Step(_training.LearningRate, _optimizer.GradientNorm());
+    public void Optimise()
+    {
+        _optimizer.Step(_training.LearningRate, _optimizer.GradientNorm());
+        _wait();
+    }
 
     public void Dispose()
     {
         _pass.Dispose();
+        (_optimizer as IDisposable)?.Dispose();
         _model.Dispose();
     }
 }

@@ -22,6 +22,8 @@ internal static class EngineOption
         return option.AcceptOnlyFromAmong(Auto, Cpu, Torch);
     }
 
+    public static bool IsCpu(ParseResult parsed, Option<string> option) => parsed.GetRequiredValue(option) == Cpu;
+
     /// <returns>Null for auto.</returns>
     public static IComputeBackend? From(ParseResult parsed, Option<string> option) => parsed.GetRequiredValue(option) switch
     {

@@ -10,6 +10,7 @@ internal static class OptionNames
     /// <summary>Those that are not the property's words with hyphens.</summary>
     private static readonly Dictionary<string, string> Others = new()
     {
+        ["Bf16Gradients"] = "--gradient-dtype",
         ["Classes"] = "--class",
         ["GuidanceScale"] = "--cfg-scale",
         ["ImageSide"] = "--image-size",

@@ -8,7 +8,10 @@ using NextPatch.Cli.Training;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Loading;
+using NextPatch.Torch.Patches;
+using NextPatch.Training.Gpt;
 using TorchSharp;
 
 namespace NextPatch.Cli.Commands;
@@ -48,6 +51,8 @@ internal static class BenchCommand
             Description = "Instead of all else, time a model of captions, each of so many tokens, beside the same with all 120 rows of features and "
                 + "with a key of attention for each row.", HelpName = "n",
         }.Between<Option<int?>, int>(1, 120);
+        var device = DeviceOption.Create("On others than the processor the reference step is timed alone.");
+        var step = StepChoice.CreateOption();
         var json = new Option<bool>("--json") { Description = "Write the figures as JSON: name, value, unit, baseline, ratio, floorShare." };
         var command = new Command(
             "train",
@@ -60,22 +65,27 @@ internal static class BenchCommand
               nextpatch bench train --preset L --images 2,8,32 --no-baseline
               nextpatch bench train --json > bench.json
               nextpatch bench train --patch-sides 1,2 --caption-tokens 20
+              nextpatch bench train --device cuda --preset L --images 64,256
             """)
-        { preset, grid, vocabulary, sides, images, precision, recompute, rounds, noBaseline, captionTokens, json };
+        { preset, grid, vocabulary, sides, images, precision, recompute, rounds, noBaseline, captionTokens, device, step, json };
         command.SetAction((parsed, cancellation) =>
         {
             NativeBackend.EnsureLoaded();
             var terminal = Terminal.From(parsed);
             var shape = GptPresets.Get(parsed.GetRequiredValue(preset));
             var model = (shape with { GridSide = parsed.GetRequiredValue(grid), VocabularySize = parsed.GetRequiredValue(vocabulary) }).Validated();
-            var (chosen, reason) = PrecisionChoice.Choose(parsed.GetRequiredValue(precision), model);
+            var (place, asked) = (DeviceOption.Of(parsed, device), parsed.GetRequiredValue(precision));
+            var (chosen, reason) = TorchDevices.IsCpu(place) ? PrecisionChoice.Choose(asked, model) : DeviceOption.Precision(asked, place);
+            var implementation = StepChoice.Choose(parsed.GetRequiredValue(step), PatchGroupings.Mean, place, null, terminal.Log.WriteLine);
+            RunChecks.RequireStep(new TrainingConfig { StepImplementation = implementation, Precision = chosen }, place, ranks: 1);
             var plan = new TrainBenchPlan(
-                model, new TrainingConfig { Precision = chosen }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)),
+                model, new TrainingConfig { Precision = chosen, StepImplementation = implementation }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)),
                 parsed.GetValue(recompute), parsed.GetRequiredValue(rounds), !parsed.GetValue(noBaseline));
             terminal.Log.WriteLine(reason);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");
-            BenchFigure.Write(terminal, parsed.GetValue(json), parsed.GetValue(captionTokens) is { } tokens
-                ? new CaptionBench(plan, tokens, terminal.Log.WriteLine).Run(cancellation)
+            BenchFigure.Write(terminal, parsed.GetValue(json),
+                !TorchDevices.IsCpu(place) ? new DeviceBench(plan, place, terminal.Log.WriteLine).Run(cancellation)
+                : parsed.GetValue(captionTokens) is { } tokens ? new CaptionBench(plan, tokens, terminal.Log.WriteLine).Run(cancellation)
                 : new TrainBench(plan, terminal.Log.WriteLine).Run(cancellation));
             return Task.FromResult(ExitCode.Success);
         });

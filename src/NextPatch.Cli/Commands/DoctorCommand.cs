@@ -77,7 +77,8 @@ internal static class DoctorCommand
         console.WriteLine();
         console.Write(new Grid().AddColumn().AddColumn()
             .AddRow("Engine", Markup.Escape(report.Engine))
-            .AddRow("CUDA", Markup.Escape(report.Cuda))
+            .AddRow("Devices", report.Devices.Count == 0 ? "none: libtorch does not load" : $"{string.Join(", ", report.Devices)} (--device)")
+            .AddRow("GPUs", Markup.Escape(Gpus(report)))
             .AddRow("Threads", $"{report.Threads} of {processor.LogicalCores} cores (set OMP_NUM_THREADS to change)")
             .AddRow("Processor", Markup.Escape(processor.Name))
             .AddRow("", $"AVX2 {YesNo(processor.Avx2)}, AVX-512 {YesNo(processor.Avx512)}, AVX-512 bf16 {YesNo(processor.Avx512Bf16)}, AMX "
@@ -90,6 +91,17 @@ internal static class DoctorCommand
         console.WriteLine(report.Works
             ? "Everything that NextPatch needs works. Next: nextpatch quickstart"
             : "Something essential does not work; see 'do' above.");
+    }
+
+    private static string Gpus(SystemReport report)
+    {
+        var (driver, devices, problem) = report.Cuda;
+        var libraries = report.CudaLibraries.Count == 0
+            ? "the libtorch here is the one for processors (docs/guide/devices.md says how to use one for CUDA)"
+            : $"libtorch for CUDA: {string.Join(", ", report.CudaLibraries)}";
+        var listed = string.Concat(devices.Select(
+            d => $"{d.Name} {d.Model}, compute capability {d.ComputeCapability}, {Quantity.Bytes(d.MemoryBytes)}; "));
+        return devices.Count == 0 ? $"none: {problem}; {libraries}" : $"{listed}driver for CUDA {driver}; {libraries}";
     }
 
     private static string YesNo(bool value) => value ? "yes" : "no";

@@ -80,6 +80,7 @@ internal static class EncodeCommand
         var precision = TokenizerPrecision
             .CreateOption("Arithmetic of the encoder; auto is fp32. bf16 is faster on processors that have it and rounds: some codes are others.");
         var engine = EngineOption.Create();
+        var device = DeviceOption.Create("Some codes round to their neighbours.");
         var onError = new Option<OnBadImage>("--on-error")
         {
             Description = "What to do with an image that cannot be read.", HelpName = "skip|fail", DefaultValueFactory = _ => OnBadImage.Fail,
@@ -105,7 +106,7 @@ internal static class EncodeCommand
             The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing
             but encoding.json has its name before all is whole.
             """) {
-            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, onError,
+            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, device, onError,
             shard, json,
         };
         command.SetAction((parsed, cancellation) =>
@@ -133,7 +134,7 @@ internal static class EncodeCommand
                     Seed = parsed.GetValue(seed),
                     BatchSize = parsed.GetValue(batch),
                     Precision = TokenizerPrecision.From(parsed, precision),
-                    Backend = EngineOption.From(parsed, engine),
+                    Backend = DeviceOption.Backend(parsed, device, engine),
                     OnError = parsed.GetValue(onError),
                     Shard = ShardOption.Of(parsed, shard),
                 }, new ProgressLine<CodeExtractionProgress>(p => progress.Report("Encoding", p.Done, p.Total, Rate(p))), progress.WriteLine,

@@ -52,6 +52,14 @@ internal static class EvaluateCommand
             Description = "Write mean and covariance of the reference to this .safetensors file, to be named as --reference later; then --samples "
                 + "may be missing.", HelpName = "file",
         };
+        var features = new Option<string?>("--features")
+        {
+            Description = "Folder of features: with --shard a part of them is computed and left there, without it figures are made of them.",
+            HelpName = "dir",
+        };
+        var shard = ShardOption.Create("Features of every n-th batch of images go to --features, nothing is measured; the same command without "
+            + "--shard then gives the figures of one process.");
+        var device = DeviceOption.Create("Figures are equal within rounding.");
         var json = new Option<bool>("--json")
         {
             Description = "Write figures, protocol and warnings as JSON: fd, fid, sfid, inceptionScore (and inceptionScoreTenSplits), precision, "
@@ -84,10 +92,14 @@ internal static class EvaluateCommand
               Images against the prompts that they were drawn from, as papers of text-to-image models do:
                 nextpatch evaluate --samples samples --clip clip-vit-base-patch32
                 nextpatch evaluate --samples samples --prompts PartiPrompts.tsv --clip ViT-B-32.safetensors --clip-merges merges.txt --json
+              50,000 images by several processes or machines, then the figures:
+                srun -n 16 nextpatch evaluate --samples samples-50k --reference VIRTUAL_imagenet256_labeled.npz --network inception \
+                    --features features --shard rank
+                nextpatch evaluate --samples samples-50k --reference VIRTUAL_imagenet256_labeled.npz --network inception --features features
               Statistics of a reference once, to be used often; a figure as pytorch-fid computes it:
                 nextpatch evaluate --reference photographs --image-size 256 --network inception --save-statistics photographs.safetensors
                 nextpatch evaluate --samples pngs --reference photographs --image-size 256 --network inception --resize legacy --metrics fid
-            """) { samples, part, tokenizer, count, random, seed, modelWeights, save, json };
+            """) { samples, part, tokenizer, count, random, seed, modelWeights, save, features, shard, device, json };
         measure.AddTo(command);
         clip.AddTo(command);
         rules.AddTo(command);
@@ -103,6 +115,11 @@ internal static class EvaluateCommand
             }
 
             var isClipAsked = clip.IsAsked(parsed);
+            if (isClipAsked && parsed.GetValue(shard) is not null)
+            {
+                throw new ConfigException("--clip is measured in one process; leave --shard out, or --clip.");
+            }
+
             if (parsed.GetValue(measure.Reference) is null && !(isClipAsked && saveTo is null))
             {
                 throw new ConfigException(
@@ -128,6 +145,9 @@ internal static class EvaluateCommand
                 Tokenizer = parsed.GetValue(tokenizer),
                 ModelWeights = Enum.Parse<WeightsKind>(parsed.GetValue(modelWeights) ?? "auto", ignoreCase: true),
                 Seed = parsed.GetValue(seed),
+                Device = DeviceOption.Of(parsed, device),
+                Features = parsed.GetValue(features),
+                Shard = ShardOption.Of(parsed, shard),
                 OnNote = progress.WriteLine,
                 Drawing = parsed.GetValue(count) is { } images
                     ? rules.Fill(parsed, new ImageRequest { Count = images, Seed = parsed.GetValue(seed), RandomClasses = parsed.GetValue(random) })

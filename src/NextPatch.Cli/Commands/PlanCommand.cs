@@ -6,7 +6,9 @@ using NextPatch.Cli.Training;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Devices;
 using NextPatch.Training;
+using NextPatch.Training.Gpt;
 using Spectre.Console;
 
 namespace NextPatch.Cli.Commands;
@@ -53,7 +55,12 @@ internal static class PlanCommand
         {
             Description = "Speed of each one's network connection in bits per second.", HelpName = "10G|100M", DefaultValueFactory = _ => "10G",
         };
-        var gradients = RankOptions.CreateGradients();
+        var gradients = RankOptions.CreateGradients("[default: fp32]");
+        var device = DeviceOption.Create("Memory is that of the reference step there, and the largest micro-batch that fits.");
+        var memory = new Option<string?>("--memory")
+        {
+            Description = "Memory of a device that is not here, instead of --device: what fits into it.", HelpName = "80G",
+        };
         var json = new Option<bool>("--json") { Description = "Write the plan as JSON." };
         var command = new Command(
             "plan",
@@ -76,6 +83,8 @@ internal static class PlanCommand
         command.Add(ranks);
         command.Add(network);
         command.Add(gradients);
+        command.Add(device);
+        command.Add(memory);
         command.Add(json);
         command.SetAction((parsed, cancellation) =>
         {
@@ -84,15 +93,28 @@ internal static class PlanCommand
             var (model, training) = settings.Resolve(parsed, m => store is null ? m : GptTraining.Fit(m, store.Manifest));
             var recipe = settings.Recipe(parsed);
             var count = DatasetImages(parsed.GetValue(images) ?? store?.TrainCount, training, recipe);
-            var (flops, source) = Speed(parsed.GetValue(speed), parsed.GetValue(noMeasure), model, cancellation);
+            var (name, bytes) = Device(parsed, device, parsed.GetValue(memory));
+            var (flops, source) = Speed(parsed.GetValue(speed), parsed.GetValue(noMeasure) || bytes is not null, model, cancellation);
             var plan = RunPlan.Create(settings.Preset(parsed), recipe, model, training, count, flops, source);
+            if (bytes is { } all)
+            {
+                var there = training with { StepImplementation = StepImplementation.Reference };
+                var step = new StepMemory(model, there, isDevice: true);
+                plan = plan with
+                {
+                    Memory = MemoryEstimate.Create(model, there, isDevice: true),
+                    OnDevice = new DevicePlan(
+                        name, all, step.LargestMicroBatch(all, recompute: false), step.LargestMicroBatch(all, recompute: true)),
+                };
+            }
+
             if (parsed.GetRequiredValue(ranks) is > 1 and var size)
             {
                 _ = flops ?? throw new ConfigException("--ranks with --no-measure needs --flops-per-second: how fast one of them is.");
                 var bits = Bits(parsed.GetRequiredValue(network));
                 plan = plan with
                 {
-                    OnRanks = RankPlan.Create(plan, model, training, size, bits, parsed.GetRequiredValue(gradients) == RankOptions.Bf16),
+                    OnRanks = RankPlan.Create(plan, model, training, size, bits, parsed.GetValue(gradients) == RankOptions.Bf16),
                 };
             }
 
@@ -135,15 +157,39 @@ internal static class PlanCommand
             + $"{Quantity.Bytes(memory.Gradients)}, moments {Quantity.Bytes(memory.Moments)}, EMA {Quantity.Bytes(memory.Average)}, activations "
             + $"{Quantity.Bytes(memory.Activations)} ({Quantity.Bytes(memory.RecomputedActivations)} with --recompute, less with a smaller "
             + $"--micro-batch).");
+        if (plan.OnDevice is { } device)
+        {
+            console.WriteLine(
+                $"On {device.Name ?? "a device"} with {Quantity.Bytes(device.MemoryBytes)}, by the reference step: "
+                + $"{Largest(device.MicroBatch)} ({Largest(device.MicroBatchRecomputed)} with --recompute). Reckoned, not run on a GPU.");
+        }
+
         if (plan.OnRanks is { } shared)
         {
             ShowRanks(console, shared, plan.BatchSize);
         }
 
-        foreach (var warning in Warnings(plan, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes))
+        foreach (var warning in Warnings(plan, plan.OnDevice?.MemoryBytes ?? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes))
         {
             console.WriteLine("Warning: " + warning);
         }
+    }
+
+    private static string Largest(int images) => images == 0 ? "not even one image fits" : $"--micro-batch {images:N0} fits";
+
+    /// <summary>The device that is planned for; no memory: the processor.</summary>
+    private static (string? Name, long? Bytes) Device(ParseResult parsed, Option<string> option, string? memory)
+    {
+        var name = parsed.GetRequiredValue(option);
+        if (memory is not null)
+        {
+            return TorchDevices.IsCpu(name) ? (null, (long)Scaled(memory, "--memory", "memory in bytes; write it like 80G or 8e10"))
+                : throw new ConfigException($"--memory {memory} is that of a device which is not here; leave --device {name} out.");
+        }
+
+        return TorchDevices.IsCpu(name) ? (null, null)
+            : (DeviceOption.Of(parsed, option), TorchDevices.MemoryOf(name) ?? throw new ConfigException($"{name} does not tell its memory; name it with "
+                + "--memory, such as 16G, instead of --device."));
     }
 
     private static void ShowRanks(IAnsiConsole console, RankPlan plan, int batchSize)
@@ -170,12 +216,14 @@ internal static class PlanCommand
     }
 
     /// <summary>10G: 1e10.</summary>
-    private static double Bits(string text)
+    private static double Bits(string text) => Scaled(text, "--network", "speed in bits per second; write it like 10G, 100M or 1e9");
+
+    private static double Scaled(string text, string option, string what)
     {
         var factor = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 1e3, 'M' => 1e6, 'G' => 1e9, 'T' => 1e12, _ => 1 };
         return StrictNumber.TryParse(factor == 1 ? text : text.AsSpan(0, text.Length - 1), out double value) && value * factor is >= 1 and <= 1e18
             ? value * factor
-            : throw new ConfigException($"--network '{text}' is no speed in bits per second; write it like 10G, 100M or 1e9.");
+            : throw new ConfigException($"{option} '{text}' is no {what}.");
     }
 
     /// <summary>What makes a plan useless here.</summary>
@@ -185,7 +233,7 @@ internal static class PlanCommand
     {
         if (plan.Memory.Total > machineBytes)
         {
-            yield return $"this machine has {Quantity.Bytes(machineBytes)} of memory, and the run needs {Quantity.Bytes(plan.Memory.Total)}. "
+            yield return $"{(plan.OnDevice is null ? "this machine" : "the device")} has {Quantity.Bytes(machineBytes)} of memory, and the run needs {Quantity.Bytes(plan.Memory.Total)}. "
                 + (plan.Memory.Recomputed <= machineBytes
                     ? "--recompute makes it fit."
                     : "--recompute alone does not make it fit; take a smaller --micro-batch or preset.");

@@ -89,6 +89,7 @@ internal static class SampleCommand
         };
         precision.AcceptOnlyFromAmong("fp32", "bf16", "int8");
         var engine = EngineOption.Create();
+        var device = DeviceOption.Create();
         var picture = new Option<string?>("--image")
         {
             Description = "A picture whose codes stay where --mask is black, or in the rows of --keep-rows.", HelpName = "file",
@@ -143,7 +144,7 @@ internal static class SampleCommand
             """)
         {
             model, tokenizer, prompt, prompts, classes, count, balanced, random, seed, weights, imageSize, evaluationSize, antialias, precision,
-            engine, picture, mask, keepRows, layout, format, resume, shard, output,
+            engine, device, picture, mask, keepRows, layout, format, resume, shard, output,
         };
         rules.AddTo(command);
         prompting.AddTo(command);
@@ -167,7 +168,7 @@ internal static class SampleCommand
                 };
             }
 
-            var backend = EngineOption.From(parsed, engine);
+            var backend = DeviceOption.Backend(parsed, device, engine);
             using var loaded = parsed.GetValue(model) is { } path
                 ? SampleModel.Load(
                     path, parsed.GetValue(tokenizer), Enum.Parse<WeightsKind>(parsed.GetValue(weights) ?? "auto", ignoreCase: true),

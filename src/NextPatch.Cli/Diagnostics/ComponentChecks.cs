@@ -41,7 +41,8 @@ internal static class ComponentChecks
     /// <summary>What to do when libtorch does not load.</summary>
     internal static string LibTorchRemedy(string problem)
     {
-        if (!OperatingSystem.IsLinux() || problem.Contains("was not found", StringComparison.Ordinal))
+        if (!OperatingSystem.IsLinux() || problem.Contains("was not found", StringComparison.Ordinal)
+            || problem.Contains("but this program needs", StringComparison.Ordinal))
         {
             return $"Get it with 'nextpatch doctor --get-libtorch', in a checkout with 'dotnet build -c Release', or set "
                 + $"{NativeBackend.FolderVariable} "

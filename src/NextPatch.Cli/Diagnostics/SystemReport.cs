@@ -1,5 +1,7 @@
 using System.Runtime.InteropServices;
 using NextPatch.Core;
+using NextPatch.Torch.Devices;
+using NextPatch.Torch.Loading;
 using TorchSharp;
 
 namespace NextPatch.Cli.Diagnostics;
@@ -22,8 +24,14 @@ internal sealed record SystemReport
     /// <summary>What will compute.</summary>
     public required string Engine { get; init; }
 
-    /// <summary>Why no GPU is used.</summary>
-    public string Cuda { get; init; } = "not available: this build carries libtorch for the CPU only";
+    /// <summary>What <c>--device</c> takes here; empty where libtorch does not load.</summary>
+    public required IReadOnlyList<string> Devices { get; init; }
+
+    /// <summary>What NVIDIA's driver says of its GPUs, whether or not libtorch can use them.</summary>
+    public required CudaFindings Cuda { get; init; }
+
+    /// <summary>Libraries of libtorch for CUDA beside the one that is loaded, by file name.</summary>
+    public required IReadOnlyList<string> CudaLibraries { get; init; }
 
     public required Processor Processor { get; init; }
 
@@ -50,6 +58,9 @@ internal sealed record SystemReport
             Version = typeof(NextPatchException).Assembly.GetName().Version?.ToString(3) ?? "unknown",
             Components = [torchCheck, ComponentChecks.Skia()],
             Engine = torchCheck.Works ? "TorchSharp on the CPU, in fp32" : "none: libtorch does not load",
+            Devices = torchCheck.Works ? TorchDevices.Found : [],
+            Cuda = CudaDriver.Find(),
+            CudaLibraries = NativeBackend.CudaLibraries,
             Processor = Processor.Detect(),
             Threads = torchCheck.Works ? torch.get_num_threads() : 0,
             MemoryBytes = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes,

@@ -102,7 +102,7 @@ internal static class HelpTopics
         ["Measuring"] =
         [
             "--judge", "--judge-model", "--judge-key", "--judge-prompt", "--verified", "--results", "--metrics", "--clip", "--clip-merges",
-            "--network", "--network-weights", "--weights", "--model-weights", "--evaluate-every", "--evaluate-count",
+            "--network", "--network-weights", "--weights", "--model-weights", "--features", "--evaluate-every", "--evaluate-count",
         ],
         ["Checkpoints and logs"] =
         [
@@ -114,8 +114,8 @@ internal static class HelpTopics
         ["Several machines"] = ["--ranks", "--mpi-library", "--gradient-dtype", "--rank-timeout", "--shard"],
         ["Machine"] =
         [
-            "--engine", "--precision", "--to", "--dtype", "--step", "--recompute", "--jobs", "--threads", "--rounds", "--prompt-tokens",
-            "--caption-tokens", "--no-baseline", "--flops-per-second", "--no-measure",
+            "--engine", "--device", "--precision", "--tf32", "--to", "--dtype", "--step", "--recompute", "--memory", "--jobs", "--threads", "--rounds",
+            "--prompt-tokens", "--caption-tokens", "--no-baseline", "--flops-per-second", "--no-measure",
         ],
     };
 }

@@ -1,14 +1,13 @@
 using NextPatch.Core.Configuration;
-using NextPatch.Core.Patches;
-using NextPatch.Torch.Gpt.Fused;
+using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Planning;
 
 /// <summary>
 /// Memory of training steps, without libtorch itself (about 0.4 GiB), the data, and what validation and sampling need for a moment.
 /// </summary>
-/// <remarks>Per parameter: weight, gradient, two moments of AdamW and the EMA, 4 bytes each; the rest is what <see cref="FusedGpt"/> keeps from step
-/// to step.</remarks>
+/// <remarks>Per parameter: weight, gradient, two moments of AdamW and the EMA, 4 bytes each; the rest is what the pass keeps
+/// (<see cref="StepMemory"/>).</remarks>
 /// <param name="Weights">Bytes of the weights.</param>
 /// <param name="Gradients">Bytes of the gradients.</param>
 /// <param name="Moments">Bytes of the optimiser's moments.</param>
@@ -24,14 +23,14 @@ internal sealed record MemoryEstimate(
     /// <summary>With it.</summary>
     public double Recomputed => Total - Activations + RecomputedActivations;
 
-    public static MemoryEstimate Create(GptConfig model, TrainingConfig training)
+    /// <param name="model">The transformer.</param>
+    /// <param name="training">Micro-batch, precision, implementation of the step.</param>
+    /// <param name="isDevice">Whether it runs on another device than the processor.</param>
+    public static MemoryEstimate Create(GptConfig model, TrainingConfig training, bool isDevice = false)
     {
         var weights = 4.0 * model.ParameterCount;
-        var rows = training.Sides.Max(
-            side => (long)training.MicroBatchFor(side) * (new PatchGeometry(model.GridSide, side).PatchCount + model.ConditionTokens - 1));
+        var step = new StepMemory(model, training, isDevice);
         return new MemoryEstimate(
-            weights, weights, 2 * weights, training.EmaDecay > 0 ? weights : 0,
-            FusedGpt.BytesFor(model, training.Precision, rows, recompute: false),
-                FusedGpt.BytesFor(model, training.Precision, rows, recompute: true));
+            weights, weights, 2 * weights, training.EmaDecay > 0 ? weights : 0, step.Activations(recompute: false), step.Activations(recompute: true));
     }
 }

@@ -47,6 +47,9 @@ internal sealed record RunPlan
     /// <summary>Peak memory in bytes.</summary>
     public required MemoryEstimate Memory { get; init; }
 
+    /// <summary>What of a device's memory it fills; null for the processor's.</summary>
+    public DevicePlan? OnDevice { get; init; }
+
     /// <summary>The same on several ranks; null where it was not asked for.</summary>
     public RankPlan? OnRanks { get; init; }
 
@@ -93,3 +96,10 @@ internal sealed record RunPlan
 internal sealed record StagePlan(
     int PatchSide, int TokensPerImage, long FirstStep, long Steps, double? Epochs, long Images, double FlopsPerImage, double RelativeFlopsPerImage,
     double RelativeShare, int MicroBatch, double? Seconds);
+
+/// <summary>A run on a device, with the reference step.</summary>
+/// <param name="Name">What the device is called; null where only its memory was given.</param>
+/// <param name="MemoryBytes">Its memory.</param>
+/// <param name="MicroBatch">Largest micro-batch of patch side 1 that fits; 0: none.</param>
+/// <param name="MicroBatchRecomputed">The same with <c>--recompute</c>.</param>
+internal sealed record DevicePlan(string? Name, long MemoryBytes, int MicroBatch, int MicroBatchRecomputed);

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Reports;
 using NextPatch.Cli.Training;
@@ -8,6 +9,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
 using NextPatch.Data.Imaging;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
@@ -52,6 +54,7 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
     private TokenizerRunOptions GptRunOptions(TokenizerConfig tokenizer) => options.Frame.Fill(parsed, new TokenizerRunOptions
     {
         Output = parsed.GetRequiredValue(options.Frame.Output),
+        Device = parsed.GetRequiredValue(options.Device),
         GridEvery = parsed.GetRequiredValue(options.GridEvery),
         UsageAlarm = parsed.GetRequiredValue(options.UsageAlarm),
         OnGrid = (step, originals, reconstructions) => WriteGrid(step, originals, reconstructions, tokenizer.ImageSide),
@@ -61,7 +64,8 @@ internal sealed class TokenizerTrainJob(TokenizerTrainOptions options, ParseResu
 
     private ComputePrecision Precision(TokenizerConfig tokenizer) => PrecisionChoice.ForRun(
         parsed, options.Precision, options.Frame, checkpoint => TokenizerRun.ReadConfig(checkpoint).Precision,
-            asked => PrecisionChoice.Choose(asked, tokenizer, options.BatchSize(parsed)), progress);
+            asked => DeviceOption.Of(parsed, options.Device) is var device && TorchDevices.IsCpu(device)
+                ? PrecisionChoice.Choose(asked, tokenizer, options.BatchSize(parsed)) : DeviceOption.Precision(asked, device), progress);
 
     /// <summary>Copies the initial weights, and says what that is and what it is not.</summary>
     private void Fill(VqTokenizer tokenizer, VqTokenizer initial, TokenizerRunConfig config)

@@ -176,6 +176,8 @@ internal sealed class TokenizerTrainOptions
         HelpName = "file", AllowMultipleArgumentsPerToken = true, DefaultValueFactory = _ => [],
     };
 
+    public Option<string> Device { get; } = DeviceOption.Create("Losses are equal within rounding, not bit for bit.");
+
     public Option<string> Precision { get; } = PrecisionChoice
         .CreateOption("convolutions of tokenizer, discriminator and LPIPS", "Weights, moments, sums of norms, quantisation and losses");
 
@@ -202,7 +204,7 @@ internal sealed class TokenizerTrainOptions
         Frame.AddTo(command);
         Model.AddTo(command);
         foreach (var option in (Option[])[
-            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Precision, InitFrom, Freeze,
+            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Device, Precision, InitFrom, Freeze,
             _reconstruction, Perceptual, _perceptualWeight, _discriminator, _discriminatorLoss, _generatorLoss, _discriminatorStart,
             _discriminatorWeight, _adaptive,
             _continuous, _revive, UsageAlarm, _perturb, _perturbImages, _perturbCodes, _perturbNeighbours, _perturbEnd, _centreCrops, _noFlips,

@@ -61,11 +61,12 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
     /// <param name="textFeatures">Captions to draw, of a model of captions; none for classes.</param>
     /// <param name="tokenizer">Another place of it; null: where the codes say it lies.</param>
     /// <param name="seed">Of the images.</param>
+    /// <param name="device">What computes features.</param>
     /// <param name="progress">Is told what happens.</param>
     /// <param name="cancellation">Stops reading the reference.</param>
     /// <exception cref="ConfigException">Something is not said, or cannot be measured.</exception>
     public TrainingMetric Open(
-        string codes, IReadOnlyList<TextFeatureSet> textFeatures, string? tokenizer, ulong seed, ProgressReporter progress,
+        string codes, IReadOnlyList<TextFeatureSet> textFeatures, string? tokenizer, ulong seed, string device, ProgressReporter progress,
         CancellationToken cancellation)
     {
         var found = GptTraining.FindTokenizer(tokenizer, codes);
@@ -86,7 +87,7 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
 
         var options = How with
         {
-            Drawing = new ImageRequest { Count = Count, Seed = seed }, PromptFeatures = prompts, OnNote = progress.WriteLine,
+            Drawing = new ImageRequest { Count = Count, Seed = seed }, PromptFeatures = prompts, Device = device, OnNote = progress.WriteLine,
         };
         return ImageEvaluator.OpenMetric(Reference, found, options, progress.ForEvaluation(), cancellation);
     }

@@ -15,7 +15,7 @@ internal sealed class RankOptions
         Description = "File of the MPI library (libmpi.so or the like). [default: that of the mpirun or srun which started the process]",
         HelpName = "path",
     };
-    private readonly Option<string> _gradients = CreateGradients();
+    private readonly Option<string?> _gradients = CreateGradients("[default: fp32, or as the run began]");
     private readonly Option<int> _timeout = new Option<int>("--rank-timeout")
     {
         Description = "Seconds that a rank waits for another before all are ended.", HelpName = "s", DefaultValueFactory = _ => 600,
@@ -24,10 +24,11 @@ internal sealed class RankOptions
     /// <summary>The value of <see cref="CreateGradients"/> by which they are rounded.</summary>
     public const string Bf16 = "bf16";
 
-    public static Option<string> CreateGradients() => new Option<string>("--gradient-dtype")
+    /// <param name="defaults">What is taken where it is not given.</param>
+    public static Option<string?> CreateGradients(string defaults) => new Option<string?>("--gradient-dtype")
     {
-        Description = "Type in which gradients travel between ranks: bf16 is half the bytes; sums are fp32 either way.", HelpName = $"fp32|{Bf16}",
-        DefaultValueFactory = _ => "fp32",
+        Description = $"Type in which gradients travel between ranks: bf16 is half the bytes; sums are fp32 either way. {defaults}",
+        HelpName = $"fp32|{Bf16}",
     }.AcceptOnlyFromAmong("fp32", Bf16);
 
     public void AddTo(Command command)
@@ -37,7 +38,7 @@ internal sealed class RankOptions
         command.Add(_timeout);
     }
 
-    public bool Bf16Gradients(ParseResult parsed) => parsed.GetRequiredValue(_gradients) == Bf16;
+    public bool? Bf16Gradients(ParseResult parsed) => parsed.GetValue(_gradients) is { } type ? type == Bf16 : null;
 
     /// <summary>Joins the ranks that were started with this one, and shares the machine's processors with those that run on it.</summary>
     /// <param name="parsed">The command line.</param>

@@ -28,6 +28,8 @@ internal static class ResumedRun
             {
                 ExtendTo = parsed.GetValue(options.ExtendTo),
                 Recompute = IsGiven(options.Recompute) ? parsed.GetValue(options.Recompute) : frame.Recompute,
+                Device = IsGiven(options.Device) ? parsed.GetRequiredValue(options.Device) : frame.Device,
+                Tf32 = IsGiven(options.Tf32) ? parsed.GetValue(options.Tf32) : frame.Tf32,
                 ValidationImages = IsGiven(options.ValidateImages) ? parsed.GetRequiredValue(options.ValidateImages) : frame.ValidationImages,
                 SampleEvery = IsGiven(options.SampleEvery) ? parsed.GetRequiredValue(options.SampleEvery) : frame.SampleEvery,
                 MeasureEvery = IsGiven(options.EvaluateEvery) ? parsed.GetRequiredValue(options.EvaluateEvery) : frame.MeasureEvery,

@@ -157,6 +157,14 @@ internal sealed class TrainOptions
 
     public Option<string> Step { get; } = StepChoice.CreateOption();
 
+    public Option<string> Device { get; } = DeviceOption.Create(
+        "Others than the processor take the reference step, and their losses are equal within rounding, not bit for bit.");
+
+    public Option<bool> Tf32 { get; } = new("--tf32")
+    {
+        Description = "On an NVIDIA GPU: fp32 products round their factors to TF32 (10 bits behind the point), which is several times as fast.",
+    };
+
     public Option<bool> Recompute { get; } = new("--recompute")
     {
         Description = "Compute activations again in the backward pass instead of keeping them: the same numbers, less memory, more time.",
@@ -173,7 +181,7 @@ internal sealed class TrainOptions
         foreach (var option in (Option[])[
             ExtendTo, Json, _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step,
             Precision,
-            Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath,
+            Device, Tf32, Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath,
                 _classDropout])
         {
             command.Add(option);

@@ -1,10 +1,12 @@
 using System.CommandLine;
+using NextPatch.Cli.CommandLine;
 using NextPatch.Cli.Rendering;
 using NextPatch.Cli.Reports;
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Loading;
 using NextPatch.Training;
 using NextPatch.Training.Gpt;
@@ -31,7 +33,8 @@ internal sealed class TrainingJob
         var settings = MetricOptions.Read(_options, _parsed, request.Run.MetricSettings);
         using var metric = request.Run.MeasureEvery == 0 || _ranks.Rank > 0
             ? null
-            : settings.Open(request.Codes, request.TextFeatures, request.Tokenizer, request.Training.Seed, _progress, cancellation);
+            : settings.Open(
+                request.Codes, request.TextFeatures, request.Tokenizer, request.Training.Seed, request.Run.Device, _progress, cancellation);
         TrainingCost? cost = null;
         var result = GptTraining.Run(
             request with
@@ -120,6 +123,8 @@ internal sealed class TrainingJob
     {
         Output = _parsed.GetRequiredValue(_options.Frame.Output),
         Recompute = _parsed.GetValue(_options.Recompute),
+        Device = _parsed.GetRequiredValue(_options.Device),
+        Tf32 = _parsed.GetValue(_options.Tf32),
         ValidationImages = _parsed.GetRequiredValue(_options.ValidateImages),
         SampleEvery = _parsed.GetRequiredValue(_options.SampleEvery),
         MeasureEvery = _parsed.GetRequiredValue(_options.EvaluateEvery),
@@ -135,15 +140,16 @@ internal sealed class TrainingJob
     }
 
     private StepImplementation Step(TrainingConfig training) => StepChoice.Choose(
-        _parsed.GetRequiredValue(_options.Step), training.Grouping,
+        _parsed.GetRequiredValue(_options.Step), training.Grouping, _parsed.GetRequiredValue(_options.Device),
         _options.Frame.Resume.IsGiven(_parsed)
             ? PrecisionChoice.OfRun(_parsed.GetRequiredValue(_options.Frame.Output), c => Stored(c)?.StepImplementation)
             : null,
-        _progress);
+        _progress.WriteLine);
 
     private ComputePrecision Precision(GptConfig model, StepImplementation step) => PrecisionChoice.ForRun(
         _parsed, _options.Precision, _options.Frame, checkpoint => Stored(checkpoint)?.Precision,
-        asked => PrecisionChoice.Choose(step == StepImplementation.Reference && asked == PrecisionChoice.Auto ? "fp32" : asked, model), _progress);
+        asked => DeviceOption.Of(_parsed, _options.Device) is var device && !TorchDevices.IsCpu(device) ? DeviceOption.Precision(asked, device)
+            : PrecisionChoice.Choose(step == StepImplementation.Reference && asked == PrecisionChoice.Auto ? "fp32" : asked, model), _progress);
 
     private static TrainingConfig? Stored(string checkpoint)
         => ConfigJson.Read(Path.Combine(checkpoint, "config.json"), ConfigJson.Default.CheckpointConfig).Training;

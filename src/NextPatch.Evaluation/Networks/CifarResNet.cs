@@ -73,7 +73,7 @@ internal sealed class CifarResNet : FeatureNetwork
     protected override (Tensor Pooled, Tensor? Spatial, Tensor? Logits) Forward(Tensor levels)
     {
         using var scope = NewDisposeScope();
-        var x = _stem.ForwardRelu((levels * _scale) - _shift);
+        var x = _stem.ForwardRelu((levels * _scale.to(levels.device)) - _shift.to(levels.device));
         foreach (var (first, second, halves) in _blocks)
         {
             var y = second.Forward(first.ForwardRelu(x));
@@ -81,7 +81,7 @@ internal sealed class CifarResNet : FeatureNetwork
         }
 
         var pooled = x.mean([2, 3]);                                                           // [B, 64]
-        return (pooled.MoveToOuterDisposeScope(), null, functional.linear(pooled, _classes, _classBias).MoveToOuterDisposeScope());
+        return (pooled.MoveToOuterDisposeScope(), null, functional.linear(pooled, _classes.to(x.device), _classBias.to(x.device)).MoveToOuterDisposeScope());
     }
 
     private FrozenConvolution Fold(PretrainedWeights weights, string convolution, string norm, int inputs, int outputs, int stride = 1)

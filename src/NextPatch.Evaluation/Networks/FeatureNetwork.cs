@@ -1,4 +1,5 @@
 using NextPatch.Core;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Loading;
 using static TorchSharp.torch;
 
@@ -19,6 +20,9 @@ internal abstract class FeatureNetwork : IFeatureNetwork
     /// <param name="batch">B: enough for the convolutions to be fast, few enough for the activations to stay small.</param>
     protected FeatureNetwork(string name, string weightsHash, int side, ResizeProtocol resize, int batch)
         => (Name, WeightsHash, InputSide, Resize, _batch) = (name, weightsHash, side, resize, batch);
+
+    /// <summary>Where it computes.</summary>
+    public Device Device { get; set; } = CPU;
 
     public string Name { get; }
 
@@ -55,7 +59,8 @@ internal abstract class FeatureNetwork : IFeatureNetwork
             var squares = ImageResize.ToSquares(
                 pixels.Slice((int)(first * size), (int)(taken * size)).ToArray(), height, width, InputSide!.Value, Resize!.Value);
             // [B, 3, S, S]
-            var (pooled, spatial, logits) = Forward(tensor(squares, [taken, InputSide.Value, InputSide.Value, 3]).permute(0, 3, 1, 2));
+            var (pooled, spatial, logits) = Forward(
+                TorchDevices.Upload(tensor(squares, [taken, InputSide.Value, InputSide.Value, 3]), Device).permute(0, 3, 1, 2));
             Keep(pooled, features.Pooled, first * FeatureCount);
             Keep(spatial, features.Spatial, first * SpatialCount);
             Keep(logits, features.Logits, first * ClassCount);
@@ -83,5 +88,5 @@ internal abstract class FeatureNetwork : IFeatureNetwork
     /// <returns>[B, D] and what else the network has, one row per image.</returns>
     protected abstract (Tensor Pooled, Tensor? Spatial, Tensor? Logits) Forward(Tensor levels);
 
-    private static void Keep(Tensor? rows, float[] into, int at) => rows?.contiguous().data<float>().CopyTo(into, at);
+    private static void Keep(Tensor? rows, float[] into, int at) => rows?.cpu().contiguous().data<float>().CopyTo(into, at);
 }

@@ -78,6 +78,6 @@ internal sealed class InceptionNetwork : FeatureNetwork
     {
         var (last, spatial) = Run(Resize == ResizeProtocol.Legacy ? levels.mul_(2 / 255f).sub_(1) : levels.sub_(128).mul_(1 / 128f));
         var pooled = last.mean([2, 3]);                                                                // [B, 2048]
-        return (pooled, spatial.narrow(1, 0, SpatialChannels).permute(0, 2, 3, 1), functional.linear(pooled, _classes));
+        return (pooled, spatial.narrow(1, 0, SpatialChannels).permute(0, 2, 3, 1), functional.linear(pooled, _classes.to(pooled.device)));
     }
 }

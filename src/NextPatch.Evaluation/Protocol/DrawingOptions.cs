@@ -1,5 +1,6 @@
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 using NextPatch.Sampling;
 
@@ -16,11 +17,14 @@ internal sealed record DrawingOptions
     /// <summary>What is drawn; null where it is not given.</summary>
     public ImageRequest? Request { get; init; }
 
+    /// <summary>What draws; null: what suits.</summary>
+    public IComputeBackend? Backend { get; init; }
+
     /// <summary>Loads a model and its tokenizer.</summary>
     /// <exception cref="NextPatchException">Missing or damaged, or there is no tokenizer.</exception>
     public SampleModel Load(string path)
     {
-        var model = SampleModel.Load(path, Tokenizer, Weights);
+        var model = SampleModel.Load(path, Tokenizer, Weights, backend: Backend);
         if (model.Tokenizer is not null)
         {
             return model;

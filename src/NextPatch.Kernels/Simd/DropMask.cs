@@ -28,6 +28,10 @@ internal readonly struct DropMask
     /// <summary>Whether anything is dropped.</summary>
     public bool IsActive => _dropBelow > 0;
 
+    /// <summary>What an element is hashed with, for who computes the same elsewhere: elements before the first, halves of the seed, the limit below
+    /// which a hash drops, and the factor of what stays.</summary>
+    public (uint Start, uint First, uint Second, uint DropBelow, float Scale) Terms => (_start, _first, _second, _dropBelow, _scale);
+
     /// <summary>0 or 1 / (1 - probability) for an element.</summary>
     public float Factor(uint element)
     {

@@ -56,7 +56,7 @@ internal sealed class StyleGanBlock : Module<Tensor, Tensor>
         {
             using var scope = NewDisposeScope();
             var padded = functional.pad(x, [1, 1, 1, 1], mode: TorchSharp.PaddingModes.Reflect);   // [B, C, h + 2, w + 2]
-            var line = tensor(Weights).to(x.dtype);
+            var line = tensor(Weights, device: x.device).to(x.dtype);
             var kernel = outer(line, line).expand(x.size(1), 1, 3, 3);                             // [C, 1, 3, 3]
             return functional.conv2d(padded, kernel, groups: x.size(1)).MoveToOuterDisposeScope(); // [B, C, h, w]
         }

@@ -14,6 +14,8 @@ public sealed class TorchGenerationEngine : IGenerationEngine
 {
     internal const string DisplayName = "TorchSharp (CPU)";
 
+    internal static string NameOn(Device device) => device.type == TorchSharp.DeviceType.CPU ? DisplayName : $"TorchSharp ({device})";
+
     // Wide models are bound by reading their weights, narrow ones by the number of calls.
     private const int NarrowWidth = 512;
     private const int NarrowBatch = 64;
@@ -34,7 +36,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
     }
 
     /// <inheritdoc/>
-    public string Name => DisplayName;
+    public string Name => NameOn(_model.Head.device);
 
     /// <inheritdoc/>
     public GptConfig Config => _model.Config;
@@ -96,9 +98,9 @@ public sealed class TorchGenerationEngine : IGenerationEngine
         {
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
-            var input = prompts?.Features is { } features && position == 0 ? features : tensor(inputs, [rows]);
+            var input = prompts?.Features is { } features && position == 0 ? features : tensor(inputs, [rows], device: _model.Head.device);
             var logits = (position == 0 ? _model.Prefill(input, cache, prompts?.IsToken) : _model.DecodeStep(input, cache))
-                .data<float>().ToArray(); // [rows, V]
+                .cpu().data<float>().ToArray(); // [rows, V]
             var scale = request.Sampling.ScaleAt(position, Config.CodesPerImage);
             for (var row = slot; row < slot + images; row++)
             {
@@ -141,7 +143,7 @@ public sealed class TorchGenerationEngine : IGenerationEngine
     {
         var (most, width) = (Config.Text!.TokenCount, Config.Text.FeatureWidth);
         var (values, isToken) = (new float[rows * most * width], new bool[rows * most]);
-        var unconditional = rows == _batch ? [] : _model.UnconditionalFeatures!.to_type(ScalarType.Float32).data<float>().ToArray();
+        var unconditional = rows == _batch ? [] : _model.UnconditionalFeatures!.to_type(ScalarType.Float32).cpu().data<float>().ToArray();
         for (var row = 0; row < rows; row++)
         {
             var image = (row % _batch) - slot;
@@ -154,8 +156,8 @@ public sealed class TorchGenerationEngine : IGenerationEngine
 
         using var scope = NewDisposeScope();
         return new PromptBatch(
-            tensor(values, [rows, most, width]).to_type(_model.Head.dtype).DetachFromDisposeScope(),
-            tensor(isToken, [rows, most]).DetachFromDisposeScope());
+            tensor(values, [rows, most, width], device: _model.Head.device).to_type(_model.Head.dtype).DetachFromDisposeScope(),
+            tensor(isToken, [rows, most], device: _model.Head.device).DetachFromDisposeScope());
     }
 
     /// <summary>Rows beyond the request go on with code 0; their first input was a label, which need not be a code.</summary>

@@ -1,3 +1,4 @@
+using NextPatch.Torch.Devices;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Gpt;
@@ -35,7 +36,7 @@ internal sealed record CaptionBatch(float[] Features, int[] Lengths, bool[] IsDr
         var rows = Rows((int)unconditional.size(1));
 
         // A copy in libtorch's own memory: products round by where a matrix begins, and managed arrays begin anywhere.
-        var features = tensor(Features, [images, rows, unconditional.size(1)], device: unconditional.device).clone();
+        var features = TorchDevices.Upload(tensor(Features, [images, rows, unconditional.size(1)]), unconditional.device).clone();
         if (Array.Exists(IsDropped, dropped => dropped))
         {
             var last = unconditional.narrow(0, unconditional.size(0) - rows, rows);                       // [K, W]

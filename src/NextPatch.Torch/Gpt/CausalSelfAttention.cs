@@ -66,6 +66,7 @@ internal sealed class CausalSelfAttention : Module<Tensor, Tensor, KvCacheLayer?
     private static Tensor Attend(Tensor q, Tensor k, Tensor v, Tensor visible, DropMask drop)
     {
         var scores = q.matmul(k.transpose(2, 3)).mul(1 / Math.Sqrt(q.size(3)));                         // [B, H, T, T]
-        return DropoutTensors.Drop(scores.masked_fill(visible.logical_not(), double.NegativeInfinity).softmax(-1), drop).matmul(v); // [B, H, T, D]
+        var weights = scores.masked_fill(visible.logical_not(), double.NegativeInfinity).softmax(-1, ScalarType.Float32);
+        return DropoutTensors.Drop(weights, drop).to_type(v.dtype).matmul(v);                           // [B, H, T, D]
     }
 }

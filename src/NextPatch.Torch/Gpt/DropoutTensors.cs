@@ -22,7 +22,14 @@ internal static class DropoutTensors
         }
 
         using var scope = NewDisposeScope();
-        var factors = new float[x.NumberOfElements];
+        var factors = x.device.type == TorchSharp.DeviceType.CPU ? Computed(mask, x.NumberOfElements) : Hashed(mask, x.NumberOfElements, x.device);
+        return x.mul(factors.view(x.shape)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The factors of the first elements by the mask itself, float [n] in the caller's dispose scope.</summary>
+    internal static Tensor Computed(DropMask mask, long count)
+    {
+        var factors = new float[count];
         var rows = (factors.Length + Vector256<float>.Count - 1) / Vector256<float>.Count;
         ParallelRows.Run(rows, Vector256<float>.Count, (first, end) =>
         {
@@ -31,7 +38,30 @@ internal static class DropoutTensors
                 factors[i] = mask.Factor((uint)i);
             }
         });
-        return x.mul(tensor(factors, x.shape, device: x.device)).MoveToOuterDisposeScope();
+        return tensor(factors);
+    }
+
+    /// <summary>The same bits by operations of a device, where moving them there would take longer than computing them.</summary>
+    /// <remarks>32-bit numbers in 64-bit ones, because libtorch has no unsigned products. The second factor is the one that is equal modulo 2^32 and
+    /// small enough for no product to leave 63 bits.</remarks>
+    internal static Tensor Hashed(DropMask mask, long count, Device device)
+    {
+        using var scope = NewDisposeScope();
+        var (start, first, second, dropBelow, scale) = mask.Terms;
+        Tensor Number(long value) => tensor(value, ScalarType.Int64, device);
+        var (low, shift15, shift16) = (Number(uint.MaxValue), Number(15), Number(16));
+        var h = arange(start, start + count, ScalarType.Int64, device).bitwise_and_(low).bitwise_xor_(Number(first)); // [n]
+        void Round()
+        {
+            h.bitwise_xor_(h.bitwise_right_shift(shift16)).mul_(0x7FEB352D).bitwise_and_(low);
+            h.bitwise_xor_(h.bitwise_right_shift(shift15)).mul_(unchecked((int)0x846CA68B)).bitwise_and_(low);
+            h.bitwise_xor_(h.bitwise_right_shift(shift16));
+        }
+
+        Round();
+        h.add_(second).bitwise_and_(low);
+        Round();
+        return h.ge(dropBelow).to_type(ScalarType.Float32).mul_(scale).MoveToOuterDisposeScope();
     }
 
     /// <summary>A residual branch as it is dropped: elements, and whole images.</summary>

@@ -29,6 +29,9 @@ internal sealed class GptBlock : Module<Tensor, Tensor, KvCacheLayer?, Tensor?, 
         RegisterComponents();
     }
 
+    /// <summary>Type of products and activations within a block; null: that of what goes in. What goes from block to block keeps its own.</summary>
+    public ScalarType? ComputeType { get; set; }
+
     /// <param name="x">Activations [B, T, C].</param>
     /// <param name="rotary">Factors of these T tokens, complex64 [T, 1, D/2].</param>
     /// <param name="cache">Keys and values of earlier tokens, or null.</param>
@@ -38,11 +41,13 @@ internal sealed class GptBlock : Module<Tensor, Tensor, KvCacheLayer?, Tensor?, 
     public override Tensor forward(Tensor x, Tensor rotary, KvCacheLayer? cache, Tensor? visible, GptDropout? dropout)
     {
         using var scope = NewDisposeScope();
-        var attended = _attention.forward(_attentionNorm.forward(x), rotary, cache, visible, dropout?.AttentionWeights(_layer));
+        var attended = _attention.forward(Rounded(_attentionNorm.forward(x)), rotary, cache, visible, dropout?.AttentionWeights(_layer));
         var h = x.add(Drop(attended, _config.ResidualDropout, dropout?.AttentionBranch(_layer)));
-        var fed = _feedForward.forward(_feedForwardNorm.forward(h));
+        var fed = _feedForward.forward(Rounded(_feedForwardNorm.forward(h)));
         return h.add(Drop(fed, _config.FfnDropout, dropout?.FeedForwardBranch(_layer))).MoveToOuterDisposeScope();
     }
+
+    private Tensor Rounded(Tensor x) => ComputeType is { } type && type != x.dtype ? x.to_type(type) : x;
 
     /// <summary>Drops elements and whole residual branches per sample, and scales those that stay.</summary>
     private Tensor Drop(Tensor branch, double probability, BranchDrop? drop)

@@ -24,6 +24,7 @@ public sealed class GptModel : Module
     [ComponentName(Name = "norm")] private readonly RmsNorm _norm;
     [ComponentName(Name = "output")] private readonly Projection _output;
     private readonly RotaryEmbedding2d _rotary;
+    private ScalarType? _computeType;
 
     /// <summary>Builds the modules with unset weights: call <see cref="GptInitializer.Initialize"/> or load a checkpoint.</summary>
     /// <exception cref="ConfigException">The shape cannot work.</exception>
@@ -50,6 +51,23 @@ public sealed class GptModel : Module
     /// <summary>The features that stand for no caption, float [K, W], frozen; null where classes condition the model.</summary>
     public Tensor? UnconditionalFeatures => (_conditionEmbedding as CaptionEmbedding)?.Unconditional;
 
+    /// <summary>
+    /// Type of products and activations, whatever that of the weights; null = that of the weights. What goes from block to block, norms, softmax and
+    /// loss stay float32.
+    /// </summary>
+    internal ScalarType? ComputeType
+    {
+        get => _computeType;
+        set
+        {
+            _computeType = value;
+            foreach (var layer in _layers)
+            {
+                layer.ComputeType = value;
+            }
+        }
+    }
+
     /// <summary>The rows before the image, float [B, K, C] in the caller's dispose scope; <paramref name="condition"/> as of
     /// <see cref="PatchHidden(Tensor, Tensor, IPatchGrouping, Tensor)"/>.</summary>
     internal Tensor ConditionRows(Tensor condition) => _conditionEmbedding.forward(condition);
@@ -67,14 +85,22 @@ public sealed class GptModel : Module
         => PatchHidden(condition, codes, grouping, isToken, null);
 
     /// <summary>The same with dropout that is given; null: as the module's mode says, from libtorch's generator.</summary>
+    /// <param name="condition">As above.</param>
+    /// <param name="codes">As above.</param>
+    /// <param name="grouping">As above.</param>
+    /// <param name="isToken">As above.</param>
+    /// <param name="dropout">What is dropped.</param>
+    /// <param name="position">Where rotary positions place a patch.</param>
+    /// <param name="blocks">Runs the blocks one after the other; null: as they are.</param>
     internal Tensor PatchHidden(
-        Tensor condition, Tensor codes, IPatchGrouping grouping, Tensor? isToken, GptDropout? dropout, PatchPosition position = PatchPosition.Grid)
+        Tensor condition, Tensor codes, IPatchGrouping grouping, Tensor? isToken, GptDropout? dropout, PatchPosition position = PatchPosition.Grid,
+        BlockRunner? blocks = null)
     {
         using var scope = NewDisposeScope();
         var patches = Patches(codes, grouping);                                                     // [B, N, C]
         var rows = _conditionEmbedding.forward(condition);                                          // [B, K, C]
         var sequence = cat([rows, patches.narrow(1, 0, patches.size(1) - 1)], 1);                   // [B, K + N - 1, C]
-        var hidden = Hidden(sequence, (int)rows.size(1), grouping.Geometry, isToken, dropout, position);
+        var hidden = Hidden(sequence, (int)rows.size(1), grouping.Geometry, isToken, dropout, position, blocks);
         return hidden.narrow(1, rows.size(1) - 1, patches.size(1)).MoveToOuterDisposeScope();       // [B, N, C]
     }
 
@@ -128,18 +154,17 @@ public sealed class GptModel : Module
         => grouping.Geometry.PatchSide == 1 ? _codeEmbeddings.forward(codes) : grouping.Group(_codeEmbeddings.forward(codes));
 
     private Tensor Hidden(
-        Tensor sequence, int conditionRows, PatchGeometry geometry, Tensor? isToken, GptDropout? dropout, PatchPosition position = PatchPosition.Grid)
+        Tensor sequence, int conditionRows, PatchGeometry geometry, Tensor? isToken, GptDropout? dropout, PatchPosition position = PatchPosition.Grid,
+        BlockRunner? blocks = null)
     {
         var visible = isToken is null ? null : PrefixMask.Build(isToken, sequence.size(1));
         var h = dropout is null ? functional.dropout(sequence, Config.TokenDropout, training) : DropoutTensors.Drop(sequence, dropout.Tokens);
         var first = Config.ConditionTokens - conditionRows;
         var rotary = _rotary.For(geometry, position, sequence.device).narrow(0, first, sequence.size(1)); // [K + N - 1 or K + N, 1, D/2]
-        foreach (var layer in _layers)
-        {
-            h = layer.forward(h, rotary, null, visible, dropout);
-        }
-
-        return _norm.forward(h);
+        Func<Tensor, Tensor>[] run = [.. _layers.Select(layer => new Func<Tensor, Tensor>(x => layer.forward(x, rotary, null, visible, dropout)))];
+        h = blocks is null ? run.Aggregate(h, (x, block) => block(x)) : blocks(h, run, [.. new[] { visible, rotary }.OfType<Tensor>()]);
+        var normed = _norm.forward(h);
+        return ComputeType is { } type && type != normed.dtype ? normed.to_type(type) : normed;
     }
 
     private Tensor Decode(Tensor tokens, KvCache cache, Tensor? visible)
@@ -155,3 +180,10 @@ public sealed class GptModel : Module
         return _output.forward(_norm.forward(h.narrow(1, count - 1, 1))).squeeze(1).to_type(ScalarType.Float32);    // [B, V]
     }
 }
+
+/// <summary>Runs the blocks of a model, for who wants something else than one after the other.</summary>
+/// <param name="tokens">float [B, T, C].</param>
+/// <param name="blocks">Each from [B, T, C] to [B, T, C].</param>
+/// <param name="needs">What they read beside it, for who runs them again when the caller's dispose scope has ended.</param>
+/// <returns>[B, T, C] in the caller's dispose scope.</returns>
+internal delegate Tensor BlockRunner(Tensor tokens, IReadOnlyList<Func<Tensor, Tensor>> blocks, IReadOnlyList<Tensor> needs);

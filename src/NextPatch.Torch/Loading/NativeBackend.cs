@@ -48,8 +48,19 @@ public static partial class NativeBackend
     {
         if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
         {
-            yield return [Path.GetFullPath(named)];
+            // What PyTorch offers lies in lib/ and brings no LibTorchSharp.
+            var folder = Path.GetFullPath(named);
+            yield return [folder, Path.Combine(folder, "lib"), .. OwnPlaces().SelectMany(place => place)];
         }
+
+        foreach (var place in OwnPlaces())
+        {
+            yield return place;
+        }
+    }
+
+    private static IEnumerable<string[]> OwnPlaces()
+    {
 
         // Beside a published program, and in artifacts/ above a built one (artifacts/bin/<project>/<configuration>).
         yield return [Path.Combine(AppContext.BaseDirectory, "libtorch", Rid)];
@@ -65,6 +76,15 @@ public static partial class NativeBackend
 
     /// <summary>The folder libtorch was loaded from, or null before <see cref="EnsureLoaded"/>.</summary>
     public static string? LoadedFrom { get; private set; }
+
+    /// <summary>Whether it is the one for CUDA devices; false before <see cref="EnsureLoaded"/>.</summary>
+    internal static bool HasCuda => _loaded?.ContainsKey("torch_cuda") == true;
+
+    /// <summary>Files of libtorch for CUDA in the folder that libtorch was loaded from, by name; none before <see cref="EnsureLoaded"/>.</summary>
+    internal static IReadOnlyList<string> CudaLibraries => LoadedFrom is null ? []
+        : [.. Directory.EnumerateFiles(LoadedFrom).Select(f => Path.GetFileName(f)).Where(
+            f => f.Contains("cuda", StringComparison.OrdinalIgnoreCase) || f.Contains("cudnn", StringComparison.OrdinalIgnoreCase)
+                || f.Contains("cublas", StringComparison.OrdinalIgnoreCase)).Order(StringComparer.Ordinal)];
 
     /// <summary>Loads libtorch now.</summary>
     /// <exception cref="NextPatchException">
@@ -155,11 +175,17 @@ public static partial class NativeBackend
                     + $"it when "
                 + $"it is built, the checkout by 'dotnet build -c Release'; else set {FolderVariable} to a folder that holds libtorch and "
                     + $"LibTorchSharp.");
+        LoadedFrom = Path.GetDirectoryName(Find(place, "torch_cpu"))!;
+        RequireVersion(LoadedFrom);
         SetDefaults();
         var handles = new Dictionary<string, nint>();
-        foreach (var name in (string[])["c10", "torch_cpu", "torch", "LibTorchSharp"])
+        foreach (var name in (string[])["c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch", "LibTorchSharp"])
         {
-            var path = Find(place, name)!;
+            if (Find(name.EndsWith("_cuda", StringComparison.Ordinal) ? [LoadedFrom] : place, name) is not { } path)
+            {
+                continue; // of libtorch for CUDA alone
+            }
+
             try
             {
                 handles[name] = NativeLibrary.Load(path);
@@ -173,13 +199,26 @@ public static partial class NativeBackend
         ParallelRows.OpenMpParallel = Export("GOMP_parallel");
         ParallelRows.CountThreads = TorchSharp.torch.get_num_threads;
         Bf16GemmTiles.Brgemm = Export("_ZN2at6native7cpublas6brgemmEllllllbPKN3c108BFloat16ES5_Pfb");
-        LoadedFrom = Path.GetDirectoryName(Find(place, "torch_cpu"));
         return handles;
 
         string? Find(string[] folders, string name)
             => folders.Select(folder => Path.Combine(folder, prefix + name + suffix)).FirstOrDefault(File.Exists);
 
         nint Export(string name) => NativeLibrary.TryGetExport(handles["torch_cpu"], name, out var address) ? address : 0;
+    }
+
+    /// <summary>Another version of libtorch has another interface: LibTorchSharp would not load, or end the process later.</summary>
+    private static void RequireVersion(string folder)
+    {
+        // A distribution of PyTorch names its version beside lib/: 2.10.0+cu128.
+        foreach (var file in (string[])[Path.Combine(folder, "build-version"), Path.Combine(folder, "..", "build-version")])
+        {
+            if (File.Exists(file) && File.ReadLines(file).FirstOrDefault()?.Trim() is { } version && version.Split('+')[0] != BuiltFor)
+            {
+                throw new NextPatchException(
+                    $"{folder} holds libtorch {version}, but this program needs {BuiltFor}; set {FolderVariable} to a folder with that version.");
+            }
+        }
     }
 
     /// <summary>

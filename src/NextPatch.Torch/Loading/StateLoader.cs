@@ -11,7 +11,7 @@ public static class StateLoader
     private const int MaxListed = 8;
 
     /// <summary>Fills a module from an open file, part by part: no second copy of the weights ever exists.</summary>
-    /// <param name="module">On the CPU.</param>
+    /// <param name="module">On any device.</param>
     /// <param name="state">Tensors by state key; floating-point types are converted to the module's own.</param>
     /// <param name="source">File name for messages.</param>
     /// <exception cref="NextPatchException">Keys are missing, unexpected or mis-shaped: all of them in one message.</exception>
@@ -89,7 +89,7 @@ public static class StateLoader
 
     private static void Fill(string key, Tensor target, StoredTensor source, string file)
     {
-        if (target.is_contiguous() && source.ByteCount <= Array.MaxLength)
+        if (target.is_contiguous() && target.device.type == TorchSharp.DeviceType.CPU && source.ByteCount <= Array.MaxLength)
         {
             source.CopyTo(0, target.bytes);
             FiniteNumbers.Require(key, source.Type, target.bytes, file);

@@ -20,7 +20,10 @@ namespace NextPatch.Torch.Patches;
 public static class PatchLoss
 {
     /// <summary>Logits alive at once: 4 Mi floats, 16 MiB, about what the caches of two cores hold.</summary>
-    private const long LogitsPerChunk = 1 << 22;
+    internal const long LogitsPerChunk = 1 << 22;
+
+    /// <summary>The same on other devices, which want large products: 256 MiB.</summary>
+    internal const long LogitsPerChunkOfDevices = 1 << 26;
 
     /// <summary>Mean loss in nats, without gradients.</summary>
     /// <param name="hidden">float [B, N, C].</param>
@@ -35,7 +38,7 @@ public static class PatchLoss
     }
 
     /// <summary>Mean loss in nats, and its gradients times <paramref name="scale"/>.</summary>
-    /// <param name="hidden">float [B, N, C] with a graph behind it.</param>
+    /// <param name="hidden">float or bfloat16 [B, N, C] with a graph behind it: the type of the products, whatever that of the head.</param>
     /// <param name="head">Parameter [V, C]; its gradient is added to.</param>
     /// <param name="targets">int64 [B, N, P].</param>
     /// <param name="scale">Weight of this micro-batch in the step, images here / images of the step.</param>
@@ -57,19 +60,26 @@ public static class PatchLoss
     }
 
     private static Tensor Run(
-        Tensor hidden, Tensor head, Tensor targets, IReadOnlyList<float>? targetWeights, double gradientScale, Tensor? hiddenGradient,
+        Tensor hidden, Tensor outputHead, Tensor targets, IReadOnlyList<float>? targetWeights, double gradientScale, Tensor? hiddenGradient,
         Tensor? headGradient)
     {
         using var scope = NewDisposeScope();
         var codesPerPatch = targets.size(2);
+        var head = outputHead.dtype == hidden.dtype ? outputHead : outputHead.detach().to_type(hidden.dtype); // [V, C]
+        var (chunkLogits, exact) = hidden.device.type switch
+        {
+            TorchSharp.DeviceType.CPU => (LogitsPerChunk, ScalarType.Float64),
+            TorchSharp.DeviceType.MPS => (LogitsPerChunkOfDevices, ScalarType.Float32), // has no wider one
+            _ => (LogitsPerChunkOfDevices, ScalarType.Float64),
+        };
         var weights = targetWeights is null ? ones(codesPerPatch, device: hidden.device) : tensor(targetWeights.ToArray(), device: hidden.device);
         var shares = weights.div(weights.sum());                // [P]
         var rows = hidden.detach().reshape(-1, hidden.size(2)); // [R, C]
         var rowTargets = targets.reshape(-1, codesPerPatch);    // [R, P]
         var rowGradients = hiddenGradient?.view(-1, hidden.size(2));
         var rowCount = rows.size(0);
-        var chunk = Math.Clamp(LogitsPerChunk / head.size(0), 1, rowCount);
-        var total = zeros(1, ScalarType.Float64, hidden.device);
+        var chunk = Math.Clamp(chunkLogits / head.size(0), 1, rowCount);
+        var total = zeros(1, exact, hidden.device);
         for (var start = 0L; start < rowCount; start += chunk)
         {
             using var chunkScope = NewDisposeScope();
@@ -78,15 +88,22 @@ public static class PatchLoss
             var t = rowTargets.narrow(0, start, count);                 // [r, P]
             var logits = functional.linear(x, head).to_type(ScalarType.Float32); // [r, V]
             var normalizer = logits.logsumexp(1, keepdim: true);        // [r, 1]
-            total.add_(normalizer.sum(ScalarType.Float64).sub_(logits.gather(1, t).mul(shares).sum(ScalarType.Float64)));
+            total.add_(normalizer.sum(exact).sub_(logits.gather(1, t).mul(shares).sum(exact)));
             if (rowGradients is not null)
             {
-                var weight = gradientScale / rowCount;
-                logits.sub_(normalizer).exp_().mul_(weight);            // softmax / R
-                logits.scatter_add_(1, t, shares.mul(-weight).expand_as(t));
+                var share = gradientScale / rowCount;
+                logits.sub_(normalizer).exp_().mul_(share);             // softmax / R
+                logits.scatter_add_(1, t, shares.mul(-share).expand_as(t));
                 var d = logits.to_type(head.dtype);
                 rowGradients.narrow(0, start, count).copy_(d.mm(head)); // [r, C]
-                headGradient!.addmm_(d.t(), x);                         // [V, C]
+                if (d.dtype == headGradient!.dtype)
+                {
+                    headGradient.addmm_(d.t(), x);                      // [V, C]
+                }
+                else
+                {
+                    headGradient.add_(d.t().mm(x));                     // summed over chunks in float32
+                }
             }
         }
 

@@ -13,8 +13,8 @@ namespace NextPatch.Torch.Perception;
 /// </remarks>
 internal sealed class FrozenConvolution : IDisposable
 {
-    private readonly Tensor _weight;
-    private readonly Tensor _bias;
+    private Tensor _weight;
+    private Tensor _bias;
     private readonly long[] _stride;
     private readonly long[] _padding;
     private readonly long _groups;
@@ -70,6 +70,7 @@ internal sealed class FrozenConvolution : IDisposable
     public Tensor Forward(Tensor x)
     {
         using var scope = NewDisposeScope();
+        Follow(x.device);
         var y = _isProduct
             ? nn.functional.linear(x.permute(0, 2, 3, 1), _weight, _bias).permute(0, 3, 1, 2)
             : AlignedConvolution.Forward(_weight, _bias, x, _stride, _padding, _groups);    // [B, O, h', w']
@@ -85,6 +86,20 @@ internal sealed class FrozenConvolution : IDisposable
     {
         _weight.Dispose();
         _bias.Dispose();
+    }
+
+    /// <summary>Images decide where it computes: weights move there with the first of them, and stay.</summary>
+    private void Follow(Device device)
+    {
+        if (_weight.device.type == device.type && _weight.device.index == device.index)
+        {
+            return;
+        }
+
+        var (weight, bias) = (_weight, _bias);
+        (_weight, _bias) = (weight.to(device).DetachFromDisposeScope(), bias.to(device).DetachFromDisposeScope());
+        weight.Dispose();
+        bias.Dispose();
     }
 }
 

@@ -73,11 +73,11 @@ internal sealed class Lpips : IPerceptualLoss
     {
         using var scope = NewDisposeScope();
         var (a, b) = (Features(first, computeType), Features(second, computeType));
-        var sum = zeros(1);
+        var sum = zeros(1, device: first.device);
         for (var i = 0; i < _heads.Length; i++)
         {
             var difference = (Unit(a[i]) - Unit(b[i])).square();                                            // [B, C, h, w]
-            sum = sum + (difference * _heads[i]).sum(1, keepdim: true).mean([2, 3], keepdim: true);         // [B, 1, 1, 1]
+            sum = sum + (difference * _heads[i].to(first.device)).sum(1, keepdim: true).mean([2, 3], keepdim: true);         // [B, 1, 1, 1]
         }
 
         return sum.MoveToOuterDisposeScope();
@@ -102,14 +102,14 @@ internal sealed class Lpips : IPerceptualLoss
         }
 
         using var scope = NewDisposeScope();
-        var x = ((images - _shift) / _scale).to(computeType ?? images.dtype);
+        var x = ((images - _shift.to(images.device)) / _scale.to(images.device)).to(computeType ?? images.dtype);
         var taps = new Tensor[Groups.Length];
         for (var i = 0; i < taps.Length; i++)
         {
             x = i == 0 ? x : functional.max_pool2d(x, 2);
             foreach (var (weight, bias) in _convolutions[i])
             {
-                x = functional.relu(functional.conv2d(x, weight.to(x.dtype), bias.to(x.dtype), padding: [1, 1]));
+                x = functional.relu(functional.conv2d(x, weight.to(x.dtype, x.device), bias.to(x.dtype, x.device), padding: [1, 1]));
             }
 
             taps[i] = x.to(images.dtype);

@@ -76,7 +76,7 @@ internal sealed class SqueezeNet : IDisposable
         }
 
         using var scope = NewDisposeScope();
-        var planes = images.flip(1) - _means;                                       // [B, 3, H, W], B, G, R
+        var planes = images.flip(1) - _means.to(images.device);                                 // [B, 3, H, W], B, G, R
         var x = _stem.ForwardRelu(FrozenConvolution.ChannelsLast(planes));          // [B, 64, h, w]
         var layers = new Tensor[_fires.Length + 1];
         layers[0] = x;

@@ -1,4 +1,5 @@
 using System.Buffers;
+using NextPatch.Torch.Devices;
 using static TorchSharp.torch;
 
 namespace NextPatch.Torch.Tokenizer;
@@ -11,14 +12,15 @@ internal static class ImageTensors
     /// <summary>All images of a byte block as a tensor.</summary>
     /// <param name="pixels">uint8 [N, S, S, 3].</param>
     /// <param name="side">S.</param>
+    /// <param name="device">Where they go, as bytes; null: the processor.</param>
     /// <returns>float [N, 3, S, S] in [-1, 1]: v / 127.5 - 1.</returns>
     /// <exception cref="ArgumentException">The byte count is not a whole number of images.</exception>
-    public static Tensor FromPixels(ReadOnlySpan<byte> pixels, int side)
+    public static Tensor FromPixels(ReadOnlySpan<byte> pixels, int side, Device? device = null)
     {
         var count = CountImages(pixels.Length, side);
         using var scope = NewDisposeScope();
         var interleaved = tensor(pixels.ToArray(), [count, side, side, 3], dtype: ScalarType.Byte); // [N, S, S, 3]
-        return ToUnitRange(interleaved).MoveToOuterDisposeScope();
+        return ToUnitRange(device is null ? interleaved : TorchDevices.Upload(interleaved, device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Chosen images of a byte block as a tensor.</summary>
@@ -53,7 +55,7 @@ internal static class ImageTensors
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
         var bytes = (images * 127.5 + 128).clamp(0, 255).to(ScalarType.Byte); // the cast truncates
-        return bytes.permute(0, 2, 3, 1).contiguous().data<byte>().ToArray();   // [B, S, S, 3]
+        return bytes.permute(0, 2, 3, 1).cpu().contiguous().data<byte>().ToArray();   // [B, S, S, 3]
     }
 
     /// <summary>Number of images in a block of bytes.</summary>

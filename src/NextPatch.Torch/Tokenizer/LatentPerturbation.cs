@@ -49,8 +49,8 @@ public sealed class LatentPerturbation
         var neighbours = VectorQuantizer.Distances(latents, codebook).topk(count, dim: 1, largest: false, sorted: true).indexes; // [T, D]
         var share = _config.CodeShare * _config.RatioAt(step);
         var item = Item(step, image);
-        var replaced = codes.data<long>().ToArray();
-        var candidates = neighbours.contiguous().data<long>();
+        var replaced = codes.cpu().data<long>().ToArray();
+        var candidates = neighbours.cpu().contiguous().data<long>();
         for (var t = 0; t < replaced.Length; t++)
         {
             if (_random.Uniform(item, 1 + (2 * t)) < share)
@@ -59,7 +59,7 @@ public sealed class LatentPerturbation
             }
         }
 
-        return tensor(replaced).MoveToOuterDisposeScope(); // [T]
+        return tensor(replaced, device: codes.device).MoveToOuterDisposeScope(); // [T]
     }
 
     private static long Item(long step, long image) => (step << 32) | image;

@@ -37,8 +37,9 @@ internal static class TokenizerPixels
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var count = Math.Min(tokenizer.EncodingBatch, images - first);
-            var batch = tokenizer.Encode(ImageTensors.FromPixels(pixels.Slice(first * size, count * size), config.ImageSide)); // [count, T]
-            batch.to(ScalarType.Int32).data<int>().ToArray().CopyTo(codes[(first * length)..]);
+            var batch = tokenizer.Encode(ImageTensors.FromPixels(
+                pixels.Slice(first * size, count * size), config.ImageSide, tokenizer.Device));                            // [count, T]
+            batch.to(ScalarType.Int32).cpu().data<int>().ToArray().CopyTo(codes[(first * length)..]);
         }
     }
 
@@ -66,7 +67,7 @@ internal static class TokenizerPixels
     {
         var size = tokenizer.Config.ImageSide * tokenizer.Config.ImageSide * 3;
         var planes = new float[codes.Length / tokenizer.Config.CodesPerImage * size];
-        Decode(tokenizer, codes, (images, first) => images.contiguous().data<float>().CopyTo(planes, first * size), cancellation);
+        Decode(tokenizer, codes, (images, first) => images.cpu().contiguous().data<float>().CopyTo(planes, first * size), cancellation);
         return planes;
     }
 
@@ -83,7 +84,7 @@ internal static class TokenizerPixels
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var count = Math.Min(tokenizer.DecodingBatch, (codes.Length / length) - first);
-            var batch = tensor(codes.Span.Slice(first * length, count * length).ToArray(), [count, length], dtype: ScalarType.Int64);
+            var batch = tensor(codes.Span.Slice(first * length, count * length).ToArray(), [count, length], dtype: ScalarType.Int64, device: tokenizer.Device);
             use(tokenizer.Decode(batch), first);
         }
     }

@@ -56,6 +56,16 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         }
     }
 
+    /// <summary>Where the codebook lies.</summary>
+    public Device Device
+    {
+        get
+        {
+            using var scope = NewDisposeScope(); // TorchSharp makes a new handle for whoever asks for the weight
+            return _codebook.weight!.device;
+        }
+    }
+
     /// <param name="latents">float [B, W, h, w], not normalised.</param>
     public override QuantizerOutput forward(Tensor latents) => Quantize(latents, perturbation: null, step: 0);
 
@@ -78,7 +88,7 @@ internal sealed class VectorQuantizer : Module<Tensor, QuantizerOutput>
         var chosen = ToGrid(codebook.index_select(0, codes), latents.size(0), latents.size(2), latents.size(3)); // [B, W, h, w]
         var codebookLoss = (chosen - compared.detach()).square().mean();
         var commitmentLoss = (chosen.detach() - compared).square().mean();
-        var entropyLoss = _config.EntropyWeight > 0 ? EntropyLoss(-Distances(rows, codebook)) : zeros(1).squeeze();
+        var entropyLoss = _config.EntropyWeight > 0 ? EntropyLoss(-Distances(rows, codebook)) : zeros(1, device: latents.device).squeeze();
         var seen = perturbation is null
             ? chosen
             // [B, W, h, w]

@@ -83,6 +83,9 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <summary>Images per call of the decoder: small images in large batches, large ones one by one.</summary>
     internal int DecodingBatch => Config.Architecture == TokenizerArchitecture.Vqgan ? 1 : 64;
 
+    /// <summary>Where it computes.</summary>
+    internal Device Device => _quantizer.Device;
+
     /// <summary>Images per call of the encoder. Codes of another number may round otherwise.</summary>
     internal int EncodingBatch { get; set; }
 
@@ -210,7 +213,7 @@ public sealed class VqTokenizer : Module<Tensor, TokenizerOutput>
     /// <param name="vectors">float [n, W]; normalised here.</param>
     public void ReplaceCodes(ReadOnlySpan<long> codes, Tensor vectors)
     {
-        using var which = tensor(codes.ToArray());
+        using var which = tensor(codes.ToArray(), device: Device);
         _quantizer.Replace(which, vectors);
     }
 

@@ -57,7 +57,7 @@ internal static class GptCheckpoint
     /// <param name="optimizer">Filled with what this rank keeps.</param>
     /// <param name="ranks">Who computes the run.</param>
     /// <returns>Where the run stood; null for a fresh one.</returns>
-    public static RunState? Load(string? folder, GptModel model, AdamW optimizer, ICommunicator ranks)
+    public static RunState? Load(string? folder, GptModel model, IOptimizer optimizer, ICommunicator ranks)
     {
         string Named(string name) => Path.Combine(folder ?? "", name + ".safetensors");
         var stored = folder is null ? null : File.ReadAllBytes(Path.Combine(folder, "state.json"));

@@ -1,3 +1,4 @@
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Ranks;
@@ -13,9 +14,18 @@ public sealed record GptRunOptions : RunOptions
 
     /// <summary>
     /// Whether activations are computed again in the backward pass instead of kept (activation checkpointing): the same numbers, less memory,
-    /// a third more products. The fused step's alone.
+    /// a third more products.
     /// </summary>
     public bool Recompute { get; init; }
+
+    /// <summary>
+    /// What computes: <c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, <c>mps</c>. Other devices than the processor take the reference step
+    /// (<see cref="StepImplementation.Reference"/>), and a run that goes on on another one gives the same losses within rounding, not the same bytes.
+    /// </summary>
+    public string Device { get; init; } = "cpu";
+
+    /// <summary>Whether fp32 products on a CUDA device may round their factors to TF32, 10 bits behind the point.</summary>
+    public bool Tf32 { get; init; }
 
     /// <summary>Held-out images of a validation on the way, spread evenly over all; 0 = all, as after the last step.</summary>
     public int ValidationImages { get; init; } = DefaultValidationImages;
@@ -53,8 +63,10 @@ public sealed record GptRunOptions : RunOptions
     /// <summary>The processes that compute the run together; each makes the same request, and rank 0 writes.</summary>
     internal ICommunicator Ranks { get; init; } = SingleRank.Instance;
 
-    /// <summary>Whether gradients travel between ranks rounded to bf16: half the bytes. Sums are float32 either way.</summary>
-    internal bool Bf16Gradients { get; init; }
+    /// <summary>
+    /// Whether gradients travel between ranks rounded to bf16: half the bytes; sums are float32 either way. Null: as the run began, else not.
+    /// </summary>
+    internal bool? Bf16Gradients { get; init; }
 
     /// <summary>Receives every line of metrics.</summary>
     public Action<TrainingProgress>? OnProgress { get; init; }

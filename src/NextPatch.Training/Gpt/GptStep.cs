@@ -23,11 +23,12 @@ internal sealed class GptStep : IDisposable
     private readonly CounterRandom _dropoutSeeds;
     private readonly ICommunicator _ranks;
     private readonly ShardedParameters? _shards; // null where there is one rank
+    private readonly FlatAdamW? _flat;           // the reference step's, on one rank
 
-    /// <param name="model">Its weights are trained; stays the caller's.</param>
+    /// <param name="model">Its weights are trained, by the reference step where they lie, by the fused one on the CPU; stays the caller's.</param>
     /// <param name="training">Batch, optimiser, precision, who computes.</param>
     /// <param name="batches">The training stream.</param>
-    /// <param name="recompute">Activation checkpointing; the fused step's.</param>
+    /// <param name="recompute">Activation checkpointing.</param>
     /// <param name="ranks">Who computes the step together: each its slice of the batch, and its part of the update.</param>
     /// <param name="bf16Gradients">Whether gradients travel between ranks rounded to bf16.</param>
     public GptStep(
@@ -35,17 +36,19 @@ internal sealed class GptStep : IDisposable
     {
         (_model, _training, _ranks) = (model.Config, training, ranks ?? SingleRank.Instance);
         _dropoutSeeds = new CounterRandom(training.Seed, RandomStream.Dropout);
-        _pass = training.StepImplementation == StepImplementation.Fused
+        var isFused = training.StepImplementation == StepImplementation.Fused;
+        _pass = isFused
             ? new FusedGpt(model, training.Precision, recompute, training.Grouping, training.TargetPower, training.PatchPosition)
-            : new ReferenceGpt(model, training.Grouping, training.TargetPower, training.PatchPosition);
+            : new ReferenceGpt(model, training.Grouping, training.TargetPower, training.PatchPosition, training.Precision, recompute);
         _reader = new BatchReader(batches, _model.CodesPerImage);
         var parameters = model.named_parameters().Select(p => (p.name, p.parameter)).ToArray();
         var hasAverage = training.EmaDecay > 0;
         _shards = _ranks.Size == 1 ? null : new ShardedParameters(_ranks, parameters, _pass.Copies, hasAverage, bf16Gradients);
-        Optimizer = new AdamW(parameters, training, _pass.Copies, _shards?.Parts);
+        _flat = isFused || _shards is not null ? null : new FlatAdamW(parameters, training);
+        Optimizer = (IOptimizer?)_flat ?? new AdamW(parameters, training, _pass.Copies, _shards?.Parts);
     }
 
-    public AdamW Optimizer { get; }
+    public IOptimizer Optimizer { get; }
 
     /// <summary>Computes the loss of a step and, where it and its gradient are finite, takes it.</summary>
     /// <param name="step">Steps before this one.</param>
@@ -138,6 +141,7 @@ internal sealed class GptStep : IDisposable
         _reader.Dispose();
         _pass.Dispose();
         _shards?.Dispose();
+        _flat?.Dispose();
     }
 }
 

@@ -3,6 +3,7 @@ using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
 using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Gpt;
 using NextPatch.Training.Ranks;
 using NextPatch.Training.Runs;
@@ -53,7 +54,8 @@ internal sealed partial class GptTrainer : TrainingRun
         _store = store;
         (_options, _ranks) = (options, options.Ranks);
         RunChecks.RequireFit(store, model, captions);
-        RunChecks.RequireStep(given, options.Recompute);
+        RunChecks.RequireStep(given, options.Device, _ranks.Size);
+        _ = TorchDevices.Open(options.Device); // what is not there is refused before anything is written
         _batches = new BatchSource(store, model, given.Seed, captions);
         _training = RunExtension.Apply(given, options, _batches.TrainingCount);
         config = _config = config with { Training = _training };
@@ -73,7 +75,13 @@ internal sealed partial class GptTrainer : TrainingRun
             }
 
             GptCheckpoint.Spread(_ranks, Model);
-            _trainer = new GptStep(Model, _training, _batches, options.Recompute, _ranks, options.Bf16Gradients);
+            TorchDevices.Move(Model, options.Device);
+            if (options.Tf32)
+            {
+                TorchDevices.AllowTf32();
+            }
+
+            _trainer = new GptStep(Model, _training, _batches, options.Recompute, _ranks, options.Bf16Gradients ?? false);
             _evaluation = new GptEvaluation(Model, _trainer, _batches, _training.MicroBatchFor(1), _ranks);
             if (GptCheckpoint.Load(checkpoint, Model, _trainer.Optimizer, _ranks) is { } state)
             {
@@ -159,7 +167,16 @@ internal sealed partial class GptTrainer : TrainingRun
         }
 
         var wishes = (_asked.IsCancellationRequested ? StepWishes.Stop : 0) | (OwesCheckpoint ? StepWishes.Checkpoint : 0);
-        _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step), CpuSeconds, wishes);
+        try
+        {
+            _last = _trainer.Run(Step, ImagesSeen, _stages.PartsOf(stage), _learningRate.At(Step), CpuSeconds, wishes);
+        }
+        catch (Exception e) when (e is not NextPatchException && StepMemory.IsExhausted(e))
+        {
+            throw new StepMemory(_config.Model, _training, !TorchDevices.IsCpu(_options.Device))
+                .Exhausted(_options.Device, TorchDevices.MemoryOf(_options.Device), _options.Recompute, e);
+        }
+
         OwesCheckpoint = _last.Wishes.HasFlag(StepWishes.Checkpoint);
         _othersCpuSeconds = _last.CpuSeconds - CpuSeconds;
         if (_last.Wishes.HasFlag(StepWishes.Stop) && _ranks.Size > 1)

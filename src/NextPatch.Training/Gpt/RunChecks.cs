@@ -1,6 +1,7 @@
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Patches;
 
 namespace NextPatch.Training.Gpt;
@@ -56,7 +57,7 @@ internal static class RunChecks
     }
 
     /// <exception cref="ConfigException">The step that the settings name cannot compute them; every problem is listed.</exception>
-    public static void RequireStep(TrainingConfig training, bool recompute)
+    public static void RequireStep(TrainingConfig training, string device, int ranks)
     {
         var isLinear = PatchGroupings.IsLinear(training.Grouping);
         var problems = new List<string>();
@@ -66,20 +67,24 @@ internal static class RunChecks
                 + "the reference step can (StepImplementation reference).");
         }
 
-        if (training.StepImplementation == StepImplementation.Reference && training.Precision != ComputePrecision.Fp32)
+        if (training.Precision is not (ComputePrecision.Fp32 or ComputePrecision.Bf16))
         {
-            problems.Add($"The reference step computes in fp32, not in {training.Precision}; use Precision fp32, or StepImplementation fused.");
+            problems.Add($"Training computes in fp32 or bf16, not in {training.Precision}; use one of these as Precision.");
         }
 
-        if (training.StepImplementation == StepImplementation.Reference && recompute)
+        if (training.StepImplementation == StepImplementation.Fused && !TorchDevices.IsCpu(device))
         {
-            problems.Add(
-                "The reference step keeps all activations; leave out Recompute and take a smaller MicroBatch, or use StepImplementation fused.");
+            problems.Add($"The fused step is the processor's and does not run on {device}; use StepImplementation reference there.");
+        }
+
+        if (ranks > 1 && !TorchDevices.IsCpu(device))
+        {
+            problems.Add($"Several ranks compute on processors only, not on {device}; start one process, or use Device cpu.");
         }
 
         if (problems.Count > 0)
         {
-            throw new ConfigException(problems) { Settings = ["StepImplementation", "Precision", "Recompute", "MicroBatch"] };
+            throw new ConfigException(problems) { Settings = ["StepImplementation", "Device", "Precision"] };
         }
     }
 }

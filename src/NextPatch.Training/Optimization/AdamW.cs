@@ -10,7 +10,7 @@ namespace NextPatch.Training.Optimization;
 /// AdamW with the published groups (weight decay on tensors of two or more dimensions), clipping to a global norm, and the
 /// exponential moving average of the weights, in one pass over managed buffers. Parameters live on the CPU in float32.
 /// </summary>
-internal sealed class AdamW
+internal sealed class AdamW : IOptimizer
 {
     /// <summary>
     /// Parameters that a thread takes at a time; sums of squares are formed per chunk, so the norm does not depend on the number of threads.
@@ -36,19 +36,19 @@ internal sealed class AdamW
             .Select(i => new Chunk(slot, i * ChunkLength, Math.Min(ChunkLength, slot.FirstMoments.Length - (i * ChunkLength)))))];
     }
 
-    /// <summary>Updates done.</summary>
+    /// <inheritdoc/>
     public long StepCount { get; private set; }
 
-    /// <summary>Updates done before the moments were last reset.</summary>
+    /// <inheritdoc/>
     public long StepsBeforeMoments { get; private set; }
 
-    /// <summary>Whether an EMA of the weights is kept.</summary>
+    /// <inheritdoc/>
     public bool HasAverage => _config.EmaDecay > 0;
 
-    /// <summary>Global norm of the gradients, accumulated in double; parameters without a gradient count as zero.</summary>
+    /// <inheritdoc/>
     public double GradientNorm() => Math.Sqrt(SumOfSquares());
 
-    /// <summary>Sum of the squares of the gradients, or of the parts of them that are used here.</summary>
+    /// <inheritdoc/>
     public double SumOfSquares()
     {
         FindGradients();
@@ -57,20 +57,12 @@ internal sealed class AdamW
         return sums.Sum();
     }
 
-    /// <summary>Applies the gradients and drops them.</summary>
-    /// <param name="learningRate">This step's rate.</param>
-    /// <param name="gradientNorm">What <see cref="GradientNorm"/> returned.</param>
+    /// <inheritdoc/>
     public void Step(double learningRate, double gradientNorm)
     {
-        var clip = _config.ClipNorm > 0 ? Math.Min(1, _config.ClipNorm / (gradientNorm + 1e-6)) : 1;
-        var decay = _config.EmaWarmup ? Math.Min(_config.EmaDecay, (1.0 + StepCount) / (10.0 + StepCount)) : _config.EmaDecay;
+        var decayed = AdamWStep.For(_config, learningRate, gradientNorm, StepCount, StepsBeforeMoments);
+        var plain = decayed with { Keep = 1 };
         StepCount++;
-        var updates = StepCount - StepsBeforeMoments;
-        var stepSize = learningRate / (1 - Math.Pow(_config.Beta1, updates));
-        var correction = Math.Sqrt(1 - Math.Pow(_config.Beta2, updates));
-        var plain = new AdamWStep(
-            (float)clip, 1, (float)_config.Beta1, (float)_config.Beta2, (float)stepSize, (float)correction, (float)_config.AdamEpsilon, (float)decay);
-        var decayed = plain with { Keep = (float)(1 - (learningRate * _config.WeightDecay)) };
         FindGradients();
         InParallel((chunk, _) => AdamWKernel.Update(
             chunk.Weights, chunk.Gradients, chunk.FirstMoments, chunk.SecondMoments, chunk.Average, chunk.Copy,
@@ -78,7 +70,7 @@ internal sealed class AdamW
         DropGradients();
     }
 
-    /// <summary>Forgets the gradients without applying them.</summary>
+    /// <inheritdoc/>
     public void DropGradients()
     {
         foreach (var slot in _slots)
@@ -87,7 +79,7 @@ internal sealed class AdamW
         }
     }
 
-    /// <summary>Forgets the moments of all parameters, as if no update had been made; the average stays.</summary>
+    /// <inheritdoc/>
     public void ResetMoments()
     {
         foreach (var slot in _slots)
@@ -99,11 +91,7 @@ internal sealed class AdamW
         StepsBeforeMoments = StepCount;
     }
 
-    /// <summary>
-    /// Forgets what is remembered of some rows of a parameter whose weights were replaced: moments become zero, the average the weights.
-    /// </summary>
-    /// <param name="name">State key of the parameter.</param>
-    /// <param name="rows">Indices in its first dimension.</param>
+    /// <inheritdoc/>
     public void RestartRows(string name, ReadOnlySpan<long> rows)
     {
         var slot = _slots.Single(s => s.Name == name);
@@ -120,7 +108,7 @@ internal sealed class AdamW
         }
     }
 
-    /// <summary>Optimiser moments by name where they lie, for a checkpoint: not copied, so they change with the next step.</summary>
+    /// <inheritdoc/>
     public IEnumerable<KeyValuePair<string, StoredTensor>> Moments()
     {
         foreach (var slot in _slots)
@@ -130,30 +118,11 @@ internal sealed class AdamW
         }
     }
 
-    /// <summary>The EMA weights by state key, in place, not copied.</summary>
+    /// <inheritdoc/>
     public IEnumerable<KeyValuePair<string, StoredTensor>> Average()
         => _slots.Select(slot => KeyValuePair.Create(slot.Name, InPlace(slot.Shape, slot.Average)));
 
-    /// <summary>A copy of <see cref="Moments"/>.</summary>
-    public IEnumerable<KeyValuePair<string, HostTensor>> CaptureMoments() => Moments().Select(p => KeyValuePair.Create(p.Key, p.Value.Read()));
-
-    /// <summary>A copy of the EMA weights by state key.</summary>
-    public IEnumerable<KeyValuePair<string, HostTensor>> CaptureAverage()
-        => _slots.Select(slot => KeyValuePair.Create(slot.Name, HostTensor.FromSingles(slot.Shape, slot.Average.Span)));
-
-    /// <summary>Restores moments, average and counts of steps.</summary>
-    /// <exception cref="DataFormatException">A tensor is missing or has another shape.</exception>
-    public void Restore(
-        IReadOnlyDictionary<string, HostTensor> moments, IReadOnlyDictionary<string, HostTensor>? average, long stepCount, string source,
-        long stepsBeforeMoments = 0)
-        => Restore(moments.GetValueOrDefault, average is null ? null : average.GetValueOrDefault, stepCount, source, stepsBeforeMoments);
-
-    /// <inheritdoc cref="Restore(IReadOnlyDictionary{string, HostTensor}, IReadOnlyDictionary{string, HostTensor}?, long, string, long)"/>
-    /// <param name="moments">Whole moments by their keys in a checkpoint, each asked for once and in the order of the parameters.</param>
-    /// <param name="average">The same of the EMA weights.</param>
-    /// <param name="stepCount">Updates done.</param>
-    /// <param name="source">The checkpoint, for messages.</param>
-    /// <param name="stepsBeforeMoments">Updates before the moments were last reset.</param>
+    /// <inheritdoc/>
     public void Restore(
         Func<string, HostTensor?> moments, Func<string, HostTensor?>? average, long stepCount, string source, long stepsBeforeMoments)
     {
@@ -172,8 +141,7 @@ internal sealed class AdamW
         (StepCount, StepsBeforeMoments) = (stepCount, stepsBeforeMoments);
     }
 
-    /// <summary>Exchanges weights and average: once to look at the average, once more before training goes on.</summary>
-    /// <remarks>The bf16 copies stay as they are: whoever computes with them must renew them.</remarks>
+    /// <inheritdoc/>
     public void SwapAverage()
     {
         var room = new float[ChunkLength];
@@ -189,7 +157,9 @@ internal sealed class AdamW
     private static StoredTensor InPlace(long[] shape, Memory<float> values)
         => StoredTensor.Generate(shape, (first, part) => values.Span.Slice((int)first, part.Length).CopyTo(part));
 
-    private static ReadOnlySpan<float> Values(HostTensor? tensor, string key, long[] shape, string source)
+    /// <summary>What a checkpoint holds of a parameter.</summary>
+    /// <exception cref="DataFormatException">It is missing, of another shape or type, or not finite.</exception>
+    internal static ReadOnlySpan<float> Values(HostTensor? tensor, string key, long[] shape, string source)
     {
         if (tensor is null || !tensor.Shape.SequenceEqual(shape))
         {

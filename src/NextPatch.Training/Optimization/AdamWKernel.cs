@@ -1,6 +1,7 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 
 namespace NextPatch.Training.Optimization;
@@ -138,4 +139,23 @@ internal static class AdamWKernel
 /// <param name="Epsilon">Added to the root of the second moments.</param>
 /// <param name="AverageDecay">Decay of the EMA.</param>
 internal readonly record struct AdamWStep(
-    float Clip, float Keep, float Beta1, float Beta2, float StepSize, float SecondCorrection, float Epsilon, float AverageDecay);
+    float Clip, float Keep, float Beta1, float Beta2, float StepSize, float SecondCorrection, float Epsilon, float AverageDecay)
+{
+    /// <summary>The factors of parameters that decay.</summary>
+    /// <param name="config">Betas, decay, clipping, average.</param>
+    /// <param name="learningRate">This step's rate.</param>
+    /// <param name="gradientNorm">Norm of all gradients.</param>
+    /// <param name="stepsBefore">Updates done.</param>
+    /// <param name="stepsBeforeMoments">Updates done before the moments were last reset.</param>
+    public static AdamWStep For(TrainingConfig config, double learningRate, double gradientNorm, long stepsBefore, long stepsBeforeMoments)
+    {
+        var clip = config.ClipNorm > 0 ? Math.Min(1, config.ClipNorm / (gradientNorm + 1e-6)) : 1;
+        var decay = config.EmaWarmup ? Math.Min(config.EmaDecay, (1.0 + stepsBefore) / (10.0 + stepsBefore)) : config.EmaDecay;
+        var updates = stepsBefore + 1 - stepsBeforeMoments;
+        var stepSize = learningRate / (1 - Math.Pow(config.Beta1, updates));
+        var correction = Math.Sqrt(1 - Math.Pow(config.Beta2, updates));
+        return new AdamWStep(
+            (float)clip, (float)(1 - (learningRate * config.WeightDecay)), (float)config.Beta1, (float)config.Beta2, (float)stepSize,
+            (float)correction, (float)config.AdamEpsilon, (float)decay);
+    }
+}

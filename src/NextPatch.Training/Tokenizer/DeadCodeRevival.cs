@@ -90,7 +90,7 @@ internal sealed class DeadCodeRevival
             picks[i] = _random.Below((int)rows.size(0), RevivalItems + step, i);
         }
 
-        Replace(dead, rows.index_select(0, tensor(picks)));
+        Replace(dead, rows.index_select(0, tensor(picks, device: rows.device)));
         return dead.Length;
     }
 

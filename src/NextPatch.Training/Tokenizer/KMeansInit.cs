@@ -22,7 +22,7 @@ internal static class KMeansInit
     {
         using var scope = NewDisposeScope();
         using var noGradient = no_grad();
-        var current = rows.index_select(0, tensor(PickFirst(centres, (int)rows.size(0), random, index))); // [K, W]
+        var current = rows.index_select(0, tensor(PickFirst(centres, (int)rows.size(0), random, index), device: rows.device)); // [K, W]
         for (var i = 0; i < Iterations; i++)
         {
             using var inner = NewDisposeScope();

@@ -5,6 +5,7 @@ using NextPatch.Core.Sampling;
 using NextPatch.Core.Tensors;
 using NextPatch.Data.Sources;
 using NextPatch.Torch.Adversarial;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Runs;
@@ -62,6 +63,7 @@ public sealed class TokenizerRun : TrainingRun
         }
 
         (_images, _options) = (images, options);
+        _ = TorchDevices.Open(options.Device); // what is not there is refused before anything is written
         try
         {
             var checkpoint = TakeFolder(folder => TokenizerCheckpoint.RequireSame(folder, _config));
@@ -75,8 +77,15 @@ public sealed class TokenizerRun : TrainingRun
                 initialWeights?.Invoke(Tokenizer);
             }
 
+            TorchDevices.Move(Tokenizer, options.Device);
+            if (_discriminator is not null)
+            {
+                TorchDevices.Move(_discriminator, options.Device);
+            }
+
             var perturbation = _config.Perturbation is { } p ? new LatentPerturbation(p, _config.Seed) : null;
-            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, perturbation, _config.Frozen);
+            _trainer = new TokenizerStep(Tokenizer, _config.Objective, _discriminator, perception, perturbation, _config.Frozen,
+                isFlat: !TorchDevices.IsCpu(options.Device));
             _upkeep = new DeadCodeRevival(Tokenizer, _trainer, _config);
             _checkpoint = new TokenizerCheckpoint(Tokenizer, _discriminator, _trainer, _upkeep);
             _batches = new Prefetcher<byte[]>(images.Batch, BatchesAhead);
@@ -125,6 +134,7 @@ public sealed class TokenizerRun : TrainingRun
     {
         _batches?.Dispose(); // null, as the others, when the constructor failed early
         _judge?.Dispose();
+        _trainer?.Dispose();
         _discriminator?.Dispose();
         Tokenizer?.Dispose();
         base.Dispose();
@@ -245,7 +255,8 @@ public sealed class TokenizerRun : TrainingRun
         return discriminator;
     }
 
-    private Tensor ToTensor(byte[] pixels) => ImageTensors.FromPixels(pixels, _config.Tokenizer.ImageSide);
+    private Tensor ToTensor(byte[] pixels) => ImageTensors.FromPixels(
+        pixels, _config.Tokenizer.ImageSide, Tokenizer.Device);
 
     private void Alarm(TokenizerRunProgress progress, long codes)
     {
@@ -283,6 +294,11 @@ public sealed record TokenizerRunOptions : RunOptions
 {
     /// <summary>Steps between calls of <see cref="OnGrid"/>; 0 = only at the end.</summary>
     public long GridEvery { get; init; }
+
+    /// <summary>
+    /// What computes: <c>cpu</c>, <c>cuda</c>, <c>cuda:1</c>, <c>mps</c>. A run may go on on another one, with the same losses within rounding.
+    /// </summary>
+    public string Device { get; init; } = "cpu";
 
     /// <summary>Share of the codebook in use below which the run says so.</summary>
     public double UsageAlarm { get; init; } = 0.5;

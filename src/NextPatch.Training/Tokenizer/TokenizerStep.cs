@@ -2,6 +2,7 @@ using NextPatch.Torch.Perception;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Optimization;
 using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
 
 namespace NextPatch.Training.Tokenizer;
 
@@ -10,23 +11,24 @@ namespace NextPatch.Training.Tokenizer;
 /// Tokenizer: forward, backward, clip, Adam, average; then the discriminator on the same images and the same reconstructions. Both
 /// gradients are formed before either network moves, which gives the same numbers and lets a step that is not finite change neither.
 /// </remarks>
-internal sealed class TokenizerStep
+internal sealed class TokenizerStep : IDisposable
 {
     private readonly VqTokenizer _tokenizer;
     private readonly nn.Module<Tensor, Tensor>? _discriminator;
     private readonly VqganObjective _objective;
     private readonly LatentPerturbation? _perturbation;
 
-    /// <param name="tokenizer">On the CPU; stays the caller's. Discriminator and perceptual network compute in its
+    /// <param name="tokenizer">With the discriminator on one device; stays the caller's. Discriminator and perceptual network compute in its
     /// <see cref="VqTokenizer.ComputeType"/>, too.</param>
     /// <param name="config">Losses and optimiser.</param>
     /// <param name="discriminator">Trained along; null: none. Stays the caller's.</param>
     /// <param name="perception">Null: no perceptual loss. Stays the caller's.</param>
     /// <param name="perturbation">Null: the decoder sees the codes as they are.</param>
     /// <param name="frozen">Parts that are not trained; null: none.</param>
+    /// <param name="isFlat">Whether updates are made by <see cref="FlatAdamW"/>, which other devices than the processor need.</param>
     public TokenizerStep(
         VqTokenizer tokenizer, VqganTrainingConfig config, nn.Module<Tensor, Tensor>? discriminator = null, IPerceptualLoss? perception = null,
-        LatentPerturbation? perturbation = null, IReadOnlyList<TokenizerPart>? frozen = null)
+        LatentPerturbation? perturbation = null, IReadOnlyList<TokenizerPart>? frozen = null, bool isFlat = false)
     {
         (_tokenizer, _discriminator, _perturbation) = (tokenizer, discriminator, perturbation);
         _objective = new VqganObjective(config, discriminator, perception, tokenizer.ComputeType);
@@ -36,14 +38,16 @@ internal sealed class TokenizerStep
             parameter.requires_grad_(false);
         }
 
-        Optimizer = new AdamW(trained[true], config.Optimizer(hasAverage: true));
-        DiscriminatorOptimizer = discriminator is null ? null : new AdamW(discriminator.named_parameters(), config.Optimizer(hasAverage: false));
+        IOptimizer Create(IEnumerable<(string, Parameter)> parameters, bool hasAverage)
+            => isFlat ? new FlatAdamW(parameters, config.Optimizer(hasAverage)) : new AdamW(parameters, config.Optimizer(hasAverage));
+        Optimizer = Create(trained[true], hasAverage: true);
+        DiscriminatorOptimizer = discriminator is null ? null : Create(discriminator.named_parameters(), hasAverage: false);
     }
 
-    public AdamW Optimizer { get; }
+    public IOptimizer Optimizer { get; }
 
     /// <summary>Null without a discriminator.</summary>
-    public AdamW? DiscriminatorOptimizer { get; }
+    public IOptimizer? DiscriminatorOptimizer { get; }
 
     /// <summary>Runs one step; changes nothing where <see cref="TokenizerStepResult.IsTaken"/> is false afterwards.</summary>
     /// <param name="images">float [B, 3, H, W] in [-1, 1].</param>
@@ -78,11 +82,17 @@ internal sealed class TokenizerStep
             CodebookLoss = output?.CodebookLoss.item<float>() ?? 0,
             CommitmentLoss = output?.CommitmentLoss.item<float>() ?? 0,
             EntropyLoss = output?.EntropyLoss.item<float>() ?? 0,
-            Codes = output?.Codes.data<long>().ToArray() ?? [],
+            Codes = output?.Codes.cpu().data<long>().ToArray() ?? [],
             Latents = output?.Latents.detach().MoveToOuterDisposeScope(),
         };
         Move(result, learningRate);
         return result;
+    }
+
+    public void Dispose()
+    {
+        (Optimizer as IDisposable)?.Dispose();
+        (DiscriminatorOptimizer as IDisposable)?.Dispose();
     }
 
     private void Move(TokenizerStepResult result, double learningRate)

@@ -1,5 +1,6 @@
 using NextPatch.Core.Files;
 using NextPatch.Core.Imaging;
+using NextPatch.Torch.Devices;
 using NextPatch.Torch.Loading;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Optimization;
@@ -14,7 +15,7 @@ internal sealed class TokenizerValidator : IDisposable
     private const int GridImages = 16;
 
     private readonly VqTokenizer _trained;
-    private readonly AdamW _optimizer;
+    private readonly IOptimizer _optimizer;
     private readonly TokenizerImages _images;
     private readonly VqTokenizer? _average;
     private byte[]? _judged;
@@ -22,10 +23,14 @@ internal sealed class TokenizerValidator : IDisposable
     /// <param name="trained">The weights that are trained; stay the caller's.</param>
     /// <param name="optimizer">Holds their average, or none.</param>
     /// <param name="images">Stay the caller's.</param>
-    public TokenizerValidator(VqTokenizer trained, AdamW optimizer, TokenizerImages images)
+    public TokenizerValidator(VqTokenizer trained, IOptimizer optimizer, TokenizerImages images)
     {
         (_trained, _optimizer, _images) = (trained, optimizer, images);
         _average = optimizer.HasAverage ? new VqTokenizer(trained.Config, seed: 0) : null;
+        if (_average is not null)
+        {
+            TorchDevices.Move(_average, trained.Device);
+        }
     }
 
     /// <summary>uint8 [N, S, S, 3], read once.</summary>

@@ -94,7 +94,7 @@ internal static partial class TrainingRunCase
 
         public GptModel Model { get; }
 
-        public AdamW Optimizer { get; }
+        public IOptimizer Optimizer { get; }
 
         /// <summary>Runs steps [first, end) on the recorded batches and compares what was logged.</summary>
         public void Train(CaseRun run, string what, IReadOnlyDictionary<string, HostTensor> arrays, int first, long end)

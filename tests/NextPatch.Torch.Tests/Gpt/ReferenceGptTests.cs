@@ -1,6 +1,7 @@
 using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Patches;
+using NextPatch.Kernels.Simd;
 using NextPatch.Torch.Gpt;
 using NextPatch.Torch.Gpt.Fused;
 using NextPatch.Torch.Gpt.Reference;
@@ -55,6 +56,20 @@ public sealed class ReferenceGptTests
         Assert.Equal(expectedLoss, loss, 2e-5);
         AssertClose(expected, actual);
         Assert.Equal(Evaluate(reference, geometry), Evaluate(fused, geometry), 2e-5);
+    }
+
+    /// <summary>What a device hashes by tensors is what the processor's mask gives, across the end of 32 bits too.</summary>
+    [Theory]
+    [InlineData(0.1, 0x0123456789ABCDEFUL, 0u)]
+    [InlineData(0.5, ulong.MaxValue, uint.MaxValue - 500)]
+    [InlineData(0.9, 1UL, 0x80000000u)]
+    public void Dropout_factors_of_a_device_are_those_of_the_mask(double probability, ulong seed, uint start)
+    {
+        using var scope = NewDisposeScope();
+        var mask = new DropMask(probability, seed, start);
+        var (computed, hashed) = (DropoutTensors.Computed(mask, 4099), DropoutTensors.Hashed(mask, 4099, CPU));
+        Assert.Equal(computed.data<float>().ToArray(), hashed.data<float>().ToArray());
+        Assert.Equal(probability, hashed.eq(0).to_type(ScalarType.Float32).mean().item<float>(), 0.05);
     }
 
     [Fact]

@@ -10,12 +10,19 @@ public sealed class ReferenceStepTests
 {
     private static readonly TrainingConfig Reference = TinyRun.Training with { StepImplementation = StepImplementation.Reference };
 
-    /// <summary>Dropout is on in <see cref="TinyRun"/>: both steps drop the same elements.</summary>
+    /// <summary>
+    /// Dropout is on in <see cref="TinyRun"/>: both steps drop the same elements. The learning rate is one at which rounding does not grow: AdamW
+    /// divides by the root of squares that are near zero for some weights. In bf16 the two round at other places.
+    /// </summary>
     [Theory]
-    [InlineData("mean", 0.0)]
-    [InlineData("sum", 0.5)]
-    [InlineData("centre", 0.0)]
-    public void Twenty_steps_of_fused_and_reference_are_equal(string grouping, double targetPower)
+    [InlineData("mean", 0.0, false, ComputePrecision.Fp32, 0.9, 1e-4)]
+    [InlineData("sum", 0.5, true, ComputePrecision.Fp32, 0.9, 1e-4)]
+    [InlineData("scaled-mean", 0.0, true, ComputePrecision.Fp32, 0.0, 1e-4)]
+    [InlineData("centre", 0.0, false, ComputePrecision.Fp32, 0.99, 1e-4)]
+    [InlineData("mean", 0.0, false, ComputePrecision.Bf16, 0.9, 2e-2)]
+    [InlineData("mean", 0.0, true, ComputePrecision.Bf16, 0.9, 2e-2)]
+    public void Hundred_steps_of_fused_and_reference_are_equal(
+        string grouping, double targetPower, bool recompute, ComputePrecision precision, double emaDecay, double tolerance)
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
@@ -23,18 +30,45 @@ public sealed class ReferenceStepTests
         (TrainingResult Result, List<TrainingProgress> Lines) Run(StepImplementation step)
         {
             var lines = new List<TrainingProgress>();
-            var training = Reference with { StepImplementation = step, Steps = 20, MicroBatch = 2, Grouping = grouping, TargetPower = targetPower };
-            var options = new GptRunOptions { Output = folder[step.ToString()], LogEvery = 1, OnProgress = lines.Add };
+            var training = Reference with
+            {
+                StepImplementation = step,
+                Steps = 100,
+                MicroBatch = 2,
+                Grouping = grouping,
+                TargetPower = targetPower,
+                Precision = precision,
+                EmaDecay = emaDecay,
+                LearningRate = 1e-3,
+                EndLearningRate = 1e-4,
+            };
+            var options = new GptRunOptions { Output = folder[step.ToString()], LogEvery = 1, Recompute = recompute, OnProgress = lines.Add };
             return (TinyRun.Train(codes, options, TinyRun.Config(training, model)), lines);
         }
 
         var (fused, fusedLines) = Run(StepImplementation.Fused);
         var (reference, lines) = Run(StepImplementation.Reference);
 
-        Assert.Equal(20, lines.Count);
-        Assert.All(lines.Zip(fusedLines), pair => Assert.Equal(pair.Second.Loss, pair.First.Loss, 1e-5));
-        Assert.Equal(fused.ValidationLoss!.Value, reference.ValidationLoss!.Value, 1e-5);
-        Assert.Equal(fused.AverageValidationLoss!.Value, reference.AverageValidationLoss!.Value, 1e-5);
+        Assert.Equal(100, lines.Count);
+        Assert.All(lines.Zip(fusedLines), pair => Assert.Equal(pair.Second.Loss, pair.First.Loss, tolerance));
+        Assert.True(lines[^1].Loss < lines[0].Loss - 0.3, "nothing was learnt, so nothing was compared");
+        Assert.Equal(fused.ValidationLoss!.Value, reference.ValidationLoss!.Value, tolerance);
+        Assert.Equal(emaDecay > 0, reference.AverageValidationLoss is not null);
+        Assert.Equal(fused.AverageValidationLoss ?? 0, reference.AverageValidationLoss ?? 0, tolerance);
+    }
+
+    /// <summary>Activations that are computed again are the same numbers: dropout follows from the seed.</summary>
+    [Theory]
+    [InlineData(ComputePrecision.Fp32)]
+    [InlineData(ComputePrecision.Bf16)]
+    public void Recomputed_activations_do_not_change_a_reference_run(ComputePrecision precision)
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        var config = TinyRun.Config(Reference with { Precision = precision });
+        var kept = TinyRun.Train(codes, new GptRunOptions { Output = folder["a"] }, config);
+        var recomputed = TinyRun.Train(codes, new GptRunOptions { Output = folder["b"], Recompute = true }, config);
+        Assert.Equal(TinyRun.Weights(kept.Checkpoint!), TinyRun.Weights(recomputed.Checkpoint!));
     }
 
     /// <summary>Stopped in the coarse stage, at the switch and in the fine stage, with dropout: its seed follows from the step.</summary>
@@ -110,9 +144,9 @@ public sealed class ReferenceStepTests
     {
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
-        void Refused(string message, TrainingConfig training, bool recompute = false)
+        void Refused(string message, TrainingConfig training, string device = "cpu")
         {
-            var options = new GptRunOptions { Output = folder["run"], Recompute = recompute };
+            var options = new GptRunOptions { Output = folder["run"], Device = device };
             var error = Assert.Throws<ConfigException>(() => TinyRun.Train(codes, options, TinyRun.Config(training)));
             Assert.Contains(message, error.Message, StringComparison.Ordinal);
             Assert.False(Directory.Exists(folder["run"]));
@@ -120,8 +154,10 @@ public sealed class ReferenceStepTests
 
         Refused("cannot train the grouping 'max'", TinyRun.Training with { Grouping = "max" });
         Refused("There is no grouping 'median'. Known: ", TinyRun.Training with { Grouping = "median" });
-        Refused("computes in fp32, not in Bf16", Reference with { Precision = ComputePrecision.Bf16 });
-        Refused("leave out Recompute", Reference, recompute: true);
+        Refused("Training computes in fp32 or bf16, not in Int8", Reference with { Precision = ComputePrecision.Int8 });
+        Refused("There is no device 'cuda:7' here; found: cpu", Reference, "cuda:7");
+        Refused("'gpu' is no device; name one like cpu, cuda, cuda:1, mps", Reference, "gpu");
+        Refused("The fused step is the processor's and does not run on mps", TinyRun.Training, "mps");
     }
 
     [Fact]

@@ -1,4 +1,5 @@
 using NextPatch.Core.Configuration;
+using NextPatch.Core.Tensors;
 using NextPatch.Training.Optimization;
 using static TorchSharp.torch;
 using Parameter = TorchSharp.Modules.Parameter;
@@ -13,16 +14,21 @@ public sealed class AdamWTests
     private const double Rate = 0.01;
 
     [Theory]
-    [InlineData(0.9, true, 1.0)]
-    [InlineData(0.9, false, 1.0)]
-    [InlineData(0.5, true, 0.0)]
-    [InlineData(0.9, true, 5.0)]
-    public void Steps_are_those_of_the_formulas(double emaDecay, bool emaWarmup, double clipNorm)
+    [InlineData(false, 0.9, true, 1.0)]
+    [InlineData(false, 0.9, false, 1.0)]
+    [InlineData(false, 0.5, true, 0.0)]
+    [InlineData(false, 0.9, true, 5.0)]
+    [InlineData(true, 0.9, true, 1.0)]
+    [InlineData(true, 0.9, false, 1.0)]
+    [InlineData(true, 0.5, true, 0.0)]
+    [InlineData(true, 0.9, true, 5.0)]
+    public void Steps_are_those_of_the_formulas(bool isFlat, double emaDecay, bool emaWarmup, double clipNorm)
     {
         var config = new TrainingConfig { EmaDecay = emaDecay, EmaWarmup = emaWarmup, ClipNorm = clipNorm, WeightDecay = 0.3 };
         using var matrix = new Parameter(tensor([1.0f, -2, 3, 4], [2, 2]));
         using var vector = new Parameter(tensor([0.5f, -0.5f]));
-        var optimizer = new AdamW([("matrix", matrix), ("vector", vector)], config);
+        var optimizer = Create(isFlat, config, ("vector", vector), ("matrix", matrix)); // matrices are not first
+        using var owned = optimizer as IDisposable;
         double[][] weights = [[1, -2, 3, 4], [0.5, -0.5]];
         double[][] first = [new double[4], new double[2]], second = [new double[4], new double[2]];
         double[][] average = [[.. weights[0]], [.. weights[1]]];
@@ -67,12 +73,15 @@ public sealed class AdamWTests
     }
 
     /// <summary>What follows is what a new optimiser does, bias correction among it; only the average's warm-up goes on.</summary>
-    [Fact]
-    public void Reset_moments_are_those_of_a_new_optimizer()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Reset_moments_are_those_of_a_new_optimizer(bool isFlat)
     {
         var config = new TrainingConfig { EmaDecay = 0 };
         using var old = new Parameter(tensor([1.0f, -2]));
-        var optimizer = new AdamW([("p", old)], config);
+        var optimizer = Create(isFlat, config, ("p", old));
+        using var owned = optimizer as IDisposable;
         for (var n = 0; n < 5; n++)
         {
             Set(old, [n, 3], [2]);
@@ -81,12 +90,13 @@ public sealed class AdamWTests
 
         using var detached = old.detach();
         using var fresh = new Parameter(detached.clone());
-        var other = new AdamW([("p", fresh)], config);
+        var other = Create(isFlat, config, ("p", fresh));
+        using var otherOwned = other as IDisposable;
         optimizer.ResetMoments();
         Assert.Equal(5, optimizer.StepsBeforeMoments);
         for (var n = 0; n < 3; n++)
         {
-            foreach (var (parameter, by) in ((Parameter, AdamW)[])[(old, optimizer), (fresh, other)])
+            foreach (var (parameter, by) in ((Parameter, IOptimizer)[])[(old, optimizer), (fresh, other)])
             {
                 Set(parameter, [0.3, n - 1], [2]);
                 by.Step(Rate, by.GradientNorm());
@@ -98,10 +108,68 @@ public sealed class AdamWTests
         Assert.Equal(8, optimizer.StepCount);
     }
 
+    /// <summary>Restored, swapped twice, its codes restarted: the flat optimiser is the other one, and what one stored the other reads.</summary>
+    [Fact]
+    public void Flat_and_managed_optimizer_keep_the_same()
+    {
+        var config = new TrainingConfig { EmaDecay = 0.9, EmaWarmup = false };
+        Parameter Table() => new(tensor(Enumerable.Range(0, 12).Select(i => (float)i).ToArray(), [4, 3]));
+        using Parameter first = Table(), second = Table();
+        using var flat = new FlatAdamW([("table", second)], config);
+        IOptimizer[] both = [new AdamW([("table", first)], config), flat];
+        Assert.All(both, o => Assert.True(o.HasAverage));
+        Dictionary<string, HostTensor> moments = new()
+        {
+            ["exp_avg.table"] = HostTensor.FromSingles([4, 3], [.. Enumerable.Range(0, 12).Select(i => i / 8f)]),
+            ["exp_avg_sq.table"] = HostTensor.FromSingles([4, 3], [.. Enumerable.Range(0, 12).Select(i => i / 4f)]),
+        };
+        Dictionary<string, HostTensor> average = new() { ["table"] = HostTensor.FromSingles([4, 3], [.. Enumerable.Range(0, 12).Select(i => -i / 2f)]) };
+        foreach (var optimizer in both)
+        {
+            optimizer.Restore(moments, average, 7, "a test", 2);
+            Assert.Equal((7, 2), (optimizer.StepCount, optimizer.StepsBeforeMoments));
+            optimizer.SwapAverage();
+            Assert.Equal([.. Enumerable.Range(0, 12).Select(i => (float)i)], optimizer.CaptureAverage().Single().Value.ToSingles());
+            optimizer.SwapAverage();
+            optimizer.RestartRows("table", [1, 3]);
+        }
+
+        Assert.Equal([0, -0.5f, -1, 3, 4, 5, -3, -3.5f, -4, 9, 10, 11], both[1].CaptureAverage().Single().Value.ToSingles());
+        Assert.Equal([0, 0.125f, 0.25f, 0, 0, 0, 0.75f, 0.875f, 1, 0, 0, 0], both[1].CaptureMoments().First().Value.ToSingles());
+        Assert.Equal(both[0].CaptureAverage().Single().Value.ToSingles(), both[1].CaptureAverage().Single().Value.ToSingles());
+        Assert.Equal(both[0].CaptureMoments().Last().Value.ToSingles(), both[1].CaptureMoments().Last().Value.ToSingles());
+        Assert.Throws<NextPatch.Core.DataFormatException>(() => both[1].Restore(average, average, 7, "a test"));
+    }
+
+    /// <summary>Sums of squares go by rows of 65,536: none may be lost behind the last whole one.</summary>
+    [Fact]
+    public void A_flat_norm_counts_every_element()
+    {
+        using var parameter = new Parameter(zeros(3, 70_001));
+        using var optimizer = new FlatAdamW([("p", parameter)], new TrainingConfig());
+        using var gradient = parameter.grad!;
+        gradient.bytes[^1] = 0x40; // of the last float: 2
+        Assert.Equal(2, optimizer.GradientNorm());
+        optimizer.DropGradients();
+        Assert.Equal(0, optimizer.GradientNorm());
+    }
+
+    private static IOptimizer Create(bool isFlat, TrainingConfig config, params (string, Parameter)[] parameters)
+        => isFlat ? new FlatAdamW(parameters, config) : new AdamW(parameters, config);
+
+    /// <summary>Adds to a gradient where there is one, as the backward pass does.</summary>
     private static void Set(Parameter parameter, double[] gradient, long[] shape)
     {
-        using var values = tensor(Array.ConvertAll(gradient, g => (float)g), shape);
-        parameter.grad = values;
+        using var scope = NewDisposeScope();
+        var values = tensor(Array.ConvertAll(gradient, g => (float)g), shape);
+        if (parameter.grad is { } own)
+        {
+            own.add_(values);
+        }
+        else
+        {
+            parameter.grad = values;
+        }
     }
 
     private static void Near(double[] expected, Parameter parameter)

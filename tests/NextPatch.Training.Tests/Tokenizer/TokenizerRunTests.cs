@@ -7,9 +7,11 @@ using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Tensors;
 using NextPatch.Kernels.Gemm;
+using NextPatch.Torch.Adversarial;
 using NextPatch.Torch.Tokenizer;
 using NextPatch.Training.Tokenizer;
 using TorchSharp;
+using static TorchSharp.torch;
 
 namespace NextPatch.Training.Tests.Tokenizer;
 
@@ -47,6 +49,40 @@ public sealed class TokenizerRunTests
             File.ReadAllBytes(Path.Combine(folder["parts"], "model.safetensors")));
         Assert.Equal(whole.HeldOut, resumed.HeldOut);
         Assert.Equal(Lines(folder["whole"]), Lines(folder["parts"]));
+    }
+
+    /// <summary>The updates that other devices need, on the processor: the same losses, revived codes among them.</summary>
+    [Theory]
+    [InlineData(DiscriminatorKind.None)]
+    [InlineData(DiscriminatorKind.PatchGan)]
+    public void Flat_updates_train_the_same_tokenizer(DiscriminatorKind kind)
+    {
+        List<double> Losses(bool isFlat)
+        {
+            using var tokenizer = new VqTokenizer(TinyTokenizerRun.Tokenizer with { ImageSide = 32 }, seed: 4);
+            manual_seed(1);
+            using var discriminator = kind == DiscriminatorKind.PatchGan ? new PatchDiscriminator() : null;
+            var objective = new VqganTrainingConfig { LearningRate = 1e-3, DiscriminatorStart = 4, WarmsDiscriminator = false };
+            using var step = new TokenizerStep(tokenizer, objective, discriminator, isFlat: isFlat);
+            manual_seed(2);
+            using var scope = NewDisposeScope();
+            var images = rand(4, 3, 32, 32) * 2 - 1;
+            return [.. Enumerable.Range(0, 12).Select(n =>
+            {
+                var result = step.Run(images, n, 1e-3);
+                if (n == 6)
+                {
+                    tokenizer.ReplaceCodes([1, 3], result.Latents!.permute(0, 2, 3, 1).reshape(-1, 4).narrow(0, 0, 2));
+                    step.Optimizer.RestartRows("quantize.embedding.weight", [1, 3]);
+                }
+
+                return result.Loss;
+            })];
+        }
+
+        var (managed, flat) = (Losses(isFlat: false), Losses(isFlat: true));
+        Assert.Equal(managed, flat, (a, b) => Math.Abs(a - b) <= 1e-4 * Math.Abs(a));
+        Assert.True(managed[^1] < managed[0], "nothing was learnt, so nothing was compared");
     }
 
     [Fact]
