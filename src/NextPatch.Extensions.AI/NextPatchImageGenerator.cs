@@ -8,8 +8,8 @@ namespace NextPatch.Extensions.AI;
 
 /// <summary>
 /// An <see cref="ImageGenerator"/> as Microsoft.Extensions.AI knows image generators. The prompt is a class, by name, number or synonym; a model
-/// that takes prompts draws any. Of the options it reads Count, ImageSize, MediaType (image/png, image/jpeg, image/webp) and the additional properties
-/// seed, class_id (not where any prompt is taken), cfg_scale, temperature, top_k and top_p.
+/// that takes prompts draws any. Of the options it reads Count, ImageSize, MediaType (image/png, image/jpeg, image/webp) and the additional
+/// properties seed, class_id (not where any prompt is taken), cfg_scale, temperature, top_k and top_p.
 /// </summary>
 /// <remarks>Several threads may call it; requests take turns, as those to an <see cref="ImageGenerator"/> do.</remarks>
 public sealed class NextPatchImageGenerator : IImageGenerator
