@@ -97,8 +97,8 @@ internal static partial class TorchDevices
     private static string Remedy(string name, bool hasOthers)
         => name == "mps" ? "mps is the GPU of Apple processors, by libtorch for macOS."
             : hasOthers ? "Take one that is there; CUDA_VISIBLE_DEVICES may hide others."
-            : !NativeBackend.HasCuda ? $"The libtorch in {NativeBackend.LoadedFrom} is the one for processors; set {NativeBackend.FolderVariable} to a "
-                + "folder with libtorch for CUDA of the same version (docs/guide/devices.md)."
+            : !NativeBackend.HasCuda ? $"The libtorch in {NativeBackend.LoadedFrom} is the one for processors; set "
+                + $"{NativeBackend.FolderVariable} to a folder with libtorch for CUDA of the same version (docs/guide/devices.md)."
             : "libtorch is the one for CUDA, but finds no GPU: install NVIDIA's driver, or look whether CUDA_VISIBLE_DEVICES hides it "
                 + "('nextpatch doctor' lists what there is).";
 
