@@ -39,17 +39,8 @@ internal static partial class TorchDevices
             { Settings = ["Device"] };
         }
 
-        if (IsCpu(name))
-        {
-            return CPU;
-        }
-
-        var (found, wanted) = (Found, name == "cuda" ? "cuda:0" : name);
-        return found.Contains(wanted)
-            ? new Device(wanted)
-            : throw new ConfigException(
-                $"There is no device '{name}' here; found: {string.Join(", ", found)}. {Remedy(name, found.Count > 1)} Or use Device {Cpu}.")
-            { Settings = ["Device"] };
+        NativeBackend.EnsureLoaded(); // before anything of TorchSharp is touched, on several threads at once
+        return Find(name);
     }
 
     /// <summary>Bytes of memory; null where nobody tells.</summary>
@@ -92,6 +83,21 @@ internal static partial class TorchDevices
 
         using var pinned = values.pin_memory();
         return pinned.to(device, non_blocking: true); // libtorch keeps pinned memory until the copy is done
+    }
+
+    private static Device Find(string name)
+    {
+        if (IsCpu(name))
+        {
+            return CPU;
+        }
+
+        var (found, wanted) = (Found, name == "cuda" ? "cuda:0" : name);
+        return found.Contains(wanted)
+            ? new Device(wanted)
+            : throw new ConfigException(
+                $"There is no device '{name}' here; found: {string.Join(", ", found)}. {Remedy(name, found.Count > 1)} Or use Device {Cpu}.")
+            { Settings = ["Device"] };
     }
 
     private static string Remedy(string name, bool hasOthers)
