@@ -38,7 +38,8 @@ internal sealed class TrainBench(TrainBenchPlan plan, Action<string> note)
         _flops = [.. rooflines.Select(f => f.Flops)];
         var copy = new CopySpeed();
         using var own = Prepared(
-            () => new OwnStep(plan.Model, plan.Training, plan.Recompute, TorchDevices.Cpu), batches, _ownMemory, "the step of this program", cancellation);
+            () => new OwnStep(plan.Model, plan.Training, plan.Recompute, TorchDevices.Cpu), batches, _ownMemory, "the step of this program",
+            cancellation);
         using var published = plan.WithBaseline
             ? Prepared(() => new LlamaGenStep(plan.Model, plan.Training), batches, _publishedMemory, "the published way", cancellation)
             : null;

@@ -79,7 +79,8 @@ internal static class BenchCommand
             var implementation = StepChoice.Choose(parsed.GetRequiredValue(step), PatchGroupings.Mean, place, null, terminal.Log.WriteLine);
             RunChecks.RequireStep(new TrainingConfig { StepImplementation = implementation, Precision = chosen }, place, ranks: 1);
             var plan = new TrainBenchPlan(
-                model, new TrainingConfig { Precision = chosen, StepImplementation = implementation }, MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)),
+                model, new TrainingConfig { Precision = chosen, StepImplementation = implementation },
+                MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)),
                 parsed.GetValue(recompute), parsed.GetRequiredValue(rounds), !parsed.GetValue(noBaseline));
             terminal.Log.WriteLine(reason);
             terminal.Log.WriteLine($"{Processor.Detect().Describe()}; {torch.get_num_threads()} threads; {model.ParameterCount:N0} parameters.");

@@ -106,8 +106,8 @@ internal static class EncodeCommand
             The folder holds codes.npy, labels.npy, dataset.json and encoding.json, which says how it was made; nothing
             but encoding.json has its name before all is whole.
             """) {
-            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, device, onError,
-            shard, json,
+            images, tokenizer, output, captions, size, smallest, crops, range, layout, name, part, heldOut, seed, batch, precision, engine, device,
+            onError, shard, json,
         };
         command.SetAction((parsed, cancellation) =>
         {

@@ -188,8 +188,8 @@ internal static class PlanCommand
         }
 
         return TorchDevices.IsCpu(name) ? (null, null)
-            : (DeviceOption.Of(parsed, option), TorchDevices.MemoryOf(name) ?? throw new ConfigException($"{name} does not tell its memory; name it with "
-                + "--memory, such as 16G, instead of --device."));
+            : (DeviceOption.Of(parsed, option), TorchDevices.MemoryOf(name) ?? throw new ConfigException(
+                $"{name} does not tell its memory; name it with --memory, such as 16G, instead of --device."));
     }
 
     private static void ShowRanks(IAnsiConsole console, RankPlan plan, int batchSize)
@@ -233,7 +233,8 @@ internal static class PlanCommand
     {
         if (plan.Memory.Total > machineBytes)
         {
-            yield return $"{(plan.OnDevice is null ? "this machine" : "the device")} has {Quantity.Bytes(machineBytes)} of memory, and the run needs {Quantity.Bytes(plan.Memory.Total)}. "
+            yield return $"{(plan.OnDevice is null ? "this machine" : "the device")} has {Quantity.Bytes(machineBytes)} of memory, and the run "
+                + $"needs {Quantity.Bytes(plan.Memory.Total)}. "
                 + (plan.Memory.Recomputed <= machineBytes
                     ? "--recompute makes it fit."
                     : "--recompute alone does not make it fit; take a smaller --micro-batch or preset.");

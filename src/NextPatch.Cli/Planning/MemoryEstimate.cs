@@ -31,6 +31,7 @@ internal sealed record MemoryEstimate(
         var weights = 4.0 * model.ParameterCount;
         var step = new StepMemory(model, training, isDevice);
         return new MemoryEstimate(
-            weights, weights, 2 * weights, training.EmaDecay > 0 ? weights : 0, step.Activations(recompute: false), step.Activations(recompute: true));
+            weights, weights, 2 * weights, training.EmaDecay > 0 ? weights : 0, step.Activations(recompute: false),
+            step.Activations(recompute: true));
     }
 }

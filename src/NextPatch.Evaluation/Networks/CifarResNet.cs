@@ -81,7 +81,8 @@ internal sealed class CifarResNet : FeatureNetwork
         }
 
         var pooled = x.mean([2, 3]);                                                           // [B, 64]
-        return (pooled.MoveToOuterDisposeScope(), null, functional.linear(pooled, _classes.to(x.device), _classBias.to(x.device)).MoveToOuterDisposeScope());
+        var logits = functional.linear(pooled, _classes.to(x.device), _classBias.to(x.device));
+        return (pooled.MoveToOuterDisposeScope(), null, logits.MoveToOuterDisposeScope());
     }
 
     private FrozenConvolution Fold(PretrainedWeights weights, string convolution, string norm, int inputs, int outputs, int stride = 1)

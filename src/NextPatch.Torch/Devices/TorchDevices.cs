@@ -39,17 +39,8 @@ internal static partial class TorchDevices
             { Settings = ["Device"] };
         }
 
-        if (IsCpu(name))
-        {
-            return CPU;
-        }
-
-        var (found, wanted) = (Found, name == "cuda" ? "cuda:0" : name);
-        return found.Contains(wanted)
-            ? new Device(wanted)
-            : throw new ConfigException(
-                $"There is no device '{name}' here; found: {string.Join(", ", found)}. {Remedy(name, found.Count > 1)} Or use Device {Cpu}.")
-            { Settings = ["Device"] };
+        NativeBackend.EnsureLoaded(); // before anything of TorchSharp is touched, on several threads at once
+        return Find(name);
     }
 
     /// <summary>Bytes of memory; null where nobody tells.</summary>
@@ -94,11 +85,26 @@ internal static partial class TorchDevices
         return pinned.to(device, non_blocking: true); // libtorch keeps pinned memory until the copy is done
     }
 
+    private static Device Find(string name)
+    {
+        if (IsCpu(name))
+        {
+            return CPU;
+        }
+
+        var (found, wanted) = (Found, name == "cuda" ? "cuda:0" : name);
+        return found.Contains(wanted)
+            ? new Device(wanted)
+            : throw new ConfigException(
+                $"There is no device '{name}' here; found: {string.Join(", ", found)}. {Remedy(name, found.Count > 1)} Or use Device {Cpu}.")
+            { Settings = ["Device"] };
+    }
+
     private static string Remedy(string name, bool hasOthers)
         => name == "mps" ? "mps is the GPU of Apple processors, by libtorch for macOS."
             : hasOthers ? "Take one that is there; CUDA_VISIBLE_DEVICES may hide others."
-            : !NativeBackend.HasCuda ? $"The libtorch in {NativeBackend.LoadedFrom} is the one for processors; set {NativeBackend.FolderVariable} to a "
-                + "folder with libtorch for CUDA of the same version (docs/guide/devices.md)."
+            : !NativeBackend.HasCuda ? $"The libtorch in {NativeBackend.LoadedFrom} is the one for processors; set "
+                + $"{NativeBackend.FolderVariable} to a folder with libtorch for CUDA of the same version (docs/guide/devices.md)."
             : "libtorch is the one for CUDA, but finds no GPU: install NVIDIA's driver, or look whether CUDA_VISIBLE_DEVICES hides it "
                 + "('nextpatch doctor' lists what there is).";
 

@@ -84,7 +84,8 @@ internal static class TokenizerPixels
             cancellation.ThrowIfCancellationRequested();
             using var scope = NewDisposeScope();
             var count = Math.Min(tokenizer.DecodingBatch, (codes.Length / length) - first);
-            var batch = tensor(codes.Span.Slice(first * length, count * length).ToArray(), [count, length], dtype: ScalarType.Int64, device: tokenizer.Device);
+            var batch = tensor(
+                codes.Span.Slice(first * length, count * length).ToArray(), [count, length], dtype: ScalarType.Int64, device: tokenizer.Device);
             use(tokenizer.Decode(batch), first);
         }
     }

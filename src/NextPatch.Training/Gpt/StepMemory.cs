@@ -8,8 +8,7 @@ using NextPatch.Torch.Gpt.Reference;
 namespace NextPatch.Training.Gpt;
 
 /// <summary>
-/// Memory of training steps, without libtorch itself (about 0.4 GiB on a processor, as much on a GPU), the data, and what validation and sampling need
-/// for a moment.
+/// Memory of training steps, without libtorch itself (about 0.4 GiB on a processor), the data, and what validation and sampling need for a moment.
 /// </summary>
 /// <remarks>Per parameter: weight, gradient, two moments of AdamW and the EMA, 4 bytes each; the rest is what a pass keeps.</remarks>
 /// <param name="model">The transformer.</param>
@@ -32,7 +31,8 @@ internal sealed class StepMemory(GptConfig model, TrainingConfig training, bool 
     /// <param name="recompute">Activation checkpointing.</param>
     public int LargestMicroBatch(long bytes, bool recompute)
     {
-        bool Fits(int images) => Parameters + Activations(recompute, training with { MicroBatch = images, MicroBatchBySide = null }) <= UsableShare * bytes;
+        bool Fits(int images)
+            => Parameters + Activations(recompute, training with { MicroBatch = images, MicroBatchBySide = null }) <= UsableShare * bytes;
         var (fitting, tooMany) = (0, training.BatchSize + 1);
         while (tooMany - fitting > 1)
         {

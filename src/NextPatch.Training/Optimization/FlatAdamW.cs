@@ -10,8 +10,8 @@ namespace NextPatch.Training.Optimization;
 /// The optimiser on any device: all weights lie behind each other in one tensor, and so do gradients, moments and average, so that an update is about
 /// ten operations however many parameters there are. Parameters become views of that tensor.
 /// </summary>
-/// <remarks>The same operations in the same order as <see cref="AdamWKernel"/>, each rounded to float32; sums of squares are formed per 65,536 elements
-/// in float32, and in double above.</remarks>
+/// <remarks>The same operations in the same order as <see cref="AdamWKernel"/>, each rounded to float32; sums of squares are formed per 65,536
+/// elements in float32, and in double above.</remarks>
 internal sealed class FlatAdamW : IOptimizer, IDisposable
 {
     private const long RowLength = 1 << 16; // floats whose squares are summed at once; tensors are whole rows

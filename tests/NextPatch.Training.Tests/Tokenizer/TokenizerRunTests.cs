@@ -59,13 +59,13 @@ public sealed class TokenizerRunTests
     {
         List<double> Losses(bool isFlat)
         {
+            using var scope = NewDisposeScope(); // TorchSharp's convolutions leave a tensor behind each when they are made
             using var tokenizer = new VqTokenizer(TinyTokenizerRun.Tokenizer with { ImageSide = 32 }, seed: 4);
             manual_seed(1);
             using var discriminator = kind == DiscriminatorKind.PatchGan ? new PatchDiscriminator() : null;
             var objective = new VqganTrainingConfig { LearningRate = 1e-3, DiscriminatorStart = 4, WarmsDiscriminator = false };
             using var step = new TokenizerStep(tokenizer, objective, discriminator, isFlat: isFlat);
             manual_seed(2);
-            using var scope = NewDisposeScope();
             var images = rand(4, 3, 32, 32) * 2 - 1;
             return [.. Enumerable.Range(0, 12).Select(n =>
             {
@@ -82,7 +82,7 @@ public sealed class TokenizerRunTests
 
         var (managed, flat) = (Losses(isFlat: false), Losses(isFlat: true));
         Assert.Equal(managed, flat, (a, b) => Math.Abs(a - b) <= 1e-4 * Math.Abs(a));
-        Assert.True(managed[^1] < managed[0], "nothing was learnt, so nothing was compared");
+        Assert.True(managed[3] < managed[0], "nothing was learnt, so nothing was compared"); // the discriminator comes in after that
     }
 
     [Fact]
