@@ -86,7 +86,9 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
 
         var options = How with
         {
-            Drawing = new ImageRequest { Count = Count, Seed = seed }, PromptFeatures = prompts, OnNote = progress.WriteLine,
+            Drawing = new ImageRequest { Count = Count, Seed = seed },
+            PromptFeatures = prompts,
+            OnNote = progress.WriteLine,
         };
         return ImageEvaluator.OpenMetric(Reference, found, options, progress.ForEvaluation(), cancellation);
     }
