@@ -12,7 +12,9 @@ internal sealed class CaptionBench(TrainBenchPlan plan, int tokens, Action<strin
 {
     private readonly GptConfig _config = plan.Model with
     {
-        ClassCount = 1, AttentionDropout = 0, Text = new TextCondition { FeatureWidth = 2048, TokenCount = 120 },
+        ClassCount = 1,
+        AttentionDropout = 0,
+        Text = new TextCondition { FeatureWidth = 2048, TokenCount = 120 },
     };
 
     public IReadOnlyList<BenchFigure> Run(CancellationToken cancellation)

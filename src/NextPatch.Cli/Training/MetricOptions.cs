@@ -87,7 +87,10 @@ internal sealed record MetricOptions(string? Reference, int Count, ImageEvaluati
 
         var options = How with
         {
-            Drawing = new ImageRequest { Count = Count, Seed = seed }, PromptFeatures = prompts, Device = device, OnNote = progress.WriteLine,
+            Drawing = new ImageRequest { Count = Count, Seed = seed },
+            PromptFeatures = prompts,
+            Device = device,
+            OnNote = progress.WriteLine,
         };
         return ImageEvaluator.OpenMetric(Reference, found, options, progress.ForEvaluation(), cancellation);
     }

@@ -54,12 +54,12 @@ internal sealed class TextEncoder : IDisposable
 
     /// <param name="encoder">Weights of a T5 (file, shards' index or folder), or <see cref="Formula"/>.</param>
     /// <param name="tokenizer">The SentencePiece model; null for spiece.model beside the weights.</param>
-    /// <param name="cancellation">Stops hashing.</param>
     /// <param name="engine">Makes what computes of weights and the name of their file; null for <see cref="T5Encoder"/>.</param>
+    /// <param name="cancellation">Stops hashing.</param>
     /// <exception cref="NextPatchException">Something is missing, damaged or does not fit.</exception>
     public static TextEncoder Open(
-        string encoder, string? tokenizer = null, CancellationToken cancellation = default,
-        Func<IReadOnlyDictionary<string, StoredTensor>, string, IT5Encoder>? engine = null)
+        string encoder, string? tokenizer = null, Func<IReadOnlyDictionary<string, StoredTensor>, string, IT5Encoder>? engine = null,
+        CancellationToken cancellation = default)
     {
         engine ??= (tensors, source) => new T5Encoder(tensors, source);
         if (encoder == Formula)

@@ -27,7 +27,7 @@ internal static class TextEncoding
     {
         RequireAny(options);
         var captions = CaptionFile.Read(options.Captions, options.CaptionIndex);
-        using var encoder = TextEncoder.Open(options.Encoder, options.Tokenizer, cancellation, options.Engine);
+        using var encoder = TextEncoder.Open(options.Encoder, options.Tokenizer, options.Engine, cancellation);
         Directory.CreateDirectory(options.Output);
         using var folder = FolderLock.Take(options.Output, "encoding.lock", leavesNothing: true);
         var settings = Settings(options, encoder, cancellation);

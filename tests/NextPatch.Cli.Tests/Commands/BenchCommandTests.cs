@@ -51,7 +51,9 @@ public sealed class BenchCommandTests
         Assert.True(result.ExitCode == 0, result.Error);
         var figures = result.Json.EnumerateArray().ToDictionary(f => f.GetProperty("name").GetString()!);
         Assert.Equal(
-            from side in (int[])[1, 2] from what in (string[])["step", "oneKey"] from kind in (string[])["median", "min"]
+            from side in (int[])[1, 2]
+            from what in (string[])["step", "oneKey"]
+            from kind in (string[])["median", "min"]
             select $"caption.p{side}.{what}.{kind}", figures.Keys);
         Assert.All(figures.Values, f => Assert.True(f.GetProperty("value").GetDouble() > 0 && f.GetProperty("baseline").GetDouble() > 0));
     }

@@ -72,7 +72,9 @@ public sealed class TextQuickstartTests : IDisposable
             TokenizerTraining = settings.TokenizerTraining with { Steps = 6, ContinuousSteps = 2, RevivalInterval = 2 },
             Model = GptPresets.Get("tiny") with
             {
-                LayerCount = 1, VocabularySize = settings.Model.VocabularySize, GridSide = settings.Model.GridSide,
+                LayerCount = 1,
+                VocabularySize = settings.Model.VocabularySize,
+                GridSide = settings.Model.GridSide,
             },
             Training = settings.Training with { Steps = 4, BatchSize = 4 },
         };
