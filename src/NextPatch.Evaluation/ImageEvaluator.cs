@@ -162,8 +162,8 @@ public static class ImageEvaluator
         if (sets.FirstOrDefault(s => !s.IsStored) is { } made)
         {
             throw new ConfigException(
-                $"{made.Name} ({made.Layout}) holds no images yet, and every part would make all of them; draw them first, in parts with 'nextpatch "
-                + "sample --shard', and measure what it wrote.");
+                $"{made.Name} ({made.Layout}) holds no images yet, and every part would make all of them; draw them first, in parts too, and "
+                + "measure what was written.");
         }
 
         using var network = options.OpenNetwork();

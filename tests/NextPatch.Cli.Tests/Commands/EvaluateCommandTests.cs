@@ -82,7 +82,7 @@ public sealed class EvaluateCommandTests : IDisposable
         Assert.Contains("name the same --network, --weights and --resize", other.Error, StringComparison.Ordinal);
         var model = SmallModel.Write(_folder);
         foreach (var (arguments, message) in ((string[], string)[])[
-            (["--samples", model, "--count", "4", "--features", _folder["f"], "--shard", "1/2"], "draw them first, in parts with"),
+            (["--samples", model, "--count", "4", "--features", _folder["f"], "--shard", "1/2"], "draw them first, in parts too"),
             (["--samples", samples, "--shard", "1/2"], "--shard needs a folder that all parts share; name it with --features"),
             (["--samples", samples, "--shard", "3/2", "--features", _folder["f"]], "--shard '3/2' is no part")])
         {
