@@ -57,7 +57,9 @@ public sealed record ImageEvaluationOptions
     /// <summary>Folder of features that processes computed in parts (<see cref="Shard"/>); null: none, all are computed here.</summary>
     internal string? Features { get; init; }
 
-    /// <summary>Which part of the features this process computes and leaves in <see cref="Features"/>, instead of measuring; null: it measures.</summary>
+    /// <summary>
+    /// Which part of the features this process computes and leaves in <see cref="Features"/>, instead of measuring; null: it measures.
+    /// </summary>
     internal Shard? Shard { get; init; }
 
     /// <summary>Receives sentences for the person who waits.</summary>

@@ -168,7 +168,8 @@ public static class ImageEvaluator
 
         using var network = options.OpenNetwork();
         var (file, count) = StoredFeatures.Write(
-            folder, sets, network, shard, EvaluationProgress.Begin(progress, $"Features {shard}, {network.Name}", sets.Sum(s => s.Count) / shard.Count),
+            folder, sets, network, shard,
+            EvaluationProgress.Begin(progress, $"Features {shard}, {network.Name}", sets.Sum(s => s.Count) / shard.Count),
             cancellation);
         options.OnNote?.Invoke($"Features of {count} images: {file}");
     }

@@ -140,7 +140,8 @@ internal sealed record RunRecord
     /// <exception cref="ConfigException">Something else is asked for.</exception>
     public bool GradientsFor(bool? asked) => asked is { } given && given != Bf16Gradients
         ? throw new ConfigException(
-            $"The run's gradients travel between ranks as {NameOf(Bf16Gradients)}, but {NameOf(given)} is asked for (Bf16Gradients), which gives other "
+            $"The run's gradients travel between ranks as {NameOf(Bf16Gradients)}, but {NameOf(given)} is asked for (Bf16Gradients), "
+            + "which gives other "
             + "numbers. Leave it out, or start another run from its weights with InitialWeights.")
         { Settings = ["Bf16Gradients", "InitialWeights"] }
         : Bf16Gradients;

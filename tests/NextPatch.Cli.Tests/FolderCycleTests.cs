@@ -7,7 +7,8 @@ public sealed class FolderCycleTests
 {
     /// <summary>The projects that lie beside these tests, the program included.</summary>
     public static TheoryData<string> Projects
-        => [.. Directory.GetFiles(AppContext.BaseDirectory, "NextPatch*.dll").Select(f => Path.GetFileNameWithoutExtension(f)).Where(n => !n.Contains("Test"))];
+        => [.. Directory.GetFiles(AppContext.BaseDirectory, "NextPatch*.dll").Select(f => Path.GetFileNameWithoutExtension(f))
+            .Where(n => !n.Contains("Test"))];
 
     [Theory]
     [MemberData(nameof(Projects))]

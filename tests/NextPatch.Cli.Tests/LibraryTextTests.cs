@@ -12,7 +12,8 @@ public sealed class LibraryTextTests
     /// <summary>They write command lines down: in the metadata of an image, and for readers of exported weights.</summary>
     private static readonly string[] Allowed = [typeof(SampleText).FullName!, typeof(ModelCard).FullName!];
 
-    public static TheoryData<string> Libraries => [.. FolderCycleTests.Projects.Select(p => p.Data).Where(p => p is not ("NextPatch.Cli" or "NextPatch.Benchmarks"))];
+    public static TheoryData<string> Libraries
+        => [.. FolderCycleTests.Projects.Select(p => p.Data).Where(p => p is not ("NextPatch.Cli" or "NextPatch.Benchmarks"))];
 
     [Theory]
     [MemberData(nameof(Libraries))]

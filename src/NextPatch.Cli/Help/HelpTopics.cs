@@ -114,8 +114,8 @@ internal static class HelpTopics
         ["Several machines"] = ["--ranks", "--mpi-library", "--gradient-dtype", "--rank-timeout", "--shard"],
         ["Machine"] =
         [
-            "--engine", "--device", "--precision", "--tf32", "--to", "--dtype", "--step", "--recompute", "--memory", "--jobs", "--threads", "--rounds",
-            "--prompt-tokens", "--caption-tokens", "--no-baseline", "--flops-per-second", "--no-measure",
+            "--engine", "--device", "--precision", "--tf32", "--to", "--dtype", "--step", "--recompute", "--memory", "--jobs", "--threads",
+            "--rounds", "--prompt-tokens", "--caption-tokens", "--no-baseline", "--flops-per-second", "--no-measure",
         ],
     };
 }

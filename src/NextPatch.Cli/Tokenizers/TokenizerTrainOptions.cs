@@ -204,11 +204,10 @@ internal sealed class TokenizerTrainOptions
         Frame.AddTo(command);
         Model.AddTo(command);
         foreach (var option in (Option[])[
-            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Device, Precision, InitFrom, Freeze,
-            _reconstruction, Perceptual, _perceptualWeight, _discriminator, _discriminatorLoss, _generatorLoss, _discriminatorStart,
-            _discriminatorWeight, _adaptive,
-            _continuous, _revive, UsageAlarm, _perturb, _perturbImages, _perturbCodes, _perturbNeighbours, _perturbEnd, _centreCrops, _noFlips,
-                _heldOut, _judged, _onError, GridEvery])
+            _steps, _epochs, _batchSize, _learningRate, _warmup, _decay, _beta2, _clipNorm, _emaDecay, _fixedEma, _seed, Device, Precision, InitFrom,
+            Freeze, _reconstruction, Perceptual, _perceptualWeight, _discriminator, _discriminatorLoss, _generatorLoss, _discriminatorStart,
+            _discriminatorWeight, _adaptive, _continuous, _revive, UsageAlarm, _perturb, _perturbImages, _perturbCodes, _perturbNeighbours,
+            _perturbEnd, _centreCrops, _noFlips, _heldOut, _judged, _onError, GridEvery])
         {
             command.Add(option);
         }

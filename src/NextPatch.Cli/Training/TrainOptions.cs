@@ -114,7 +114,8 @@ internal sealed class TrainOptions
     public IReadOnlyList<Option> Deciding =>
     [
         .. Settings.All, _seed, InitFrom, _grouping, _targetWeights, Step, Precision, _learningRate, _endLearningRate, _weightDecay, _clipNorm,
-        _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout,
+        _emaDecay, _fixedEma, _dropout, _attentionDropout,
+            _dropPath, _classDropout,
     ];
 
     public Option<string?> InitFrom { get; } = new("--init-from")
@@ -181,7 +182,8 @@ internal sealed class TrainOptions
         foreach (var option in (Option[])[
             ExtendTo, Json, _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step,
             Precision,
-            Device, Tf32, Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath,
+            Device, Tf32, Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout,
+            _dropPath,
                 _classDropout])
         {
             command.Add(option);

@@ -11,7 +11,7 @@ namespace NextPatch.Server.Batching;
 /// The one thread that owns a model: images of any requests enter its batch and leave it between codes. The request with the fewest images in the
 /// batch is next, the older one of equals, so that a large request does not hold small ones up.
 /// </summary>
-internal sealed class ModelWorker : IDisposable
+internal sealed partial class ModelWorker : IDisposable
 {
     private const double Smoothing = 0.1;
 
@@ -56,49 +56,6 @@ internal sealed class ModelWorker : IDisposable
     /// <summary>Whether the first codes were drawn, so that requests meet compiled code.</summary>
     public bool IsWarm { get; private set => Volatile.Write(ref field, value); }
 
-    /// <summary>Seconds after which there may be room in the queue, 1 to 60.</summary>
-    public int RetryAfter => (int)Math.Clamp(Math.Ceiling(Volatile.Read(ref _secondsPerImage) * Volatile.Read(ref _waiting) / 2), 1, 60);
-
-    /// <summary>Takes places in the queue for images of a request, which then is added or gives them back.</summary>
-    /// <returns>False: too many images wait. A request of any size finds room where none waits.</returns>
-    public bool TryReserve(int images)
-    {
-        lock (_gate)
-        {
-            if (_isEnding || (_waiting > 0 && _waiting + images > _queueLimit))
-            {
-                return false;
-            }
-
-            _waiting += images;
-            return true;
-        }
-    }
-
-    /// <summary>Gives reserved places back.</summary>
-    public void Release(int images)
-    {
-        lock (_gate)
-        {
-            _waiting -= images;
-        }
-    }
-
-    /// <summary>Lets a request wait for its turn in the places that were reserved for it.</summary>
-    public void Add(DrawJob job)
-    {
-        lock (_gate)
-        {
-            _jobs.Add(job);
-            if (_isEnding)
-            {
-                Remove(job, Stopping());
-            }
-
-            Monitor.Pulse(_gate);
-        }
-    }
-
     /// <summary>Ends the thread after the code that is being drawn; requests that are left are cancelled.</summary>
     public void Dispose()
     {
@@ -135,20 +92,6 @@ internal sealed class ModelWorker : IDisposable
     }
 
     private static OperationCanceledException Stopping() => new("The server is stopping.");
-
-    /// <returns>False: the worker ends.</returns>
-    private bool AwaitWork()
-    {
-        lock (_gate)
-        {
-            while (_jobs.Count == 0 && _running.Count == 0 && !_isEnding)
-            {
-                Monitor.Wait(_gate);
-            }
-
-            return !_isEnding;
-        }
-    }
 
     /// <summary>Draws a row of codes and decodes it.</summary>
     private void WarmUp()
@@ -193,14 +136,6 @@ internal sealed class ModelWorker : IDisposable
             {
                 Remove(job, new OperationCanceledException());
             }
-        }
-    }
-
-    private DrawJob? Next()
-    {
-        lock (_gate)
-        {
-            return _jobs.MinBy(job => job.InFlight) is { } job && _batch.HasRoom(job.Request.Sampling) ? job : null;
         }
     }
 
@@ -312,13 +247,5 @@ internal sealed class ModelWorker : IDisposable
                 Remove(job, reason);
             }
         }
-    }
-
-    /// <summary>Under the gate.</summary>
-    private void Remove(DrawJob job, Exception reason)
-    {
-        _jobs.Remove(job);
-        _waiting -= job.Waiting;
-        job.Fail(reason);
     }
 }

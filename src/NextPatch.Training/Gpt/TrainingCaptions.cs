@@ -115,7 +115,9 @@ internal sealed class TrainingCaptions : IDisposable
         return new CaptionBatch(features, lengths, isDropped);
     }
 
-    /// <summary>Captions to draw images of while the run goes on: of held-out images first, then, spread evenly, of those that are trained on.</summary>
+    /// <summary>
+    /// Captions to draw images of while the run goes on: of held-out images first, then, spread evenly, of those that are trained on.
+    /// </summary>
     /// <param name="most">How many, where there are as many.</param>
     public IReadOnlyList<PromptFeatures> Prompts(int most)
     {

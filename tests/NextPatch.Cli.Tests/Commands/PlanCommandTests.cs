@@ -1,5 +1,4 @@
 using NextPatch.Cli.CommandLine;
-using NextPatch.Cli.Commands;
 using NextPatch.Cli.Planning;
 using NextPatch.Core.Configuration;
 
@@ -43,7 +42,7 @@ public sealed class PlanCommandTests
         Assert.Contains("3.5 years", Assert.Single(Commands(plan, 1000 * GiB, 3.5 * 31557600)), StringComparison.Ordinal);
 
         static List<string> Commands(RunPlan plan, long bytes, double seconds)
-            => [.. PlanCommand.Warnings(plan with { FlopsPerSecond = plan.TotalFlops / seconds }, bytes)];
+            => [.. PlanScreen.Warnings(plan with { FlopsPerSecond = plan.TotalFlops / seconds }, bytes)];
     }
 
     [Fact]

@@ -135,7 +135,8 @@ public sealed class ScreenTests : IDisposable
                 Step = 10, Images = 80, IsComplete = true, UniformLoss = 3.5, PlannedFlops = 1, PlannedRelativeCost = 1, Seconds = 1, Stages = [],
             },
         };
-        Assert.Equal(isWarned, TrainingDisplay.Measured(cost, result).Last().StartsWith("Warning: guessing would cost less", StringComparison.Ordinal));
+        var last = TrainingDisplay.Measured(cost, result).Last();
+        Assert.Equal(isWarned, last.StartsWith("Warning: guessing would cost less", StringComparison.Ordinal));
     }
 
     private async Task Compare(string name, string arguments, bool isMeasured = false)

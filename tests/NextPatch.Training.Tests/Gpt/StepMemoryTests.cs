@@ -63,8 +63,10 @@ public sealed class StepMemoryTests
                 .Exhausted("cuda:0", bytes, recompute, new ExternalException("CUDA out of memory.")).Message;
         var memory = new StepMemory(Model, Training, isDevice: true);
         var (plain, again) = (memory.LargestMicroBatch(8 * GiB, false), memory.LargestMicroBatch(8 * GiB, true));
-        Assert.StartsWith("The memory of cuda:0 is used up: steps with micro-batches of 32 images need about ", Say(8 * GiB), StringComparison.Ordinal);
-        Assert.EndsWith($", and it has 8 GiB. A MicroBatch of {plain} fits, or one of {again} with Recompute.", Say(8 * GiB), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "The memory of cuda:0 is used up: steps with micro-batches of 32 images need about ", Say(8 * GiB), StringComparison.Ordinal);
+        Assert.EndsWith(
+            $", and it has 8 GiB. A MicroBatch of {plain} fits, or one of {again} with Recompute.", Say(8 * GiB), StringComparison.Ordinal);
         Assert.EndsWith($"A MicroBatch of {again} fits.", Say(8 * GiB, recompute: true, micro: 4096), StringComparison.Ordinal);
         Assert.EndsWith("Not even one image fits; take a smaller preset.", Say(2 * GiB), StringComparison.Ordinal);
         Assert.EndsWith("try a MicroBatch of 16.", Say(800 * GiB), StringComparison.Ordinal);

@@ -123,7 +123,10 @@ public sealed class AdamWTests
             ["exp_avg.table"] = HostTensor.FromSingles([4, 3], [.. Enumerable.Range(0, 12).Select(i => i / 8f)]),
             ["exp_avg_sq.table"] = HostTensor.FromSingles([4, 3], [.. Enumerable.Range(0, 12).Select(i => i / 4f)]),
         };
-        Dictionary<string, HostTensor> average = new() { ["table"] = HostTensor.FromSingles([4, 3], [.. Enumerable.Range(0, 12).Select(i => -i / 2f)]) };
+        Dictionary<string, HostTensor> average = new()
+        {
+            ["table"] = HostTensor.FromSingles([4, 3], [.. Enumerable.Range(0, 12).Select(i => -i / 2f)]),
+        };
         foreach (var optimizer in both)
         {
             optimizer.Restore(moments, average, 7, "a test", 2);

@@ -11,7 +11,8 @@ namespace NextPatch.Torch.Gpt.Reference;
 /// <param name="needs">Tensors that the blocks read beside it.</param>
 /// <param name="run">Runs a block.</param>
 internal sealed class BlockInputs(
-    Tensor tokens, IReadOnlyList<Func<Tensor, Tensor>> blocks, IReadOnlyList<Tensor> needs, Func<Func<Tensor, Tensor>, Tensor, Tensor> run) : IDisposable
+    Tensor tokens, IReadOnlyList<Func<Tensor, Tensor>> blocks, IReadOnlyList<Tensor> needs,
+    Func<Func<Tensor, Tensor>, Tensor, Tensor> run) : IDisposable
 {
     private readonly List<Tensor> _owned = [tokens.DetachFromDisposeScope(), .. needs.Select(n => n.DetachFromDisposeScope())];
     private readonly Stack<Tensor> _inputs = [];
