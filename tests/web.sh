@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The server before real clients: npm's openai (tests/web/clients.mjs, prompts.mjs), and the page in Chromium (tests/web/page.mjs), with the model that
-# ships and with one of prompts, trained for some steps. Needs a built program, Node 18
-# or later with npm, and for the page Chromium (Debian: apt install nodejs npm chromium); says what it skips.
+# ships and with one of prompts, trained for some steps. Needs a built program, Node 18 or later with npm, and for the page Chromium (Debian: apt install
+# nodejs npm chromium); says what it skips.
 #   tests/web.sh [SCREENSHOTS]     a folder for screenshots of the page
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,7 +9,8 @@ program="$here/../artifacts/bin/NextPatch.Cli/release/nextpatch"
 api="$here/../artifacts/bin/web-api/release/web-api"
 skip() { echo "web: skipped: $*"; exit 0; }
 command -v node >/dev/null && command -v npm >/dev/null || skip "Node or npm is not there"
-[[ -x $program && -x $api ]] || { echo "web: build first: dotnet build -c Release" >&2; exit 1; }
+[[ -x $program ]] || { echo "web: build first: dotnet build -c Release" >&2; exit 1; }
+dotnet build -c Release -v q --nologo "$here/../samples/web-api" # no test needs it, so 'dotnet test' does not build it
 chromium=$(command -v chromium || command -v chromium-browser || command -v google-chrome || true)
 
 work=$(mktemp -d)
