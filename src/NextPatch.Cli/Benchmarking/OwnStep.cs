@@ -62,12 +62,16 @@ internal sealed class OwnStep : ITrainStep
         return seconds;
     }
 
-    public void Forward(BenchBatch batch) => _pass.Forward(batch.Labels, batch.Codes, batch.Geometry, seed: 1, captions: batch.Captions);
+    public void Forward(BenchBatch batch)
+    {
+        _pass.Forward(batch.Labels, batch.Codes, batch.Geometry, seed: 1, captions: batch.Captions);
+        _pass.TakeLoss(); // a device is told what to do and computes later
+    }
 
     public void Backward()
     {
         _pass.Backward();
-        _wait(); // a device is told what to do and computes later
+        _wait();
     }
 
     public void Optimise()

@@ -17,7 +17,8 @@ internal sealed class ModelImageSet : ImageSet
     public ModelImageSet(IGenerationEngine engine, IImageTokenizer tokenizer, GenerationRequest request, IDisposable? owned = null)
     {
         (_engine, _tokenizer, _request, _owned) = (engine, tokenizer, request, owned);
-        (Labels, ClassCount, Rounding) = (request.Labels, engine.Config.ClassCount, CodeImageSet.TokenizerRounding);
+        (ClassCount, Rounding) = (engine.Config.ClassCount, CodeImageSet.TokenizerRounding);
+        Labels = request.Prompts is null ? request.Labels : null;
     }
 
     public override int Count => _request.Labels.Count;

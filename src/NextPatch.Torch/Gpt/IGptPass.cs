@@ -20,8 +20,7 @@ internal interface IGptPass : IDisposable
     /// <param name="scale">Weight of this micro-batch in the step, images here / images of the step.</param>
     /// <param name="captions">Of a text model, in place of labels, whose number alone then counts.</param>
     /// <param name="firstImage">Images of the micro-batch before these, which another process computes: dropout goes on behind them.</param>
-    /// <returns>Mean patch loss in nats, not scaled.</returns>
-    double Forward(
+    void Forward(
         ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
         CaptionBatch? captions = null, int firstImage = 0);
 
@@ -29,6 +28,12 @@ internal interface IGptPass : IDisposable
     /// <param name="isDone">Receives the name of each parameter as soon as this pass will not change its gradient any more.</param>
     /// <exception cref="InvalidOperationException">There was none since the last call.</exception>
     void Backward(Action<string>? isDone = null);
+
+    /// <summary>
+    /// Sum of the mean patch losses of every <see cref="Forward"/> since the last call, each times its scale, in nats. A device, which computes later
+    /// than it is told to, is waited for here alone.
+    /// </summary>
+    double TakeLoss();
 
     /// <summary>The mean patch loss in nats without dropout and gradients. No <see cref="Backward"/> may follow.</summary>
     /// <param name="labels">Classes or null class, [B].</param>

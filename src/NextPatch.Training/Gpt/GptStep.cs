@@ -61,22 +61,21 @@ internal sealed class GptStep : IDisposable
         long step, long place, IReadOnlyList<GptStepPart> parts, double learningRate, double cpuSeconds = 0,
         StepWishes wishes = StepWishes.None)
     {
-        var (total, loss) = (parts.Sum(p => p.Images), 0.0);
+        var total = parts.Sum(p => p.Images);
         var passes = MicroBatch.Slice(_training, place, parts, _ranks.Rank, _ranks.Size);
         for (var i = 0; i < passes.Count; i++)
         {
             var (pass, isLast) = (passes[i], i == passes.Count - 1);
             var next = isLast ? passes[0] with { Place = passes[0].Place + total } : passes[i + 1];
             var batch = _reader.Take(pass.Place, pass.Count, (next.Place, next.Count));
-            var share = (double)pass.Count / total;
-            loss += share * _pass.Forward(
-                batch.Labels, batch.Codes, new PatchGeometry(_model.GridSide, pass.PatchSide), _dropoutSeeds.Bits(step, pass.Index), share,
-                batch.Captions, pass.FirstImage);
+            _pass.Forward(
+                batch.Labels, batch.Codes, new PatchGeometry(_model.GridSide, pass.PatchSide), _dropoutSeeds.Bits(step, pass.Index),
+                (double)pass.Count / total, batch.Captions, pass.FirstImage);
             _pass.Backward(isLast && _shards is not null ? _shards.GradientIsReady : null);
         }
 
         _shards?.SumGradients();
-        var reports = new StepReport(step, place, loss, Optimizer.SumOfSquares(), cpuSeconds, wishes).Exchange(_ranks);
+        var reports = new StepReport(step, place, _pass.TakeLoss(), Optimizer.SumOfSquares(), cpuSeconds, wishes).Exchange(_ranks);
         var result = new GptStepResult(reports.Sum(r => r.Loss), Math.Sqrt(reports.Sum(r => r.Squares)))
         {
             Wishes = reports.Aggregate(StepWishes.None, (all, r) => all | r.Wishes),

@@ -76,11 +76,12 @@ internal sealed class PromptEncoder : IDisposable
     {
         var isLong = prompt.Length > CaptionCleaner.MostCharacters;
         var text = _isCleaned ? CaptionCleaner.Clean(prompt) : isLong ? prompt[..CaptionCleaner.MostCharacters] : prompt;
-        if (text.Length == 0 && prompt.Length > 0)
+        if (string.IsNullOrWhiteSpace(text) && prompt.Length > 0)
         {
-            onNote?.Invoke(
-                $"Cleaning leaves nothing of the prompt '{Shown(prompt)}': it is drawn as an empty one. Say it in other words, or leave the cleaning "
-                + "out where the model was trained so.");
+            onNote?.Invoke(string.IsNullOrWhiteSpace(prompt)
+                ? $"The prompt '{Shown(prompt)}' is blank: it is drawn as an empty one. Say what the image is to show."
+                : $"Cleaning leaves nothing of the prompt '{Shown(prompt)}': it is drawn as an empty one. Say it in other words, or leave the "
+                + "cleaning out where the model was trained so.");
         }
 
         lock (_gate)

@@ -79,6 +79,21 @@ public sealed partial class EvaluateCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task Images_of_prompts_have_no_classes_that_could_be_balanced()
+    {
+        var model = SmallModel.Write(_folder, takesPrompts: true);
+        File.WriteAllText(_folder["prompts.txt"], "a star\na heart\n");
+        var sample = await CommandLine.RunAsync(
+            "sample", "--model", model, "--prompts", _folder["prompts.txt"], "--count", "66", "--seed", "3", "--output", _folder["out"]);
+        Assert.True(sample.ExitCode == ExitCode.Success, sample.Error);
+
+        var stored = await Evaluate("--samples", _folder["out"], "--json");
+
+        Assert.True(stored.ExitCode == ExitCode.Success, stored.Error);
+        Assert.Equal("unknown", stored.Json.GetProperty("protocol").GetProperty("labels").GetString());
+    }
+
+    [Fact]
     public async Task Saved_statistics_serve_as_reference()
     {
         var samples = WriteImages("samples.npz", 70, seed: 2);

@@ -65,8 +65,11 @@ public sealed class PromptCommandTests : IDisposable
         Assert.Equal(0, drawn.ExitCode);
         Assert.Contains("Cleaning leaves nothing of the prompt '2x4'", drawn.Error, StringComparison.Ordinal);
         Assert.Contains("is cut: the model reads 12 tokens", drawn.Error, StringComparison.Ordinal);
-        var plain = await CommandLine.RunAsync("sample", "--model", model, "--prompt", "2x4", "--clean", "none", "--output", _folder["plain"]);
+        var plain = await CommandLine.RunAsync(
+            "sample", "--model", model, "--prompt", "2x4", "--prompt", " \t ", "--clean", "none", "--output", _folder["plain"]);
         Assert.DoesNotContain("Cleaning", plain.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("'2x4'", plain.Error, StringComparison.Ordinal);
+        Assert.Contains("is blank: it is drawn as an empty one", plain.Error, StringComparison.Ordinal);
     }
 
     [Fact]

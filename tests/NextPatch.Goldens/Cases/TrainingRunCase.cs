@@ -104,10 +104,11 @@ internal static partial class TrainingRunCase
             {
                 using var scope = NewDisposeScope();
                 var stage = _stages.At(step);
-                var loss = _pass.Forward(
+                _pass.Forward(
                     labels[step].data<long>().ToArray(), codes[step].data<long>().ToArray(),
                     new PatchGeometry(Model.Config.GridSide, stage.PatchSide));
                 _pass.Backward();
+                var loss = _pass.TakeLoss();
                 var norm = Optimizer.GradientNorm();
                 var rate = _rate.At(step);
                 Optimizer.Step(rate, norm);

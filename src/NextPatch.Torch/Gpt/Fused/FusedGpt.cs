@@ -20,6 +20,7 @@ namespace NextPatch.Torch.Gpt.Fused;
 internal sealed class FusedGpt : IGptPass
 {
     private readonly IFusedGptModel _pass;
+    private double _loss;
 
     /// <param name="model">On the CPU in float32; stays the caller's.</param>
     /// <param name="precision">Type of products and activations: fp32 or bf16.</param>
@@ -67,13 +68,21 @@ internal sealed class FusedGpt : IGptPass
             : FusedGptModel<Fp32, Simd1>.BytesFor(config, rows, recompute);
 
     /// <inheritdoc/>
-    public double Forward(
+    public void Forward(
         ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
         CaptionBatch? captions = null, int firstImage = 0)
-        => _pass.Forward(labels, codes, geometry, seed, scale, captions, firstImage);
+        => _loss += scale * _pass.Forward(labels, codes, geometry, seed, scale, captions, firstImage);
 
     /// <inheritdoc/>
     public void Backward(Action<string>? isDone = null) => _pass.Backward(isDone);
+
+    /// <inheritdoc/>
+    public double TakeLoss()
+    {
+        var loss = _loss;
+        _loss = 0;
+        return loss;
+    }
 
     /// <inheritdoc/>
     public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions = null)

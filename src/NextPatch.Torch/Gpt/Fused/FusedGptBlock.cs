@@ -66,13 +66,10 @@ internal sealed unsafe class FusedGptBlock<T, L> : IDisposable
         var input = (float*)Kept.Input.Address;
         _attention = new AttentionKernel<L>(
             tokens, _config.HeadCount, _config.KvHeads, _config.HeadWidth, rotary, dropout.AttentionWeights(Layer), firsts, conditionRows);
+        var isFilled = before == null;
         NormKernel<L>.Forward(
-            rows, width, before == null
-            ? input
-            : before, before == null
-            ? null
-            : (T*)_shared.Branch.Address, dropBefore, input, _norm.Address, (float)_config.NormEpsilon,
-            (T*)Kept.Normed.Address, (float*)Kept.Inverse.Address);
+            rows, width, isFilled ? input : before, isFilled ? null : (T*)_shared.Branch.Address, dropBefore, input, _norm.Address,
+            (float)_config.NormEpsilon, (T*)Kept.Normed.Address, (float*)Kept.Inverse.Address);
         _clock.Lap(StepPart.Norms);
         _qkv.Forward(Kept.Normed.Tensor, Kept.Qkv.Tensor);                                         // [R, Q]
         _clock.Lap(StepPart.Products);

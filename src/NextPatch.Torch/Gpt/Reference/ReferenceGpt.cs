@@ -23,6 +23,7 @@ internal sealed class ReferenceGpt : IGptPass
     private readonly PatchPosition _position;
     private readonly bool _recompute;
     private readonly ScalarType? _computeType;
+    private readonly List<(Tensor Loss, double Scale)> _losses = [];
     private (Tensor Hidden, Tensor Gradient)? _state;
     private BlockInputs? _inputs; // with recompute
 
@@ -90,7 +91,7 @@ internal sealed class ReferenceGpt : IGptPass
     }
 
     /// <inheritdoc/>
-    public double Forward(
+    public void Forward(
         ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, ulong seed = 0, double scale = 1,
         CaptionBatch? captions = null, int firstImage = 0)
     {
@@ -101,7 +102,7 @@ internal sealed class ReferenceGpt : IGptPass
         var (hidden, targets) = Hidden(labels, codes, geometry, captions, dropout, _recompute ? KeepInputs : null);
         var (loss, gradient) = PatchLoss.Backward(hidden, _model.Head, targets, scale, Weights(geometry));
         _state = (hidden.DetachFromDisposeScope(), gradient.DetachFromDisposeScope());
-        return loss.item<float>();
+        _losses.Add((loss.DetachFromDisposeScope(), scale));
     }
 
     /// <inheritdoc/>
@@ -118,6 +119,14 @@ internal sealed class ReferenceGpt : IGptPass
     }
 
     /// <inheritdoc/>
+    public double TakeLoss()
+    {
+        var sum = _losses.Sum(l => l.Scale * l.Loss.item<float>());
+        ForgetLosses();
+        return sum;
+    }
+
+    /// <inheritdoc/>
     public double Evaluate(ReadOnlyMemory<long> labels, ReadOnlyMemory<long> codes, PatchGeometry geometry, CaptionBatch? captions = null)
     {
         using var scope = NewDisposeScope();
@@ -128,7 +137,11 @@ internal sealed class ReferenceGpt : IGptPass
     }
 
     /// <inheritdoc/>
-    public void Dispose() => Forget();
+    public void Dispose()
+    {
+        Forget();
+        ForgetLosses();
+    }
 
     private float[] Weights(PatchGeometry geometry) => PatchTargetWeights.Create(geometry.CodesPerPatch, _targetPower);
 
@@ -164,6 +177,12 @@ internal sealed class ReferenceGpt : IGptPass
         {
             _model.ComputeType = before;
         }
+    }
+
+    private void ForgetLosses()
+    {
+        _losses.ForEach(l => l.Loss.Dispose());
+        _losses.Clear();
     }
 
     private void Forget()
