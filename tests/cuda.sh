@@ -64,6 +64,17 @@ train "$work/parts" "$device" fp32 --steps 10
 "${program[@]}" train --resume "$work/parts" --extend-to 20 --device cpu >"$work/log" 2>&1 || fail "a run that goes on on the processor"
 echo "a run of $device goes on on the processor"
 
+# Two ranks, which share the GPU because it is named by its number.
+if command -v mpirun >"$work/log"; then
+  share=${device/%cuda/cuda:0}
+  OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 mpirun -n 2 "${program[@]}" train \
+    --codes "$work/codes" --output "$work/ranks" --preset tiny --batch-size 8 --seed 3 --log-every 1 --dropout 0.1 --lr 1e-3 --steps 20 \
+    --step reference --device "$share" --precision fp32 >"$work/log" 2>&1 || fail "two ranks on $share"
+  echo "two ranks on $share: $(near "$work/cpu" "$work/ranks" 1e-3 20)"
+else
+  echo "two ranks: left out, there is no mpirun"
+fi
+
 for options in "" "--recompute"; do
   # shellcheck disable=SC2086
   "${program[@]}" bench train --device "$device" --step reference --preset "$preset" --no-baseline --rounds 3 $options 2>"$work/log" | tee "$work/bench" \

@@ -77,7 +77,7 @@ internal static class BenchCommand
             var (place, asked) = (DeviceOption.Of(parsed, device), parsed.GetRequiredValue(precision));
             var (chosen, reason) = TorchDevices.IsCpu(place) ? PrecisionChoice.Choose(asked, model) : DeviceOption.Precision(asked, place);
             var implementation = StepChoice.Choose(parsed.GetRequiredValue(step), PatchGroupings.Mean, place, null, terminal.Log.WriteLine);
-            RunChecks.RequireStep(new TrainingConfig { StepImplementation = implementation, Precision = chosen }, place, ranks: 1);
+            RunChecks.RequireStep(new TrainingConfig { StepImplementation = implementation, Precision = chosen }, place);
             var plan = new TrainBenchPlan(
                 model, new TrainingConfig { Precision = chosen, StepImplementation = implementation },
                 MicroBatches(model, parsed.GetRequiredValue(sides), parsed.GetValue(images)),

@@ -54,14 +54,12 @@ internal sealed class RankOptions
             return ranks;
         }
 
-        var machine = Hash(Environment.MachineName);
-        var here = ranks.AllGather(machine, "the names of the machines");
-        var threads = LaunchEnvironment.ThreadsFor(variable, here.Count(m => m == machine), Environment.ProcessorCount, Installed());
+        var placement = RankPlacement.Find(ranks);
+        var threads = LaunchEnvironment.ThreadsFor(variable, placement.LocalSize, Environment.ProcessorCount, Installed());
         NativeBackend.EnsureLoaded();
         torch.set_num_threads(threads);
-        var machines = here.Distinct().Count();
         progress.WriteLine(
-            $"Ranks: {ranks.Size} on {machines} {(machines == 1 ? "machine" : "machines")}, {threads} {(threads == 1 ? "thread" : "threads")} each "
+            $"Ranks: {ranks.Size} on {placement.Machines} {(placement.Machines == 1 ? "machine" : "machines")}, {threads} {(threads == 1 ? "thread" : "threads")} each "
             + $"here, by {mpi.Version}.");
         return ranks;
     }
@@ -71,6 +69,4 @@ internal sealed class RankOptions
         => Directory.Exists("/sys/devices/system/cpu")
             ? Math.Max(1, Directory.EnumerateDirectories("/sys/devices/system/cpu", "cpu*").Count(d => int.TryParse(Path.GetFileName(d)[3..], out _)))
             : Environment.ProcessorCount;
-
-    private static ulong Hash(string text) => System.IO.Hashing.XxHash3.HashToUInt64(System.Text.Encoding.UTF8.GetBytes(text));
 }

@@ -12,6 +12,9 @@ internal static partial class TorchDevices
     /// <summary>Where everything computes that is not told otherwise.</summary>
     public const string Cpu = "cpu";
 
+    /// <summary>The first GPU of NVIDIA's; of several ranks on a machine each one's own.</summary>
+    public const string Cuda = "cuda";
+
     /// <summary>What the names look like, for help and messages.</summary>
     public const string Names = "cpu|cuda|cuda:1|mps";
 
@@ -45,7 +48,7 @@ internal static partial class TorchDevices
 
     /// <summary>Bytes of memory; null where nobody tells.</summary>
     public static long? MemoryOf(string name) => IsCpu(name) ? GC.GetGCMemoryInfo().TotalAvailableMemoryBytes
-        : CudaDriver.Find().Devices.FirstOrDefault(d => d.Name == (name == "cuda" ? "cuda:0" : name))?.MemoryBytes;
+        : CudaDriver.Find().Devices.FirstOrDefault(d => d.Name == (name == Cuda ? "cuda:0" : name))?.MemoryBytes;
 
     /// <summary>Moves weights and buffers; an optimiser is made afterwards.</summary>
     public static void Move(nn.Module module, string name)
@@ -92,7 +95,7 @@ internal static partial class TorchDevices
             return CPU;
         }
 
-        var (found, wanted) = (Found, name == "cuda" ? "cuda:0" : name);
+        var (found, wanted) = (Found, name == Cuda ? "cuda:0" : name);
         return found.Contains(wanted)
             ? new Device(wanted)
             : throw new ConfigException(

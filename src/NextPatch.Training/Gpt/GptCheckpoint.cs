@@ -7,6 +7,8 @@ using NextPatch.Torch.Loading;
 using NextPatch.Training.Optimization;
 using NextPatch.Training.Ranks;
 using NextPatch.Training.Runs;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace NextPatch.Training.Gpt;
 
@@ -91,9 +93,16 @@ internal static class GptCheckpoint
     /// <summary>Gives all ranks the weights of rank 0.</summary>
     public static void Spread(ICommunicator ranks, GptModel model)
     {
+        using var scope = NewDisposeScope();
+        using var noGradient = no_grad();
         foreach (var (_, parameter) in ranks.Size == 1 ? [] : model.named_parameters())
         {
-            ranks.Broadcast(parameter.bytes, "the weights to begin with", isPatient: true);
+            using var here = parameter.cpu(); // the same memory where it lies here
+            ranks.Broadcast(here.bytes, "the weights to begin with", isPatient: true);
+            if (parameter.device_type != DeviceType.CPU)
+            {
+                parameter.copy_(here);
+            }
         }
     }
 

@@ -24,6 +24,7 @@ internal sealed class GptStep : IDisposable
     private readonly ICommunicator _ranks;
     private readonly ShardedParameters? _shards; // null where there is one rank
     private readonly FlatAdamW? _flat;           // the reference step's, on one rank
+    private readonly HostParameters? _host;      // where the ranks' models lie on other devices
 
     /// <param name="model">Its weights are trained, by the reference step where they lie, by the fused one on the CPU; stays the caller's.</param>
     /// <param name="training">Batch, optimiser, precision, who computes.</param>
@@ -31,8 +32,10 @@ internal sealed class GptStep : IDisposable
     /// <param name="recompute">Activation checkpointing.</param>
     /// <param name="ranks">Who computes the step together: each its slice of the batch, and its part of the update.</param>
     /// <param name="bf16Gradients">Whether gradients travel between ranks rounded to bf16.</param>
+    /// <param name="hasHostCopy">Whether ranks update a copy of the weights; null: where the model lies on another device than the processor.</param>
     public GptStep(
-        GptModel model, TrainingConfig training, BatchSource batches, bool recompute, ICommunicator? ranks = null, bool bf16Gradients = false)
+        GptModel model, TrainingConfig training, BatchSource batches, bool recompute, ICommunicator? ranks = null, bool bf16Gradients = false,
+        bool? hasHostCopy = null)
     {
         (_model, _training, _ranks) = (model.Config, training, ranks ?? SingleRank.Instance);
         _dropoutSeeds = new CounterRandom(training.Seed, RandomStream.Dropout);
@@ -43,6 +46,12 @@ internal sealed class GptStep : IDisposable
         _reader = new BatchReader(batches, _model.CodesPerImage);
         var parameters = model.named_parameters().Select(p => (p.name, p.parameter)).ToArray();
         var hasAverage = training.EmaDecay > 0;
+        if (_ranks.Size > 1 && (hasHostCopy ?? model.Head.device_type != TorchSharp.DeviceType.CPU))
+        {
+            _host = new HostParameters(parameters);
+            parameters = [.. _host.Parameters];
+        }
+
         _shards = _ranks.Size == 1 ? null : new ShardedParameters(_ranks, parameters, _pass.Copies, hasAverage, bf16Gradients);
         _flat = isFused || _shards is not null ? null : new FlatAdamW(parameters, training);
         Optimizer = (IOptimizer?)_flat ?? new AdamW(parameters, training, _pass.Copies, _shards?.Parts);
@@ -71,7 +80,7 @@ internal sealed class GptStep : IDisposable
             _pass.Forward(
                 batch.Labels, batch.Codes, new PatchGeometry(_model.GridSide, pass.PatchSide), _dropoutSeeds.Bits(step, pass.Index),
                 (double)pass.Count / total, batch.Captions, pass.FirstImage);
-            _pass.Backward(isLast && _shards is not null ? _shards.GradientIsReady : null);
+            _pass.Backward(isLast && _shards is not null ? GradientIsReady : null);
         }
 
         _shards?.SumGradients();
@@ -84,7 +93,7 @@ internal sealed class GptStep : IDisposable
         if (result.IsTaken)
         {
             Optimizer.Step(learningRate, result.Norm);
-            _shards?.SpreadWeights();
+            SpreadWeights();
         }
         else
         {
@@ -98,8 +107,8 @@ internal sealed class GptStep : IDisposable
     public void SwapAverage()
     {
         Optimizer.SwapAverage();
-        _shards?.SpreadWeights();
-        RefreshCopies();
+        SpreadWeights();
+        _pass.RefreshCopies();
     }
 
     /// <summary>Lets rank 0 do alone what may read <see cref="Moments"/> and <see cref="Average"/>; all ranks call it.</summary>
@@ -133,7 +142,11 @@ internal sealed class GptStep : IDisposable
     public double TakeDataSeconds() => _reader.TakeSeconds();
 
     /// <summary>Call it when weights changed other than by <see cref="Run"/>.</summary>
-    public void RefreshCopies() => _pass.RefreshCopies();
+    public void RefreshCopies()
+    {
+        _host?.TakeWeights();
+        _pass.RefreshCopies();
+    }
 
     public void Dispose()
     {
@@ -141,6 +154,19 @@ internal sealed class GptStep : IDisposable
         _pass.Dispose();
         _shards?.Dispose();
         _flat?.Dispose();
+        _host?.Dispose();
+    }
+
+    private void GradientIsReady(string name)
+    {
+        _host?.TakeGradient(name);
+        _shards!.GradientIsReady(name);
+    }
+
+    private void SpreadWeights()
+    {
+        _shards?.SpreadWeights();
+        _host?.GiveWeights();
     }
 }
 

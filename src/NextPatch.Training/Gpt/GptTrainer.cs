@@ -28,6 +28,7 @@ internal sealed partial class GptTrainer : TrainingRun
     private readonly RunStages _stages;
     private readonly LearningRateSchedule _learningRate;
     private readonly StageTimes _times;
+    private readonly string _device;
     private readonly GptStep _trainer;
     private readonly GptEvaluation _evaluation;
     private GptStepResult _last;
@@ -54,8 +55,9 @@ internal sealed partial class GptTrainer : TrainingRun
         _store = store;
         (_options, _ranks) = (options, options.Ranks);
         RunChecks.RequireFit(store, model, captions);
-        RunChecks.RequireStep(given, options.Device, _ranks.Size);
-        _ = TorchDevices.Open(options.Device); // what is not there is refused before anything is written
+        RunChecks.RequireStep(given, options.Device);
+        _device = _ranks.Size == 1 ? options.Device : RankPlacement.Find(_ranks).DeviceFor(options.Device, TorchDevices.Found);
+        _ = TorchDevices.Open(_device); // what is not there is refused before anything is written
         _batches = new BatchSource(store, model, given.Seed, captions);
         _training = RunExtension.Apply(given, options, _batches.TrainingCount);
         config = _config = config with { Training = _training };
@@ -75,7 +77,7 @@ internal sealed partial class GptTrainer : TrainingRun
             }
 
             GptCheckpoint.Spread(_ranks, Model);
-            TorchDevices.Move(Model, options.Device);
+            TorchDevices.Move(Model, _device);
             if (options.Tf32)
             {
                 TorchDevices.AllowTf32();
@@ -173,8 +175,8 @@ internal sealed partial class GptTrainer : TrainingRun
         }
         catch (Exception e) when (e is not NextPatchException && StepMemory.IsExhausted(e))
         {
-            throw new StepMemory(_config.Model, _training, !TorchDevices.IsCpu(_options.Device))
-                .Exhausted(_options.Device, TorchDevices.MemoryOf(_options.Device), _options.Recompute, e);
+            throw new StepMemory(_config.Model, _training, !TorchDevices.IsCpu(_device))
+                .Exhausted(_device, TorchDevices.MemoryOf(_device), _options.Recompute, e);
         }
 
         OwesCheckpoint = _last.Wishes.HasFlag(StepWishes.Checkpoint);

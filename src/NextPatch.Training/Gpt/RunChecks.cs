@@ -57,7 +57,7 @@ internal static class RunChecks
     }
 
     /// <exception cref="ConfigException">The step that the settings name cannot compute them; every problem is listed.</exception>
-    public static void RequireStep(TrainingConfig training, string device, int ranks)
+    public static void RequireStep(TrainingConfig training, string device)
     {
         var isLinear = PatchGroupings.IsLinear(training.Grouping);
         var problems = new List<string>();
@@ -75,11 +75,6 @@ internal static class RunChecks
         if (training.StepImplementation == StepImplementation.Fused && !TorchDevices.IsCpu(device))
         {
             problems.Add($"The fused step is the processor's and does not run on {device}; use StepImplementation reference there.");
-        }
-
-        if (ranks > 1 && !TorchDevices.IsCpu(device))
-        {
-            problems.Add($"Several ranks compute on processors only, not on {device}; start one process, or use Device cpu.");
         }
 
         if (problems.Count > 0)

@@ -1,6 +1,9 @@
+using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Checkpoints.Safetensors;
 using NextPatch.Core.Configuration;
+using NextPatch.Data.Codes;
+using NextPatch.Torch.Gpt;
 using NextPatch.Training.Gpt;
 using NextPatch.Training.Ranks;
 using NextPatch.Training.Tests.Gpt;
@@ -65,6 +68,50 @@ public sealed class RankedRunTests
         var (first, _) = Train(3, codes, folder["first"]);
         var (second, _) = Train(3, codes, folder["second"]);
         Assert.All(Files, file => Assert.Equal(TinyRun.Weights(first.Checkpoint!, file), TinyRun.Weights(second.Checkpoint!, file)));
+    }
+
+    /// <summary>Models of ranks may lie on GPUs: weights are then updated in the processor's memory. A processor's model stands for one here.</summary>
+    [Fact]
+    public void A_copy_of_the_weights_is_updated_as_they_are_themselves()
+    {
+        using var folder = new TemporaryFolder();
+        var codes = TinyRun.WriteCodes(folder["codes"]);
+        var training = TinyRun.Training with { StepImplementation = StepImplementation.Reference, MicroBatch = 2 };
+        float[][] Train(bool hasHostCopy) => LocalRanks.Run(2, ranks =>
+        {
+            using var store = CodeStore.Open(codes);
+            using var model = new GptModel(TinyRun.Model);
+            GptInitializer.Initialize(model, 1);
+            using var step = new GptStep(model, training, new BatchSource(store, TinyRun.Model, 1), false, ranks, hasHostCopy: hasHostCopy);
+            for (var i = 0; i < 3; i++)
+            {
+                Assert.True(step.Run(i, i * 6, [new GptStepPart(2, 2), new GptStepPart(1, 4)], 1e-2).IsTaken);
+            }
+
+            GptInitializer.Initialize(model, 2); // as a checkpoint does
+            step.RefreshCopies();
+            step.Run(3, 18, [new GptStepPart(1, 6)], 1e-2);
+            var weights = Weights(model);
+            step.SwapAverage();
+            return (float[])[.. weights, .. Weights(model)];
+        });
+
+        var (plain, copied) = (Train(false), Train(true));
+        Assert.Equal(plain[0], plain[1]);
+        Assert.Equal(plain, copied);
+    }
+
+    [Fact]
+    public void Each_rank_of_a_machine_takes_its_own_gpu()
+    {
+        string[] devices = ["cpu", "cuda:0", "cuda:1"];
+        Assert.Equal("cuda:1", new RankPlacement(1, 2, 4).DeviceFor("cuda", devices));
+        Assert.Equal("cuda:0", new RankPlacement(1, 2, 1).DeviceFor("cuda:0", devices));
+        Assert.Equal("cpu", new RankPlacement(7, 8, 1).DeviceFor("cpu", devices));
+        var refused = Assert.Throws<ConfigException>(() => new RankPlacement(0, 3, 1).DeviceFor("cuda", devices));
+        Assert.Contains("3 ranks were started on this machine, which has 2 GPUs", refused.Message, StringComparison.Ordinal);
+        var placed = LocalRanks.Run(3, RankPlacement.Find);
+        Assert.Equal([new(0, 3, 1), new(1, 3, 1), new(2, 3, 1)], placed);
     }
 
     /// <summary>Only rank 1 is asked to stop; all stop after the same step, and the run that goes on ends with the same bytes.</summary>
@@ -167,6 +214,8 @@ public sealed class RankedRunTests
             3, ranks => new StepReport(ranks.Rank == 1 ? 8 : 7, 70, 1, 1, 0, StepWishes.None).Exchange(ranks)));
         Assert.StartsWith("Rank 1 computed step 8 from image 70 of the stream on, rank 0 step 7", e.Message, StringComparison.Ordinal);
     }
+
+    private static IEnumerable<float> Weights(GptModel model) => model.parameters().SelectMany(p => p.data<float>().ToArray());
 
     private static (TrainingResult Result, IReadOnlyList<double> Losses) Train(
         int size, string codes, string output, CheckpointConfig? config = null, bool bf16Gradients = false)
