@@ -150,7 +150,7 @@ internal sealed unsafe class ShardedParameters : IDisposable
 
         for (int asked; (asked = Ask(NoMore)) != NoMore;)
         {
-            Gather(asked);
+            Gather(asked, []);
         }
     }
 
@@ -241,7 +241,11 @@ internal sealed unsafe class ShardedParameters : IDisposable
         {
             if (_fetched[kind].Bucket != index)
             {
-                _fetched[kind] = (index, Gather(Ask((kind * _buckets.Length) + index)));
+                var room = _fetched[kind].Values is { Length: > 0 } before
+                    ? before
+                    : GC.AllocateUninitializedArray<float>((int)(_half / sizeof(float)));
+                Gather(Ask((kind * _buckets.Length) + index), room);
+                _fetched[kind] = (index, room);
             }
 
             _fetched[kind].Values.AsSpan(member.Offset + (int)first, part.Length).CopyTo(part);
@@ -250,16 +254,15 @@ internal sealed unsafe class ShardedParameters : IDisposable
 
     private int Ask(int what) => _ranks.Broadcast(what, "what rank 0 writes", isPatient: true);
 
-    private float[] Gather(int asked)
+    /// <param name="asked">Which bucket's, and of what.</param>
+    /// <param name="room">On rank 0 for all pieces.</param>
+    private void Gather(int asked, float[] room)
     {
         var bucket = _buckets[asked % _buckets.Length];
         var piece = (asked / _buckets.Length) switch { 0 => bucket.FirstMoments, 1 => bucket.SecondMoments, _ => bucket.Average };
-        var all = _ranks.Rank == 0 ? GC.AllocateUninitializedArray<float>(piece.Length * _ranks.Size) : [];
-        fixed (float* send = piece, receive = all)
+        fixed (float* send = piece, receive = room)
         {
             _ranks.Begin(TransferKind.Gather, (nint)send, (nint)receive, piece.Length * sizeof(float), "moments for a checkpoint").Wait();
         }
-
-        return all;
     }
 }
