@@ -112,12 +112,9 @@ internal sealed class SvgChart
             {
                 var (bestX, bestY) = best == BestPoint.Lowest ? points.MinBy(p => p.Y) : points.MaxBy(p => p.Y);
                 var anchor = X(bestX) > Width * 0.7 ? "end" : "start";
-                var labelY = Y(bestY) + (best == BestPoint.Lowest ? LabelBelow : -LabelAbove);
-                while (labels.Exists(l => Math.Abs(l.X - X(bestX)) < LabelWidth && Math.Abs(l.Y - labelY) < LabelHeight))
-                {
-                    labelY += best == BestPoint.Lowest ? LabelHeight : -LabelHeight; // beside the label of another line
-                }
-
+                var places = Places(Y(bestY), top, best == BestPoint.Lowest);
+                var labelY = places.FirstOrDefault(
+                    y => !labels.Exists(l => Math.Abs(l.X - X(bestX)) < LabelWidth && Math.Abs(l.Y - y) < LabelHeight), places[0]);
                 labels.Add((X(bestX), labelY));
                 svg.Append(Invariant($"<circle class=\"best\" cx=\"{X(bestX):F1}\" cy=\"{Y(bestY):F1}\" r=\"5\" fill=\"none\" stroke=\"{color}\" "))
                     .Append(Invariant($"stroke-width=\"2\"/><text x=\"{X(bestX):F1}\" y=\"{labelY:F1}\" "))
@@ -133,6 +130,15 @@ internal sealed class SvgChart
             .Append(Invariant(
                 $"<text transform=\"translate(14 {top + (PlotHeight / 2)}) rotate(-90)\" text-anchor=\"middle\">{Encode(_yLabel)}</text>"))
             .Append("</svg>").ToString();
+    }
+
+    /// <summary>Where the label of a point may stand within the plot: next to it, then further away, then on its other side.</summary>
+    private static IReadOnlyList<double> Places(double y, double top, bool isBelow)
+    {
+        const int rows = PlotHeight / LabelHeight;
+        var below = Enumerable.Range(0, rows).Select(i => y + LabelBelow + (i * LabelHeight)).Where(p => p < top + PlotHeight);
+        var above = Enumerable.Range(0, rows).Select(i => y - LabelAbove - (i * LabelHeight)).Where(p => p > top + LabelAbove);
+        return [.. isBelow ? below.Concat(above) : above.Concat(below)];
     }
 
     /// <summary>A range that is not empty, with some room at its ends.</summary>

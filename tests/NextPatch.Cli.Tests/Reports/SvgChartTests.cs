@@ -76,6 +76,23 @@ public sealed class SvgChartTests
     }
 
     [Fact]
+    public void Labels_of_lines_that_end_together_stand_apart_and_above_the_axis()
+    {
+        var chart = new SvgChart("x", "y");
+        double[] ends = [13.62, 14.16, 13.55, 13.13, 13.07];
+        foreach (var end in ends)
+        {
+            chart.AddLine("fd", [(1, 25), (2, end)], BestPoint.Lowest);
+        }
+
+        var svg = chart.Render();
+        var labels = ends.Select(end => Number(svg, $"y=\"([0-9.]+)\" text-anchor=\"\\w+\" fill=\"#\\w+\">{end:0.##}<")).Order().ToList();
+        Assert.All(labels.Zip(labels.Skip(1)), pair => Assert.True(pair.Second - pair.First >= 15, svg));
+        var axis = Number(svg, "<text x=\"[0-9.]+\" y=\"([0-9.]+)\" text-anchor=\"\\w+\">2<");
+        Assert.True(labels[^1] < axis - 15, svg);
+    }
+
+    [Fact]
     public void Long_names_stand_below_each_other()
     {
         var chart = new SvgChart("x", "y");
