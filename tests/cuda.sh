@@ -39,10 +39,10 @@ for ((i = 0; i < 640; i++)); do printf "\\x$((i * i % 7))\\x0"; done | npy '<u2'
 for ((i = 0; i < 40; i++)); do printf "\\x$((i % 2))\\x0\\x0\\x0"; done | npy '<i4' '40,' >"$work/codes/labels.npy"
 
 losses() { sed -n 's/^{"step":\([0-9]*\),.*"loss":\([0-9.eE+-]*\),"learningRate.*/\1 \2/p' "$1/metrics.jsonl"; }
-near() { # RUN RUN MOST STEPS
-  join <(losses "$1" | sort) <(losses "$2" | sort) | awk -v most="$3" -v steps="$4" '
+near() { # WHAT RUN RUN MOST STEPS
+  join <(losses "$2" | sort) <(losses "$3" | sort) | awk -v what="$1" -v most="$4" -v steps="$5" '
     { d = $2 - $3; if (d < 0) d = -d; if (d > worst) worst = d; n++ }
-    END { printf "%d steps, losses differ by at most %.1e\n", n, worst; exit !(n == steps && worst <= most) }' || fail "$1 against $2"
+    END { printf "%s: %d steps, losses differ by at most %.1e\n", what, n, worst; exit !(n == steps && worst <= most) }' || fail "$1"
 }
 train() { # RUN DEVICE PRECISION [options]
   local out=$1 where=$2 precision=$3
@@ -58,7 +58,7 @@ for kind in "fp32 1e-4" "fp32 1e-4 --recompute" "bf16 3e-2" "fp32 3e-2 --tf32"; 
   out="$work/$device-$precision$more"
   # shellcheck disable=SC2086 # none or one option
   train "$out" "$device" "$precision" $more
-  echo "$device, $precision $more, against the processor in fp32: $(near "$work/cpu" "$out" "$most" 20)"
+  near "$device, $precision $more, against the processor in fp32" "$work/cpu" "$out" "$most" 20
 done
 train "$work/parts" "$device" fp32 --steps 10
 "${program[@]}" train --resume "$work/parts" --extend-to 20 --device cpu >"$work/log" 2>&1 || fail "a run that goes on on the processor"
@@ -70,7 +70,7 @@ if command -v mpirun >"$work/log"; then
   OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 mpirun -n 2 "${program[@]}" train \
     --codes "$work/codes" --output "$work/ranks" --preset tiny --batch-size 8 --seed 3 --log-every 1 --dropout 0.1 --lr 1e-3 --steps 20 \
     --step reference --device "$share" --precision fp32 >"$work/log" 2>&1 || fail "two ranks on $share"
-  echo "two ranks on $share: $(near "$work/cpu" "$work/ranks" 1e-3 20)"
+  near "two ranks on $share" "$work/cpu" "$work/ranks" 1e-3 20
 else
   echo "two ranks: left out, there is no mpirun"
 fi
