@@ -24,6 +24,11 @@ internal sealed class TrainOptions
     {
         Description = "Learning rate at the end of each stage. [default: the recipe's]", HelpName = "x",
     };
+    private readonly Option<double?> _decayShare = new("--decay-share")
+    {
+        Description = "Share of each stage, at its end, over which the rate falls; with --lr-schedule wsd of the whole run. [default: 0.2]",
+        HelpName = "x",
+    };
     private readonly Option<double?> _weightDecay = new("--weight-decay")
     {
         Description = "Weight decay of matrices. [default: 0.05]", HelpName = "x",
@@ -113,9 +118,8 @@ internal sealed class TrainOptions
     /// <summary>Options that decide what a run computes.</summary>
     public IReadOnlyList<Option> Deciding =>
     [
-        .. Settings.All, _seed, InitFrom, _grouping, _targetWeights, Step, Precision, _learningRate, _endLearningRate, _weightDecay, _clipNorm,
-        _emaDecay, _fixedEma, _dropout, _attentionDropout,
-            _dropPath, _classDropout,
+        .. Settings.All, _seed, InitFrom, _grouping, _targetWeights, Step, Precision, _learningRate, _endLearningRate, _decayShare, _weightDecay,
+        _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout, _dropPath, _classDropout,
     ];
 
     public Option<string?> InitFrom { get; } = new("--init-from")
@@ -181,10 +185,8 @@ internal sealed class TrainOptions
         Ranks.AddTo(command);
         foreach (var option in (Option[])[
             ExtendTo, Json, _seed, InitFrom, ValidateImages, SampleEvery, EvaluateEvery, EvaluateCount, Tokenizer, _grouping, _targetWeights, Step,
-            Precision,
-            Device, Tf32, Recompute, _learningRate, _endLearningRate, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout, _attentionDropout,
-            _dropPath,
-                _classDropout])
+            Precision, Device, Tf32, Recompute, _learningRate, _endLearningRate, _decayShare, _weightDecay, _clipNorm, _emaDecay, _fixedEma, _dropout,
+            _attentionDropout, _dropPath, _classDropout])
         {
             command.Add(option);
         }
@@ -213,6 +215,7 @@ internal sealed class TrainOptions
             Seed = parsed.GetRequiredValue(_seed),
             LearningRate = parsed.GetValue(_learningRate) ?? training.LearningRate,
             EndLearningRate = parsed.GetValue(_endLearningRate) ?? training.EndLearningRate,
+            DecayRatio = parsed.GetValue(_decayShare) ?? training.DecayRatio,
             WeightDecay = parsed.GetValue(_weightDecay) ?? training.WeightDecay,
             ClipNorm = parsed.GetValue(_clipNorm) ?? training.ClipNorm,
             EmaDecay = parsed.GetValue(_emaDecay) ?? training.EmaDecay,

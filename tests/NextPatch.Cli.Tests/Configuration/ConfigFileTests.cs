@@ -4,6 +4,7 @@ using NextPatch.Cli.Configuration;
 using NextPatch.Cli.Studies;
 using NextPatch.Cli.Tokenizers;
 using NextPatch.Cli.Training;
+using NextPatch.Core;
 using NextPatch.Core.Configuration;
 using NextPatch.Data.Codes;
 using NextPatch.Training.Tokenizer;
@@ -50,6 +51,15 @@ public sealed class ConfigFileTests
             Assert.Equal(isPublished, !training.EmaWarmup);
             Assert.Equal(model, model.Validated());
         }
+    }
+
+    [Fact]
+    public void The_rate_falls_over_the_recipes_share_unless_another_is_given()
+    {
+        Assert.Equal(0.2, _train.Resolve(Parse("train"), m => m).Item2.DecayRatio);
+        Assert.Equal(0.4, _train.Resolve(Parse("train", "--decay-share", "0.4"), m => m).Item2.DecayRatio);
+        Assert.Contains("decayRatio", Assert.Throws<ConfigException>(() => _train.Resolve(Parse("train", "--decay-share", "1.4"), m => m)).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
