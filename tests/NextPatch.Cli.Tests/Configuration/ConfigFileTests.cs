@@ -46,9 +46,8 @@ public sealed class ConfigFileTests
         else
         {
             var (model, training) = _train.Resolve(parsed, m => m);
-            var isPublished = recipe.StartsWith("npp-", StringComparison.Ordinal);
-            Assert.Equal((recipe == "cifar10-npp-wsd.json" ? 3 : 2, 0.5), (training.PatchLevel, training.StageRate));
-            Assert.Equal(isPublished, !training.EmaWarmup);
+            Assert.Equal((2, 0.5), (training.PatchLevel, training.StageRate));
+            Assert.Equal(recipe == "quickstart.json", training.EmaWarmup);
             Assert.Equal(model, model.Validated());
         }
     }
