@@ -59,8 +59,8 @@ internal sealed class RankOptions
         NativeBackend.EnsureLoaded();
         torch.set_num_threads(threads);
         progress.WriteLine(
-            $"Ranks: {ranks.Size} on {placement.Machines} {(placement.Machines == 1 ? "machine" : "machines")}, {threads} {(threads == 1 ? "thread" : "threads")} each "
-            + $"here, by {mpi.Version}.");
+            $"Ranks: {ranks.Size} on {placement.Machines} {(placement.Machines == 1 ? "machine" : "machines")}, "
+            + $"{threads} {(threads == 1 ? "thread" : "threads")} each here, by {mpi.Version}.");
         return ranks;
     }
 

@@ -70,7 +70,7 @@ public sealed class RankedRunTests
         Assert.All(Files, file => Assert.Equal(TinyRun.Weights(first.Checkpoint!, file), TinyRun.Weights(second.Checkpoint!, file)));
     }
 
-    /// <summary>Models of ranks may lie on GPUs: weights are then updated in the processor's memory. A processor's model stands for one here.</summary>
+    /// <summary>Weights of models on GPUs are updated in the processor's memory. A processor's model stands for one here.</summary>
     [Fact]
     public void A_copy_of_the_weights_is_updated_as_they_are_themselves()
     {
