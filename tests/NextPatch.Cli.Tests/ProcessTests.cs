@@ -29,6 +29,19 @@ public sealed class ProcessTests
         Assert.Contains("not there any more", process.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>Another libtorch than the one that somebody names would train on another device, and say nothing.</summary>
+    [Theory]
+    [InlineData("nowhere", "which does not exist")]
+    [InlineData(".", "which holds no libtorch_cpu.so")]
+    public async Task A_named_libtorch_that_is_not_there_is_not_replaced(string named, string said)
+    {
+        Assert.SkipUnless(OperatingSystem.IsLinux(), "libraries are named otherwise elsewhere");
+        using var folder = new TemporaryFolder();
+        var process = await Shell(folder.Path, $"NEXTPATCH_LIBTORCH={named} {Program} doctor --json 1>&2");
+        Assert.Equal(1, process.ExitCode);
+        Assert.Contains(said, process.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task The_first_signal_ends_a_command()
     {

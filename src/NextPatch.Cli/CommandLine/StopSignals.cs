@@ -83,7 +83,7 @@ internal sealed class StopSignals : IDisposable
         try
         {
             Console.Error.WriteLine(
-                $"{Environment.NewLine}{(_isPatient ? "Stopping after the current step; once more ends it at once." : "Stopping.")}");
+                $"{Environment.NewLine}{(_isPatient ? "Stopping once what is under way is done; again ends it at once." : "Stopping.")}");
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or UnauthorizedAccessException)
         {

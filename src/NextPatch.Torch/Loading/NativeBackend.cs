@@ -43,25 +43,19 @@ public static partial class NativeBackend
     private static string BuiltFor
         => typeof(NativeBackend).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>().First(a => a.Key == "LibTorchVersion").Value!;
 
+    /// <summary>The folder that the environment names, and the lib/ in it, where PyTorch's distributions keep libraries; or none.</summary>
+    private static string[] NamedFolders
+        => Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named
+            ? [Path.GetFullPath(named), Path.Combine(Path.GetFullPath(named), "lib")]
+            : [];
+
     /// <summary>The places that are searched, in order: what lies together in one folder, or in two.</summary>
     private static IEnumerable<string[]> Places()
-    {
-        if (Environment.GetEnvironmentVariable(FolderVariable) is { Length: > 0 } named)
-        {
-            // What PyTorch offers lies in lib/ and brings no LibTorchSharp.
-            var folder = Path.GetFullPath(named);
-            yield return [folder, Path.Combine(folder, "lib"), .. OwnPlaces().SelectMany(place => place)];
-        }
-
-        foreach (var place in OwnPlaces())
-        {
-            yield return place;
-        }
-    }
+        // What PyTorch offers brings no LibTorchSharp.
+        => NamedFolders is { Length: > 0 } named ? [[.. named, .. OwnPlaces().SelectMany(place => place)]] : OwnPlaces();
 
     private static IEnumerable<string[]> OwnPlaces()
     {
-
         // Beside a published program, and in artifacts/ above a built one (artifacts/bin/<project>/<configuration>).
         yield return [Path.Combine(AppContext.BaseDirectory, "libtorch", Rid)];
         yield return [Path.GetFullPath(Path.Combine(AppContext.BaseDirectory, "..", "..", "..", "libtorch", Rid))];
@@ -169,6 +163,13 @@ public static partial class NativeBackend
     private static Dictionary<string, nint> Load()
     {
         var (prefix, suffix) = OperatingSystem.IsWindows() ? ("", ".dll") : OperatingSystem.IsMacOS() ? ("lib", ".dylib") : ("lib", ".so");
+        if (NamedFolders is [var folder, ..] named && Find(named, "torch_cpu") is null)
+        {
+            throw new NextPatchException(
+                $"{FolderVariable} names '{folder}', which {(Directory.Exists(folder) ? $"holds no {prefix}torch_cpu{suffix}" : "does not exist")}; "
+                + $"name a folder with libtorch {BuiltFor}, or unset it.");
+        }
+
         var place = Places().FirstOrDefault(folders => Find(folders, "LibTorchSharp") is not null && Find(folders, "torch_cpu") is not null)
             ?? throw new LibTorchNotFoundException(
                 $"libtorch was not found. Searched: {string.Join(", ", SearchFolders)}. A program that references the package NextPatch.Torch gets "
