@@ -41,8 +41,8 @@ internal static class ComponentChecks
     /// <summary>What to do when libtorch does not load.</summary>
     internal static string LibTorchRemedy(string problem)
     {
-        if (!OperatingSystem.IsLinux() || problem.Contains("was not found", StringComparison.Ordinal)
-            || problem.Contains("but this program needs", StringComparison.Ordinal))
+        // Messages about where it lies, or of what version it is, name the variable; the system's own words about loading it do not.
+        if (!OperatingSystem.IsLinux() || problem.Contains(NativeBackend.FolderVariable, StringComparison.Ordinal))
         {
             return $"Get it with 'nextpatch doctor --get-libtorch', in a checkout with 'dotnet build -c Release', or set "
                 + $"{NativeBackend.FolderVariable} "

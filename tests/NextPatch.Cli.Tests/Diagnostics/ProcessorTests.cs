@@ -30,5 +30,5 @@ public sealed class ProcessorTests
     [Fact]
     public void Missing_files_are_answered_with_the_build_command()
         => Assert.Contains(
-            "dotnet build -c Release", ComponentChecks.LibTorchRemedy("libtorch was not found. Searched: x"), StringComparison.Ordinal);
+            "nextpatch doctor --get-libtorch", ComponentChecks.LibTorchRemedy("libtorch was not found; set NEXTPATCH_LIBTORCH"), StringComparison.Ordinal);
 }
