@@ -2,6 +2,7 @@ using NextPatch.Cli.Tests;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Generation;
+using NextPatch.Models;
 using NextPatch.Sampling;
 using static TorchSharp.torch;
 
@@ -175,6 +176,32 @@ public sealed class ImageGeneratorTests
             StringComparison.Ordinal);
         Assert.Equal("Count 0 must be at least 1.", Assert.Throws<ConfigException>(() => generator.GenerateAsync(new() { Count = 0 })).Message);
         Assert.Throws<ConfigException>(() => generator.GenerateAsync(new() { Temperature = -1 }));
+    }
+
+    /// <summary>Several models share the tokenizer that lies beside their folders; another model's is not taken.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_model_finds_the_tokenizer_beside_its_folder_if_it_is_the_one_it_remembers(bool remembers)
+    {
+        using var folder = new TemporaryFolder();
+        SmallModel.Write(folder);
+        var hash = remembers ? WeightsHash.ComputeForTokenizer(folder["tokenizer"]) : null;
+        var checkpoint = Path.Combine(SmallModel.Write(folder, tokenizerHash: hash), "step-00000005");
+        Directory.CreateDirectory(folder["models"]);
+        Directory.Move(checkpoint, folder["models/one"]);
+        Directory.Move(folder["tokenizer"], folder["models/tokenizer"]);
+        File.Delete(folder["models/one/state.json"]); // of a run
+
+        if (remembers)
+        {
+            using var generator = ImageGenerator.Load(folder["models/one"]);
+            Assert.Equal(8, generator.ImageSize);
+        }
+        else
+        {
+            Assert.Contains("tokenizer", Assert.Throws<NextPatchException>(() => ImageGenerator.Load(folder["models/one"])).Message, StringComparison.Ordinal);
+        }
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.InteropServices;
 using NextPatch.Core;
 
 namespace NextPatch.Cli.Studies;
@@ -12,6 +13,17 @@ internal static class StudyProcess
 {
     /// <summary>Option that names the piece, for the process that does it.</summary>
     public const string PieceOption = "--piece";
+
+    /// <summary>The command that runs programs on the runtime that runs this one, be it in the path or not.</summary>
+    private static string Dotnet
+    {
+        get
+        {
+            // dotnet/shared/Microsoft.NETCore.App/VERSION/
+            var beside = Path.GetFullPath(Path.Combine(RuntimeEnvironment.GetRuntimeDirectory(), "..", "..", "..", "dotnet"));
+            return File.Exists(beside) || File.Exists(beside + ".exe") ? beside : "dotnet";
+        }
+    }
 
     /// <summary>Starts it and waits.</summary>
     /// <param name="arguments">Of <c>study</c>, without the piece.</param>
@@ -33,7 +45,7 @@ internal static class StudyProcess
             Environment = { ["OMP_NUM_THREADS"] = count, ["DOTNET_PROCESSOR_COUNT"] = count },
         };
         var program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "nextpatch.exe" : "nextpatch");
-        string[] words = File.Exists(program) ? [program] : ["dotnet", Path.Combine(AppContext.BaseDirectory, "NextPatch.Cli.dll")];
+        string[] words = File.Exists(program) ? [program] : [Dotnet, Path.Combine(AppContext.BaseDirectory, "NextPatch.Cli.dll")];
         start.FileName = words[0];
         foreach (var word in (string[])[.. words[1..], "study", .. arguments, PieceOption, piece])
         {

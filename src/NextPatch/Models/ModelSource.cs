@@ -88,7 +88,7 @@ internal sealed class ModelSource : IDisposable
 
     /// <summary>
     /// The tokenizer to draw with: the one that is named, the recorded one, or the folder <c>tokenizer/</c> in the model's folder, of a checkpoint
-    /// also in its run and beside the run. Null if there is none.
+    /// also in its run and beside the run, of another model also beside it if it is the one that was recorded. Null if there is none.
     /// </summary>
     /// <param name="given">What a person names.</param>
     /// <exception cref="NextPatchException">It is not where it was recorded; says where that is.</exception>
@@ -97,18 +97,20 @@ internal sealed class ModelSource : IDisposable
 
     private IEnumerable<string> TokenizerPlaces()
     {
-        if (Folder is null)
+        var own = Folder is null ? null : Path.GetFullPath(Folder);
+        var above = Path.GetDirectoryName(own ?? Path.GetFullPath(Weights.Path));
+        if (own is not null && File.Exists(Path.Combine(own, "state.json")))
         {
-            // Others may keep another model's tokenizer beside a file, so only the one that it remembers counts.
-            var beside = Path.Combine(Path.GetDirectoryName(Path.GetFullPath(Weights.Path))!, "tokenizer");
-            return Config?.TokenizerHash is { } hash && File.Exists(Path.Combine(beside, "model.safetensors"))
-                && WeightsHash.ComputeForTokenizer(beside) == hash ? [beside] : [];
+            string?[] ofRun = [own, above, Path.GetDirectoryName(above)];
+            return ofRun.Where(folder => folder is not null).Select(folder => Path.Combine(folder!, "tokenizer"));
         }
 
-        var own = Path.GetFullPath(Folder);
-        var run = Path.GetDirectoryName(own);
-        string?[] places = File.Exists(Path.Combine(own, "state.json")) ? [own, run, Path.GetDirectoryName(run)] : [own];
-        return places.Where(folder => folder is not null).Select(folder => Path.Combine(folder!, "tokenizer"));
+        // Others may keep another model's tokenizer beside this one, so only the one that it remembers counts.
+        var beside = Path.Combine(above ?? "", "tokenizer");
+        var isRecorded = Config?.TokenizerHash is { } hash && File.Exists(Path.Combine(beside, "model.safetensors"))
+            && WeightsHash.ComputeForTokenizer(beside) == hash;
+        string[] places = own is null ? [] : [Path.Combine(own, "tokenizer")];
+        return isRecorded ? [.. places, beside] : places;
     }
 
     public void Dispose() => Weights.Dispose();
