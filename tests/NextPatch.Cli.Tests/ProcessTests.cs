@@ -33,10 +33,15 @@ public sealed class ProcessTests
     [Theory]
     [InlineData("nowhere", "which does not exist")]
     [InlineData(".", "which holds no libtorch_cpu.so")]
-    public async Task A_named_libtorch_that_is_not_there_is_not_replaced(string named, string said)
+    [InlineData("debian", "holds libtorch 1.13.0, but this program needs")]
+    public async Task A_named_libtorch_that_is_not_ours_is_refused(string named, string said)
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "libraries are named otherwise elsewhere");
         using var folder = new TemporaryFolder();
+        Directory.CreateDirectory(folder["debian"]);
+        File.WriteAllText(folder["debian/libtorch_cpu.so.1.13.0"], "");
+        File.CreateSymbolicLink(folder["debian/libtorch_cpu.so.1.13"], "libtorch_cpu.so.1.13.0");
+        File.CreateSymbolicLink(folder["debian/libtorch_cpu.so"], "libtorch_cpu.so.1.13");
         var process = await Shell(folder.Path, $"NEXTPATCH_LIBTORCH={named} {Program} doctor --json 1>&2");
         Assert.Equal(1, process.ExitCode);
         Assert.Contains(said, process.Error, StringComparison.Ordinal);

@@ -176,8 +176,9 @@ public static partial class NativeBackend
                     + $"it when "
                 + $"it is built, the checkout by 'dotnet build -c Release'; else set {FolderVariable} to a folder that holds libtorch and "
                     + $"LibTorchSharp.");
-        LoadedFrom = Path.GetDirectoryName(Find(place, "torch_cpu"))!;
-        RequireVersion(LoadedFrom);
+        var library = Find(place, "torch_cpu")!;
+        RequireVersion(library);
+        LoadedFrom = Path.GetDirectoryName(library)!;
         SetDefaults();
         var handles = new Dictionary<string, nint>();
         foreach (var name in (string[])["c10", "torch_cpu", "c10_cuda", "torch_cuda", "torch", "LibTorchSharp"])
@@ -208,17 +209,18 @@ public static partial class NativeBackend
         nint Export(string name) => NativeLibrary.TryGetExport(handles["torch_cpu"], name, out var address) ? address : 0;
     }
 
-    /// <summary>Another version of libtorch has another interface: LibTorchSharp would not load, or end the process later.</summary>
-    private static void RequireVersion(string folder)
+    /// <summary>Another version of libtorch has another interface: LibTorchSharp would not load, or end the process.</summary>
+    private static void RequireVersion(string library)
     {
-        // A distribution of PyTorch names its version beside lib/: 2.10.0+cu128.
-        foreach (var file in (string[])[Path.Combine(folder, "build-version"), Path.Combine(folder, "..", "build-version")])
+        var folder = Path.GetDirectoryName(library)!;
+        // A distribution of PyTorch names its version beside lib/: 2.10.0+cu128. Those of Linux have it in the name of the file: libtorch_cpu.so.1.13.0.
+        var named = ((string[])[Path.Combine(folder, "build-version"), Path.Combine(folder, "..", "build-version")])
+            .Where(File.Exists).Select(file => File.ReadLines(file).FirstOrDefault()?.Trim()).FirstOrDefault(version => version is not null);
+        var linked = File.ResolveLinkTarget(library, returnFinalTarget: true)?.Name.Split(".so.") is [_, var ending] ? ending : null;
+        if ((named ?? linked) is { } version && version.Split('+')[0] != BuiltFor)
         {
-            if (File.Exists(file) && File.ReadLines(file).FirstOrDefault()?.Trim() is { } version && version.Split('+')[0] != BuiltFor)
-            {
-                throw new NextPatchException(
-                    $"{folder} holds libtorch {version}, but this program needs {BuiltFor}; set {FolderVariable} to a folder with that version.");
-            }
+            throw new NextPatchException(
+                $"{folder} holds libtorch {version}, but this program needs {BuiltFor}; set {FolderVariable} to a folder with that version.");
         }
     }
 
