@@ -117,7 +117,7 @@ internal static class ServeCommand
                 terminal.Data.WriteLine(url);
             }
 
-            await Task.Delay(Timeout.Infinite, cancellation).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            await FreedMemory.CollectYoungAsync(cancellation);
             await server.StopAsync();
             return ExitCode.Success;
         });
