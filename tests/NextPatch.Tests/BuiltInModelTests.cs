@@ -1,3 +1,5 @@
+using NextPatch.Sampling;
+
 namespace NextPatch.Tests;
 
 public sealed class BuiltInModelTests
@@ -16,6 +18,30 @@ public sealed class BuiltInModelTests
 
         Assert.Equal(["heart", "star"], images.Select(image => image.ClassName));
         Assert.All(images, image => Assert.InRange(image.Pixels.ToArray().Distinct().Count(), 20, 256));
+    }
+
+    /// <summary>A process that is killed while it opens the model leaves its temporary files.</summary>
+    [Fact]
+    public void What_a_killed_process_left_is_deleted_after_an_hour()
+    {
+        DirectoryInfo[] left = [.. Enumerable.Range(0, 2).Select(_ => Directory.CreateTempSubdirectory(BuiltInModel.FolderPrefix))];
+        try
+        {
+            Array.ForEach(left, folder => File.WriteAllText(Path.Combine(folder.FullName, "model.safetensors"), "half of it"));
+            left[0].LastWriteTimeUtc = DateTime.UtcNow.AddMinutes(-61);
+            left[1].LastWriteTimeUtc = DateTime.UtcNow.AddMinutes(-59);
+
+            ImageGenerator.LoadBuiltIn().Dispose();
+
+            Assert.Equal([false, true], left.Select(folder => Directory.Exists(folder.FullName)));
+        }
+        finally
+        {
+            foreach (var folder in left.Where(folder => Directory.Exists(folder.FullName)))
+            {
+                folder.Delete(recursive: true);
+            }
+        }
     }
 
     [Fact]

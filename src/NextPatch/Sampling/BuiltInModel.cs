@@ -11,14 +11,21 @@ internal static class BuiltInModel
     /// <summary>What stands for its path in names and messages.</summary>
     public const string Name = "quickstart";
 
+    /// <summary>Of the temporary folders' names.</summary>
+    internal const string FolderPrefix = "nextpatch-built-in-";
+
     private const string Prefix = "BuiltIn/";
+
+    /// <summary>Loading takes a second.</summary>
+    private static readonly TimeSpan Abandoned = TimeSpan.FromHours(1);
 
     /// <param name="backend">Computes; null = C# alone.</param>
     /// <param name="onConfig">Told the configuration before the weights load.</param>
     public static SampleModel Load(IComputeBackend? backend = null, Action<CheckpointConfig>? onConfig = null)
     {
         // Weights are read from files; these exist while they are.
-        var folder = Directory.CreateTempSubdirectory("nextpatch-");
+        DeleteAbandoned();
+        var folder = Directory.CreateTempSubdirectory(FolderPrefix);
         try
         {
             var assembly = Assembly.GetExecutingAssembly();
@@ -42,6 +49,26 @@ internal static class BuiltInModel
         finally
         {
             folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>A process that is killed while it loads leaves its folder behind.</summary>
+    private static void DeleteAbandoned()
+    {
+        foreach (var folder in new DirectoryInfo(Path.GetTempPath()).EnumerateDirectories(
+            FolderPrefix + "*", new EnumerationOptions { IgnoreInaccessible = true }))
+        {
+            try
+            {
+                if (DateTime.UtcNow - folder.LastWriteTimeUtc > Abandoned)
+                {
+                    folder.Delete(recursive: true);
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // Somebody else's, or gone meanwhile.
+            }
         }
     }
 }
