@@ -23,7 +23,7 @@ internal static class CompareCommand
         };
         var images = new Option<int>("--samples")
         {
-            Description = "Images per class that each run draws for the page; 0 = none.", HelpName = "n", DefaultValueFactory = _ => 4,
+            Description = "Images per class or caption that each run draws for the page; 0 = none.", HelpName = "n", DefaultValueFactory = _ => 4,
         }.Between(0, MostImages);
         var seed = new Option<ulong>("--seed") { Description = "Seed of those images, the same for every run.", HelpName = "n" };
         var json = new Option<bool>("--json") { Description = "Write what the table says as JSON." };

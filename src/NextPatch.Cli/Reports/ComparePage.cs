@@ -35,11 +35,11 @@ internal static class ComparePage
 
         if (samples.Count > 0)
         {
-            body.Append("\n<h2>Samples</h2>\n<p>A row per class; the same seeds and classes in every run.</p>\n<div class=\"side\">");
+            body.Append("\n<h2>Samples</h2>\n<p>A row per class or caption; the same seeds and rows in every run.</p>\n<div class=\"side\">");
             for (var i = 0; i < runs.Count; i++)
             {
                 body.Append($"<figure><figcaption>{HtmlPage.Encode(names[i])}</figcaption>")
-                    .Append(samples[i] is { } png ? HtmlPage.Picture(png, $"samples of {names[i]}") : "<p>No tokenizer was found.</p>")
+                    .Append(samples[i] is { } png ? HtmlPage.Picture(png, $"samples of {names[i]}") : "<p>None could be drawn.</p>")
                         .Append("</figure>");
             }
 

@@ -2,24 +2,27 @@ using NextPatch.Core;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
 using NextPatch.Core.Sampling;
+using NextPatch.Data.Codes;
 using NextPatch.Sampling;
 using NextPatch.Training;
+using NextPatch.Training.Gpt;
 
 namespace NextPatch.Cli.Reports;
 
-/// <summary>Draws the same images, by seed and class, from several runs.</summary>
-/// <param name="perClass">Images of each class; 0 = none.</param>
+/// <summary>Draws the same images, by seed and class or caption, from several runs.</summary>
+/// <param name="perClass">Images of each class or caption; 0 = none.</param>
 /// <param name="seed">Of all of them.</param>
 /// <param name="progress">Is told the number of runs that have drawn.</param>
 /// <param name="note">Receives sentences for the person who waits.</param>
 internal sealed class ComparedSamples(int perClass, ulong seed, IProgress<int> progress, Action<string> note)
 {
+    /// <summary>Or captions.</summary>
     private const int MostClasses = 10;
 
     /// <summary>Guidance scale; null: 2, or none where a model has no null class.</summary>
     public double? Guidance { get; init; }
 
-    /// <returns>A PNG file per run; null where its tokenizer is not found. Empty where none is wanted.</returns>
+    /// <returns>A PNG file per run; null where it could not draw, which has been noted. Empty where none is wanted.</returns>
     public IReadOnlyList<byte[]?> Draw(IReadOnlyList<RunHistory> runs, CancellationToken cancellation)
     {
         if (perClass == 0)
@@ -27,37 +30,43 @@ internal sealed class ComparedSamples(int perClass, ulong seed, IProgress<int> p
             return [];
         }
 
-        var classes = Math.Min(runs.Min(r => r.Config.Model.ClassCount), MostClasses);
-        var labels = Enumerable.Range(0, classes * perClass).Select(i => i / perClass).ToArray();
+        var classes = runs.Where(r => r.Config.Model.Text is null).Select(r => r.Config.Model.ClassCount).Append(MostClasses).Min();
         var pictures = new List<byte[]?>();
         foreach (var run in runs)
         {
             progress.Report(pictures.Count);
-            pictures.Add(Draw(run, labels, cancellation));
+            pictures.Add(Draw(run, classes, cancellation));
         }
 
         return pictures;
     }
 
-    private byte[]? Draw(RunHistory run, int[] labels, CancellationToken cancellation)
+    private byte[]? Draw(RunHistory run, int classes, CancellationToken cancellation)
     {
         try
         {
             using var model = SampleModel.Load(run.Folder);
             if (model.Tokenizer is null)
             {
+                note($"{run.Folder} draws no samples: it remembers no tokenizer.");
                 return null;
             }
 
+            var prompts = model.Config.Model.Text is null ? null : CaptionsOf(run);
+            var rows = Enumerable.Range(0, (prompts?.Count ?? classes) * perClass).Select(i => i / perClass).ToArray();
             var guidance = Guidance ?? (model.Config.Model.HasNullClass ? 2 : 1);
             var codes = model.Engine.Generate(
-                new GenerationRequest { Labels = labels, Seed = seed, Sampling = new SamplingConfig { GuidanceScale = guidance } },
+                new GenerationRequest
+                {
+                    Labels = prompts is null ? rows : new int[rows.Length], Prompts = prompts is null ? null : [.. rows.Select(row => prompts[row])],
+                    Seed = seed, Sampling = new SamplingConfig { GuidanceScale = guidance },
+                },
                 cancellation: cancellation);
             var (pixels, side) = (model.Tokenizer.Decode(codes, cancellation), model.Tokenizer.Config.ImageSide);
-            var sheet = new SampleSheet(model.Config.ClassNames);
-            for (var i = 0; i < labels.Length; i++)
+            var sheet = new SampleSheet(prompts is null ? model.Config.ClassNames : [.. prompts.Select(p => p.Text)]);
+            for (var i = 0; i < rows.Length; i++)
             {
-                sheet.Add(labels[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
+                sheet.Add(rows[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
             }
 
             return PngWriter.Encode(sheet.Compose());
@@ -67,5 +76,19 @@ internal sealed class ComparedSamples(int perClass, ulong seed, IProgress<int> p
             note($"{run.Folder} draws no samples: {e.Message}");
             return null;
         }
+    }
+
+    /// <summary>Of the held-out images that a run was given: the same for runs on the same codes.</summary>
+    private static IReadOnlyList<PromptFeatures> CaptionsOf(RunHistory run)
+    {
+        var record = RunRecord.Read(run.Folder);
+        if (record?.TextFeatures is not { Count: > 0 } features)
+        {
+            throw new NextPatchException($"{RunRecord.FileName} does not say where its captions are.");
+        }
+
+        using var store = CodeStore.Open(record.Codes);
+        using var captions = TrainingCaptions.Open(store, features);
+        return captions.Prompts(MostClasses);
     }
 }

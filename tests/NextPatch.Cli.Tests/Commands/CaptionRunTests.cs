@@ -51,5 +51,13 @@ public sealed class CaptionRunTests : IDisposable
         var page = await File.ReadAllTextAsync(_folder["run/report.html"]);
         Assert.All(["captions of up to 120 tokens of 128 numbers", "A row per caption", "fd-resnet8"],
             words => Assert.Contains(words, page, StringComparison.OrdinalIgnoreCase));
+
+        var compared = await CommandLine.RunAsync("compare", _folder["run"], "--output", _folder["compare.html"], "--samples", "2");
+        Assert.Equal((ExitCode.Success, false), (compared.ExitCode, compared.Error.Contains("draws no samples", StringComparison.Ordinal)));
+        Assert.Contains("alt=\"samples of run\"", await File.ReadAllTextAsync(_folder["compare.html"]), StringComparison.Ordinal);
+        Directory.Move(_folder["features"], _folder["gone"]);
+        compared = await CommandLine.RunAsync("compare", _folder["run"], "--output", _folder["compare.html"]);
+        Assert.Contains("draws no samples", compared.Error, StringComparison.Ordinal);
+        Assert.Contains("None could be drawn.", await File.ReadAllTextAsync(_folder["compare.html"]), StringComparison.Ordinal);
     }
 }
