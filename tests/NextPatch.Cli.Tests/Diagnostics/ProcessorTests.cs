@@ -30,5 +30,6 @@ public sealed class ProcessorTests
     [Fact]
     public void Missing_files_are_answered_with_the_build_command()
         => Assert.Contains(
-            "nextpatch doctor --get-libtorch", ComponentChecks.LibTorchRemedy("libtorch was not found; set NEXTPATCH_LIBTORCH"), StringComparison.Ordinal);
+            "nextpatch doctor --get-libtorch", ComponentChecks.LibTorchRemedy("libtorch was not found; set NEXTPATCH_LIBTORCH"),
+            StringComparison.Ordinal);
 }
