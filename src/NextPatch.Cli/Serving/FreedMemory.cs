@@ -4,8 +4,8 @@ namespace NextPatch.Cli.Serving;
 
 /// <summary>What allocators keep of memory that is free: glibc's, and the runtime's.</summary>
 /// <remarks>
-/// By default glibc's has up to eight arenas for each core, keeps blocks of up to 32 MiB once such were freed, and every thread that writes a PNG file
-/// leaves zlib's memory behind: a server grew by a quarter within ten minutes (docs/log.md, 2026-11-30).
+/// By default glibc's has up to eight arenas for each core, keeps blocks of up to 32 MiB once such were freed, and every thread that writes a PNG
+/// file leaves zlib's memory behind: a server grew by a quarter within ten minutes (docs/log.md, 2026-11-30).
 /// </remarks>
 internal static partial class FreedMemory
 {

@@ -160,7 +160,8 @@ internal static class StudyPage
     {
         var pictures = results.Schedules.Select(s => (s.Schedule.Name, File: s.Finished.Select(
             r => Path.Combine(r.Run.Folder, StudyWorker.SamplesFile)).FirstOrDefault(File.Exists))).Where(p => p.File is not null).ToList();
-        return pictures.Count == 0 ? "" : "\n<h2>Samples</h2>\n<p>A row per class or caption; the same seeds and rows in every run.</p>\n<div class=\"side\">"
+        const string Heading = "\n<h2>Samples</h2>\n<p>A row per class or caption; the same seeds and rows in every run.</p>\n<div class=\"side\">";
+        return pictures.Count == 0 ? "" : Heading
             + string.Concat(pictures.Select(p => $"<figure><figcaption>{HtmlPage.Encode(p.Name)}</figcaption>"
                 + HtmlPage.Picture(File.ReadAllBytes(p.File!), $"samples of {p.Name}") + "</figure>")) + "</div>";
     }

@@ -213,7 +213,7 @@ public static partial class NativeBackend
     private static void RequireVersion(string library)
     {
         var folder = Path.GetDirectoryName(library)!;
-        // PyTorch's own distributions name their version beside lib/: 2.10.0+cu128. Those of Linux have it in the file's name: libtorch_cpu.so.1.13.0.
+        // PyTorch's own distributions name their version beside lib/: 2.10.0+cu128. Those of Linux have it in the name of the file.
         var named = ((string[])[Path.Combine(folder, "build-version"), Path.Combine(folder, "..", "build-version")])
             .Where(File.Exists).Select(file => File.ReadLines(file).FirstOrDefault()?.Trim()).FirstOrDefault(version => version is not null);
         var linked = File.ResolveLinkTarget(library, returnFinalTarget: true)?.Name.Split(".so.") is [_, var ending] ? ending : null;
