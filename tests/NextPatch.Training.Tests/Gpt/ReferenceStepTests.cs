@@ -12,18 +12,20 @@ public sealed class ReferenceStepTests
 
     /// <summary>
     /// Dropout is on in <see cref="TinyRun"/>: both steps drop the same elements. The learning rate is one at which rounding does not grow: AdamW
-    /// divides by the root of squares that are near zero for some weights. In bf16 the two round at other places.
+    /// divides by the root of squares that are near zero for some weights. In bf16 that is the published one: at higher rates even steps that round
+    /// at the same places part (docs/log.md).
     /// </summary>
     [Theory]
-    [InlineData("mean", 0.0, false, ComputePrecision.Fp32, 0.9, 1e-4)]
-    [InlineData("sum", 0.5, true, ComputePrecision.Fp32, 0.9, 1e-4)]
-    [InlineData("scaled-mean", 0.0, true, ComputePrecision.Fp32, 0.0, 1e-4)]
-    [InlineData("centre", 0.0, false, ComputePrecision.Fp32, 0.99, 1e-4)]
-    [InlineData("mean", 0.0, false, ComputePrecision.Bf16, 0.9, 2e-2)]
-    [InlineData("mean", 0.0, true, ComputePrecision.Bf16, 0.9, 2e-2)]
+    [InlineData("mean", 0.0, false, ComputePrecision.Fp32, 0.9, 1e-3)]
+    [InlineData("sum", 0.5, true, ComputePrecision.Fp32, 0.9, 1e-3)]
+    [InlineData("scaled-mean", 0.0, true, ComputePrecision.Fp32, 0.0, 1e-3)]
+    [InlineData("centre", 0.0, false, ComputePrecision.Fp32, 0.99, 1e-3)]
+    [InlineData("mean", 0.0, false, ComputePrecision.Bf16, 0.9, 1e-4)]
+    [InlineData("sum", 0.5, true, ComputePrecision.Bf16, 0.9, 1e-4)]
     public void Hundred_steps_of_fused_and_reference_are_equal(
-        string grouping, double targetPower, bool recompute, ComputePrecision precision, double emaDecay, double tolerance)
+        string grouping, double targetPower, bool recompute, ComputePrecision precision, double emaDecay, double learningRate)
     {
+        const double tolerance = 1e-4;
         using var folder = new TemporaryFolder();
         var codes = TinyRun.WriteCodes(folder["codes"]);
         var model = TinyRun.Model with { DropPath = 0.2 };
@@ -39,8 +41,8 @@ public sealed class ReferenceStepTests
                 TargetPower = targetPower,
                 Precision = precision,
                 EmaDecay = emaDecay,
-                LearningRate = 1e-3,
-                EndLearningRate = 1e-4,
+                LearningRate = learningRate,
+                EndLearningRate = learningRate / 10,
             };
             var options = new GptRunOptions { Output = folder[step.ToString()], LogEvery = 1, Recompute = recompute, OnProgress = lines.Add };
             return (TinyRun.Train(codes, options, TinyRun.Config(training, model)), lines);
@@ -51,7 +53,7 @@ public sealed class ReferenceStepTests
 
         Assert.Equal(100, lines.Count);
         Assert.All(lines.Zip(fusedLines), pair => Assert.Equal(pair.Second.Loss, pair.First.Loss, tolerance));
-        Assert.True(lines[^1].Loss < lines[0].Loss - 0.3, "nothing was learnt, so nothing was compared");
+        Assert.True(lines[^1].Loss < lines[0].Loss - (300 * learningRate), "nothing was learnt, so nothing was compared");
         Assert.Equal(fused.ValidationLoss!.Value, reference.ValidationLoss!.Value, tolerance);
         Assert.Equal(emaDecay > 0, reference.AverageValidationLoss is not null);
         Assert.Equal(fused.AverageValidationLoss ?? 0, reference.AverageValidationLoss ?? 0, tolerance);
