@@ -1,8 +1,6 @@
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Core.Generation;
-using NextPatch.Core.Imaging;
-using NextPatch.Core.Sampling;
 using NextPatch.Sampling;
 using NextPatch.Torch.Generation;
 using NextPatch.Torch.Gpt;
@@ -29,21 +27,8 @@ internal sealed class SampleGrids(IImageTokenizer tokenizer, CheckpointConfig co
     {
         var rows = Math.Min(prompts?.Count ?? config.Model.ClassCount, MaxRows);
         using var engine = new TorchGenerationEngine(model, ownsModel: false);
-        var labels = Enumerable.Range(0, rows * SamplesPerClass).Select(i => i / SamplesPerClass).ToArray();
-        var codes = engine.Generate(new GenerationRequest
-        {
-            Labels = prompts is null ? labels : new int[labels.Length], Prompts = prompts is null ? null : [.. labels.Select(row => prompts[row])],
-            Seed = config.Training!.Seed, Sampling = new SamplingConfig { GuidanceScale = config.Model.HasNullClass ? 2 : 1 },
-        });
-        var (pixels, side) = (tokenizer.Decode(codes), tokenizer.Config.ImageSide); // [N, S, S, 3]
-        var sheet = new SampleSheet(prompts is null ? config.ClassNames : [.. prompts.Select(p => p.Text)]);
-        for (var i = 0; i < labels.Length; i++)
-        {
-            sheet.Add(labels[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
-        }
-
+        var picture = SampleSheet.Draw(engine, tokenizer, config, prompts, rows, SamplesPerClass, config.Training!.Seed);
         var folder = Directory.CreateDirectory(Path.Combine(run, "samples")).FullName;
-        var picture = PngWriter.Encode(sheet.Compose());
         AtomicFile.Write(Path.Combine(folder, $"step-{step:D8}.png"), stream => stream.Write(picture), Path.Combine(folder, ".writing.png"));
         return picture;
     }

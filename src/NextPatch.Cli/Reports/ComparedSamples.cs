@@ -1,7 +1,5 @@
 using NextPatch.Core;
 using NextPatch.Core.Generation;
-using NextPatch.Core.Imaging;
-using NextPatch.Core.Sampling;
 using NextPatch.Data.Codes;
 using NextPatch.Sampling;
 using NextPatch.Training;
@@ -53,23 +51,8 @@ internal sealed class ComparedSamples(int perClass, ulong seed, IProgress<int> p
             }
 
             var prompts = model.Config.Model.Text is null ? null : CaptionsOf(run);
-            var rows = Enumerable.Range(0, (prompts?.Count ?? classes) * perClass).Select(i => i / perClass).ToArray();
-            var guidance = Guidance ?? (model.Config.Model.HasNullClass ? 2 : 1);
-            var codes = model.Engine.Generate(
-                new GenerationRequest
-                {
-                    Labels = prompts is null ? rows : new int[rows.Length], Prompts = prompts is null ? null : [.. rows.Select(row => prompts[row])],
-                    Seed = seed, Sampling = new SamplingConfig { GuidanceScale = guidance },
-                },
-                cancellation: cancellation);
-            var (pixels, side) = (model.Tokenizer.Decode(codes, cancellation), model.Tokenizer.Config.ImageSide);
-            var sheet = new SampleSheet(prompts is null ? model.Config.ClassNames : [.. prompts.Select(p => p.Text)]);
-            for (var i = 0; i < rows.Length; i++)
-            {
-                sheet.Add(rows[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
-            }
-
-            return PngWriter.Encode(sheet.Compose());
+            return SampleSheet.Draw(
+                model.Engine, model.Tokenizer, model.Config, prompts, prompts?.Count ?? classes, perClass, seed, Guidance, cancellation);
         }
         catch (NextPatchException e)
         {

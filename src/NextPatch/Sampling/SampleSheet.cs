@@ -1,5 +1,8 @@
 using System.Globalization;
+using NextPatch.Core.Configuration;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Imaging;
+using NextPatch.Core.Sampling;
 using NextPatch.Data.Imaging;
 using NextPatch.Models;
 
@@ -22,6 +25,40 @@ internal sealed class SampleSheet
     /// <summary>The name of a class without its further synonyms, or its number where it has none.</summary>
     public static string NameOf(int label, IReadOnlyList<string> classNames)
         => label < classNames.Count ? ClassLookup.ShortName(ImageNetClasses.NameOf(classNames[label])) : label.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>Draws the sheet of the first classes or captions: the same images, by seed and row, for models of the same codes.</summary>
+    /// <param name="engine">Draws the codes.</param>
+    /// <param name="tokenizer">Turns them into images.</param>
+    /// <param name="config">Of the model that the engine draws with.</param>
+    /// <param name="prompts">Captions, one per row at least; null where classes condition the model.</param>
+    /// <param name="rows">Classes or captions.</param>
+    /// <param name="perRow">Images of each.</param>
+    /// <param name="seed">Of all of them.</param>
+    /// <param name="guidance">Guidance scale; null: 2, or none where the model has no null class.</param>
+    /// <param name="cancellation">Ends the drawing.</param>
+    /// <returns>A PNG file.</returns>
+    public static byte[] Draw(
+        IGenerationEngine engine, IImageTokenizer tokenizer, CheckpointConfig config, IReadOnlyList<PromptFeatures>? prompts, int rows, int perRow,
+        ulong seed, double? guidance = null, CancellationToken cancellation = default)
+    {
+        var labels = Enumerable.Range(0, rows * perRow).Select(i => i / perRow).ToArray();
+        var request = new GenerationRequest
+        {
+            Labels = prompts is null ? labels : new int[labels.Length],
+            Prompts = prompts is null ? null : [.. labels.Select(row => prompts[row])],
+            Seed = seed,
+            Sampling = new SamplingConfig { GuidanceScale = guidance ?? (config.Model.HasNullClass ? 2 : 1) },
+        };
+        var codes = engine.Generate(request, cancellation: cancellation);
+        var (pixels, side) = (tokenizer.Decode(codes, cancellation), tokenizer.Config.ImageSide); // [N, S, S, 3]
+        var sheet = new SampleSheet(prompts is null ? config.ClassNames : [.. prompts.Select(p => p.Text)]);
+        for (var i = 0; i < labels.Length; i++)
+        {
+            sheet.Add(labels[i], new RgbImage(side, side, pixels.AsSpan(i * side * side * 3, side * side * 3).ToArray()));
+        }
+
+        return PngWriter.Encode(sheet.Compose());
+    }
 
     /// <summary>Keeps the image if its row has room.</summary>
     public void Add(int label, RgbImage image)
