@@ -32,14 +32,15 @@ internal sealed class TestServer : IAsyncDisposable
     /// <summary>Of its steps those that are left may be taken when the server is disposed, so that a test that fails ends.</summary>
     private SlowBackend? Backend { get; init; }
 
-    public static Task<TestServer> StartAsync(ImageServerOptions? options = null, SlowBackend? backend = null)
-        => StartAsync(BuiltInModel.Load(backend), options, backend);
+    public static Task<TestServer> StartAsync(ImageServerOptions? options = null, SlowBackend? backend = null, string name = "quickstart")
+        => StartAsync(BuiltInModel.Load(backend), options, backend, name);
 
-    public static async Task<TestServer> StartAsync(SampleModel model, ImageServerOptions? options = null, SlowBackend? backend = null)
+    public static async Task<TestServer> StartAsync(
+        SampleModel model, ImageServerOptions? options = null, SlowBackend? backend = null, string name = "quickstart")
     {
         var logs = new ConcurrentQueue<string>();
         var server = ImageServer.Create(
-            [("quickstart", model)], (options ?? new ImageServerOptions()) with { Urls = ["http://127.0.0.1:0"] },
+            [(name, model)], (options ?? new ImageServerOptions()) with { Urls = ["http://127.0.0.1:0"] },
             builder => builder.AddProvider(new ListLogs(logs)));
         await server.StartAsync(CancellationToken.None);
         var started = new TestServer(server, new Uri(server.Urls.First()), logs) { Backend = backend };

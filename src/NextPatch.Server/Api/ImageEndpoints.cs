@@ -80,6 +80,7 @@ internal sealed class ImageEndpoints
             var read = await reader.ReadAsync(context.RequestAborted).ConfigureAwait(false);
             if (read.Buffer.Length > MostJson)
             {
+                reader.AdvanceTo(read.Buffer.End); // what was read must be given back before the server reads the rest
                 throw TooLarge();
             }
 

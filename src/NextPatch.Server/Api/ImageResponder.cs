@@ -52,8 +52,15 @@ internal sealed class ImageResponder
         parameters = parameters with { Request = job.Request };
         try
         {
-            await (parameters.IsStream ? StreamAsync(context, parameters, events, job) : CollectAsync(context, parameters, job))
-                .ConfigureAwait(false);
+            if (!parameters.IsStream)
+            {
+                await CollectAsync(context, parameters, job).ConfigureAwait(false);
+            }
+            else if (!await StreamAsync(context, parameters, events, job).ConfigureAwait(false))
+            {
+                return;
+            }
+
             _logger.Drew(
                 context.TraceIdentifier, job.Count, parameters.Model.Name, Stopwatch.GetElapsedTime(job.Arrived, job.Began).TotalSeconds,
                 Stopwatch.GetElapsedTime(job.Began).TotalSeconds);
@@ -148,7 +155,8 @@ internal sealed class ImageResponder
         json.WriteEndObject();
     }
 
-    private async Task StreamAsync(HttpContext context, ImageParameters parameters, string events, DrawJob job)
+    /// <returns>Whether all images were drawn; otherwise the last event is an error.</returns>
+    private async Task<bool> StreamAsync(HttpContext context, ImageParameters parameters, string events, DrawJob job)
     {
         context.Response.ContentType = "text/event-stream";
         context.Response.Headers.CacheControl = "no-store";
@@ -164,11 +172,14 @@ internal sealed class ImageResponder
                 var name = $"{events}.{(drawn.IsFinished ? "completed" : "partial_image")}";
                 await SendAsync(context, name, json => WriteEvent(json, name, parameters, drawn, file, partial)).ConfigureAwait(false);
             }
+
+            return true;
         }
         catch (Exception e) when (!context.RequestAborted.IsCancellationRequested)
         {
             var error = _guards.Explain(context, e is OperationCanceledException ? TimeIsUp() : e);
             await SendAsync(context, "error", json => ErrorWriter.Write(json, error)).ConfigureAwait(false);
+            return false;
         }
     }
 

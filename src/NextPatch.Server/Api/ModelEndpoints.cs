@@ -31,7 +31,8 @@ internal sealed class ModelEndpoints
     /// <summary>The model, and with it what the contract has no fields for: sizes, engine, classes.</summary>
     public Task GetAsync(HttpContext context)
     {
-        var name = (string)context.GetRouteValue("id")!;
+        // Clients in JavaScript escape the slash of a name, and the server leaves that one character escaped.
+        var name = ((string)context.GetRouteValue("id")!).Replace("%2F", "/", StringComparison.OrdinalIgnoreCase);
         var model = _models.FirstOrDefault(model => model.Name == name) ?? throw ImageParameters.NoModel(name, _models);
         return WriteAsync(context, json =>
         {

@@ -122,8 +122,8 @@ internal sealed class RequestGuards
             RequireOwn(request);
         }
 
-        var isGuarded = request.Path.StartsWithSegments("/v1", StringComparison.Ordinal)
-            || request.Path.StartsWithSegments("/metrics", StringComparison.Ordinal);
+        var isGuarded = request.Path.StartsWithSegments("/v1", StringComparison.OrdinalIgnoreCase) // routes do not mind case either
+            || request.Path.StartsWithSegments("/metrics", StringComparison.OrdinalIgnoreCase);
         if (_keyHash is { } hash && isGuarded && !IsKey(request.Headers.Authorization.ToString(), hash))
         {
             throw new ApiException(401, "The key is missing or wrong; send it as 'Authorization: Bearer KEY'.", code: "invalid_api_key");

@@ -8,6 +8,7 @@ internal sealed class ClassLookup
 {
     private const int MaxListed = 20;
     private const int MaxSuggestions = 5;
+    private const int MaxShown = 100; // characters of an unknown name; longer ones are no misspelt class either
 
     private readonly IReadOnlyList<string> _names;
     private readonly int _count;
@@ -62,7 +63,7 @@ internal sealed class ClassLookup
     {
         var known = _names.Count is > 0 and <= MaxListed ? $" or {string.Join(", ", _names)}" : "";
         return new ConfigException(
-            $"The model has no class '{text}'. Classes: 0 to "
+            $"The model has no class '{(text.Length > MaxShown ? text[..MaxShown] + "..." : text)}'. Classes: 0 to "
             + $"{_count - 1}{known}.{(similar.Count > 0 && known.Length == 0 ? $" Did you mean {Listed(similar)}?" : "")}");
     }
 
@@ -73,6 +74,11 @@ internal sealed class ClassLookup
     /// <summary>The few classes whose names contain the text, or have a word that is spelled almost like it, nearest first.</summary>
     private List<int> Similar(string text)
     {
+        if (text.Length > MaxShown)
+        {
+            return []; // distances to all names of a text of any length would take seconds
+        }
+
         var most = Math.Max(1, text.Length / 3);
         return [.. _synonyms
             .Select(s => (s.Label, Distance: s.Synonym.Contains(text, StringComparison.OrdinalIgnoreCase)

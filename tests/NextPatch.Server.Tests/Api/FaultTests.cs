@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json;
@@ -111,6 +112,31 @@ public sealed class FaultTests
         await server.WaitAsync(0);
         await server.WaitAsync(0, "nextpatch_rows");
         Assert.DoesNotContain(server.Logs, line => line.Contains(" failed", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_long_body_without_a_length_is_refused_in_one_line_of_the_log()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/v1/images/generations")
+        {
+            Content = new StringContent(new string(' ', 1 << 20), Encoding.UTF8, "application/json"),
+        };
+        request.Headers.TransferEncodingChunked = true;
+        await TestServer.ErrorAsync(await server.Client.SendAsync(request), HttpStatusCode.RequestEntityTooLarge);
+        Assert.Single(await server.DrawAsync(new { prompt = "heart" }));
+        Assert.DoesNotContain(server.Logs, line => line.Contains("Exception", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_stream_whose_time_is_up_ends_with_an_error_and_is_not_logged_as_drawn()
+    {
+        var backend = new SlowBackend(images: 1);
+        backend.Steps.Release(8); // warming up
+        await using var server = await TestServer.StartAsync(new ImageServerOptions { Timeout = TimeSpan.FromSeconds(0.5) }, backend);
+        using var response = await server.PostAsync(new { prompt = "heart", stream = true });
+        Assert.Equal("error", Assert.Single(await TestServer.EventsAsync(response)).Name);
+        Assert.DoesNotContain(server.Logs, line => line.Contains(" drew ", StringComparison.Ordinal));
     }
 
     private static Task<HttpResponseMessage> SendAsync(TestServer server, Random random)

@@ -1,4 +1,5 @@
 using System.Net;
+using System.Net.Http.Json;
 using System.Text.Json;
 using NextPatch.Core;
 
@@ -19,6 +20,17 @@ public sealed class ServerTests
         Assert.Contains("heart", model.GetProperty("nextpatch").GetProperty("classes").EnumerateArray().Select(c => c.GetString()));
         var error = await TestServer.ErrorAsync(await server.Client.GetAsync("/v1/models/a/b"), HttpStatusCode.NotFound);
         Assert.Equal("model_not_found", error.GetProperty("code").GetString());
+    }
+
+    [Theory]
+    [InlineData("org/tiny")]
+    [InlineData("org%2Ftiny")]
+    [InlineData("org%2ftiny")]
+    public async Task A_model_with_a_slash_in_its_name_is_found_as_any_client_writes_it(string path)
+    {
+        await using var server = await TestServer.StartAsync(name: "org/tiny");
+        var model = JsonDocument.Parse(await server.Client.GetStringAsync($"/v1/models/{path}")).RootElement;
+        Assert.Equal("org/tiny", model.GetProperty("id").GetString());
     }
 
     [Fact]
@@ -69,10 +81,13 @@ public sealed class ServerTests
     public async Task With_a_key_only_health_and_page_are_open()
     {
         await using var server = await TestServer.StartAsync(new ImageServerOptions { ApiKey = "secret" });
-        foreach (var path in new[] { "/v1/models", "/metrics", "/v1/none" })
+        foreach (var path in new[] { "/v1/models", "/metrics", "/v1/none", "/V1/models", "/METRICS" })
         {
             await TestServer.ErrorAsync(await server.Client.GetAsync(path), HttpStatusCode.Unauthorized);
         }
+
+        await TestServer.ErrorAsync(
+            await server.Client.PostAsJsonAsync("/V1/Images/Generations", new { prompt = "heart" }), HttpStatusCode.Unauthorized);
 
         foreach (var path in new[] { "/", "/healthz", "/readyz", "/openapi.json" })
         {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using NextPatch.Core;
 using NextPatch.Models;
 
@@ -48,6 +49,16 @@ public sealed class ClassLookupTests
 
         Assert.Contains(suggestion, error.Message, StringComparison.Ordinal);
         Assert.True(error.Message.Length < 500, error.Message);
+    }
+
+    [Fact]
+    public void A_text_of_any_length_is_refused_at_once_and_shown_in_part()
+    {
+        var began = Stopwatch.GetTimestamp();
+        var error = Assert.Throws<ConfigException>(() => ImageNet.Find(new string('x', 1_000_000)));
+
+        Assert.True(error.Message.Length < 200, error.Message);
+        Assert.True(Stopwatch.GetElapsedTime(began) < TimeSpan.FromSeconds(5)); // distances to all names took minutes
     }
 
     [Theory]
