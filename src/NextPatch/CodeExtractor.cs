@@ -46,6 +46,13 @@ public sealed class CodeExtractor
         var images = ChosenImages.From(parts, _options.Part, _options.HeldOut, _options.Seed);
         var views = _options.Views(config.ImageSide);
         var batchImages = tokenizer.EncodingBatch / Gcd(tokenizer.EncodingBatch, views.Count); // whole batches of the network from whole images
+        if (3L * batchImages * views.Count * views.Side * views.Side > Array.MaxLength)
+        {
+            throw new ConfigException(
+                $"A batch of {batchImages} images of {views.Count} views has more than 2 GiB of pixels; take a smaller BatchSize.")
+            { Settings = ["BatchSize"] };
+        }
+
         var (engine, output) = (tokenizer.GetType().Assembly.GetName().Name!, _options.Output);
         var shards = _options.Shard is null ? CodeShards.Find(output) : null;
         if (_options.Shard is { } shard)
@@ -150,7 +157,7 @@ public sealed class CodeExtractor
 
         var (wall, waited) = (watch.Elapsed.TotalSeconds, (watch.Elapsed - encoding).TotalSeconds);
         var shares = ExtractionShares.Create(feed.DecodeSeconds, feed.PrepareSeconds, encoding.TotalSeconds, _backend.ThreadCount, wall, waited);
-        codes.Publish();
+        codes.Publish(isPart: _options.Shard is not null);
         return shares;
     }
 

@@ -115,12 +115,14 @@ internal sealed class CodeAppender : IDisposable
     });
 
     /// <summary>Completes the folder and makes it one of codes.</summary>
+    /// <param name="isPart">Whether it is a part of a larger one, which may be without images to train on, or without any.</param>
     /// <exception cref="NextPatchException">There is no image to train on, or the folder cannot be written.</exception>
-    public void Publish() => Try(() =>
+    public void Publish(bool isPart = false) => Try(() =>
     {
         Save();
-        var manifest = _planned with { Count = Progress.Count, HeldOutCount = Progress.HeldOutCount };
-        if (manifest.Count <= manifest.HeldOutCount)
+        var isTrainable = Progress.Count > Progress.HeldOutCount;
+        var manifest = _planned with { Count = Progress.Count, HeldOutCount = isTrainable ? Progress.HeldOutCount : 0 };
+        if (!isTrainable && !isPart)
         {
             throw new NextPatchException(
                 $"None of the images to train on could be read, so '{_folder}' is not made a folder of codes; {Progress.SkippedCount} were left "

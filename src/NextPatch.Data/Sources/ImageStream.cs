@@ -11,7 +11,8 @@ namespace NextPatch.Data.Sources;
 internal sealed class ImageStream
 {
     // Enough to name what is wrong with a dataset without growing with it.
-    private const int MaxListed = 1000;
+    /// <summary>So many of the images that are left out are listed by name.</summary>
+    internal const int MaxListed = 1000;
 
     private readonly ImageSource _source;
     private readonly OnBadImage _onBad;

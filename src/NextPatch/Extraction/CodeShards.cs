@@ -3,6 +3,7 @@ using NextPatch.Core;
 using NextPatch.Core.Generation;
 using NextPatch.Data.Codes;
 using NextPatch.Data.Datasets;
+using NextPatch.Data.Sources;
 
 namespace NextPatch.Extraction;
 
@@ -94,13 +95,21 @@ internal static class CodeShards
                 part = extraction.Progress;
             }
 
-            using var store = CodeStore.Open(folder);
-            Append(store, part, end, codes);
+            if (part.Count == 0)
+            {
+                codes.Append([], [], [], After(codes.Progress, part, first, end)); // all images of the part were left out
+            }
+            else
+            {
+                using var store = CodeStore.Open(folder);
+                Append(store, part, first, end, codes);
+            }
+
             codes.Save();
         }
     }
 
-    private static void Append(CodeStore store, AppendProgress part, int end, CodeAppender codes)
+    private static void Append(CodeStore store, AppendProgress part, int place, int end, CodeAppender codes)
     {
         var before = codes.Progress;
         var perImage = store.Augmentations * store.CodesPerImage;
@@ -123,14 +132,16 @@ internal static class CodeShards
             }
 
             var isLast = first + count == store.Count;
-            codes.Append(block, labels, captions, !isLast ? before with { Count = before.Count + first + count } : new AppendProgress
-            {
-                Next = end,
-                Count = before.Count + part.Count,
-                HeldOutCount = before.HeldOutCount + part.HeldOutCount,
-                SkippedCount = before.SkippedCount + part.SkippedCount,
-                Skipped = [.. before.Skipped, .. part.Skipped],
-            });
+            codes.Append(block, labels, captions, !isLast ? before with { Count = before.Count + first + count } : After(before, part, place, end));
         }
     }
+
+    private static AppendProgress After(AppendProgress before, AppendProgress part, int place, int end) => new()
+    {
+        Next = end,
+        Count = before.Count + part.Count,
+        HeldOutCount = before.HeldOutCount + part.HeldOutCount,
+        SkippedCount = before.SkippedCount + part.SkippedCount,
+        Skipped = [.. before.Skipped.Concat(part.Skipped.Select(bad => bad with { Index = place + bad.Index })).Take(ImageStream.MaxListed)],
+    };
 }

@@ -133,6 +133,49 @@ public sealed class EncodeCommandTests
         Assert.Contains("40 images are 20 whole batches of 2", many.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>The first part has no picture left, the last one held-out ones alone.</summary>
+    [Fact]
+    public async Task Parts_without_pictures_to_train_on_are_complete_too()
+    {
+        using var folder = Pictures();
+        foreach (var i in Enumerable.Range(0, 12).Concat(Enumerable.Range(26, 14)))
+        {
+            File.WriteAllText(folder[$"set/train/{(i < 20 ? "a" : "b")}/{i % 20:00}.png"], "no picture");
+        }
+
+        string[] options = ["--on-error", "skip", "--crops", "flip", "--batch-size", "4"];
+        Assert.Equal(ExitCode.Success, (await EncodeAsync(folder, "whole", options)).ExitCode);
+        foreach (var shard in new[] { "1/3", "2/3", "3/3" })
+        {
+            var run = await EncodeAsync(folder, "parts", [.. options, "--shard", shard]);
+            Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        }
+
+        var merged = await EncodeAsync(folder, "parts", options);
+        Assert.True(merged.ExitCode == ExitCode.Success, merged.Error);
+        foreach (var shard in Directory.GetDirectories(folder["parts"], "shard-*"))
+        {
+            Directory.Delete(shard, recursive: true);
+        }
+
+        AssertSame(folder["whole"], folder["parts"]);
+    }
+
+    [Fact]
+    public async Task A_batch_that_no_array_holds_is_refused()
+    {
+        using var folder = Pictures();
+        using (var tokenizer = new VqTokenizer(
+            new TokenizerConfig { ImageSide = 64, DownsamplingFactor = 4, CodebookSize = 32, Channels = [16, 16], BlockCounts = [1, 1] }, seed: 3))
+        {
+            tokenizer.SaveTo(folder["tokenizer"]);
+        }
+
+        var run = await EncodeAsync(folder, "codes", "--crops", "ten", "--batch-size", "65533");
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains("take a smaller --batch-size", run.Error, StringComparison.Ordinal);
+    }
+
     [Fact]
     public async Task Bad_images_at_the_end_are_counted()
     {
