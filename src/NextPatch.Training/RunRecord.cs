@@ -130,7 +130,7 @@ internal sealed record RunRecord
             throw new ConfigException(
                 $"The run was trained on the codes that lay in {Codes} (SHA-256 {expected[..Math.Min(12, expected.Length)]}), but those in "
                     + $"{folder} are others "
-                + $"({found[..12]}); name the right ones with Codes, or start another run from its weights with InitialWeights.")
+                + $"({found[..Math.Min(12, found.Length)]}); name the right ones with Codes, or start another run from its weights with InitialWeights.")
             { Settings = ["Codes", "InitialWeights"] };
         }
     }

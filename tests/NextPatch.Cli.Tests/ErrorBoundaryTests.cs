@@ -29,6 +29,10 @@ public sealed class ErrorBoundaryTests
     }
 
     [Fact]
+    public async Task What_was_cancelled_says_nothing()
+        => Assert.Equal((ExitCode.Cancelled, ""), await ExplainAsync(new OperationCanceledException()));
+
+    [Fact]
     public async Task Anything_else_is_called_a_defect_and_shows_its_stack_trace()
     {
         var (code, message) = await ExplainAsync(new InvalidOperationException("the reason"));

@@ -14,10 +14,6 @@ internal static class ErrorBoundary
         {
             return await body();
         }
-        catch (OperationCanceledException)
-        {
-            return ExitCode.Cancelled;
-        }
 #pragma warning disable CA1031 // Nothing may escape: an unhandled exception aborts the process with a dump instead of an exit code.
         catch (Exception e)
 #pragma warning restore CA1031
@@ -30,6 +26,8 @@ internal static class ErrorBoundary
     {
         switch (Expected(exception))
         {
+            case OperationCanceledException:
+                return ExitCode.Cancelled;
             case ConfigException e:
                 say(OptionNames.In(e));
                 return ExitCode.Usage;

@@ -14,10 +14,13 @@ internal sealed record StudyFile
         PropertyNamingPolicy = JsonNamingPolicy.KebabCaseLower,
         UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
         AllowDuplicateProperties = false,
+        RespectNullableAnnotations = true,
         ReadCommentHandling = JsonCommentHandling.Skip,
         AllowTrailingCommas = true,
         Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower, allowIntegerValues: false) },
     };
+
+    private const long MostImages = 1_000_000_000_000; // times the largest batch still in 64 bits
 
     /// <summary>For people; as the next five, which say what a recipe needs, costs and gives.</summary>
     public string? Description { get; init; }
@@ -84,9 +87,14 @@ internal sealed record StudyFile
 
     private IEnumerable<string> Problems()
     {
-        if (Images is null == Epochs is null || Images < 1 || Epochs <= 0)
+        if (Images is null == Epochs is null || Images is < 1 or > MostImages || Epochs is <= 0 or > MostImages)
         {
-            yield return "it needs either 'images' or 'epochs', above 0: how much each run sees";
+            yield return "it needs either 'images' or 'epochs', above 0 and at most a million millions: how much each run sees";
+        }
+
+        if (HeldOut < 0)
+        {
+            yield return $"'held-out' {HeldOut} must be at least 0 (0 = all held-out images)";
         }
 
         if (Points is null or [] || Points.Any(p => p is not (> 0 and <= 1)) || Points[^1] != 1 || !Points.SequenceEqual(Points.Order().Distinct()))

@@ -29,6 +29,13 @@ internal sealed class StudyPlan
         _schedules = file.Schedules.ToDictionary(s => s.Name, s =>
         {
             var (model, training) = options.Resolve(file.Train, s.Train, $"The schedule '{s.Name}'", codes, out var hasRate);
+            if (training.Stages?.Any(stage => stage.Steps is not null) == true)
+            {
+                throw new ConfigException(
+                    $"The schedule '{s.Name}' gives the length of stages in steps, but the study says how long a run is; write shares, as in "
+                        + "\"stages\": \"2:50%,1:50%\".");
+            }
+
             return (new CheckpointConfig { Model = model, Training = training, ClassNames = codes.ClassNames, TokenizerHash = codes.TokenizerHash },
                 hasRate);
         });

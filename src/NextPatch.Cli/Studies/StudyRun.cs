@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using NextPatch.Core;
+using NextPatch.Core.Checkpoints;
 using NextPatch.Core.Configuration;
 using NextPatch.Core.Files;
 using NextPatch.Training.Gpt;
@@ -37,8 +38,9 @@ internal sealed record StudyRun(string Schedule, string Folder, CheckpointConfig
     /// <summary>Planned cost; how many images there are matters only to warm-ups in epochs.</summary>
     public TrainingCost Cost => new(Config.Model, Training.CreateSchedule(1), Training);
 
-    /// <summary>Whether all of it was measured.</summary>
-    public bool IsDone => ReadPoints().Select(p => p.Step).ToHashSet().IsSupersetOf(Marks);
+    /// <summary>Whether all of it was measured and its last checkpoint is there. A trial that diverged is done without one.</summary>
+    public bool IsDone => ReadPoints() is [.., var last] points && points.Select(p => p.Step).ToHashSet().IsSupersetOf(Marks)
+        && (last.Images == 0 || new CheckpointFolder(Folder).Latest is { } checkpoint && CheckpointFolder.StepOf(Path.GetFileName(checkpoint)) == Steps);
 
     /// <summary>What was measured so far, in order.</summary>
     /// <exception cref="DataFormatException">The file is damaged.</exception>

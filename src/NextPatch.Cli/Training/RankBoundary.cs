@@ -41,6 +41,7 @@ internal static class RankBoundary
 
             var code = ErrorBoundary.Explain(
                 message => ErrorBoundary.Say(terminal, $"Rank {ranks.Rank} of {ranks.Size} on {Environment.MachineName}: {message}"), e);
+            code = code == ExitCode.Cancelled && StopSignals.IsRequeue(ranks.Size) ? ExitCode.Requeue : code;
             ranks.Abort(code);
             return code;
         }

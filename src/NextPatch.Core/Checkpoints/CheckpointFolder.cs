@@ -205,7 +205,8 @@ public sealed class CheckpointFolder
         => name.Length >= Prefix.Length + Digits && name.Length <= Prefix.Length + MostDigits && name.StartsWith(Prefix, StringComparison.Ordinal)
             && name.AsSpan(Prefix.Length).ContainsAnyExceptInRange('0', '9') is false;
 
-    private static long StepOf(string name) => long.Parse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture);
+    /// <summary>Steps of a checkpoint, by its name.</summary>
+    internal static long StepOf(string name) => long.Parse(name.AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture);
 
     /// <summary>What the file <c>latest</c> says, without the slash that completion adds; null where it says nothing.</summary>
     private string? Pointer()

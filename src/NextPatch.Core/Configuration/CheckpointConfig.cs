@@ -109,6 +109,9 @@ internal sealed record PlateauState
     /// <summary>Steps at which coarse stages ended early, in order.</summary>
     public required IReadOnlyList<long> Ends { get; init; }
 
+    /// <summary>The stage that the rest is of.</summary>
+    public int Stage { get; init; }
+
     /// <summary>Loss at the last look, nats per code; null before the first of a stage.</summary>
     public double? Loss { get; init; }
 

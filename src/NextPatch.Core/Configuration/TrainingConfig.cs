@@ -220,6 +220,7 @@ public sealed record TrainingConfig
         Require(ClipNorm >= 0 && double.IsFinite(ClipNorm), $"clipNorm {ClipNorm} must be at least 0 (0 = no clipping)");
         Require(EmaDecay is >= 0 and < 1, $"emaDecay {EmaDecay} must be at least 0 and less than 1 (0 = no average)");
         Require(MicroBatch >= 0, $"microBatch {MicroBatch} must be at least 0 (0 = the whole batch)");
+        Require(MicroBatchBySide?.Values.All(images => images >= 1) != false, "microBatchBySide must be at least 1 for every patch side");
         Require(double.IsFinite(TargetPower), $"targetPower {TargetPower} must be a finite number (0 = all codes of a patch count the same)");
         Require(CoarseShare is >= 0 and < 1, $"coarseShare {CoarseShare} must be at least 0 and less than 1 (0 = no coarse patches after their "
             + $"stage)");
@@ -258,6 +259,10 @@ public sealed record TrainingConfig
             var hasRate = Stages is null && Sides.Count > 1;
             Require(!hasRate || StageRate is > 0 and < 1, $"stageRate {StageRate} must be greater than 0 and less than 1");
         }
+
+        Require(problems.Count > 0 || Sides.Skip(1).All(side => CoarseImages(side) < ImagesPerStep(side)),
+            $"coarseShare {CoarseShare} of batchSize {BatchSize} rounds to the whole batch, so no single codes would be trained; take a smaller share "
+            + "or a larger batch");
 
         return problems.Count == 0 ? this : throw new ConfigException(problems);
     }

@@ -22,6 +22,7 @@ internal sealed class GptEvaluation(GptModel model, GptStep step, BatchSource ba
     /// <returns>Null without held-out images, or when cancelled on the way.</returns>
     public double? Loss(int images = 0, int patchSide = 1, CancellationToken cancellation = default)
     {
+        ArgumentOutOfRangeException.ThrowIfNegative(images);
         var judged = images == 0 ? batches.HeldOutCount : Math.Min(images, batches.HeldOutCount);
         var total = 0.0;
         for (var first = ranks.Rank * batchSize; first < judged && !cancellation.IsCancellationRequested; first += ranks.Size * batchSize)

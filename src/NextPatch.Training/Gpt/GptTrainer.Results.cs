@@ -17,7 +17,9 @@ internal sealed partial class GptTrainer
             return;
         }
 
-        _losses = (_evaluation.Loss(cancellation: cancellation), _evaluation.AverageLoss(images: 0, cancellation));
+        _losses = (
+            Finite(_evaluation.Loss(cancellation: cancellation), "weights"),
+            Finite(_evaluation.AverageLoss(images: 0, cancellation), "average of the weights"));
         if (_figures?.Step != Step && !cancellation.IsCancellationRequested)
         {
             Measure(log, cancellation);
@@ -44,6 +46,19 @@ internal sealed partial class GptTrainer
         {
             _options.OnNote?.Invoke($"The result could not be written into the last checkpoint: {e.Message}");
         }
+    }
+
+    /// <summary>JSON has no word for a loss that is not finite; the run is done all the same, and says so.</summary>
+    private double? Finite(double? loss, string of)
+    {
+        if (loss is null || double.IsFinite(loss.Value))
+        {
+            return loss;
+        }
+
+        _options.OnNote?.Invoke(
+            $"The held-out loss of the {of} is {loss}, so the run gave no model to use: lower the learning rate ({_training.LearningRate}).");
+        return null;
     }
 
     private void Measure(MetricsLog log, CancellationToken cancellation)

@@ -43,14 +43,25 @@ internal sealed class PlateauSwitch(double share, PlateauState? state)
     /// <returns>Whether the stage ends here.</returns>
     public bool EndsStage(PatchSchedule schedule, long step, double flops, double loss)
     {
+        var index = schedule.At(step).Index;
+        if (!double.IsFinite(loss))
+        {
+            return false;
+        }
+
+        if (State.Stage != index)
+        {
+            State = new PlateauState { Ends = State.Ends, Stage = index }; // losses of patches of another size do not compare
+        }
+
         var slope = State.Loss is { } before ? (before - loss) / (flops - State.Flops) : double.PositiveInfinity;
         var isPlateau = State.Loss is not null && State.BestSlope > 0 && slope < share * State.BestSlope;
         if (isPlateau)
         {
             // Stages before this one that ran to their end keep it, so that places in the list are indices of stages.
-            var index = schedule.At(step).Index;
             State = new PlateauState
             {
+                Stage = index,
                 Ends = [.. State.Ends, .. schedule.Stages.Skip(State.Ends.Count).Take(index - State.Ends.Count).Select(s => s.End), step],
             };
             return true;

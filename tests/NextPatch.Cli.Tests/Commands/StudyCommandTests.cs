@@ -76,6 +76,21 @@ public sealed class StudyCommandTests : IDisposable
         Assert.True(File.Exists(_folder["study/runs/sum-5/points.json"]));
     }
 
+    /// <summary>A study that was killed between the last measurement and the last checkpoint.</summary>
+    [Fact]
+    public async Task A_run_without_its_last_checkpoint_is_not_done()
+    {
+        var study = Study();
+        study["schedules"] = new JsonArray(study["schedules"]![0]!.DeepClone());
+        study["seeds"] = new JsonArray(1);
+        Assert.Equal(ExitCode.Success, (await Run(study)).ExitCode);
+        var weights = File.ReadAllBytes(_folder["study/runs/plain-1/step-00000010/model.safetensors"]);
+        Directory.Delete(_folder["study/runs/plain-1/step-00000010"], recursive: true);
+        File.Delete(_folder["study/runs/plain-1/latest"]);
+        Assert.Equal(ExitCode.Success, (await Run(study)).ExitCode);
+        Assert.Equal(weights, File.ReadAllBytes(_folder["study/runs/plain-1/step-00000010/model.safetensors"]));
+    }
+
     [Fact]
     public async Task A_run_of_another_definition_is_refused_and_told_apart()
     {
@@ -130,6 +145,12 @@ public sealed class StudyCommandTests : IDisposable
     [InlineData("""{ "images": 8, "seeds": [1], "tuning": { "seed": 1 }, "schedules": [{ "name": "a" }] }""", "is one of the reported ones")]
     [InlineData("""{ "images": 8, "seeds": [1], "points": [0.5], "schedules": [{ "name": "a" }] }""", "end with 1")]
     [InlineData("""{ "images": 8, "seeds": [1], "schedule": [] }""", "schedule")]
+    [InlineData("""{ "images": 8, "seeds": [1], "held-out": -1, "schedules": [{ "name": "a" }] }""", "'held-out' -1 must be at least 0")]
+    [InlineData("""{ "epochs": 1e300, "seeds": [1], "schedules": [{ "name": "a" }] }""", "at most a million millions")]
+    [InlineData("""{ "images": 8, "seeds": [1], "train": null, "schedules": [{ "name": "a" }] }""", "'train'")]
+    [InlineData("""{ "images": 8, "seeds": [1], "schedules": [{ "name": "a", "train": null }] }""", "'train'")]
+    [InlineData("""{ "images": 8, "seeds": [1], "tuning": { "seed": 2, "lr": null }, "schedules": [{ "name": "a" }] }""", "'lr'")]
+    [InlineData("""{ "images": 8, "seeds": [1], "schedules": [{ "name": "a", "train": { "stages": "2:10,1:10" } }] }""", "write shares")]
     public async Task What_cannot_work_is_refused_before_anything_is_trained(string study, string message)
     {
         File.WriteAllText(_folder["study.json"], study);

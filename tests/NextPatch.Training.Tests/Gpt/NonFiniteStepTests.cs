@@ -119,6 +119,20 @@ public sealed class NonFiniteStepTests
     }
 
     [Fact]
+    public void A_run_whose_last_steps_break_ends_with_a_note_in_place_of_losses()
+    {
+        using var folder = new TemporaryFolder();
+        using var poison = new Poison(from: 10, to: 100);
+        var notes = new List<string>();
+        var result = TinyRun.Train(TinyRun.WriteCodes(folder["codes"]), Options(folder["run"], poison) with { OnNote = notes.Add });
+        Assert.Equal((true, 2), (result.IsComplete, result.SkippedSteps));
+        Assert.Null(result.Outcome!.HeldOutLoss);
+        Assert.True(result.Outcome.EmaHeldOutLoss > 0); // the average is of the steps before
+        Assert.Single(notes, n => n.StartsWith("The held-out loss of the weights is NaN", StringComparison.Ordinal));
+        Assert.Contains("\"result\"", File.ReadAllLines(folder["run/metrics.jsonl"])[^1], StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_finite_step_ends_the_row()
     {
         using var folder = new TemporaryFolder();

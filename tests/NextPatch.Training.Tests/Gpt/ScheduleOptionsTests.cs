@@ -176,6 +176,44 @@ public sealed class ScheduleOptionsTests
     }
 
     [Fact]
+    public void Losses_of_another_stage_and_those_that_are_no_number_say_nothing_of_a_plateau()
+    {
+        var plateau = new PlateauSwitch(0.5, null);
+        var schedule = PatchSchedule.Create(30, StageLength.ParseList("4:10,2:10,1:10"));
+        (long Step, double Loss)[] looks =
+        [
+            (2, 5), (4, 3), (6, 2), // slopes 1 and 0.5
+            (11, 4), // single codes are harder than patches: not a loss that rises
+            (13, double.NaN), (15, 3), (17, 2.1), // slopes 0.25 and 0.45
+        ];
+        Assert.All(looks, look => Assert.False(plateau.EndsStage(schedule, look.Step, look.Step, look.Loss)));
+        Assert.Equal((1, 2.1), (plateau.State.Stage, plateau.State.Loss));
+        Assert.True(plateau.EndsStage(schedule, 19, 19, 2));
+        Assert.Equal([10L, 19], plateau.State.Ends);
+    }
+
+    [Theory]
+    [InlineData(4, 0.9)]
+    [InlineData(1, 0.6)]
+    [InlineData(32, 0.99)]
+    public void A_share_of_coarse_patches_that_leaves_no_image_for_single_codes_is_refused(int batch, double share)
+    {
+        var training = TinyRun.Training with { BatchSize = batch, CoarseShare = share };
+        var error = Assert.Throws<ConfigException>(() => training.Validated(TinyRun.Model));
+        Assert.Contains("rounds to the whole batch", error.Message, StringComparison.Ordinal);
+        Assert.Same(training = training with { PatchLevel = 1 }, training.Validated(TinyRun.Model)); // there is no stage before
+    }
+
+    [Fact]
+    public void A_micro_batch_of_no_image_is_refused()
+    {
+        var training = TinyRun.Training with { MicroBatchBySide = new Dictionary<int, int> { [1] = 0 } };
+        Assert.Contains(
+            "microBatchBySide must be at least 1", Assert.Throws<ConfigException>(() => training.Validated(TinyRun.Model)).Message,
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_plateau_without_one_rate_over_the_run_is_refused()
     {
         var error = Assert.Throws<ConfigException>(() => (TinyRun.Training with { PlateauShare = 0.1 }).Validated(TinyRun.Model));
