@@ -212,8 +212,11 @@ internal sealed record StudyTuning
     /// <summary>Length of a trial, of the schedule's own.</summary>
     public double Share { get; init; } = 1;
 
-    /// <summary>Guidance scales that the best trial draws with; the lowest distance wins. Empty: the metric's.</summary>
+    /// <summary>Guidance scales that are tried; the lowest distance wins. Empty: the metric's.</summary>
     public IReadOnlyList<double> CfgScale { get; init; } = [];
+
+    /// <summary>Length of the run of the taken rate that they are tried with, of the schedule's own; null: its trial.</summary>
+    public double? CfgShare { get; init; }
 
     /// <summary>Images that are drawn for each of them.</summary>
     public int Count { get; init; } = 1000;
@@ -233,6 +236,11 @@ internal sealed record StudyTuning
         if (CfgScale is not [] && study.Metric is null)
         {
             yield return "'cfg-scale' of 'tuning' needs a 'metric'";
+        }
+
+        if (CfgShare is not (null or (> 0 and <= 1)) || (CfgShare is not null && CfgScale.Count < 2))
+        {
+            yield return "'cfg-share' of 'tuning' must be above 0 and at most 1, and needs two scales of 'cfg-scale' or more";
         }
 
         if (Share is not (> 0 and <= 1) || Count < 2 || Lr.Any(r => !(r > 0)) || CfgScale.Any(s => !(s >= 0)))

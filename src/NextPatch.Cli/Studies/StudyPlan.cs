@@ -61,12 +61,12 @@ internal sealed class StudyPlan
 
     /// <summary>The run that tries a learning rate; its seed is no reported one.</summary>
     public StudyRun Trial(StudySchedule schedule, double rate)
-    {
-        var (tuning, config) = (File.Tuning!, ConfigOf(schedule));
-        var name = string.Create(CultureInfo.InvariantCulture, $"{schedule.Name}-lr{rate:R}");
-        return Run(schedule, Path.Combine(_output, "tuning", name), (long)Math.Max(1, PlannedSteps(schedule) * tuning.Share), rate, tuning.Seed, [1],
-            null);
-    }
+        => TuningRun(schedule, string.Create(CultureInfo.InvariantCulture, $"{schedule.Name}-lr{rate:R}"), rate, File.Tuning!.Share);
+
+    /// <summary>The run that tries guidance: the trial of the taken rate, or a longer one; null while the rate is not known.</summary>
+    public StudyRun? GuidanceRun(StudySchedule schedule) => Rate(schedule) is not { } rate ? null
+        : File.Tuning!.CfgShare is not { } share ? Trial(schedule, rate.Rate)
+        : TuningRun(schedule, string.Create(CultureInfo.InvariantCulture, $"{schedule.Name}-share{share:R}"), rate.Rate, share);
 
     /// <summary>The learning rate of a schedule, and what trials gave; null while a trial is not done.</summary>
     public (double Rate, IReadOnlyList<(double Rate, double Loss)> Tried)? Rate(StudySchedule schedule)
@@ -89,7 +89,7 @@ internal sealed class StudyPlan
         return (tried.MinBy(t => t.Loss).Rate, tried);
     }
 
-    /// <summary>The file that says which guidance a schedule's trial drew best with.</summary>
+    /// <summary>The file that says which guidance a schedule drew best with.</summary>
     public string GuidanceFile(StudySchedule schedule) => Path.Combine(_output, "tuning", schedule.Name + "-guidance.json");
 
     /// <summary>The guidance of a schedule, null = as <c>sample</c>, and what scales gave; null while it is not chosen.</summary>
@@ -109,7 +109,13 @@ internal sealed class StudyPlan
 
         try
         {
-            var stored = JsonNode.Parse(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson))!["tried"]!.AsArray()
+            var node = JsonNode.Parse(TextFile.ReadUtf8(path, TextFile.MostBytesOfJson))!;
+            if (node["share"]?.GetValue<double>() != File.Tuning!.CfgShare)
+            {
+                return null;
+            }
+
+            var stored = node["tried"]!.AsArray()
                 .Select(t => (Scale: t!["cfgScale"]!.GetValue<double>(), Distance: t["distance"]!.GetValue<double>())).ToList();
             return stored.Select(t => t.Scale).SequenceEqual(scales) ? (stored.MinBy(t => t.Distance).Scale, stored) : null;
         }
@@ -186,6 +192,9 @@ internal sealed class StudyPlan
                 + "its run says how long a step takes.");
 
     private static JsonNode? ToNode(CheckpointConfig config) => JsonSerializer.SerializeToNode(config, ConfigJson.Default.CheckpointConfig);
+
+    private StudyRun TuningRun(StudySchedule schedule, string name, double rate, double share)
+        => Run(schedule, Path.Combine(_output, "tuning", name), (long)Math.Max(1, PlannedSteps(schedule) * share), rate, File.Tuning!.Seed, [1], null);
 
     private StudyRun Run(
         StudySchedule schedule, string folder, long steps, double rate, ulong seed, IReadOnlyList<double> points, double? guidance)

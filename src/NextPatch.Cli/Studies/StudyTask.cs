@@ -65,6 +65,15 @@ internal sealed record StudyTask(string Name, IReadOnlyList<string> Needs, doubl
             .Select(run => new StudyTask("tuning/" + run.Name, [], run.Cost.TotalFlops) { Run = () => run, IsDone = () => run.IsDone }).ToList();
         if (plan.File.Tuning!.CfgScale.Count > 1)
         {
+            if (plan.File.Tuning.CfgShare is { } share)
+            {
+                trials.Add(new StudyTask(
+                    $"tuning/{schedule.Name}-share", [.. trials.Select(t => t.Name)], trials[0].Flops / plan.File.Tuning.Share * share)
+                {
+                    Run = () => plan.GuidanceRun(schedule), IsDone = () => plan.GuidanceRun(schedule)?.IsDone == true,
+                });
+            }
+
             trials.Add(new StudyTask($"tuning/{schedule.Name}-guidance", [.. trials.Select(t => t.Name)], 0)
             {
                 Guidance = schedule, IsDone = () => plan.Guidance(schedule) is not null,

@@ -85,18 +85,18 @@ internal sealed class StudyWorker : IDisposable
         double FlopsOf(TrainingProgress p) => cost.TotalFlops * p.Step / p.TotalSteps;
     }
 
-    /// <summary>Chooses the guidance of a schedule with the weights of its best trial.</summary>
+    /// <summary>Chooses the guidance of a schedule with the weights of a run that is not reported.</summary>
     public void ChooseGuidance(StudySchedule schedule, CancellationToken cancellation)
     {
         var (tuning, tried) = (_plan.File.Tuning!, new JsonArray());
-        using var model = SampleModel.Load(_plan.Trial(schedule, _plan.Rate(schedule)!.Value.Rate).Folder, _tokenizer);
+        using var model = SampleModel.Load(_plan.GuidanceRun(schedule)!.Folder, _tokenizer);
         foreach (var scale in tuning.CfgScale)
         {
             var distance = Metric(cancellation).Distance(model.Engine, scale, tuning, cancellation);
             tried.Add(new JsonObject { ["cfgScale"] = scale, ["distance"] = distance });
         }
 
-        AtomicFile.WriteText(_plan.GuidanceFile(schedule), new JsonObject { ["tried"] = tried }.ToJsonString());
+        AtomicFile.WriteText(_plan.GuidanceFile(schedule), new JsonObject { ["share"] = tuning.CfgShare, ["tried"] = tried }.ToJsonString());
     }
 
     public void Dispose() => _metric?.Dispose();

@@ -76,6 +76,36 @@ public sealed class StudyCommandTests : IDisposable
         Assert.True(File.Exists(_folder["study/runs/sum-5/points.json"]));
     }
 
+    /// <summary>Guidance of short trials is another than that of whole runs.</summary>
+    [Theory]
+    [InlineData("1")]
+    [InlineData("2")]
+    public async Task Guidance_is_chosen_with_a_longer_run_of_the_tuning_seed_where_that_is_asked_for(string jobs)
+    {
+        var study = Study();
+        study["schedules"] = new JsonArray(study["schedules"]![0]!.DeepClone());
+        study["seeds"] = new JsonArray(1);
+        study["metric"] = new JsonObject { ["count"] = 8, ["seed"] = 11 };
+        study["tuning"] = new JsonObject
+        {
+            ["seed"] = 9, ["lr"] = new JsonArray(1e-3, 1e-2), ["share"] = 0.5, ["cfg-scale"] = new JsonArray(1, 2), ["cfg-share"] = 1, ["count"] = 6,
+        };
+        var run = await Run(study, "study", default, "--jobs", jobs);
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+
+        Assert.True(Directory.Exists(_folder["study/tuning/plain-share1/step-00000010"])); // the trials have five steps
+        Assert.True(Directory.Exists(_folder["study/tuning/plain-lr0.01/step-00000005"]));
+        var guidance = JsonNode.Parse(File.ReadAllText(_folder["study/tuning/plain-guidance.json"]))!;
+        Assert.Equal(1, guidance["share"]!.GetValue<double>());
+        var best = guidance["tried"]!.AsArray().MinBy(t => t!["distance"]!.GetValue<double>())!["cfgScale"]!.GetValue<double>();
+        using var json = JsonDocument.Parse(File.ReadAllText(_folder["study/study.json"]));
+        Assert.Equal(best, json.RootElement.GetProperty("runs")[0].GetProperty("cfgScale").GetDouble());
+
+        study["tuning"]!["cfg-share"] = null; // chosen anew, with the trial
+        Assert.Contains((await Run(study)).ExitCode, (int[])[ExitCode.Success, ExitCode.Usage]); // refused where that gives another guidance
+        Assert.Null(JsonNode.Parse(File.ReadAllText(_folder["study/tuning/plain-guidance.json"]))!["share"]);
+    }
+
     /// <summary>A study that was killed between the last measurement and the last checkpoint.</summary>
     [Fact]
     public async Task A_run_without_its_last_checkpoint_is_not_done()
@@ -150,6 +180,7 @@ public sealed class StudyCommandTests : IDisposable
     [InlineData("""{ "images": 8, "seeds": [1], "train": null, "schedules": [{ "name": "a" }] }""", "'train'")]
     [InlineData("""{ "images": 8, "seeds": [1], "schedules": [{ "name": "a", "train": null }] }""", "'train'")]
     [InlineData("""{ "images": 8, "seeds": [1], "tuning": { "seed": 2, "lr": null }, "schedules": [{ "name": "a" }] }""", "'lr'")]
+    [InlineData("""{ "images": 8, "seeds": [1], "tuning": { "seed": 2, "cfg-share": 1 }, "schedules": [{ "name": "a" }] }""", "'cfg-share'")]
     [InlineData("""{ "images": 8, "seeds": [1], "schedules": [{ "name": "a", "train": { "stages": "2:10,1:10" } }] }""", "write shares")]
     public async Task What_cannot_work_is_refused_before_anything_is_trained(string study, string message)
     {
