@@ -194,7 +194,10 @@ internal sealed class StudyPlan
     private static JsonNode? ToNode(CheckpointConfig config) => JsonSerializer.SerializeToNode(config, ConfigJson.Default.CheckpointConfig);
 
     private StudyRun TuningRun(StudySchedule schedule, string name, double rate, double share)
-        => Run(schedule, Path.Combine(_output, "tuning", name), (long)Math.Max(1, PlannedSteps(schedule) * share), rate, File.Tuning!.Seed, [1], null);
+    {
+        var steps = (long)Math.Max(1, PlannedSteps(schedule) * share);
+        return Run(schedule, Path.Combine(_output, "tuning", name), steps, rate, File.Tuning!.Seed, [1], null);
+    }
 
     private StudyRun Run(
         StudySchedule schedule, string folder, long steps, double rate, ulong seed, IReadOnlyList<double> points, double? guidance)
