@@ -60,7 +60,7 @@ public static class WeightsConverter
             case OutputFormat.Npz: NpzFile.Write(output, watched); break;
             default:
                 new ModelFolder(output, options.Tokenizer, options.License, options.MaxShardBytes)
-                .Write(source, watched, MetadataOf(source), cancellation); break;
+                .Write(source, source.ResolveConfig(options.ImageSize), watched, MetadataOf(source), cancellation); break;
         }
 
         if (format is OutputFormat.PyTorch or OutputFormat.Npz)
@@ -169,6 +169,7 @@ public static class WeightsConverter
     private static Dictionary<string, string> MetadataOf(ModelSource source)
     {
         var metadata = new Dictionary<string, string>(source.Weights.Metadata) { ["format"] = "pt", ["weights"] = source.KindName };
+        metadata.Remove(Int8Panels.MetadataKey); // tensors are written as they are read
         if (source.Step is { } step)
         {
             metadata["step"] = $"{step}";
@@ -192,6 +193,9 @@ public sealed record WeightsConversionOptions
 
     /// <summary>Folders only: the tokenizer to put beside the model; null = the input's, where it has one.</summary>
     public string? Tokenizer { get; init; }
+
+    /// <summary>Folders only: side of the images in pixels, for files that do not say it; null = 256.</summary>
+    public int? ImageSize { get; init; }
 
     /// <summary>Folders only: the licence that the model card names.</summary>
     public string? License { get; init; }

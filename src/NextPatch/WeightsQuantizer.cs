@@ -41,14 +41,14 @@ public static class WeightsQuantizer
         var config = source.ResolveConfig(options.ImageSize);
         GptState.Check(config.Model, source.Weights.Tensors, source.Weights.Path);
         var (tensors, metadata) = Store(source.Weights.Tensors, options.To);
-        foreach (var (key, value) in source.Weights.Metadata)
+        foreach (var (key, value) in source.Weights.Metadata.Where(m => m.Key != Int8Panels.MetadataKey))
         {
             metadata.TryAdd(key, value);
         }
 
         (metadata["format"], metadata["weights"]) = ("pt", source.KindName);
         new ModelFolder(output, options.Tokenizer, license: null, long.MaxValue, options.To == ComputePrecision.Int8)
-            .Write(source, tensors, metadata, cancellation);
+            .Write(source, config, tensors, metadata, cancellation);
 
         using var written = WeightsFile.Open(output);
         using var first = Decoder(config.Model, source.Weights, WeightStorage.Float32);
@@ -106,6 +106,13 @@ public static class WeightsQuantizer
         {
             var place = (int)((long)i * store.Count / count);
             labels[i] = store.Label(place);
+            if (config.Text is null && labels[i] >= config.ClassCount)
+            {
+                throw new ConfigException(
+                    $"The codes in '{folder}' have the label {labels[i]}, but the model has {config.ClassCount} classes; name codes of its own.")
+                { Settings = ["Codes"] };
+            }
+
             store.ReadCodes(place, 0, codes.AsSpan(i * store.CodesPerImage, store.CodesPerImage));
         }
 

@@ -28,14 +28,14 @@ internal static class SmallCodes
         }, [.. Enumerable.Range(0, count * gridSide * gridSide).Select(i => i * 7 % Vocabulary)], [.. Enumerable.Range(0, count).Select(i => i % 2)]);
     }
 
-    public static void WriteTokenizer(string path, int gridSide)
+    public static void WriteTokenizer(string path, int gridSide, ulong seed = 3)
     {
         using var tokenizer = new VqTokenizer(
             new TokenizerConfig
             {
                 ImageSide = gridSide * DownsamplingFactor, DownsamplingFactor = DownsamplingFactor, CodebookSize = Vocabulary, Channels = [16, 16],
                 BlockCounts = [1, 1],
-            }, seed: 3);
+            }, seed);
         tokenizer.SaveTo(path);
     }
 }

@@ -50,6 +50,10 @@ internal static class ConvertCommand
         {
             Description = "Folders: the tokenizer to put beside the model. [default: the input's]", HelpName = "dir",
         };
+        var imageSize = new Option<int?>("--image-size")
+        {
+            Description = "Folders: side of the images in pixels, where the file does not say it. [default: 256]", HelpName = "px",
+        };
         var license = new Option<string?>("--license")
         {
             Description = "Folders: the licence that the model card names, as Hugging Face writes it: mit, apache-2.0. [default: unknown]",
@@ -64,10 +68,11 @@ internal static class ConvertCommand
 
             Examples:
               nextpatch convert c2i_L_384.pt c2i_L_384.safetensors
+              nextpatch convert c2i_L_384.pt llamagen-l --image-size 384
               nextpatch convert run npp-b --dtype bf16 --license mit
               nextpatch convert run/step-00020000 weights.pt --weights model
               nextpatch convert weights.safetensors weights.npz --dtype f32
-            """) { input, output, weights, type, shard, tokenizer, license };
+            """) { input, output, weights, type, shard, tokenizer, imageSize, license };
         command.SetAction((parsed, cancellation) =>
         {
             var terminal = Terminal.From(parsed);
@@ -79,6 +84,7 @@ internal static class ConvertCommand
                 { "f32" => ElementType.Float32, "bf16" => ElementType.BFloat16, "f16" => ElementType.Float16, _ => null },
                 MaxShardBytes = ParseSize(parsed.GetRequiredValue(shard)),
                 Tokenizer = parsed.GetValue(tokenizer),
+                ImageSize = parsed.GetValue(imageSize),
                 License = parsed.GetValue(license),
             };
             var started = Stopwatch.GetTimestamp();

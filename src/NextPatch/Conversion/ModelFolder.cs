@@ -23,17 +23,17 @@ namespace NextPatch.Conversion;
 internal sealed class ModelFolder(string output, string? tokenizer, string? license, long maxShardBytes, bool isQuantized = false)
 {
     /// <param name="source">The model.</param>
+    /// <param name="config">Its configuration, as <see cref="ModelSource.ResolveConfig"/> finds it.</param>
     /// <param name="tensors">Its weights as they are to be written.</param>
     /// <param name="metadata">Free text of the safetensors files.</param>
     /// <param name="cancellation">Ends it without a trace.</param>
     /// <exception cref="NextPatchException">Not a model that can be configured, or the folder holds other weights already.</exception>
     public void Write(
-        ModelSource source, IReadOnlyList<KeyValuePair<string, StoredTensor>> tensors, IReadOnlyDictionary<string, string> metadata,
-        CancellationToken cancellation)
+        ModelSource source, CheckpointConfig config, IReadOnlyList<KeyValuePair<string, StoredTensor>> tensors,
+        IReadOnlyDictionary<string, string> metadata, CancellationToken cancellation)
     {
         var folder = Path.TrimEndingDirectorySeparator(output);
         RequireFree(folder);
-        var config = source.ResolveConfig();
         config = config.ClassNames.Count > 0 ? config : config with { ClassNames = ImageNetClasses.For(config.Model.ClassCount) };
         var tokenizerFolder = TokenizerOf(source, config);
 

@@ -8,6 +8,9 @@ namespace NextPatch.Sampling;
 /// <summary>What a PNG file remembers of how it was drawn.</summary>
 internal static class SampleText
 {
+    /// <summary>Images that were drawn before it was remembered are without.</summary>
+    public const string TokenizerHash = "tokenizerHash";
+
     public static string Version => typeof(NextPatchException).Assembly.GetName().Version!.ToString(3);
 
     /// <param name="model">Drew it.</param>
@@ -36,6 +39,11 @@ internal static class SampleText
         text["settings"] = Rules(request.Sampling) + Size(size);
         text["weights"] = model.KindName;
         text["modelHash"] = model.Hash;
+        if (model.TokenizerHash is { } tokenizer)
+        {
+            text[TokenizerHash] = tokenizer;
+        }
+
         return text;
     }
 

@@ -195,7 +195,7 @@ internal sealed class SampleWriter
             using (var file = File.OpenRead(path))
             {
                 var found = PngText.Read(file);
-                if (text.Any(pair => found.GetValueOrDefault(pair.Key) != pair.Value))
+                if (text.Any(pair => found.TryGetValue(pair.Key, out var value) ? value != pair.Value : pair.Key != SampleText.TokenizerHash))
                 {
                     return null;
                 }

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.Json;
 using NextPatch.Cli.CommandLine;
 using NextPatch.Core.Checkpoints.Numpy;
@@ -76,6 +77,20 @@ public sealed partial class EvaluateCommandTests : IDisposable
         Assert.All([direct, stored], run => Assert.Equal(3, run.Json.GetProperty("protocol").GetProperty("seeds").GetProperty("samples").GetInt32()));
         Assert.All([direct, stored], run => Assert.Equal(
             "truncate(127.5 x + 128)", run.Json.GetProperty("protocol").GetProperty("rounding").GetString()));
+    }
+
+    [Fact]
+    public async Task Balanced_samples_are_called_so_where_classes_have_no_names()
+    {
+        var model = SmallModel.Write(_folder);
+        var config = Path.Combine(model, "step-00000005/config.json");
+        var nameless = JsonNode.Parse(await File.ReadAllTextAsync(config))!.AsObject();
+        nameless.Remove("classNames");
+        await File.WriteAllTextAsync(config, nameless.ToJsonString());
+        var sample = await CommandLine.RunAsync("sample", "--model", model, "--count", "66", "--balanced", "--output", _folder["out"]);
+        Assert.True(sample.ExitCode == ExitCode.Success, sample.Error);
+        var stored = await Evaluate("--samples", _folder["out"], "--json");
+        Assert.Equal("balanced", stored.Json.GetProperty("protocol").GetProperty("labels").GetString());
     }
 
     [Fact]

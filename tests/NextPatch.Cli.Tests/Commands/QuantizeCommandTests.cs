@@ -1,5 +1,6 @@
 using System.Text.Json;
 using NextPatch.Cli.CommandLine;
+using NextPatch.Data.Codes;
 
 namespace NextPatch.Cli.Tests.Commands;
 
@@ -89,6 +90,40 @@ public sealed class QuantizeCommandTests
         Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync("info", folder["small"])).ExitCode);
         var converted = await CommandLine.RunAsync("convert", folder["small"], folder["back.safetensors"]);
         Assert.True(converted.ExitCode == ExitCode.Success, converted.Error); // any reader sees matrices in float
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync("quantize", folder["small"], folder["half"], "--to", "bf16", "--count", "1")).ExitCode);
+        foreach (var floats in new[] { "back.safetensors", "half" })
+        {
+            var read = await CommandLine.RunAsync("info", folder[floats]);
+            Assert.True(read.ExitCode == ExitCode.Success, read.Error);
+        }
+    }
+
+    [Theory]
+    [InlineData("convert")]
+    [InlineData("quantize")]
+    public async Task A_folder_of_weights_that_say_nothing_has_the_size_that_was_given(string command)
+    {
+        using var folder = new TemporaryFolder();
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync("convert", SmallModel.Write(folder), folder["w.pt"])).ExitCode);
+        File.Delete(folder["w.pt.json"]);
+        var run = await CommandLine.RunAsync(command, folder["w.pt"], folder["out"], "--image-size", "32");
+        Assert.True(run.ExitCode == ExitCode.Success, run.Error);
+        using var config = JsonDocument.Parse(await File.ReadAllTextAsync(folder["out/config.json"]));
+        Assert.Equal(2, config.RootElement.GetProperty("model").GetProperty("gridSide").GetInt32());
+        Assert.Equal(32, config.RootElement.GetProperty("imageSide").GetInt32());
+    }
+
+    [Fact]
+    public async Task Codes_of_classes_that_the_model_has_not_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        CodeStore.Write(folder["codes"], new CodeManifest
+        {
+            Name = "x", GridSide = 2, VocabularySize = SmallCodes.Vocabulary, ClassNames = ["a", "b", "c", "d"], Count = 2,
+        }, new int[8], [0, 3]);
+        var run = await CommandLine.RunAsync("quantize", SmallModel.Write(folder), folder["small"], "--codes", folder["codes"]);
+        Assert.Equal(ExitCode.Usage, run.ExitCode);
+        Assert.Contains("have the label 3, but the model has 3 classes", run.Error, StringComparison.Ordinal);
     }
 
     [Fact]

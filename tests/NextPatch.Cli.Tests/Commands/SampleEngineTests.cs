@@ -69,6 +69,21 @@ public sealed class SampleEngineTests
         Assert.Equal(ExitCode.Usage, (await CommandLine.RunAsync([.. draw, folder["part"], "--resume", "--format", "webp"])).ExitCode);
     }
 
+    /// <summary>Weights that do not remember their tokenizer: what another one decoded is drawn again.</summary>
+    [Fact]
+    public async Task A_resume_keeps_no_images_of_another_tokenizer()
+    {
+        using var folder = new TemporaryFolder();
+        string[] draw = ["sample", "--model", SmallModel.Write(folder), "--count", "2", "--output", folder["out"], "--tokenizer"];
+        SmallCodes.WriteTokenizer(folder["other"], gridSide: 2, seed: 4);
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["tokenizer"]])).ExitCode);
+        var before = await File.ReadAllBytesAsync(folder["out/samples.npz"]);
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["other"], "--resume"])).ExitCode);
+        Assert.NotEqual(before, await File.ReadAllBytesAsync(folder["out/samples.npz"]));
+        Assert.Equal(ExitCode.Success, (await CommandLine.RunAsync([.. draw, folder["tokenizer"], "--resume"])).ExitCode);
+        Assert.Equal(before, await File.ReadAllBytesAsync(folder["out/samples.npz"]));
+    }
+
     /// <summary>Parts of 64 images go to shards in turn: the second of three has images 64 to 127, the third the last two.</summary>
     [Fact]
     public async Task Shards_draw_what_one_process_draws()
