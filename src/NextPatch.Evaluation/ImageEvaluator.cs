@@ -170,7 +170,7 @@ public static class ImageEvaluator
         var (file, count) = StoredFeatures.Write(
             folder, sets, network, shard,
             EvaluationProgress.Begin(progress, $"Features {shard}, {network.Name}", sets.Sum(s => s.Count) / shard.Count),
-            cancellation);
+            cancellation: cancellation);
         options.OnNote?.Invoke($"Features of {count} images: {file}");
     }
 

@@ -6,6 +6,8 @@ namespace NextPatch.Data.Containers;
 /// <summary>Names of files in archives, made safe, and the folders that they imply.</summary>
 internal sealed class ArchivePaths
 {
+    private const int MaxName = 4096;
+
     private readonly string _archive;
     private readonly List<string> _files = [];
     private readonly List<string> _passedOver = [];
@@ -72,6 +74,13 @@ internal sealed class ArchivePaths
 
     private string[] Parts(string name)
     {
+        if (name.Length > MaxName || name.AsSpan().CountAny('/', '\\') > FolderFiles.MaxDepth)
+        {
+            throw new DataFormatException(
+                $"'{_archive}' holds a file that lies more than {FolderFiles.MaxDepth} folders deep, or whose name has more than {MaxName} "
+                + $"characters: {StoredFile.Quote(name)}; it is hostile or damaged.");
+        }
+
         var unified = name.Replace('\\', '/');
         var parts = unified.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(p => p != ".").ToArray();
         return unified.StartsWith('/') || parts.Contains("..") || parts.Any(p => p.Contains(':') || p.Contains('\0'))

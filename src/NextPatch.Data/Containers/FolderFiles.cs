@@ -7,7 +7,8 @@ namespace NextPatch.Data.Containers;
 internal sealed class FolderFiles : IFileSet
 {
     // A link to a folder above itself would never end; two links to one folder in each of many would double at each.
-    private const int MaxDepth = 32;
+    /// <summary>Folders in folders; more are a loop of links, or hostile.</summary>
+    public const int MaxDepth = 32;
     private const int MaxFolders = 250_000;
 
     private readonly string _root;

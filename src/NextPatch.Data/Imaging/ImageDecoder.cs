@@ -18,6 +18,7 @@ public static class ImageDecoder
 {
     // Larger than any photograph, small enough that a hostile header cannot take the machine's memory.
     private const long MaxPixels = 100_000_000;
+    private const int MaxSide = 1 << 20;
 
     /// <summary>Larger files are refused.</summary>
     internal const long MaxFileBytes = 1L << 30;
@@ -154,6 +155,11 @@ public static class ImageDecoder
     private static void CheckSize(int width, int height, long maxPixelsPerByte, int bytes, string name)
     {
         var pixels = (long)width * height;
+        if (Math.Max(width, height) > MaxSide)
+        {
+            throw new DataFormatException($"'{name}' is {width}x{height}; images with a side of more than {MaxSide} pixels are refused.");
+        }
+
         if (pixels > MaxPixels)
         {
             throw new DataFormatException($"'{name}' is {width}x{height}; images of more than {MaxPixels / 1_000_000} million pixels are refused.");

@@ -41,10 +41,14 @@ internal sealed class ArrayImages : ImageSource
         var file = NpzFile.Open(path);
         try
         {
-            var images = file.Tensors.TryGetValue("arr_0", out var first) && IsImages(first) ? first : file.Tensors.Values.SingleOrDefault(IsImages)
-                ?? throw new DataFormatException(
-                    $"'{path}' holds no array of images: expected 'arr_0' or one array uint8 [images, rows, columns, 3], but it has "
-                    + $"{string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}.");
+            var found = file.Tensors.TryGetValue("arr_0", out var first) && IsImages(first) ? [first] : file.Tensors.Values.Where(IsImages).ToList();
+            if (found is not [var images])
+            {
+                throw new DataFormatException(
+                    $"'{path}' holds {(found.Count == 0 ? "no array" : "several arrays")} of images: expected 'arr_0' or one array uint8 [images, "
+                    + $"rows, columns, 3], but it has {string.Join(", ", file.Tensors.Select(t => $"{t.Key} {t.Value}"))}. Save the images of one "
+                    + "part as 'arr_0', their classes as 'labels'.");
+            }
 
             // A deflated array would be inflated again for every image.
             images = images.TryGetSpan(0, 1, out _) ? images : StoredTensor.From(images.Read());

@@ -42,6 +42,11 @@ internal sealed class IdxFiles
                 $"'{images}' has {shape[0]} images but '{labels}' has {labelShape[0]} labels; expected as many, and at least one.");
         }
 
+        if (shape[1] == 0 || shape[2] == 0)
+        {
+            throw new DataFormatException($"'{images}' holds images of {shape[1]} rows and {shape[2]} columns; expected at least one of each.");
+        }
+
         var side = (Math.Max(shape[1], shape[2]) + 15) / 16 * 16;
         return new ImageDataset
         {

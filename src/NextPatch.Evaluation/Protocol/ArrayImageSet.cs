@@ -70,12 +70,12 @@ internal sealed class ArrayImageSet : ImageSet
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
     {
         var (count, height, width) = _shape;
-        var size = height * width * 3;
+        var (size, most) = (height * width * 3, ImagesPerBatch);
         using var reader = new NpzArrayReader(_path, _array);
-        for (var first = 0; first < count; first += BatchSize)
+        for (var first = 0; first < count; first += most)
         {
             cancellation.ThrowIfCancellationRequested();
-            var images = Math.Min(BatchSize, count - first);
+            var images = Math.Min(most, count - first);
             var batch = new ImageBatch(images, height, width, new byte[images * size]);
             reader.Read(batch.Pixels);
             yield return batch;

@@ -71,7 +71,8 @@ internal sealed class DatasetImageSet : ImageSet
     public override IEnumerable<ImageBatch> Read(CancellationToken cancellation = default)
     {
         byte[] pixels = []; // [N, H, W, 3]
-        var images = new ImageStream(_source, lookAhead: 2 * BatchSize);
+        var batch = ImagesPerBatch;
+        var images = new ImageStream(_source, lookAhead: 2 * batch);
         foreach (var image in images.Read((image, _) => _side is { } side ? ImageCrops.Centre(image, side) : image, cancellationToken: cancellation))
         {
             if (image.Value.Width != Size.Width || image.Value.Height != Size.Height)
@@ -82,8 +83,8 @@ internal sealed class DatasetImageSet : ImageSet
                 { Settings = ["ImageSize"] };
             }
 
-            var (place, size) = (image.Index % BatchSize, image.Value.Pixels.Length);
-            pixels = place == 0 ? new byte[Math.Min(BatchSize, Count - image.Index) * size] : pixels;
+            var (place, size) = (image.Index % batch, image.Value.Pixels.Length);
+            pixels = place == 0 ? new byte[Math.Min(batch, Count - image.Index) * size] : pixels;
             image.Value.Pixels.CopyTo(pixels, place * size);
             if ((place + 1) * size == pixels.Length)
             {

@@ -8,6 +8,8 @@ internal abstract class ImageSet : IDisposable
     /// <summary>Largest batch that is given out: some 12 MB of images of 256x256.</summary>
     protected const int BatchSize = 64;
 
+    private const long MostBytes = 256L << 20;
+
     /// <summary>What it is called in results: a file or folder name.</summary>
     public required string Name { get; init; }
 
@@ -19,6 +21,9 @@ internal abstract class ImageSet : IDisposable
 
     /// <summary>Of the images, in pixels; where they differ, of the first.</summary>
     public abstract (int Height, int Width) Size { get; }
+
+    /// <summary>Images of a batch: fewer where they are large photographs.</summary>
+    internal int ImagesPerBatch => (int)Math.Clamp(MostBytes / Math.Max(1, 3L * Size.Height * Size.Width), 1, BatchSize);
 
     /// <summary>Class of each image, [Count]; null where nothing says.</summary>
     public IReadOnlyList<int>? Labels { get; init; }

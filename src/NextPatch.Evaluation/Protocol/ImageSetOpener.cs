@@ -68,7 +68,8 @@ internal static class ImageSetOpener
     {
         var set = ConfigJson.Read(description, SampleSetJson.Default.SampleSet);
         var drawing = new Drawing(set.Seed, set.Sampling, set.ModelHash, set.Weights);
-        return ArrayImageSet.Open(archive, set.Prompts is null ? set.Labels : null, set.ClassNames.Count, drawing, Rounding(set), part);
+        var classes = set.ClassNames.Count > 0 ? set.ClassNames.Count : (int?)null;
+        return ArrayImageSet.Open(archive, set.Prompts is null ? set.Labels : null, classes, drawing, Rounding(set), part);
     }
 
     /// <summary>Images may be brought to another size before they become bytes, or after.</summary>

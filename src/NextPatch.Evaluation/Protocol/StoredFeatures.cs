@@ -72,13 +72,15 @@ internal sealed class StoredFeatures : IFeatureNetwork
     /// <param name="network">Computes.</param>
     /// <param name="shard">Which part.</param>
     /// <param name="progress">Receives the number of images done.</param>
-    /// <param name="cancellation">Checked between batches; then nothing is written.</param>
-    /// <returns>The file, and how many images it holds.</returns>
+    /// <param name="most">Images of a file; a part of more has several. An array of .NET holds 262,143 rows of Inception's.</param>
+    /// <param name="cancellation">Checked between batches; then only files that are whole are there.</param>
+    /// <returns>The last file, and how many images they hold.</returns>
     public static (string File, int Images) Write(
-        string folder, IEnumerable<ImageSet> sets, IFeatureNetwork network, Shard shard, IProgress<int>? progress = null,
+        string folder, IEnumerable<ImageSet> sets, IFeatureNetwork network, Shard shard, IProgress<int>? progress = null, int most = 100_000,
         CancellationToken cancellation = default)
     {
-        var (keys, rows, images, index) = (new List<ulong>(), Kinds.Select(_ => new List<float>()).ToArray(), 0, 0);
+        var (keys, rows) = (new List<ulong>(), Kinds.Select(_ => new List<float>()).ToArray());
+        var (images, index, written, files) = (0, 0, 0, 0);
         foreach (var batch in sets.SelectMany(set => set.Read(cancellation)))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -87,27 +89,42 @@ internal sealed class StoredFeatures : IFeatureNetwork
                 continue;
             }
 
+            if (images - written + batch.Count > most)
+            {
+                Flush();
+            }
+
             var features = network.Extract(batch.Pixels, batch.Height, batch.Width);
             var key = KeyOf(batch.Pixels, batch.Height, batch.Width);
             keys.AddRange([(ulong)key, (ulong)(key >> 64), (ulong)batch.Count]);
             rows[0].AddRange(features.Pooled);
             rows[1].AddRange(features.Spatial);
             rows[2].AddRange(features.Logits);
-            progress?.Report(images += batch.Count);
+            images += batch.Count;
+            progress?.Report(images);
         }
 
-        Directory.CreateDirectory(folder);
-        var file = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"part-{shard.Index + 1:D5}-of-{shard.Count:D5}.safetensors"));
-        int[] widths = [network.FeatureCount, network.SpatialCount, network.ClassCount];
-        SafetensorsFile.Write(
-            file,
-            [
-                new("batches", HostTensor.From<long>(ElementType.Int64, [keys.Count / 3, 3], [.. keys.Select(k => (long)k)])),
-                .. Kinds.Select((kind, i) => KeyValuePair.Create(
-                    kind, HostTensor.FromSingles([images, widths[i]], CollectionsMarshal.AsSpan(rows[i])))),
-            ],
-            new Dictionary<string, string> { ["format"] = Format, ["network"] = Describe(network) });
-        return (file, images);
+        return (Flush(), images);
+
+        string Flush()
+        {
+            Directory.CreateDirectory(folder);
+            var name = string.Create(CultureInfo.InvariantCulture, $"part-{shard.Index + 1:D5}-of-{shard.Count:D5}");
+            var file = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{name}{(files == 0 ? "" : $"-{files + 1}")}.safetensors"));
+            int[] widths = [network.FeatureCount, network.SpatialCount, network.ClassCount];
+            SafetensorsFile.Write(
+                file,
+                [
+                    new("batches", HostTensor.From<long>(ElementType.Int64, [keys.Count / 3, 3], [.. keys.Select(k => (long)k)])),
+                    .. Kinds.Select((kind, i) => KeyValuePair.Create(
+                        kind, HostTensor.FromSingles([images - written, widths[i]], CollectionsMarshal.AsSpan(rows[i])))),
+                ],
+                new Dictionary<string, string> { ["format"] = Format, ["network"] = Describe(network) });
+            (written, files) = (images, files + 1);
+            keys.Clear();
+            Array.ForEach(rows, list => list.Clear());
+            return file;
+        }
     }
 
     public ImageFeatures Extract(ReadOnlySpan<byte> pixels, int height, int width)

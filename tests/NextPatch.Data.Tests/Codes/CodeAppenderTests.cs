@@ -136,7 +136,7 @@ public sealed class CodeAppenderTests
         Assert.Throws<ArgumentException>(() => appender.Append([0, 1, 2, 3, 4, 5, 6], [0], [], one));
         Assert.Throws<ArgumentException>(() => appender.Append(Codes(0, 1), [2], [], one));
         Assert.Throws<ArgumentException>(() => appender.Append(Codes(0, 1), [0], [], one with { Count = 2 }));
-        Assert.Contains("None of the images", Assert.Throws<NextPatchException>(appender.Publish).Message, StringComparison.Ordinal);
+        Assert.Contains("None of the images", Assert.Throws<NextPatchException>(() => appender.Publish()).Message, StringComparison.Ordinal);
     }
 
     [Fact]

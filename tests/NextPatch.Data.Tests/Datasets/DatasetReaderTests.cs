@@ -35,6 +35,16 @@ public sealed class DatasetReaderTests
     }
 
     [Fact]
+    public void Images_without_rows_are_refused()
+    {
+        using var folder = new TemporaryFolder();
+        File.WriteAllBytes(folder["train-images-idx3-ubyte"], [0, 0, 8, 3, 0, 0, 0, 10, 0, 0, 0, 0, 0, 0, 0, 0]);
+        File.WriteAllBytes(folder["train-labels-idx1-ubyte"], [0, 0, 8, 1, 0, 0, 0, 10, .. new byte[10]]);
+        var error = Assert.Throws<DataFormatException>(() => DatasetReader.Open(folder.Path));
+        Assert.Contains("images of 0 rows and 0 columns", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Held_out_share_is_balanced_seeded_and_complete()
     {
         var all = ShapesDataset.Create(1, trainCount: 205, heldOutCount: 0).Train;

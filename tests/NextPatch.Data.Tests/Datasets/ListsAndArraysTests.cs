@@ -33,6 +33,22 @@ public sealed class ListsAndArraysTests
         Assert.Contains($"'{folder["a.png"]}'", Assert.Throws<NextPatchException>(() => parts.Train.Decode(0)).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>As Keras publishes MNIST.</summary>
+    [Fact]
+    public void An_archive_of_several_arrays_of_images_names_them()
+    {
+        using var folder = new TemporaryFolder();
+        using (var npz = new NpzWriter(folder["a.npz"]))
+        {
+            npz.Add("x_train", HostTensor.From<byte>(ElementType.UInt8, [3, 2, 2], new byte[12]));
+            npz.Add("x_test", HostTensor.From<byte>(ElementType.UInt8, [1, 2, 2], new byte[4]));
+        }
+
+        var message = Assert.Throws<DataFormatException>(() => DatasetReader.OpenParts(folder["a.npz"])).Message;
+        Assert.Contains("several arrays of images", message, StringComparison.Ordinal);
+        Assert.Contains("x_train UInt8 [3, 2, 2], x_test", message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void List_without_labels_is_one_class()
     {

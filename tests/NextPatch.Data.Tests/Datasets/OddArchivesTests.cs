@@ -25,6 +25,28 @@ public sealed class OddArchivesTests
         Assert.Contains("checksum", Assert.Throws<DataFormatException>(() => parts.Train.Decode(0)).Message, StringComparison.Ordinal);
     }
 
+    /// <summary>Names of some kilobytes that would take hours and all memory.</summary>
+    [Theory]
+    [InlineData(33)]
+    [InlineData(30_000)]
+    public void Folders_in_folders_without_end_are_refused(int depth)
+    {
+        using var folder = new TemporaryFolder();
+        using (var archive = ZipFile.Open(folder["a.zip"], ZipArchiveMode.Create))
+        {
+            archive.CreateEntry(string.Concat(Enumerable.Repeat("a/", depth)) + "x.png");
+        }
+
+        using (var stream = File.Create(folder["a.tar"]))
+        using (var writer = new TarWriter(stream, TarEntryFormat.Pax))
+        {
+            writer.WriteEntry(new PaxTarEntry(TarEntryType.RegularFile, string.Concat(Enumerable.Repeat("a/", depth)) + "x.png"));
+        }
+
+        Assert.All((string[])["a.zip", "a.tar"], name => Assert.Contains(
+            "more than 32 folders deep", Refusal(folder[name]), StringComparison.Ordinal));
+    }
+
     [Theory]
     [InlineData(0x1000, "a named pipe")]
     [InlineData(0x2000, "a character device")]

@@ -31,6 +31,13 @@ public sealed class GifAndPnmTests
     }
 
     [Fact]
+    public void A_picture_of_one_endless_row_is_refused()
+        => Assert.Contains(
+            "a side of more than 1048576 pixels",
+            Assert.Throws<DataFormatException>(() => ImageDecoder.Decode([.. "P5 23000000 1 255\n"u8, .. new byte[23_000_000]], "x")).Message,
+            StringComparison.Ordinal);
+
+    [Fact]
     public void Damaged_gifs_are_refused_with_their_name()
     {
         var file = Gif(9, 7, [.. Enumerable.Range(0, 63).Select(i => (byte)(i % 16))], interlaced: false);

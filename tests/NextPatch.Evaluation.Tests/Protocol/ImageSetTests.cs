@@ -1,6 +1,7 @@
 using System.IO.Compression;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
+using NextPatch.Core.Generation;
 using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Protocol;
 
@@ -18,6 +19,52 @@ public sealed class ImageSetTests
         Assert.Equal(Pictures.Random(130, 5), Pictures.AllPixels(images));
         Assert.Equal([0, 1, 2, 0], images.Labels!.Take(4));
         Assert.Equal((130, (5, 5)), (images.Count, images.Size));
+    }
+
+    /// <summary>64 photographs of twelve megapixels would not fit an array.</summary>
+    [Theory]
+    [InlineData(256, 256, 64)]
+    [InlineData(1000, 1000, 64)]
+    [InlineData(3000, 4000, 7)]
+    [InlineData(10_000, 10_000, 1)]
+    public void Large_images_come_in_small_batches(int height, int width, int expected)
+    {
+        using var folder = new TemporaryFolder();
+        using (var zip = ZipFile.Open(folder["a.npz"], ZipArchiveMode.Create))
+        using (var member = zip.CreateEntry("samples.npy", CompressionLevel.Fastest).Open())
+        {
+            NpyFile.WriteHeader(member, ElementType.UInt8, [1, height, width, 3]);
+            for (var row = 0; row < height; row++)
+            {
+                member.Write(new byte[width * 3]);
+            }
+        }
+
+        using var images = ArrayImageSet.Open(folder["a.npz"]);
+        Assert.Equal(expected, images.ImagesPerBatch);
+    }
+
+    [Fact]
+    public void A_large_part_of_the_features_lies_in_several_files_and_reads_as_one()
+    {
+        using var folder = new TemporaryFolder();
+        using var images = Pictures.Npz(folder["a.npz"], 330, 5); // five batches of 64 and one of 10
+        using var network = new FakeNetwork();
+        var (file, count) = StoredFeatures.Write(folder["f"], [images], network, new Shard(0, 1), most: 130);
+        Assert.Equal((330, "part-00001-of-00001-3.safetensors"), (count, Path.GetFileName(file)));
+        Assert.Equal(3, Directory.GetFiles(folder["f"]).Length);
+
+        using var stored = new StoredFeatures(folder["f"], new FakeNetwork());
+        foreach (var batch in images.Read())
+        {
+            var expected = network.Extract(batch.Pixels, batch.Height, batch.Width);
+            var found = stored.Extract(batch.Pixels, batch.Height, batch.Width);
+            Assert.Equal(expected.Pooled, found.Pooled);
+            Assert.Equal(expected.Spatial, found.Spatial);
+            Assert.Equal(expected.Logits, found.Logits);
+        }
+
+        Assert.Equal(0, stored.Computed);
     }
 
     [Fact]

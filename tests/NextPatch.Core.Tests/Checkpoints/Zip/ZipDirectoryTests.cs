@@ -64,6 +64,29 @@ public sealed class ZipDirectoryTests
     }
 
     [Fact]
+    public void A_directory_of_less_than_no_members_is_refused()
+    {
+        var bytes = Archive("a", "b");
+        var (records, end) = (bytes[..^22], bytes[^22..]);
+        var directory = BinaryPrimitives.ReadUInt32LittleEndian(end.AsSpan(16));
+        var size = BinaryPrimitives.ReadUInt32LittleEndian(end.AsSpan(12));
+        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(8), uint.MaxValue); // counts are in the larger record
+        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(12), uint.MaxValue);
+        BinaryPrimitives.WriteUInt32LittleEndian(end.AsSpan(16), uint.MaxValue);
+        var large = new byte[56 + 20];
+        BinaryPrimitives.WriteUInt32LittleEndian(large, 0x06064b50);
+        BinaryPrimitives.WriteInt64LittleEndian(large.AsSpan(4), 44);
+        BinaryPrimitives.WriteInt64LittleEndian(large.AsSpan(24), -1);
+        BinaryPrimitives.WriteInt64LittleEndian(large.AsSpan(32), -1);
+        BinaryPrimitives.WriteInt64LittleEndian(large.AsSpan(40), size);
+        BinaryPrimitives.WriteInt64LittleEndian(large.AsSpan(48), directory);
+        BinaryPrimitives.WriteUInt32LittleEndian(large.AsSpan(56), 0x07064b50);
+        BinaryPrimitives.WriteInt64LittleEndian(large.AsSpan(64), records.Length);
+        BinaryPrimitives.WriteInt32LittleEndian(large.AsSpan(72), 1);
+        Assert.Contains("its directory of -1 members", Refused([.. records, .. large, .. end]).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void A_local_header_that_reaches_into_the_next_member_is_refused()
     {
         using var folder = new TemporaryFolder();
