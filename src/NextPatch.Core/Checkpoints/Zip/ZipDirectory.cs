@@ -44,7 +44,8 @@ internal sealed class ZipDirectory
     private List<ZipMember> Read()
     {
         var (start, length, count) = FindDirectory();
-        if (start < 0 || length < 0 || count < 0 || start > _file.Length - length || count > length / DirectoryHeaderBytes || length > MaxDirectoryBytes)
+        if (start < 0 || length < 0 || count < 0 || start > _file.Length - length || count > length / DirectoryHeaderBytes
+            || length > MaxDirectoryBytes)
         {
             throw Bad($"its directory of {count} members at byte {start} does not fit the file of {_file.Length} bytes");
         }
