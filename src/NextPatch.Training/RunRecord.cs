@@ -129,8 +129,8 @@ internal sealed record RunRecord
         {
             throw new ConfigException(
                 $"The run was trained on the codes that lay in {Codes} (SHA-256 {expected[..Math.Min(12, expected.Length)]}), but those in "
-                    + $"{folder} are others "
-                + $"({found[..Math.Min(12, found.Length)]}); name the right ones with Codes, or start another run from its weights with InitialWeights.")
+                + $"{folder} are others ({found[..Math.Min(12, found.Length)]}); name the right ones with Codes, or start another run from its "
+                + "weights with InitialWeights.")
             { Settings = ["Codes", "InitialWeights"] };
         }
     }

@@ -40,7 +40,9 @@ internal sealed record StudyRun(string Schedule, string Folder, CheckpointConfig
 
     /// <summary>Whether all of it was measured and its last checkpoint is there. A trial that diverged is done without one.</summary>
     public bool IsDone => ReadPoints() is [.., var last] points && points.Select(p => p.Step).ToHashSet().IsSupersetOf(Marks)
-        && (last.Images == 0 || new CheckpointFolder(Folder).Latest is { } checkpoint && CheckpointFolder.StepOf(Path.GetFileName(checkpoint)) == Steps);
+        && (last.Images == 0 || LastCheckpoint == Steps);
+
+    private long? LastCheckpoint => new CheckpointFolder(Folder).Latest is { } folder ? CheckpointFolder.StepOf(Path.GetFileName(folder)) : null;
 
     /// <summary>What was measured so far, in order.</summary>
     /// <exception cref="DataFormatException">The file is damaged.</exception>

@@ -261,8 +261,8 @@ public sealed record TrainingConfig
         }
 
         Require(problems.Count > 0 || Sides.Skip(1).All(side => CoarseImages(side) < ImagesPerStep(side)),
-            $"coarseShare {CoarseShare} of batchSize {BatchSize} rounds to the whole batch, so no single codes would be trained; take a smaller share "
-            + "or a larger batch");
+            $"coarseShare {CoarseShare} of batchSize {BatchSize} rounds to the whole batch, so no single codes would be trained; take a smaller "
+            + "share or a larger batch");
 
         return problems.Count == 0 ? this : throw new ConfigException(problems);
     }
