@@ -66,7 +66,11 @@ internal sealed class ArchivePaths
             }
 
             path = path.Length == 0 ? part : $"{path}/{part}";
-            _folders.Add(path);
+            if (_folders.Add(path) && _folders.Count > FolderFiles.MaxFolders)
+            {
+                throw new DataFormatException(
+                    $"'{_archive}' holds more than {FolderFiles.MaxFolders} folders; it is hostile, or must be packed as several archives.");
+            }
         }
 
         return true;

@@ -6,10 +6,11 @@ namespace NextPatch.Data.Containers;
 /// <summary>The files of a folder tree. Links to folders are followed, as torchvision follows them, but not in circles.</summary>
 internal sealed class FolderFiles : IFileSet
 {
-    // A link to a folder above itself would never end; two links to one folder in each of many would double at each.
-    /// <summary>Folders in folders; more are a loop of links, or hostile.</summary>
+    /// <summary>Folders in folders; more are hostile, or a link to a folder above itself, which would never end.</summary>
     public const int MaxDepth = 32;
-    private const int MaxFolders = 250_000;
+
+    /// <summary>Of a tree; more are hostile, or two links to one folder in each of many, which double at each.</summary>
+    public const int MaxFolders = 250_000;
 
     private readonly string _root;
     private readonly List<string> _paths = [];

@@ -1,6 +1,7 @@
 using System.Formats.Tar;
 using System.IO.Compression;
 using NextPatch.Core;
+using NextPatch.Data.Containers;
 using NextPatch.Data.Datasets;
 
 namespace NextPatch.Data.Tests.Datasets;
@@ -45,6 +46,24 @@ public sealed class OddArchivesTests
 
         Assert.All((string[])["a.zip", "a.tar"], name => Assert.Contains(
             "more than 32 folders deep", Refusal(folder[name]), StringComparison.Ordinal));
+    }
+
+    /// <summary>Names of 32 folders each, of 120 characters: a file of 290 KB took 1.4 GB.</summary>
+    [Fact]
+    public void More_folders_than_a_tree_may_have_are_refused()
+    {
+        var paths = new ArchivePaths("a.tar.gz");
+        var parts = string.Concat(Enumerable.Repeat("/b", 31));
+        for (var i = 0; i < 250_000 / 32; i++)
+        {
+            paths.AddFile($"{i}{parts}/x.png");
+        }
+
+        paths.AddFolder($"last{string.Concat(Enumerable.Repeat("/b", 15))}"); // the 250,000th
+        paths.AddFile("0/b/y.png");
+        Assert.Contains(
+            "'a.tar.gz' holds more than 250000 folders", Assert.Throws<DataFormatException>(() => paths.AddFolder("one")).Message,
+            StringComparison.Ordinal);
     }
 
     [Theory]
