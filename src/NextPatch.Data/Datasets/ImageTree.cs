@@ -14,12 +14,14 @@ internal sealed class ImageTree
     private readonly IFileSet _files;
     private readonly string _place;
     private readonly IReadOnlyList<string> _extensions;
+    private readonly ILookup<string, string> _foldersByParent;
 
     /// <param name="files">Of a folder or an archive; stay the caller's.</param>
     /// <param name="place">What messages call the root.</param>
     /// <param name="extensions">What counts as an image, in lower case; null for <see cref="ImageFiles.Extensions"/>.</param>
     public ImageTree(IFileSet files, string place, IReadOnlyList<string>? extensions = null)
-        => (_files, _place, _extensions) = (files, place, extensions ?? ImageFiles.Extensions);
+        => (_files, _place, _extensions, _foldersByParent)
+            = (files, place, extensions ?? ImageFiles.Extensions, files.Folders.ToLookup(f => Parent(f).ToString(), StringComparer.Ordinal));
 
     /// <summary>Finds the parts.</summary>
     /// <param name="name">What the data is called; the class of images that lie in no folder.</param>
@@ -126,7 +128,7 @@ internal sealed class ImageTree
     {
         var root = "";
         while (SubfoldersOf(root) is [var only] && only != "train" && SubfoldersOf(Join(root, only)).Length > 0
-            && !_files.Paths.Any(p => IsImage(p) && Parent(p) == root))
+            && !_files.Paths.Any(p => Parent(p).SequenceEqual(root) && IsImage(p)))
         {
             root = Join(root, only);
         }
@@ -135,11 +137,11 @@ internal sealed class ImageTree
     }
 
     private string[] SubfoldersOf(string root)
-        => [.. _files.Folders.Where(f => Parent(f) == root).Select(f => f[(root.Length == 0 ? 0 : root.Length + 1)..]).Order(StringComparer.Ordinal)];
+        => [.. _foldersByParent[root].Select(f => f[(root.Length == 0 ? 0 : root.Length + 1)..]).Order(StringComparer.Ordinal)];
 
     private string Show(string folder) => folder.Length == 0 ? _place : Path.Combine(_place, folder.Replace('/', Path.DirectorySeparatorChar));
 
-    private static string Parent(string path) => path.LastIndexOf('/') is var slash && slash < 0 ? "" : path[..slash];
+    private static ReadOnlySpan<char> Parent(string path) => path.AsSpan(0, Math.Max(0, path.LastIndexOf('/')));
 
     private static string Join(string root, string name) => root.Length == 0 ? name : $"{root}/{name}";
 }
