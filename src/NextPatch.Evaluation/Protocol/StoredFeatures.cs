@@ -66,8 +66,8 @@ internal sealed class StoredFeatures : IFeatureNetwork
     /// <summary>Images whose features were in no part and were computed here.</summary>
     public int Computed { get; private set; }
 
-    /// <summary>Computes the features of one part of the images, every so manieth batch, and keeps them in a file of the folder.</summary>
-    /// <param name="folder">Made if need be.</param>
+    /// <summary>Computes the features of one part of the images, every so manieth batch, and keeps them in files of the folder.</summary>
+    /// <param name="folder">Made if need be; files of an earlier run of this part are replaced or removed.</param>
     /// <param name="sets">All images of the measurement.</param>
     /// <param name="network">Computes.</param>
     /// <param name="shard">Which part.</param>
@@ -80,7 +80,8 @@ internal sealed class StoredFeatures : IFeatureNetwork
         CancellationToken cancellation = default)
     {
         var (keys, rows) = (new List<ulong>(), Kinds.Select(_ => new List<float>()).ToArray());
-        var (images, index, written, files) = (0, 0, 0, 0);
+        var name = string.Create(CultureInfo.InvariantCulture, $"part-{shard.Index + 1:D5}-of-{shard.Count:D5}");
+        var (images, index, written, ours) = (0, 0, 0, new List<string>());
         foreach (var batch in sets.SelectMany(set => set.Read(cancellation)))
         {
             cancellation.ThrowIfCancellationRequested();
@@ -104,13 +105,19 @@ internal sealed class StoredFeatures : IFeatureNetwork
             progress?.Report(images);
         }
 
-        return (Flush(), images);
+        var last = Flush();
+        foreach (var stale in Directory.GetFiles(folder, $"{name}-*.safetensors").ExceptBy(ours.Select(Path.GetFileName), Path.GetFileName))
+        {
+            File.Delete(stale);
+        }
+
+        return (last, images);
 
         string Flush()
         {
             Directory.CreateDirectory(folder);
-            var name = string.Create(CultureInfo.InvariantCulture, $"part-{shard.Index + 1:D5}-of-{shard.Count:D5}");
-            var file = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{name}{(files == 0 ? "" : $"-{files + 1}")}.safetensors"));
+            var number = ours.Count == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $"-{ours.Count + 1}");
+            var file = Path.Combine(folder, $"{name}{number}.safetensors");
             int[] widths = [network.FeatureCount, network.SpatialCount, network.ClassCount];
             SafetensorsFile.Write(
                 file,
@@ -120,7 +127,8 @@ internal sealed class StoredFeatures : IFeatureNetwork
                         kind, HostTensor.FromSingles([images - written, widths[i]], CollectionsMarshal.AsSpan(rows[i])))),
                 ],
                 new Dictionary<string, string> { ["format"] = Format, ["network"] = Describe(network) });
-            (written, files) = (images, files + 1);
+            written = images;
+            ours.Add(file);
             keys.Clear();
             Array.ForEach(rows, list => list.Clear());
             return file;

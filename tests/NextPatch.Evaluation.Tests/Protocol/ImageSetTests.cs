@@ -2,6 +2,7 @@ using System.IO.Compression;
 using NextPatch.Core;
 using NextPatch.Core.Checkpoints.Numpy;
 using NextPatch.Core.Generation;
+using NextPatch.Core.Imaging;
 using NextPatch.Core.Tensors;
 using NextPatch.Evaluation.Protocol;
 
@@ -45,6 +46,25 @@ public sealed class ImageSetTests
     }
 
     [Fact]
+    public void Large_images_are_given_out_in_such_batches()
+    {
+        using var folder = new TemporaryFolder();
+        Pictures.Write(folder["a.npz"], [8, 3000, 4000, 3], new byte[8 * 3000 * 4000 * 3]);
+        using var array = ArrayImageSet.Open(folder["a.npz"]);
+        Assert.Equal([7, 1], array.Read().Select(b => b.Count));
+
+        var png = PngWriter.Encode(new RgbImage(4000, 3000));
+        Directory.CreateDirectory(folder["photos"]);
+        foreach (var i in Enumerable.Range(0, 8))
+        {
+            File.WriteAllBytes(folder[$"photos/{i}.png"], png);
+        }
+
+        using var files = DatasetImageSet.Open(folder["photos"], part: null, side: null);
+        Assert.Equal([7, 1], files.Read().Select(b => b.Count));
+    }
+
+    [Fact]
     public void A_large_part_of_the_features_lies_in_several_files_and_reads_as_one()
     {
         using var folder = new TemporaryFolder();
@@ -65,6 +85,22 @@ public sealed class ImageSetTests
         }
 
         Assert.Equal(0, stored.Computed);
+    }
+
+    [Fact]
+    public void A_part_that_is_run_again_leaves_no_file_of_the_earlier_run()
+    {
+        using var folder = new TemporaryFolder();
+        using var images = Pictures.Npz(folder["a.npz"], 330, 5);
+        StoredFeatures.Write(folder["f"], [images], new FakeNetwork { Name = "other" }, new Shard(0, 2), most: 64);
+        StoredFeatures.Write(folder["f"], [images], new FakeNetwork(), new Shard(1, 2), most: 64);
+        Assert.Equal(6, Directory.GetFiles(folder["f"]).Length);
+
+        StoredFeatures.Write(folder["f"], [images], new FakeNetwork(), new Shard(0, 2));
+        using var stored = new StoredFeatures(folder["f"], new FakeNetwork());
+        Assert.All(images.Read(), batch => Assert.Equal(batch.Count, stored.Extract(batch.Pixels, batch.Height, batch.Width).Count));
+        Assert.Equal(0, stored.Computed);
+        Assert.Equal(4, Directory.GetFiles(folder["f"]).Length);
     }
 
     [Fact]
