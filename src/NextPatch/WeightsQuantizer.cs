@@ -40,6 +40,10 @@ public static class WeightsQuantizer
         using var source = ModelSource.Open(model, options.Weights);
         var config = source.ResolveConfig(options.ImageSize);
         GptState.Check(config.Model, source.Weights.Tensors, source.Weights.Path);
+        var prompt = config.Model.Text is null ? null : Unconditional(source.Weights);
+        var (labels, codes) = options.Codes is { } folder
+            ? Read(folder, options.Count, config.Model)
+            : Drawn(source, config.Model, options.Count, prompt, cancellation);
         var (tensors, metadata) = Store(source.Weights.Tensors, options.To);
         foreach (var (key, value) in source.Weights.Metadata.Where(m => m.Key != Int8Panels.MetadataKey))
         {
@@ -53,10 +57,6 @@ public static class WeightsQuantizer
         using var written = WeightsFile.Open(output);
         using var first = Decoder(config.Model, source.Weights, WeightStorage.Float32);
         using var second = Decoder(config.Model, written, options.To == ComputePrecision.Int8 ? WeightStorage.Int8 : WeightStorage.BFloat16);
-        var prompt = config.Model.Text is null ? null : Unconditional(source.Weights);
-        var (labels, codes) = options.Codes is { } folder
-            ? Read(folder, options.Count, config.Model)
-            : Drawn(source, config.Model, options.Count, prompt, cancellation);
         var comparison = LogitComparison.Run(first, second, labels, codes, cancellation, prompt);
         return new QuantizationReport(
             output, options.To, source.Weights.Tensors.Values.Sum(t => t.ByteCount), tensors.Sum(t => t.Value.ByteCount), options.Codes is not null,

@@ -78,15 +78,15 @@ internal sealed class ArchivePaths
 
     private string[] Parts(string name)
     {
-        if (name.Length > MaxName || name.AsSpan().CountAny('/', '\\') > FolderFiles.MaxDepth)
+        var unified = name.Length > MaxName ? "" : name.Replace('\\', '/');
+        var parts = unified.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(p => p != ".").ToArray();
+        if (name.Length > MaxName || parts.Length > FolderFiles.MaxDepth + 1)
         {
             throw new DataFormatException(
                 $"'{_archive}' holds a file that lies more than {FolderFiles.MaxDepth} folders deep, or whose name has more than {MaxName} "
                 + $"characters: {StoredFile.Quote(name)}; it is hostile or damaged.");
         }
 
-        var unified = name.Replace('\\', '/');
-        var parts = unified.Split('/', StringSplitOptions.RemoveEmptyEntries).Where(p => p != ".").ToArray();
         return unified.StartsWith('/') || parts.Contains("..") || parts.Any(p => p.Contains(':') || p.Contains('\0'))
             ? throw new DataFormatException(
                 $"'{_archive}' holds a file named {StoredFile.Quote(name)}, which leads out of the archive; it is hostile or was packed with "

@@ -125,6 +125,7 @@ public sealed class QuantizeCommandTests
         var run = await CommandLine.RunAsync("quantize", SmallModel.Write(folder), folder["small"], "--codes", folder["codes"]);
         Assert.Equal(ExitCode.Usage, run.ExitCode);
         Assert.Contains("have the label 3, but the model has 3 classes", run.Error, StringComparison.Ordinal);
+        Assert.False(Directory.Exists(folder["small"]));
     }
 
     [Fact]
