@@ -100,11 +100,11 @@ public static class WeightsConverter
                     $"'{output}' ends in '{other}', which says no format that can be written: .pt, .pth, .safetensors, .npz, or a folder (no "
                     + $"extension, an existing folder, or a / at the end)."),
             };
-        return format == OutputFormat.Folder || (options.Tokenizer ?? options.License) is null
+        return format == OutputFormat.Folder || (options.Tokenizer, options.License, options.ImageSize) is (null, null, null)
             ? format
-            : throw new ConfigException($"Tokenizer and License are for folders, but '{output}' is a file; leave them out.")
+            : throw new ConfigException($"Tokenizer, License and ImageSize are for folders, but '{output}' is a file; leave them out.")
             {
-                Settings = ["Tokenizer", "License"],
+                Settings = ["Tokenizer", "License", "ImageSize"],
             };
     }
 

@@ -115,7 +115,8 @@ internal static class SampleCommand
         format.AcceptOnlyFromAmong("png", "webp", "jpeg");
         var resume = new Option<bool>("--resume")
         {
-            Description = "Continue a set that was stopped: PNG files of the same seed, class, settings and model are kept and not drawn again.",
+            Description = "Continue a set that was stopped: PNG files of the same seed, class, settings, model, tokenizer and "
+                + "precision are kept and not drawn again.",
         };
         var shard = ShardOption.Create("Only PNG files are written; when all parts are done, the same command with --resume instead makes grid.png, "
             + "samples.npz and samples.json of them.");

@@ -39,6 +39,9 @@ internal sealed class SampleModel : IDisposable
     /// <summary>ema or model.</summary>
     public string KindName { get; }
 
+    /// <summary>How weights are kept; those that are stored in eight bits are, unless another precision was asked for.</summary>
+    public ComputePrecision Precision { get; private init; }
+
     /// <summary><see cref="WeightsHash"/> of the weights in use; of weights that stay in their file it may still be computed.</summary>
     /// <exception cref="DataFormatException">They are not what was written.</exception>
     public string Hash => _hash.GetAwaiter().GetResult();
@@ -121,6 +124,9 @@ internal sealed class SampleModel : IDisposable
 
             return new SampleModel(engine, config, decoder, source.KindName, hash, tokenizerHash, prompts ?? new PromptEncoderChoice(), onNote)
             {
+                Precision = precision == ComputePrecision.Fp32 && source.Weights.Tensors.Values.Any(t => t is QuantizedTensor or PanelTensor)
+                    ? ComputePrecision.Int8
+                    : precision,
                 TokenizerPath = tokenizerFolder is null ? config.TokenizerPath : Path.GetFullPath(tokenizerFolder),
             };
         }

@@ -1,5 +1,6 @@
 using System.Globalization;
 using NextPatch.Core;
+using NextPatch.Core.Configuration;
 using NextPatch.Core.Generation;
 using NextPatch.Core.Sampling;
 
@@ -8,8 +9,8 @@ namespace NextPatch.Sampling;
 /// <summary>What a PNG file remembers of how it was drawn.</summary>
 internal static class SampleText
 {
-    /// <summary>Images that were drawn before it was remembered are without.</summary>
-    public const string TokenizerHash = "tokenizerHash";
+    private const string TokenizerHash = "tokenizerHash";
+    private const string Precision = "precision";
 
     public static string Version => typeof(NextPatchException).Assembly.GetName().Version!.ToString(3);
 
@@ -39,6 +40,7 @@ internal static class SampleText
         text["settings"] = Rules(request.Sampling) + Size(size);
         text["weights"] = model.KindName;
         text["modelHash"] = model.Hash;
+        text[Precision] = model.Precision switch { ComputePrecision.Bf16 => "bf16", ComputePrecision.Int8 => "int8", _ => "fp32" };
         if (model.TokenizerHash is { } tokenizer)
         {
             text[TokenizerHash] = tokenizer;
@@ -46,6 +48,10 @@ internal static class SampleText
 
         return text;
     }
+
+    /// <summary>Whether an image with one text is the one that would get the other; what earlier versions did not write may be missing.</summary>
+    public static bool IsSame(IReadOnlyDictionary<string, string> found, IReadOnlyDictionary<string, string> wanted)
+        => wanted.All(pair => found.GetValueOrDefault(pair.Key) is { } value ? value == pair.Value : pair.Key is TokenizerHash or Precision);
 
     private static string Size(EvaluationSize? size)
         => size is null

@@ -31,7 +31,8 @@ internal sealed class SampleWriter
     public PictureFormat Format { get; init; }
 
     /// <summary>
-    /// Parts whose PNG files are all there, with the same seed, class, rules and model in their text, are read and not drawn again.
+    /// Parts whose PNG files are all there, with the same seed, class, rules, model, tokenizer and precision in their text, are read and not
+    /// drawn again.
     /// </summary>
     public bool Resume { get; init; }
 
@@ -194,8 +195,7 @@ internal sealed class SampleWriter
         {
             using (var file = File.OpenRead(path))
             {
-                var found = PngText.Read(file);
-                if (text.Any(pair => found.TryGetValue(pair.Key, out var value) ? value != pair.Value : pair.Key != SampleText.TokenizerHash))
+                if (!SampleText.IsSame(PngText.Read(file), text))
                 {
                     return null;
                 }
